@@ -1,0 +1,68 @@
+// Package factory is the week as functions: Detect, Propose, Build, Test, Open,
+// Apply, Advance, Revoke, Notify, Report and Audit. One struct holds the edges
+// they work through.
+//
+// Nothing here decides: decisions are pure functions of package rules. Nothing
+// here prints: results are values, progress goes to a callback.
+package factory
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// A Factory holds the edges. Functions use only the fields they need; a nil
+// edge that a function needs is an error of kind Invalid that names the
+// setting.
+type Factory struct {
+	Clock    fleet.Clock
+	Log      *slog.Logger
+	Progress func(done, total int, what string) // may be nil
+	Author   fleet.Identity                     // of packmill's own commits
+
+	Forge Forge
+
+	Signer   fleet.Signer
+	Consoles func(ctx context.Context, t fleet.Tenant) (Console, error)
+
+	Outbox  map[string]Channel
+	HashKey func(t fleet.TenantID) ([]byte, error) // keys device ids are hashed with, outside git
+}
+
+// A Console is the device management of one tenant. Every method may be called
+// again after a crash and then finds what it made.
+type Console interface {
+	// Inventory lists the managed devices.
+	Inventory(ctx context.Context) ([]fleet.Device, error)
+	// Observe reads what a package's slot holds.
+	Observe(ctx context.Context, id fleet.PackageID, slot string) (fleet.AppState, error)
+	// Publish makes the slot hold the app's content, and returns its state.
+	Publish(ctx context.Context, app fleet.App, content fleet.Content) (fleet.AppState, error)
+	// Group makes the static device group of a wave hold exactly these
+	// devices, and returns its id.
+	Group(ctx context.Context, wave string, devices []string) (string, error)
+	// Assign replaces packmill's part of the slot's assignment set.
+	Assign(ctx context.Context, id fleet.PackageID, slot string, targets []fleet.Target) error
+	// Statuses reads what devices reported for the slot's app.
+	Statuses(ctx context.Context, id fleet.PackageID, slot string) ([]fleet.DeviceStatus, error)
+}
+
+// A Channel delivers one rendered message. A message id that was delivered
+// before may be delivered again; it is then the reader's mail program that
+// drops it.
+type Channel interface {
+	Deliver(ctx context.Context, m Message) error
+}
+
+// A Message is a rendered announcement.
+type Message struct {
+	ID      string // Message-ID without brackets
+	From    string // display name
+	To      []string
+	Subject string
+	Text    string
+	HTML    string
+	Lang    string
+}

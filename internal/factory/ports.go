@@ -1,0 +1,22 @@
+package factory
+
+import (
+	"context"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// A Forge is where pull requests live.
+type Forge interface {
+	// EnsurePull makes the open pull request of spec.Branch be as spec says,
+	// opening it if there is none. It writes nothing when nothing differs.
+	EnsurePull(ctx context.Context, spec fleet.PullSpec) (pull fleet.Pull, changed bool, err error)
+	// Pulls lists pull requests: "open", "closed" (merged ones included) or "all".
+	Pulls(ctx context.Context, state string) ([]fleet.Pull, error)
+	// Reviews lists the reviews of a pull request, oldest first.
+	Reviews(ctx context.Context, number int) ([]fleet.Review, error)
+	// Checks lists the checks and statuses of a commit.
+	Checks(ctx context.Context, commit string) ([]fleet.Check, error)
+	// Merge merges the pull request by a merge commit if its head is still head.
+	Merge(ctx context.Context, number int, head string) (commit string, err error)
+}

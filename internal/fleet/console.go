@@ -1,0 +1,70 @@
+package fleet
+
+import (
+	"io"
+	"time"
+)
+
+// The slots: a tenant holds two app objects for each package, with stable ids.
+const (
+	Stable    = "stable"
+	Candidate = "candidate"
+)
+
+// A Device is a managed device as the tenant's console tells it, under the
+// console's own id: never written to evidence like this.
+type Device struct {
+	ID         string // id of the directory object, as groups take it
+	Platform   string // windows, macos, linux
+	OSVersion  string
+	LastSeen   time.Time
+	Attributes map[string]string // model, department, country, …
+}
+
+// An App is one release of a package as one slot of a tenant should hold it.
+type App struct {
+	Package     PackageID
+	Slot        string
+	Name        string
+	Publisher   string
+	Description string
+	Version     string
+	Artifact    Digest // OCI manifest the content comes from
+	File        BuiltFile
+	Installer   Installer
+	Download    Download
+	DetectText  string // text of the detection script, when a rule names one
+	Generation  int    // rises with every change of the slot
+}
+
+// Content opens the bytes of an App's file; it may be opened more than once.
+type Content func() (io.ReadCloser, error)
+
+// A Target is one element of an assignment set.
+type Target struct {
+	Intent    string // required, available, uninstall
+	Group     string // id of a group, "all devices" or "all users"
+	Exclude   bool   // Group is left out
+	Opens     time.Time
+	Deadline  time.Time
+	LocalTime bool // the instants' wall-clock reading, in each device's zone
+	Notify    string
+}
+
+// An AppState is what a slot holds now.
+type AppState struct {
+	ID         string // id of the app object, "" when there is none
+	Version    string
+	Artifact   Digest // committed content, "" when nothing was committed
+	Generation int
+	Targets    []Target
+}
+
+// A DeviceStatus is the installation state one device reported for an app.
+type DeviceStatus struct {
+	Device  string
+	State   string // installed, failed, pending
+	Version string
+	Error   string // hex code, "" when none
+	At      time.Time
+}

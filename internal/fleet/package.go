@@ -1,0 +1,353 @@
+package fleet
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+// A Publisher is what holds for all packages of one vendor.
+type Publisher struct {
+	Name     string                    `json:"name"`
+	Hosts    []string                  `json:"hosts"`
+	Signers  map[string]ExpectedSigner `json:"signers,omitempty"`
+	Unsigned string                    `json:"unsigned"` // "refused" or "accepted"
+}
+
+// An ExpectedSigner is a code-signing identity a publisher is known to use.
+type ExpectedSigner struct {
+	Kind    string `json:"kind"` // authenticode, appleDeveloperId, gpg
+	Subject string `json:"subject"`
+}
+
+// A Package is one application, configuration, OS patch or driver: everything
+// that does not change from release to release, and its releases by version.
+type Package struct {
+	ID          PackageID            `json:"id"`
+	Name        string               `json:"name"`
+	Kind        string               `json:"kind"` // application, configuration, osPatch, driver
+	Description string               `json:"description,omitempty"`
+	Icon        string               `json:"icon,omitempty"`
+	Sources     []string             `json:"sources"`
+	Upstream    *Upstream            `json:"upstream,omitempty"`
+	Installers  map[string]Installer `json:"installers,omitempty"`
+	Settings    map[string]Setting   `json:"settings,omitempty"`
+	Driver      *Driver              `json:"driver,omitempty"`
+	Patch       *OSPatch             `json:"patch,omitempty"`
+	Updater     string               `json:"updater"` // none, disable, tolerate
+	Requires    []PackageID          `json:"requires,omitempty"`
+	Conflicts   []PackageID          `json:"conflicts,omitempty"`
+	Tests       Tests                `json:"tests"`
+	Health      map[string]Probe     `json:"health,omitempty"`
+	Rollback    string               `json:"rollback"` // previous, uninstall, forwardOnly
+	Advisories  *Advisories          `json:"advisories,omitempty"`
+	SupportEnds string               `json:"supportEnds,omitempty"` // date, 2006-01-02
+	Releases    map[string]Release   `json:"releases,omitempty"`
+}
+
+// Latest is the release with the highest counter, false when there is none.
+// Order is by counter, never by parsing versions.
+func (p Package) Latest() (version string, r Release, ok bool) {
+	for v, candidate := range p.Releases {
+		if !ok || candidate.Counter > r.Counter {
+			version, r, ok = v, candidate, true
+		}
+	}
+	return version, r, ok
+}
+
+// Before is the release with the highest counter below that of version: what a
+// device that is up to date has before it takes version.
+func (p Package) Before(version string) (string, Release, bool) {
+	limit, known := p.Releases[version]
+	var best string
+	var found bool
+	for v, r := range p.Releases {
+		if known && r.Counter < limit.Counter && (!found || r.Counter > p.Releases[best].Counter) {
+			best, found = v, true
+		}
+	}
+	return best, p.Releases[best], found
+}
+
+// InstallerKeys are the names of the installers, sorted.
+func (p Package) InstallerKeys() []string { return slices.Sorted(maps.Keys(p.Installers)) }
+
+// Versions are the released versions, oldest first by counter.
+func (p Package) Versions() []string {
+	out := slices.Collect(maps.Keys(p.Releases))
+	slices.SortFunc(out, func(a, b string) int { return cmp.Compare(p.Releases[a].Counter, p.Releases[b].Counter) })
+	return out
+}
+
+// An Upstream says where new versions are found and how they compare.
+type Upstream struct {
+	From              Feed     `json:"from"`
+	Scheme            string   `json:"scheme"`
+	Prerelease        bool     `json:"prerelease"`
+	MinimumReleaseAge Duration `json:"minimumReleaseAge"`
+	Allowed           string   `json:"allowed,omitempty"` // glob on the version, for example "24.*"
+	Agree             []Feed   `json:"agree,omitempty"`
+}
+
+// A Feed is one place that tells versions; exactly one field is set.
+type Feed struct {
+	GitHubReleases *GitHubReleases `json:"githubReleases,omitempty"`
+	HTTPJSON       *HTTPJSON       `json:"httpJSON,omitempty"`
+	NPM            *NPM            `json:"npm,omitempty"`
+	Apt            *Apt            `json:"apt,omitempty"`
+	GoProxy        *GoProxy        `json:"goProxy,omitempty"`
+}
+
+// GitHubReleases reads the releases of a repository. Tag is a pattern of the
+// tag with {version} in it, "v{version}" for example; "{version}" by default.
+type GitHubReleases struct {
+	Repository string `json:"repository"`
+	Tag        string `json:"tag"`
+}
+
+// HTTPJSON reads a version from a JSON document by a JSONPath expression.
+type HTTPJSON struct {
+	URL       string `json:"url"`
+	Path      string `json:"path"`
+	Published string `json:"published,omitempty"` // JSONPath of the release time
+}
+
+// NPM reads the dist-tags of an npm package from the configured registry.
+type NPM struct {
+	Package string `json:"package"`
+	Tag     string `json:"tag"` // dist-tag, "latest" by default
+}
+
+// Apt reads a package's version from the configured Debian mirror.
+type Apt struct {
+	Package      string `json:"package"`
+	Suite        string `json:"suite"`
+	Component    string `json:"component"`
+	Architecture string `json:"architecture"`
+}
+
+// GoProxy reads the newest tagged version of a Go module from GOPROXY.
+// Detection only: source is never released.
+type GoProxy struct {
+	Module string `json:"module"`
+}
+
+// An Installer is one thing the vendor ships: a platform, an architecture, a
+// scope and a language, and how devices take it.
+type Installer struct {
+	Platform     string            `json:"platform"` // windows, macos, linux
+	Arch         string            `json:"arch"`     // x64, arm64, x86, universal
+	Type         string            `json:"type"`     // msi, exe, msix, pkg, deb, rpm, portable, script, profile
+	Scope        string            `json:"scope"`    // machine, user
+	Language     string            `json:"language,omitempty"`
+	Source       *Source           `json:"source,omitempty"` // where propose finds the bytes of a new version
+	Arguments    *Arguments        `json:"arguments,omitempty"`
+	Properties   map[string]string `json:"properties,omitempty"`
+	Transforms   []string          `json:"transforms,omitempty"`
+	Licence      string            `json:"licence,omitempty"`
+	Secrets      []string          `json:"secrets,omitempty"`
+	RunAs        string            `json:"runAs"`   // system, user
+	InUse        string            `json:"inUse"`   // wait, close, fail
+	Restart      string            `json:"restart"` // never, byExitCode
+	Minutes      int               `json:"minutes"` // run-time limit
+	Detect       []Detect          `json:"detect"`
+	Needs        *Needs            `json:"needs,omitempty"`
+	ExitCodes    map[string]string `json:"exitCodes,omitempty"`
+	ProgramFiles string            `json:"programFiles,omitempty"` // folder of a portable program below the program folder
+}
+
+// A Source says where the bytes of a version are, with {version} (and {major},
+// {minor}, {digits}: the version's digits alone) filled in; exactly one of
+// Asset, URL and PURL is set.
+type Source struct {
+	Asset  string `json:"asset,omitempty"`  // name of a GitHub release asset
+	URL    string `json:"url,omitempty"`    // https address
+	PURL   string `json:"purl,omitempty"`   // package URL: pkg:npm/…, pkg:deb/…
+	Member string `json:"member,omitempty"` // path inside the downloaded archive
+}
+
+// Arguments are the command-line arguments for a silent run.
+type Arguments struct {
+	Install   string `json:"install,omitempty"`
+	Uninstall string `json:"uninstall,omitempty"`
+}
+
+// A Detect is one detection rule; exactly one of the fields after Operator is
+// set. All rules of an installer must hold for the release to be present.
+type Detect struct {
+	Operator   string        `json:"operator"` // "=" or ">="
+	MSIProduct bool          `json:"msiProduct,omitempty"`
+	File       *FileRule     `json:"file,omitempty"`
+	Registry   *RegistryRule `json:"registry,omitempty"`
+	Bundle     string        `json:"bundle,omitempty"`
+	Package    string        `json:"package,omitempty"`
+	Script     string        `json:"script,omitempty"`
+}
+
+// A FileRule looks at a file, its version resource when Version is true.
+type FileRule struct {
+	Path    string `json:"path"`
+	Version bool   `json:"version"`
+}
+
+// A RegistryRule compares a registry value with the release's version, or asks
+// for the key alone when Value is empty. View is 32 or 64.
+type RegistryRule struct {
+	Key   string `json:"key"`
+	Value string `json:"value,omitempty"`
+	View  int    `json:"view"`
+}
+
+// Needs are the requirement rules of an installer.
+type Needs struct {
+	OS       string `json:"os,omitempty"` // for example ">=10.0.19045"
+	DiskMB   int    `json:"diskMB,omitempty"`
+	MemoryMB int    `json:"memoryMB,omitempty"`
+	Script   string `json:"script,omitempty"`
+}
+
+// A Setting is one configuration; exactly one field is set.
+type Setting struct {
+	CatalogPolicy string          `json:"catalogPolicy,omitempty"`
+	Profile       string          `json:"profile,omitempty"`
+	Scripts       *SettingScripts `json:"scripts,omitempty"`
+}
+
+// SettingScripts detect a setting, remediate it, and revert it.
+type SettingScripts struct {
+	Detect    string   `json:"detect"`
+	Remediate string   `json:"remediate"`
+	Revert    string   `json:"revert"`
+	Every     Duration `json:"every"`
+}
+
+// A Driver is what a driver package applies to.
+type Driver struct {
+	HardwareIDs []string `json:"hardwareIds"`
+	Class       string   `json:"class"`
+	Signer      string   `json:"signer"`
+}
+
+// An OSPatch is what an operating-system patch carries.
+type OSPatch struct {
+	KB          string            `json:"kb,omitempty"`
+	Builds      map[string]string `json:"builds"` // OS release → build after the patch
+	KnownIssues []string          `json:"knownIssues,omitempty"`
+	Reboot      string            `json:"reboot"` // never, maybe, always
+}
+
+// Tests say where a package is tested and what the test starts.
+type Tests struct {
+	Matrix     []string    `json:"matrix"`
+	Launch     string      `json:"launch,omitempty"`
+	Services   []string    `json:"services,omitempty"`
+	Neighbours []PackageID `json:"neighbours,omitempty"`
+}
+
+// A Probe is a health check delivered with the package.
+type Probe struct {
+	Script string   `json:"script"`
+	Every  Duration `json:"every"`
+}
+
+// Advisories name the package in vulnerability sources.
+type Advisories struct {
+	CVEProducts []CVEProduct `json:"cveProducts,omitempty"`
+	CPEs        []string     `json:"cpes,omitempty"`
+	NoSource    string       `json:"noSource,omitempty"`
+}
+
+// A CVEProduct is a vendor and product pair of CVE records.
+type CVEProduct struct {
+	Vendor  string `json:"vendor"`
+	Product string `json:"product"`
+}
+
+// A Release is one version of a package, immutable once merged. The artifact
+// built from it is named in evidence, never here.
+type Release struct {
+	Counter    int                 `json:"counter"`
+	Change     string              `json:"change"` // major, minor, patch, security, config, new
+	Published  *time.Time          `json:"published,omitempty"`
+	Installers map[string]Download `json:"installers,omitempty"`
+	Files      map[string]Digest   `json:"files,omitempty"` // a configuration's payload: path below the package → digest
+	Fixes      []string            `json:"fixes,omitempty"`
+}
+
+// A Download is the bytes of one installer, exactly one of URL, PURL, Upload
+// being set. Member is the file inside that is meant; Size and SHA256 are those
+// of the downloaded file, MemberSHA256 those of the member.
+type Download struct {
+	URL          string    `json:"url,omitempty"`
+	PURL         string    `json:"purl,omitempty"`
+	Upload       Digest    `json:"upload,omitempty"`
+	Member       string    `json:"member,omitempty"`
+	MemberSHA256 Digest    `json:"memberSHA256,omitempty"`
+	Size         int64     `json:"size"`
+	SHA256       Digest    `json:"sha256"`
+	Signer       SignedBy  `json:"signer"`
+	MSI          *MSIFacts `json:"msi,omitempty"`
+	PE           *PEFacts  `json:"pe,omitempty"`
+	Deb          *DebFacts `json:"deb,omitempty"`
+	Base         *Patched  `json:"base,omitempty"`
+}
+
+// SignedBy is the code signature that was found on an installer.
+type SignedBy struct {
+	Unsigned bool   `json:"unsigned,omitempty"`
+	Subject  string `json:"subject,omitempty"`
+}
+
+// MSIFacts are read from an MSI's Property table.
+type MSIFacts struct {
+	ProductCode    string `json:"productCode"`
+	UpgradeCode    string `json:"upgradeCode,omitempty"`
+	ProductVersion string `json:"productVersion,omitempty"`
+}
+
+// PEFacts are read from a PE file's version resource; empty where absent.
+type PEFacts struct {
+	FileVersion    string `json:"fileVersion,omitempty"`
+	ProductVersion string `json:"productVersion,omitempty"`
+	ProductName    string `json:"productName,omitempty"`
+	Machine        string `json:"machine"` // x64, arm64, x86
+}
+
+// DebFacts are read from a .deb's control file.
+type DebFacts struct {
+	Package      string `json:"package"`
+	Version      string `json:"version"`
+	Architecture string `json:"architecture"`
+}
+
+// Patched is a base installer with patches applied to it in order.
+type Patched struct {
+	Base    Blob   `json:"base"`
+	Patches []Blob `json:"patches"`
+}
+
+// A Blob is bytes somewhere, by digest.
+type Blob struct {
+	URL    string `json:"url,omitempty"`
+	PURL   string `json:"purl,omitempty"`
+	Upload Digest `json:"upload,omitempty"`
+	Size   int64  `json:"size"`
+	SHA256 Digest `json:"sha256"`
+}
+
+// An Environment is one entry of catalog/matrices.cue: where a cell runs.
+type Environment struct {
+	Platform string `json:"platform"`
+	OS       string `json:"os"` // for people: "Windows 11 24H2"
+	Arch     string `json:"arch"`
+	Hardware string `json:"hardware,omitempty"`
+	Runner   Runner `json:"runner"`
+}
+
+// A Runner is who runs a cell; exactly one field is set.
+type Runner struct {
+	Local  string `json:"local,omitempty"`  // this machine: chroot, wine, simulated
+	GitHub string `json:"github,omitempty"` // label of a GitHub runner
+}

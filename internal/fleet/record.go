@@ -1,0 +1,297 @@
+package fleet
+
+import "time"
+
+// A Record is observed state: every fact that evidence holds up to some point.
+// Slices are in the order the facts were appended, shard by shard.
+type Record struct {
+	Heads      map[string]string // evidence branch → chain head (hex SHA-256), "" when empty
+	Detections []Detection
+	Builds     []Built
+	Tests      []Tested
+	Merges     []Merge
+	PlanRows   map[Digest][]PlanRow // by plan digest
+	Starts     []WaveStart
+	Members    []Membership
+	Intents    []Intent
+	Receipts   []Receipt
+	Reports    []Report
+	Verdicts   []Verdict
+	Notices    []Notice
+	Inventory  []InventoryRow
+	Heartbeats []Heartbeat
+}
+
+// A Detection is what one look at a package's upstream found.
+type Detection struct {
+	Package PackageID `json:"package"`
+	Current string    `json:"current"` // newest released version, "" when none
+	Found   string    `json:"found"`   // version upstream, "" when none was readable
+	Hold    string    `json:"hold,omitempty"`
+	Why     string    `json:"why,omitempty"`
+	At      time.Time `json:"at"`
+}
+
+// Built says which artifact a release gave.
+type Built struct {
+	Package  PackageID   `json:"package"`
+	Version  string      `json:"version"`
+	Artifact Digest      `json:"artifact"` // OCI manifest
+	Inputs   Digest      `json:"inputs"`   // release file, installers' digests and format version
+	Files    []BuiltFile `json:"files"`
+	At       time.Time   `json:"at"`
+}
+
+// A BuiltFile is one file of an artifact.
+type BuiltFile struct {
+	Installer string `json:"installer"` // key in the package, or setting key of a configuration
+	Name      string `json:"name"`
+	MediaType string `json:"mediaType"`
+	Digest    Digest `json:"digest"`
+	Size      int64  `json:"size"`
+}
+
+// Tested is the outcome of one matrix cell.
+type Tested struct {
+	Package   PackageID  `json:"package"`
+	Version   string     `json:"version"`
+	Artifact  Digest     `json:"artifact"`
+	Cell      string     `json:"cell"` // environment name
+	Installer string     `json:"installer"`
+	Result    string     `json:"result"` // passed, failed, skipped
+	Steps     []TestStep `json:"steps"`
+	At        time.Time  `json:"at"`
+}
+
+// A TestStep is one step of a cell: absent, install, detect, launch, upgrade,
+// uninstall, gone.
+type TestStep struct {
+	Name   string `json:"name"`
+	Result string `json:"result"` // passed, failed, skipped
+	Detail string `json:"detail,omitempty"`
+}
+
+// A Merge records one merge into main: what, by whom, on whose word.
+type Merge struct {
+	PR       int       `json:"pr"`
+	Title    string    `json:"title"`
+	Author   string    `json:"author"`
+	MergedBy string    `json:"mergedBy"`
+	Base     string    `json:"base"` // first parent
+	Head     string    `json:"head"` // second parent
+	Commit   string    `json:"commit"`
+	Tree     string    `json:"tree"`
+	Reviews  []Review  `json:"reviews"`
+	Checks   []Check   `json:"checks"`
+	Plan     Digest    `json:"plan,omitempty"`     // plan digest the merge approves
+	Previous string    `json:"previous,omitempty"` // commit of the previous merge record
+	At       time.Time `json:"at"`
+}
+
+// A Review is one person's word on a pull request and the commit they saw.
+type Review struct {
+	Login  string    `json:"login"`
+	ID     int64     `json:"id"`
+	State  string    `json:"state"` // APPROVED, CHANGES_REQUESTED, COMMENTED, DISMISSED
+	Commit string    `json:"commit"`
+	Bot    bool      `json:"bot,omitempty"`
+	At     time.Time `json:"at"`
+}
+
+// A Check is a status check on a commit.
+type Check struct {
+	Name       string `json:"name"`
+	Conclusion string `json:"conclusion"`
+}
+
+// A WaveStart freezes a wave of a cycle: how many devices, and the Merkle root
+// over all its memberships.
+type WaveStart struct {
+	Cycle   CycleID   `json:"cycle"`
+	Wave    string    `json:"wave"`
+	Opens   time.Time `json:"opens"`
+	Devices int       `json:"devices"`
+	Root    string    `json:"root"`
+	Plan    Digest    `json:"plan"`
+	At      time.Time `json:"at"`
+}
+
+// A Membership is the frozen part of a wave that one tenant holds. Devices are
+// keyed hashes.
+type Membership struct {
+	Cycle    CycleID  `json:"cycle"`
+	Wave     string   `json:"wave"`
+	Tenant   TenantID `json:"tenant"`
+	Devices  []string `json:"devices"`
+	Inactive int      `json:"inactive"` // excluded before the start
+	Root     string   `json:"root"`
+}
+
+// An Intent is written before an effect on a tenant.
+type Intent struct {
+	ID         string    `json:"id"`
+	Cycle      CycleID   `json:"cycle"`
+	Wave       string    `json:"wave"`
+	Tenant     TenantID  `json:"tenant"`
+	Package    PackageID `json:"package"`
+	Release    string    `json:"release"`
+	Artifact   Digest    `json:"artifact"`
+	Action     string    `json:"action"` // assign, withdraw, rollback, promote
+	Generation int       `json:"generation"`
+	Main       string    `json:"main"`             // commit it was decided on
+	Plan       Digest    `json:"plan,omitempty"`   // approved plan
+	Opens      time.Time `json:"opens"`            // start on the device
+	Deadline   time.Time `json:"deadline"`         // install by
+	NotAfter   time.Time `json:"notAfter"`         // the call may begin until then
+	Reason     string    `json:"reason,omitempty"` // verdict or hold for the way back
+	At         time.Time `json:"at"`
+}
+
+// A Receipt is written after an effect, with what was observed.
+type Receipt struct {
+	Intent    string    `json:"intent"`
+	Cycle     CycleID   `json:"cycle"`
+	Wave      string    `json:"wave"`
+	Tenant    TenantID  `json:"tenant"`
+	Package   PackageID `json:"package"`
+	Artifact  Digest    `json:"artifact"`
+	Action    string    `json:"action"`
+	Outcome   string    `json:"outcome"`            // done, expired, failed
+	Observed  Digest    `json:"observed,omitempty"` // artifact the tenant holds now
+	Recovered bool      `json:"recovered,omitempty"`
+	Detail    string    `json:"detail,omitempty"`
+	At        time.Time `json:"at"`
+}
+
+// A Report is what the devices of one tenant said at one look.
+type Report struct {
+	Cycle    CycleID   `json:"cycle"`
+	Wave     string    `json:"wave"`
+	Tenant   TenantID  `json:"tenant"`
+	Package  PackageID `json:"package"`
+	Artifact Digest    `json:"artifact"`
+	Look     Duration  `json:"look"` // age of the wave
+	Counts   Counts    `json:"counts"`
+	Errors   []string  `json:"errors,omitempty"` // distinct error codes, sorted
+	At       time.Time `json:"at"`
+}
+
+// Counts are devices of a frozen membership by what they reported.
+type Counts struct {
+	Succeeded int `json:"succeeded"`
+	Failed    int `json:"failed"`
+	Silent    int `json:"silent"`
+	Excluded  int `json:"excluded"`
+}
+
+// Add is the sum of two counts.
+func (c Counts) Add(d Counts) Counts {
+	return Counts{c.Succeeded + d.Succeeded, c.Failed + d.Failed, c.Silent + d.Silent, c.Excluded + d.Excluded}
+}
+
+// Total is all devices that are not excluded.
+func (c Counts) Total() int { return c.Succeeded + c.Failed + c.Silent }
+
+// A Verdict is a gate's answer for one entry and wave at one look.
+type Verdict struct {
+	Cycle    CycleID           `json:"cycle"`
+	Wave     string            `json:"wave"`
+	Package  PackageID         `json:"package"`
+	Artifact Digest            `json:"artifact"`
+	Look     Duration          `json:"look"`
+	Decision string            `json:"decision"` // pass, fail, inconclusive
+	Counts   Counts            `json:"counts"`
+	Lower    float64           `json:"lower"` // success rate in percent, lower bound
+	Upper    float64           `json:"upper"`
+	Rule     string            `json:"rule"` // the sentence that decided
+	Inputs   map[string]string `json:"inputs"`
+	At       time.Time         `json:"at"`
+}
+
+// A Notice is one message to one audience: an intent before it is handed to the
+// channel (Sent false), a receipt after (Sent true).
+type Notice struct {
+	Key           string    `json:"key"` // derived from cycle, audience, template
+	Cycle         CycleID   `json:"cycle"`
+	Partner       string    `json:"partner"`
+	Channel       string    `json:"channel"`
+	Template      string    `json:"template"`
+	MessageID     string    `json:"messageId"`
+	Sent          bool      `json:"sent"`
+	PossiblyTwice bool      `json:"possiblyTwice,omitempty"`
+	At            time.Time `json:"at"`
+}
+
+// An InventoryRow is one device as a tenant's inventory told it. Device is a
+// keyed hash; there is no name of device or user.
+type InventoryRow struct {
+	Tenant     TenantID          `json:"tenant"`
+	Device     string            `json:"device"`
+	Platform   string            `json:"platform"`
+	OSBuild    string            `json:"osBuild"`
+	Attributes map[string]string `json:"attributes,omitempty"` // model, department, country
+	LastSeen   string            `json:"lastSeen"`             // date
+	At         time.Time         `json:"at"`
+}
+
+// A Heartbeat says that a run took place.
+type Heartbeat struct {
+	Command string    `json:"command"`
+	Main    string    `json:"main"`
+	At      time.Time `json:"at"`
+}
+
+// A PlanRow is one line of a plan: one package on one tenant in one wave.
+type PlanRow struct {
+	Tenant    TenantID  `json:"tenant"`
+	Package   PackageID `json:"package"`
+	From      string    `json:"from"` // version before, "" when new
+	To        string    `json:"to"`
+	Wave      string    `json:"wave"`
+	Devices   int       `json:"devices"`
+	NotBefore time.Time `json:"notBefore"`
+	Deadline  time.Time `json:"deadline"`
+	LocalTime bool      `json:"localTime,omitempty"` // instants are the tenant's local time
+	Why       string    `json:"why"`
+}
+
+// A Plan is what opening one gate of a cycle will do. Its digest covers rows
+// and inputs.
+type Plan struct {
+	Cycle    CycleID           `json:"cycle"`
+	Gate     string            `json:"gate"`
+	CutOff   time.Time         `json:"cutOff"`
+	Rows     []PlanRow         `json:"rows"`
+	Skipped  []PlanSkip        `json:"skipped"` // what is left out, and why
+	Blobs    map[string]string `json:"blobs"`   // path → git blob id
+	Evidence map[string]string `json:"evidence"`
+}
+
+// A PlanSkip is a package that a tenant does not get, and why.
+type PlanSkip struct {
+	Tenant  TenantID  `json:"tenant"`
+	Package PackageID `json:"package"`
+	Why     string    `json:"why"`
+}
+
+// Digest is what an approval names.
+func (p Plan) Digest() Digest { return DigestJSON(p) }
+
+// Summary is the plan in numbers: devices are counted once per tenant.
+func (p Plan) Summary() Summary {
+	packages := map[PackageID]bool{}
+	devices := map[TenantID]int{}
+	var s Summary
+	for _, r := range p.Rows {
+		packages[r.Package] = true
+		devices[r.Tenant] = max(devices[r.Tenant], r.Devices)
+		if r.Deadline.After(s.Deadline) {
+			s.Deadline = r.Deadline
+		}
+	}
+	for _, n := range devices {
+		s.Devices += n
+	}
+	s.Packages, s.Tenants = len(packages), len(devices)
+	return s
+}

@@ -1,0 +1,128 @@
+package fleet
+
+import (
+	"time"
+)
+
+// A Week is the rhythm: named steps, each on a weekday at a local time.
+type Week struct {
+	Zone  string              `json:"zone"` // IANA zone of all steps
+	DST   DSTRule             `json:"dst"`
+	Steps map[string]WeekStep `json:"steps"` // detect, cutOff, announce, and the steps waves open on
+}
+
+// A DSTRule says what a local time means that a change of clocks skips (gap)
+// or repeats (fold).
+type DSTRule struct {
+	Gap  string `json:"gap"`  // later, skip
+	Fold string `json:"fold"` // first, second
+}
+
+// A WeekStep is a weekday ("Mon" … "Sun") and a time ("14:00").
+type WeekStep struct {
+	On string `json:"on"`
+	At string `json:"at"`
+}
+
+// A Wave is one part of the fleet that gets a release at the same time. Waves
+// open in Order; a device belongs to the first wave that selects it.
+type Wave struct {
+	Name       string   `json:"name"`
+	Order      int      `json:"order"`
+	Select     Select   `json:"select"`
+	MinDevices int      `json:"minDevices"`
+	Opens      Opens    `json:"opens"`
+	Arm        Duration `json:"arm"` // how long before it opens its assignments are pushed to tenants
+	Soak       Duration `json:"soak"`
+	Gate       Gate     `json:"gate"`
+	Advance    string   `json:"advance"` // merge, autoMerge
+}
+
+// Select says which devices a wave takes: all those whose tenant and device
+// match every pair, and of these the given percentage by salted hash.
+type Select struct {
+	Tenants    map[string]string `json:"tenants,omitempty"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+	Percent    *float64          `json:"percent,omitempty"` // 100 when absent
+	Sites      bool              `json:"sites,omitempty"`
+}
+
+// Opens is the step of the week a wave opens on, at one instant in the
+// operator's zone or at the local time of each tenant.
+type Opens struct {
+	Step string `json:"step"`
+	Zone string `json:"zone"` // operator, tenant
+}
+
+// A Gate judges a wave: percentages, confidence (0.8 … <1), minimum reports,
+// what silence counts as, the ages of the wave at which it is judged.
+type Gate struct {
+	Success      float64    `json:"success"`
+	Error        float64    `json:"error"`
+	Confidence   float64    `json:"confidence"`
+	MinReports   int        `json:"minReports"`
+	Silent       string     `json:"silent"` // failed, excluded
+	Looks        []Duration `json:"looks"`
+	Inconclusive string     `json:"inconclusive"` // wait, extend, pool, askHuman
+}
+
+// A Freeze stops new waves between two instants.
+type Freeze struct {
+	From   time.Time `json:"from"`
+	Until  time.Time `json:"until"`
+	Scope  string    `json:"scope"` // all, nonSecurity
+	Reason string    `json:"reason"`
+}
+
+// A Hold stops a release; a revocation also takes it back.
+type Hold struct {
+	Kind       string     `json:"kind"` // hold, safeguardHold, revocation
+	Package    PackageID  `json:"package"`
+	Release    string     `json:"release"`
+	Artifact   Digest     `json:"artifact,omitempty"`
+	Reason     string     `json:"reason"`
+	Expires    *time.Time `json:"expires,omitempty"`
+	RollbackTo string     `json:"rollbackTo,omitempty"` // version; empty for uninstall and forwardOnly
+}
+
+// A Cycle is one turn of the mill: the entries that travel together, and the
+// waves they travel through, in order.
+type Cycle struct {
+	CutOff  time.Time           `json:"cutOff"`
+	Entries map[PackageID]Entry `json:"entries"`
+	Waves   []string            `json:"waves"`
+}
+
+// An Entry is one release in a cycle with the artifact that was built from it:
+// the digest of its OCI manifest.
+type Entry struct {
+	Release  string `json:"release"`
+	Artifact Digest `json:"artifact"`
+}
+
+// A PlanRecord is what plan.cue holds for one gate: the digest an approval
+// names, and what it was computed from.
+type PlanRecord struct {
+	Digest  Digest            `json:"digest"`
+	Inputs  map[string]string `json:"inputs"` // evidence branch → chain head the plan was computed at
+	Summary Summary           `json:"summary"`
+}
+
+// A Summary is a plan in numbers that a person can judge.
+type Summary struct {
+	Packages int       `json:"packages"`
+	Tenants  int       `json:"tenants"`
+	Devices  int       `json:"devices"`
+	Deadline time.Time `json:"deadline"`
+}
+
+// An Approval lets one gate of a cycle open, for exactly one plan.
+type Approval struct {
+	Cycle      CycleID   `json:"cycle"`
+	Gate       string    `json:"gate"` // the wave it opens, or "close"
+	Decision   string    `json:"decision"`
+	Summary    Summary   `json:"summary"`
+	Plan       Digest    `json:"plan"`
+	ValidUntil time.Time `json:"validUntil"`
+	Because    string    `json:"because,omitempty"`
+}

@@ -1,0 +1,151 @@
+package fleet
+
+import "time"
+
+// An Operator is the party that runs the repository.
+type Operator struct {
+	Name      string              `json:"name"`
+	Approvers map[string][]Person `json:"approvers"` // role → persons
+	Trust     Trust               `json:"trust"`
+	Store     *Store              `json:"store,omitempty"`
+}
+
+// A Person may approve between two dates (2006-01-02, until exclusive).
+type Person struct {
+	Login string `json:"login"`
+	Name  string `json:"name"`
+	From  string `json:"from"`
+	Until string `json:"until,omitempty"`
+}
+
+// InForce reports whether the person may approve at the instant t.
+func (p Person) InForce(t time.Time) bool { return inForce(p.From, p.Until, t) }
+
+func inForce(from, until string, t time.Time) bool {
+	day := t.UTC().Format(time.DateOnly)
+	return from <= day && (until == "" || day < until)
+}
+
+// Trust is the trust policy: who may sign, how many persons must approve.
+type Trust struct {
+	Keys      map[string]TrustedKey `json:"keys"`
+	Approvals int                   `json:"approvals"` // persons needed for a merge
+}
+
+// A TrustedKey is a public key and what it may sign.
+type TrustedKey struct {
+	PEM   string   `json:"pem"`
+	Uses  []string `json:"uses"` // build, test, evidence
+	From  string   `json:"from"`
+	Until string   `json:"until,omitempty"`
+}
+
+// InForce reports whether the key was trusted at the instant t.
+func (k TrustedKey) InForce(t time.Time) bool { return inForce(k.From, k.Until, t) }
+
+// A Store is where artifacts live when it is not the OCI layout on disk.
+type Store struct {
+	Registry string `json:"registry"` // host[:port]/repository
+}
+
+// A Partner is a company that serves tenants under the operator's roof.
+type Partner struct {
+	Name       string             `json:"name"`
+	Contacts   []string           `json:"contacts"`
+	Approvers  []Person           `json:"approvers,omitempty"`
+	Language   string             `json:"language"`
+	Channels   map[string]Channel `json:"channels,omitempty"`
+	Brand      *Brand             `json:"brand,omitempty"`
+	Texts      string             `json:"texts,omitempty"` // folder of announcement templates beside partner.cue
+	Repository *PinnedRepository  `json:"repository,omitempty"`
+}
+
+// A Channel is one way to reach an audience.
+type Channel struct {
+	Kind       string `json:"kind"` // mail, teams, slack, webhook, issue
+	To         string `json:"to"`
+	Visibility string `json:"visibility"` // private, shared
+}
+
+// A Brand is how a partner's messages look.
+type Brand struct {
+	From      string `json:"from"`
+	Logo      string `json:"logo,omitempty"`
+	Signature string `json:"signature,omitempty"`
+}
+
+// PinnedRepository is another repository at one commit.
+type PinnedRepository struct {
+	URL    string `json:"url"`
+	Commit string `json:"commit"`
+}
+
+// A Tenant is one customer tenant. Policy is the effective one: operator,
+// partner and tenant met, each bound's value taken on its tightening side.
+type Tenant struct {
+	ID       TenantID                   `json:"id"`
+	Name     string                     `json:"name"`
+	Zone     string                     `json:"zone"`
+	Labels   map[string]string          `json:"labels,omitempty"`
+	Intune   *Intune                    `json:"intune,omitempty"`
+	Windows  map[string]Window          `json:"windows,omitempty"`
+	Packages map[PackageID][]Assignment `json:"packages"`
+	Groups   map[string]Group           `json:"groups,omitempty"`
+	Policy   Policy                     `json:"policy"`
+}
+
+// Intune is the connection to a tenant of Microsoft Entra.
+type Intune struct {
+	Directory string `json:"directory"` // tenant id, a GUID
+}
+
+// A Window is a maintenance window in the tenant's zone; Until before From
+// runs past midnight.
+type Window struct {
+	On    []string `json:"on"`
+	From  string   `json:"from"`
+	Until string   `json:"until"`
+	For   []string `json:"for"` // install, reboot
+}
+
+// An Assignment says who in a tenant gets a package, and how.
+type Assignment struct {
+	Intent  string   `json:"intent"` // required, available, updateOnly, uninstall
+	Group   string   `json:"group"`  // "all devices", "all users" or a group's name
+	Exclude []string `json:"exclude,omitempty"`
+	Filter  string   `json:"filter,omitempty"`
+	Notify  string   `json:"notify"` // showReboot, showAll, hideAll
+}
+
+// A Group is a department, country or user group with a policy of its own.
+type Group struct {
+	Name   string `json:"name"`
+	Policy Policy `json:"policy"`
+}
+
+// A Policy is the effective policy of a tenant or group.
+type Policy struct {
+	CriticalWithinHours  float64                `json:"criticalWithinHours"`
+	NonSecurityDeferDays int                    `json:"nonSecurityDeferDays"`
+	Reboot               string                 `json:"reboot"` // windowOnly, anytime
+	MaxFailuresPercent   float64                `json:"maxFailuresPercent"`
+	Approval             string                 `json:"approval"` // implicit, partner, site
+	MaxExceptionDays     int                    `json:"maxExceptionDays"`
+	DriverBlock          map[string]Because     `json:"driverBlock,omitempty"`
+	Pins                 map[PackageID]PinnedTo `json:"pins,omitempty"`
+	OptOuts              map[PackageID]Because  `json:"optOuts,omitempty"`
+	Origins              map[string]Pos         `json:"origins,omitempty"` // field → the file that decided it
+}
+
+// Because is a loosening's reason and end.
+type Because struct {
+	Reason  string    `json:"reason"`
+	Expires time.Time `json:"expires"`
+}
+
+// PinnedTo keeps a package on the versions that match the glob.
+type PinnedTo struct {
+	Version string    `json:"version"`
+	Reason  string    `json:"reason"`
+	Expires time.Time `json:"expires"`
+}
