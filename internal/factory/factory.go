@@ -53,16 +53,5 @@ type Console interface {
 // before may be delivered again; it is then the reader's mail program that
 // drops it.
 type Channel interface {
-	Deliver(ctx context.Context, m Message) error
-}
-
-// A Message is a rendered announcement.
-type Message struct {
-	ID      string // Message-ID without brackets
-	From    string // display name
-	To      []string
-	Subject string
-	Text    string
-	HTML    string
-	Lang    string
+	Deliver(ctx context.Context, m fleet.Message) error
 }
