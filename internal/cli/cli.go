@@ -33,6 +33,8 @@ type app struct {
 	now   string // --now: instant, "" for the machine's clock
 	yes   bool   // --yes: act outside this machine
 	debug bool   // --debug
+
+	running *progress // the progress line that stands, nil for none
 }
 
 // Main runs packmill with the given arguments (without the program's name) and
@@ -131,6 +133,7 @@ func exitCode(err error) int {
 
 // report prints err for people, once, with its hints, and gives the exit code.
 func (a *app) report(err error) int {
+	a.endProgress()
 	code := exitCode(err)
 	var told errTold
 	if err == nil || errors.As(err, &told) {
@@ -197,6 +200,7 @@ See the whole of it in seconds:  packmill demo`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err.Error()} })
 	root.AddCommand(
 		newVersionCmd(a),
+		newSchemaCmd(a),
 	)
 	return root
 }

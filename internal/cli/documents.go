@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"reflect"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// A document is one machine-readable output: what --format json prints under
+// this name. Its version rises when a reader of the old form would break.
+type document struct {
+	name    string
+	version int
+	about   string
+	value   any // zero value of the struct that is printed
+}
+
+// documents lists every machine-readable output. A command that prints JSON has
+// its document here; printing one that is not listed is an error.
+func documents() []document {
+	return []document{
+		{"schemas", 1, "The list that schema prints: every machine-readable output.", schemaList{}},
+	}
+}
+
+// schema is the value of the document's schema field.
+func (d document) schema() string { return fmt.Sprintf("packmill.dev/%s/v%d", d.name, d.version) }
+
+func documentNamed(name string) (document, bool) {
+	for _, d := range documents() {
+		if d.name == name {
+			return d, true
+		}
+	}
+	return document{}, false
+}
+
+// writeDocument prints value as the named document: its fields, preceded by the
+// schema field.
+func writeDocument(w io.Writer, name string, value any) error {
+	d, ok := documentNamed(name)
+	if !ok || reflect.TypeOf(value) != reflect.TypeOf(d.value) {
+		return fleet.Errorf(fleet.Internal, "cli.output", name, "no document of this name and of type %T is registered", value)
+	}
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(filled(reflect.ValueOf(value)).Interface()); err != nil {
+		return fleet.Errorf(fleet.Internal, "cli.output", name, "%w", err)
+	}
+	head := fmt.Sprintf(`{"schema":%q`, d.schema())
+	if rest := bytes.TrimSpace(body.Bytes())[1:]; rest[0] != '}' {
+		head += ","
+	}
+	var whole bytes.Buffer
+	if err := json.Indent(&whole, append([]byte(head), bytes.TrimSpace(body.Bytes())[1:]...), "", "  "); err != nil {
+		return fleet.Errorf(fleet.Internal, "cli.output", name, "%w", err)
+	}
+	whole.WriteByte('\n')
+	_, err := whole.WriteTo(w)
+	return err
+}
+
+// filled is a copy of v in which every nil slice and map that is written at all
+// is an empty one: a reader of JSON gets a list where a list is promised.
+func filled(v reflect.Value) reflect.Value {
+	switch v.Kind() {
+	case reflect.Struct:
+		out := reflect.New(v.Type()).Elem()
+		out.Set(v)
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				out.Field(i).Set(filled(v.Field(i)))
+			}
+		}
+		return out
+	case reflect.Slice:
+		out := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+		for i := range v.Len() {
+			out.Index(i).Set(filled(v.Index(i)))
+		}
+		return out
+	case reflect.Map:
+		out := reflect.MakeMapWithSize(v.Type(), v.Len())
+		for _, key := range v.MapKeys() {
+			out.SetMapIndex(key, filled(v.MapIndex(key)))
+		}
+		return out
+	default:
+		return v
+	}
+}
