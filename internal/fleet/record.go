@@ -73,19 +73,21 @@ type TestStep struct {
 
 // A Merge records one merge into main: what, by whom, on whose word.
 type Merge struct {
-	PR       int       `json:"pr"`
-	Title    string    `json:"title"`
-	Author   string    `json:"author"`
-	MergedBy string    `json:"mergedBy"`
-	Base     string    `json:"base"` // first parent
-	Head     string    `json:"head"` // second parent
-	Commit   string    `json:"commit"`
-	Tree     string    `json:"tree"`
-	Reviews  []Review  `json:"reviews"`
-	Checks   []Check   `json:"checks"`
-	Plan     Digest    `json:"plan,omitempty"`     // plan digest the merge approves
-	Previous string    `json:"previous,omitempty"` // commit of the previous merge record
-	At       time.Time `json:"at"`
+	PR        int       `json:"pr"`
+	Title     string    `json:"title"`
+	Author    string    `json:"author"`
+	MergedBy  string    `json:"mergedBy"`
+	Base      string    `json:"base"` // first parent
+	Head      string    `json:"head"` // second parent
+	Commit    string    `json:"commit"`
+	Tree      string    `json:"tree"`
+	Reviews   []Review  `json:"reviews"`
+	Checks    []Check   `json:"checks"`
+	Approves  string    `json:"approves,omitempty"` // "<cycle>/<gate>" when the merge brings an approval
+	Plan      Digest    `json:"plan,omitempty"`     // plan digest it approves
+	Approvers []string  `json:"approvers"`          // logins that count under the parent commit's policy, sorted
+	Previous  string    `json:"previous,omitempty"` // commit of the previous merge record
+	At        time.Time `json:"at"`
 }
 
 // A Review is one person's word on a pull request and the commit they saw.
