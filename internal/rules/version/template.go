@@ -1,0 +1,38 @@
+package version
+
+import "strings"
+
+// Fill puts a version into a template: {version} as it is, {major} and {minor}
+// its first two dotted parts, {digits} its digits alone ("24.09" is "2409").
+func Fill(template, version string) string {
+	_, rest := cutEpoch(version)
+	major, after, _ := strings.Cut(rest, ".")
+	minor, _, _ := strings.Cut(after, ".")
+	only := strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, version)
+	return strings.NewReplacer("{version}", version, "{major}", major, "{minor}", minor, "{digits}", only).Replace(template)
+}
+
+// cutEpoch takes a Debian epoch off, which is no part of file names.
+func cutEpoch(version string) (epoch, rest string) {
+	if epoch, rest, found := strings.Cut(version, ":"); found && digits(epoch) {
+		return epoch, rest
+	}
+	return "", version
+}
+
+// Extract is the version in a text that follows the template, {version} being
+// anything that holds a digit; ok is false when the text does not follow it.
+func Extract(template, text string) (version string, ok bool) {
+	before, after, found := strings.Cut(template, "{version}")
+	if !found || len(text) < len(before)+len(after) ||
+		!strings.HasPrefix(text, before) || !strings.HasSuffix(text, after) {
+		return "", false
+	}
+	version = text[len(before) : len(text)-len(after)]
+	return version, strings.ContainsAny(version, "0123456789")
+}
