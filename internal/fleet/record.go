@@ -20,6 +20,7 @@ type Record struct {
 	Notices    []Notice
 	Inventory  []InventoryRow
 	Heartbeats []Heartbeat
+	Unknown    []string // "branch:path" of verified batches of a kind this version does not know
 }
 
 // A Detection is what one look at a package's upstream found.
