@@ -34,6 +34,7 @@ type App struct {
 	Installer   Installer
 	Download    Download
 	DetectText  string // text of the detection script, when a rule names one
+	NeedText    string // text of the requirement script, when Installer.Needs names one
 	Generation  int    // rises with every change of the slot
 }
 
@@ -58,12 +59,13 @@ type AppState struct {
 	Artifact   Digest // committed content, "" when nothing was committed
 	Generation int
 	Targets    []Target
+	Duplicates []string // other app objects that claim to be this slot, left by a lost answer: not used
 }
 
 // A DeviceStatus is the installation state one device reported for an app.
 type DeviceStatus struct {
 	Device  string
-	State   string // installed, failed, pending
+	State   string // installed, failed, pending, absent (not there: removed, or not yet offered)
 	Version string
 	Error   string // hex code, "" when none
 	At      time.Time
