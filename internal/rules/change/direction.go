@@ -1,0 +1,90 @@
+package change
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func smallerIsTighter(e Edit) string { return byNumber(e, Tighter, Looser) }
+
+func largerIsTighter(e Edit) string { return byNumber(e, Looser, Tighter) }
+
+// byNumber compares two numbers or durations. A side that is absent or no
+// number has no direction.
+func byNumber(e Edit, smaller, larger string) string {
+	was, ok1 := number(e.Old)
+	is, ok2 := number(e.New)
+	switch {
+	case !ok1 || !ok2:
+		return ""
+	case is < was:
+		return smaller
+	case is > was:
+		return larger
+	default:
+		return ""
+	}
+}
+
+func number(s string) (float64, bool) {
+	if f, err := strconv.ParseFloat(s, 64); err == nil {
+		return f, true
+	}
+	if d, err := time.ParseDuration(s); err == nil {
+		return d.Seconds(), true
+	}
+	return 0, false
+}
+
+// ordered compares two values of an enumeration written from loosest to
+// tightest.
+func ordered(e Edit, values ...string) string {
+	was, is := slices.Index(values, e.Old), slices.Index(values, e.New)
+	switch {
+	case was < 0 || is < 0 || was == is:
+		return ""
+	case is > was:
+		return Tighter
+	default:
+		return Looser
+	}
+}
+
+// gateDirection judges an edit of a wave: what makes it harder to go on, or
+// slower, is tighter.
+func gateDirection(e Edit) string {
+	switch e.Field {
+	case "gate.success", "gate.confidence", "gate.minReports", "minDevices", "soak":
+		return largerIsTighter(e)
+	case "gate.error":
+		return smallerIsTighter(e)
+	case "gate.silent":
+		return ordered(e, "excluded", "failed")
+	case "advance":
+		return ordered(e, "autoMerge", "merge")
+	default:
+		return ""
+	}
+}
+
+func arrow(e Edit) string {
+	return fmt.Sprintf("%s → %s", orNothing(e.Old), orNothing(e.New))
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	return s
+}
+
+// count is "1 other", "3 others".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + strings.TrimSpace(noun) + "s"
+}

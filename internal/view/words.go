@@ -1,0 +1,169 @@
+package view
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/change"
+)
+
+// Glyphs stand before a word, never instead of one.
+const (
+	glyphGood  = "✅"
+	glyphLook  = "🟡"
+	glyphStop  = "⛔"
+	glyphNone  = "⚪"
+	glyphArrow = "→"
+)
+
+// plural is "1 tenant", "12 tenants".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return grouped(n) + " " + noun + "s"
+}
+
+// grouped is a number with thin groups of three digits from 10,000 on.
+func grouped(n int) string {
+	s := strconv.Itoa(n)
+	if n < 10000 {
+		return s
+	}
+	var b strings.Builder
+	for i, r := range s {
+		if i > 0 && (len(s)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// sized is a number of bytes in the unit people would choose.
+func sized(n int64) string {
+	switch {
+	case n < 1<<10:
+		return fmt.Sprintf("%d B", n)
+	case n < 1<<20:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	case n < 1<<30:
+		return fmt.Sprintf("%.2f MiB", float64(n)/(1<<20))
+	default:
+		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
+	}
+}
+
+// signed is a percentage with its sign: "+0.3 %".
+func signed(percent float64) string {
+	return fmt.Sprintf("%+.1f %%", percent)
+}
+
+// percent is a percentage without needless digits: "98 %", "98.5 %".
+func percent(p float64) string { return strconv.FormatFloat(p, 'f', -1, 64) + " %" }
+
+// instant is a time in the zone it carries: "Mon 2026-11-23 14:00 +02:00", or
+// with a Z in UTC. A zero time is a dash.
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return t.Format("Mon 2006-01-02 15:04 Z07:00")
+}
+
+// utc is a time in UTC as tables have it: "2026-11-23 12:00Z".
+func utc(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return t.UTC().Format("2006-01-02 15:04Z")
+}
+
+// span is a duration without zero parts: "24h", "1h30m".
+func span(d fleet.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// step is "24.08 → 24.09", or "24.09 (first release)".
+func step(from, to string) string {
+	if from == "" {
+		return to + " (first release)"
+	}
+	return from + " " + glyphArrow + " " + to
+}
+
+// reach is whom something touches, in a sentence's part.
+func reach(r change.Reach) string {
+	if len(r.Tenants) == 0 {
+		return "no tenant"
+	}
+	s := plural(len(r.Tenants), "tenant")
+	switch {
+	case r.Unknown == len(r.Tenants):
+		return s + ", devices not known"
+	case r.Unknown > 0:
+		return fmt.Sprintf("%s, at least %s (%s without an inventory)", s, plural(r.Devices, "device"), plural(r.Unknown, "tenant"))
+	default:
+		return s + ", up to " + plural(r.Devices, "device")
+	}
+}
+
+// some lists up to limit words and counts the rest.
+func some[S ~string](list []S, limit int) string {
+	words := make([]string, 0, limit+1)
+	for i, s := range list {
+		if i == limit {
+			words = append(words, fmt.Sprintf("%d more", len(list)-limit))
+			break
+		}
+		words = append(words, string(s))
+	}
+	return strings.Join(words, ", ")
+}
+
+// wayBack is a rollback in words.
+func wayBack(rollback, from string) string {
+	switch rollback {
+	case "previous":
+		if from == "" {
+			return "uninstall: there is no release before"
+		}
+		return "back to " + from
+	case "uninstall":
+		return "uninstall"
+	case "forwardOnly":
+		return "none: stop, and go forward with the next release"
+	default:
+		return "not stated"
+	}
+}
+
+// signerWords is what became of an installer's signature.
+func signerWords(i change.Installer) string {
+	switch i.SignerState {
+	case change.SignerSame:
+		return "same: " + i.Signer
+	case change.SignerChanged:
+		return "changed: " + i.PreviousSigner + " " + glyphArrow + " " + i.Signer
+	case change.SignerLost:
+		return "lost: unsigned, before " + i.PreviousSigner
+	case change.SignerExpected:
+		return "first release, signed as the publisher's file expects: " + i.Signer
+	case change.SignerFirst:
+		return "first time seen: " + i.Signer
+	case change.SignerUnsigned:
+		return "unsigned"
+	default:
+		return "not known"
+	}
+}
