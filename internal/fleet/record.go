@@ -28,6 +28,7 @@ type Detection struct {
 	Package PackageID `json:"package"`
 	Current string    `json:"current"` // newest released version, "" when none
 	Found   string    `json:"found"`   // version upstream, "" when none was readable
+	State   string    `json:"state"`   // none, equal, new, watch, held
 	Hold    string    `json:"hold,omitempty"`
 	Why     string    `json:"why,omitempty"`
 	At      time.Time `json:"at"`
