@@ -1,0 +1,137 @@
+package evidence
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// A Ledger reads and appends the evidence of one repository. It is safe for
+// concurrent use.
+type Ledger struct {
+	git      Git
+	signer   fleet.Signer // nil: read only
+	verifier fleet.Verifier
+	clock    fleet.Clock
+	author   fleet.Identity
+	kinds    []kind
+	verified verifiedBatches
+}
+
+// Open is the ledger of a repository. The verifier trusts the keys whose use
+// is "evidence"; signer, clock and author are needed to append only, and the
+// signer may be nil otherwise.
+func Open(git Git, signer fleet.Signer, verifier fleet.Verifier, clock fleet.Clock, author fleet.Identity) *Ledger {
+	return &Ledger{git: git, signer: signer, verifier: verifier, clock: clock, author: author, kinds: kinds()}
+}
+
+// refs are where a branch stands in this clone and where it was last seen on
+// the remote, "" for nowhere.
+func (l *Ledger) refs(ctx context.Context, branch string) (local, remote string, err error) {
+	if local, err = l.git.Ref(ctx, "refs/heads/"+branch); err != nil {
+		return "", "", l.broken(branch, "", err)
+	}
+	if remote, err = l.git.Ref(ctx, "refs/remotes/origin/"+branch); err != nil {
+		return "", "", l.broken(branch, "", err)
+	}
+	return local, remote, nil
+}
+
+// tip is the commit of a branch, "" when there is none: of the local one and
+// the remote's, that which contains the other.
+func (l *Ledger) tip(ctx context.Context, branch string) (string, error) {
+	local, remote, err := l.refs(ctx, branch)
+	if err != nil {
+		return "", err
+	}
+	return l.longer(ctx, branch, local, remote)
+}
+
+// longer is that of two commits whose line of parents holds the other.
+func (l *Ledger) longer(ctx context.Context, branch, a, b string) (string, error) {
+	switch {
+	case b == "" || a == b:
+		return a, nil
+	case a == "":
+		return b, nil
+	}
+	// Both lines are walked in step, so that the cost is the distance between
+	// the two and not the length of the ledger.
+	seenA, seenB := a, b
+	for seenA != "" || seenB != "" {
+		var err error
+		if seenA, err = l.parent(ctx, branch, seenA); err != nil {
+			return "", err
+		}
+		if seenB, err = l.parent(ctx, branch, seenB); err != nil {
+			return "", err
+		}
+		if seenA == b {
+			return a, nil
+		}
+		if seenB == a {
+			return b, nil
+		}
+	}
+	e := fleet.Errorf(fleet.Refused, "evidence.read", branch,
+		"the local branch (%s) and the remote's (%s) have parted: one of them was rewritten", short(a), short(b))
+	e.Hint = "git log --oneline --graph " + branch + " origin/" + branch
+	return "", e
+}
+
+// parent is the first parent of a commit, "" at the end of the line.
+func (l *Ledger) parent(ctx context.Context, branch, id string) (string, error) {
+	if id == "" {
+		return "", nil
+	}
+	c, err := l.git.Commit(ctx, id)
+	if err != nil {
+		return "", l.broken(branch, id, err)
+	}
+	if len(c.Parents) == 0 {
+		return "", nil
+	}
+	return c.Parents[0], nil
+}
+
+// broken wraps an error of reading git.
+func (l *Ledger) broken(branch, commit string, err error) error {
+	var known *fleet.Error
+	if errors.As(err, &known) && known.Kind == fleet.Refused {
+		return err
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	object := branch
+	if commit != "" {
+		object += " at " + short(commit)
+	}
+	return &fleet.Error{Op: "evidence.read", Object: object, Kind: fleet.Internal, Err: err, Hint: "git fsck"}
+}
+
+// verifiedBatches are the batches this process has verified.
+type verifiedBatches struct {
+	mu  sync.Mutex
+	all map[verifiedKey]batch
+}
+
+type verifiedKey struct{ branch, file, rows, sealed string }
+
+func (v *verifiedBatches) get(k verifiedKey) (batch, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	b, ok := v.all[k]
+	return b, ok
+}
+
+func (v *verifiedBatches) put(k verifiedKey, b batch) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.all == nil {
+		v.all = map[verifiedKey]batch{}
+	}
+	v.all[k] = b
+}

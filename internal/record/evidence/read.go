@@ -1,0 +1,153 @@
+package evidence
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// Read decodes all evidence there is, of the local branches or the remote's,
+// whichever is further. Anything that does not verify is an error of kind
+// Refused that names branch and path; then there is no record at all.
+func (l *Ledger) Read(ctx context.Context) (*fleet.Record, error) {
+	return l.read(ctx, func(c *chain) ([]batch, error) { return c.batches, nil })
+}
+
+// ReadAt decodes the evidence up to recorded chain heads, as a plan names
+// them: what the plan was computed from. A branch without a head is read as
+// empty; a head that the chain does not have is an error of kind Refused.
+func (l *Ledger) ReadAt(ctx context.Context, heads map[string]string) (*fleet.Record, error) {
+	for _, branch := range slices.Sorted(maps.Keys(heads)) {
+		if !slices.Contains(Branches(), branch) {
+			return nil, fleet.Errorf(fleet.Invalid, "evidence.readAt", branch, "is no evidence branch")
+		}
+	}
+	return l.read(ctx, func(c *chain) ([]batch, error) { return c.prefix(heads[c.branch]) })
+}
+
+func (l *Ledger) read(ctx context.Context, part func(*chain) ([]batch, error)) (*fleet.Record, error) {
+	r := &fleet.Record{Heads: map[string]string{}, PlanRows: map[fleet.Digest][]fleet.PlanRow{}}
+	var wrong fleet.Errors
+	for _, branch := range Branches() {
+		c, err := l.current(ctx, branch)
+		if err != nil {
+			return nil, err
+		}
+		batches, err := part(c)
+		if err != nil {
+			return nil, err
+		}
+		r.Heads[branch] = ""
+		for _, b := range batches {
+			if err := l.decode(r, b); err != nil {
+				c.find(b.Path, "%v", err)
+			}
+			r.Heads[branch] = b.Head
+		}
+		if list, ok := c.refused().(fleet.Errors); ok {
+			wrong = append(wrong, list...)
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, wrong
+	}
+	return r, nil
+}
+
+// current loads a branch as it is now.
+func (l *Ledger) current(ctx context.Context, branch string) (*chain, error) {
+	tip, err := l.tip(ctx, branch)
+	if err != nil {
+		return nil, err
+	}
+	return l.load(ctx, branch, tip)
+}
+
+// decode adds a batch's rows to a record.
+func (l *Ledger) decode(r *fleet.Record, b batch) error {
+	k, names, ok := kindOf(l.kinds, b.dir())
+	if !ok {
+		r.Unknown = append(r.Unknown, b.Branch+":"+b.Path)
+		return nil
+	}
+	rows, err := k.decode(b.rows)
+	if err != nil {
+		return err
+	}
+	k.add(r, names, rows)
+	return nil
+}
+
+// Heads are the chain heads as they are now, "" for an empty branch: what a
+// plan records as its inputs. Only the newest batch of each branch is read.
+func (l *Ledger) Heads(ctx context.Context) (map[string]string, error) {
+	heads := map[string]string{}
+	for _, branch := range Branches() {
+		tip, err := l.tip(ctx, branch)
+		if err != nil {
+			return nil, err
+		}
+		heads[branch] = ""
+		if tip == "" {
+			continue
+		}
+		c, err := l.git.Commit(ctx, tip)
+		if err != nil {
+			return nil, l.broken(branch, tip, err)
+		}
+		s, err := l.lastStatement(ctx, branch, c)
+		if err != nil {
+			return nil, err
+		}
+		heads[branch] = s.Head
+	}
+	return heads, nil
+}
+
+// Checkpoint writes the heads of all shards that moved since the last
+// checkpoint to the control branch, so that the loss of a shard's newest
+// batches shows. Only the job that owns control calls it.
+func (l *Ledger) Checkpoint(ctx context.Context) error {
+	c, err := l.current(ctx, Control)
+	if err != nil {
+		return err
+	}
+	if err := c.refused(); err != nil {
+		return err
+	}
+	told, err := checkpoints(c)
+	if err != nil {
+		return err
+	}
+	heads, err := l.Heads(ctx)
+	if err != nil {
+		return err
+	}
+	var rows []Checkpoint
+	for _, branch := range Branches()[1:] {
+		if head := heads[branch]; head != "" && (len(told[branch]) == 0 || told[branch][len(told[branch])-1] != head) {
+			rows = append(rows, Checkpoint{Branch: branch, Head: head, At: l.clock.Now().UTC()})
+		}
+	}
+	return l.Append(ctx, Control, HeadsDir, rows)
+}
+
+// checkpoints are the heads that control tells of each shard, oldest first.
+func checkpoints(control *chain) (map[string][]string, error) {
+	told := map[string][]string{}
+	for _, b := range control.batches {
+		if b.dir() != HeadsDir {
+			continue
+		}
+		rows, err := decodeRows[Checkpoint](b.rows)
+		if err != nil {
+			return nil, fleet.Errorf(fleet.Refused, "evidence.read", Control+":"+b.Path, "%w", err)
+		}
+		for _, row := range rows {
+			told[row.Branch] = append(told[row.Branch], row.Head)
+		}
+	}
+	return told, nil
+}
