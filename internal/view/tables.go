@@ -1,0 +1,82 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// PlanTable is a plan's rows.
+func PlanTable(p fleet.Plan) Table {
+	t := Table{
+		Title:   fmt.Sprintf("Plan of %s of %s, %s", p.Gate, p.Cycle, p.Digest()),
+		Columns: Cols("tenant", "package", "from", "to", "wave", "devices>", "not before", "deadline", "why"),
+		Empty:   "this wave reaches nothing",
+	}
+	for _, r := range p.Rows {
+		opens, deadline := utc(r.NotBefore), utc(r.Deadline)
+		if r.LocalTime {
+			opens = r.NotBefore.Format("2006-01-02 15:04") + " local"
+			deadline = r.Deadline.Format("2006-01-02 15:04") + " local"
+		}
+		t.Add(string(r.Tenant), string(r.Package), dash(r.From), r.To, r.Wave, fmt.Sprint(r.Devices), opens, deadline, r.Why)
+	}
+	return t
+}
+
+// SkippedTable is what a plan leaves out.
+func SkippedTable(p fleet.Plan) Table {
+	t := Table{Title: "Left out", Columns: Cols("tenant", "package", "why"), Empty: "nothing is left out"}
+	for _, s := range p.Skipped {
+		t.Add(string(s.Tenant), string(s.Package), s.Why)
+	}
+	return t
+}
+
+// DetectionTable is what was found upstream, and what is held and why.
+func DetectionTable(list []fleet.Detection) Table {
+	t := Table{Columns: Cols("package", "released", "upstream", "result", "why"), Empty: "no package has an upstream"}
+	for _, d := range list {
+		t.Add(string(d.Package), dash(d.Current), dash(d.Found), detectionWord(d), d.Why)
+	}
+	return t
+}
+
+func detectionWord(d fleet.Detection) string {
+	switch {
+	case d.Hold != "":
+		return "held: " + d.Hold
+	case d.Found == "":
+		return "nothing found"
+	case d.Found == d.Current:
+		return "up to date"
+	default:
+		return "new"
+	}
+}
+
+// TestTable is the outcome of test cells; a failing cell tells its first
+// failing step.
+func TestTable(list []fleet.Tested) Table {
+	t := Table{Columns: Cols("package", "version", "cell", "installer", "result", "steps"), Empty: "no cell has run"}
+	for _, c := range list {
+		t.Add(string(c.Package), c.Version, c.Cell, c.Installer, c.Result, stepWords(c.Steps))
+	}
+	return t
+}
+
+func stepWords(steps []fleet.TestStep) string {
+	var words []string
+	for _, s := range steps {
+		switch {
+		case s.Result == "passed":
+			words = append(words, s.Name)
+		case s.Detail != "":
+			words = append(words, fmt.Sprintf("%s %s (%s)", s.Name, s.Result, s.Detail))
+		default:
+			words = append(words, s.Name+" "+s.Result)
+		}
+	}
+	return strings.Join(words, ", ")
+}
