@@ -1,0 +1,2 @@
+/* The smallest program that is still a real PE file. */
+void start(void) {}
