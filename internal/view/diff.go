@@ -110,7 +110,7 @@ func headline(c change.Change) string {
 	count(len(c.Packages), "package")
 	count(len(c.Tenants), "tenant")
 	if n := len(c.Policies); n > 0 {
-		parts = append(parts, plural(n, "policy change"))
+		parts = append(parts, plural(n, "change of policy"))
 	}
 	count(len(c.Waves), "wave")
 	count(len(c.Subjects), "description")

@@ -44,15 +44,17 @@ func DetectionTable(list []fleet.Detection) Table {
 }
 
 func detectionWord(d fleet.Detection) string {
-	switch {
-	case d.Hold != "":
-		return "held: " + d.Hold
-	case d.Found == "":
-		return "nothing found"
-	case d.Found == d.Current:
-		return "up to date"
+	switch d.State {
+	case fleet.StateHeld:
+		return glyphLook + " held: " + d.Hold
+	case fleet.StateNew:
+		return glyphNew + " new"
+	case fleet.StateEqual:
+		return glyphGood + " up to date"
+	case fleet.StateWatch:
+		return glyphNone + " watched only"
 	default:
-		return "new"
+		return glyphNone + " no upstream"
 	}
 }
 

@@ -16,15 +16,29 @@ const (
 	glyphLook  = "🟡"
 	glyphStop  = "⛔"
 	glyphNone  = "⚪"
+	glyphNew   = "🆕"
 	glyphArrow = "→"
 )
 
-// plural is "1 tenant", "12 tenants".
+// plural is "1 tenant", "12 tenants", "2 batches", "3 policies": the first word
+// of the noun takes the ending.
 func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return grouped(n) + " " + noun + "s"
+	first, rest, more := strings.Cut(noun, " ")
+	switch {
+	case strings.HasSuffix(first, "ch"), strings.HasSuffix(first, "s"):
+		first += "es"
+	case strings.HasSuffix(first, "y"):
+		first = strings.TrimSuffix(first, "y") + "ies"
+	default:
+		first += "s"
+	}
+	if more {
+		first += " " + rest
+	}
+	return grouped(n) + " " + first
 }
 
 // grouped is a number with thin groups of three digits from 10,000 on.

@@ -1,0 +1,112 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+const (
+	markYes = "✓"
+	markNo  = "✗"
+)
+
+// AuditText is an audit for people: a line for every release on a tenant, the
+// story behind it where something is wrong, and the verdict last.
+func AuditText(a fleet.Audit) string {
+	var b strings.Builder
+	table := AuditTable(a)
+	if err := table.Text(&b); err != nil {
+		return "" // a strings.Builder never fails
+	}
+	for _, r := range a.Rows {
+		if !r.Passed() {
+			failed(&b, r)
+		}
+	}
+	if len(a.Findings) > 0 {
+		b.WriteString("\n")
+	}
+	for _, f := range a.Findings {
+		writeFinding(&b, "", f)
+	}
+	b.WriteString("\n" + auditVerdict(a) + "\n")
+	return b.String()
+}
+
+// AuditTable is the rows of an audit, one check a column.
+func AuditTable(a fleet.Audit) Table {
+	t := Table{
+		Columns: Cols("cycle", "wave", "tenant", "package", "release", "action", "merge", "approved by", "approval", "tests", "signature", "receipt"),
+		Empty:   "no release has reached a tenant",
+	}
+	for _, r := range a.Rows {
+		t.Add(string(r.Cycle), r.Wave, string(r.Tenant), string(r.Package), r.Release, r.Action,
+			mergeMark(r), dash(strings.Join(r.Approvers, ", ")), mark(r.Approval.OK), mark(r.Tests.OK), mark(r.Signature.OK), mark(r.Receipt.OK))
+	}
+	return t
+}
+
+func mark(ok bool) string {
+	if ok {
+		return markYes + " yes"
+	}
+	return markNo + " no"
+}
+
+func mergeMark(r fleet.AuditRow) string {
+	if !r.Merge.OK {
+		return markNo + " no"
+	}
+	s := markYes + " " + shortCommit(r.Commit)
+	if r.PR > 0 {
+		s += fmt.Sprintf(" (PR %d)", r.PR)
+	}
+	return s
+}
+
+func shortCommit(id string) string { return id[:min(len(id), 10)] }
+
+func failed(b *strings.Builder, r fleet.AuditRow) {
+	fmt.Fprintf(b, "\n%s %s %s on %s, wave %s of %s\n", markNo, Plain(string(r.Package)), Plain(r.Release), Plain(string(r.Tenant)), Plain(r.Wave), Plain(string(r.Cycle)))
+	for _, c := range []struct {
+		name  string
+		check fleet.AuditCheck
+	}{{"merge", r.Merge}, {"approval", r.Approval}, {"tests", r.Tests}, {"signature", r.Signature}, {"receipt", r.Receipt}} {
+		sign := markYes
+		if !c.check.OK {
+			sign = markNo
+		}
+		fmt.Fprintf(b, "  %s %-9s  %s%s\n", sign, c.name, Plain(c.check.What), at(c.check.Where))
+	}
+	for _, f := range r.Findings {
+		writeFinding(b, "  ", f)
+	}
+}
+
+func at(where string) string {
+	if where == "" {
+		return ""
+	}
+	return " [" + Plain(where) + "]"
+}
+
+func writeFinding(b *strings.Builder, indent string, f fleet.AuditFinding) {
+	fmt.Fprintf(b, "%s%s %s: %s%s\n", indent, markNo, Plain(f.Object), Plain(f.What), at(f.Where))
+}
+
+func auditVerdict(a fleet.Audit) string {
+	what := fmt.Sprintf("%s, %s, %s of evidence, main at %s", plural(len(a.Rows), "release on a tenant"),
+		plural(a.Merges, "merge"), plural(a.Batches, "batch"), shortCommit(a.Main))
+	if a.Passed() {
+		return markYes + " the audit passes: " + what
+	}
+	bad := len(a.Findings)
+	for _, r := range a.Rows {
+		if !r.Passed() {
+			bad++
+		}
+	}
+	return fmt.Sprintf("%s the audit fails in %s: %s", markNo, plural(bad, "place"), what)
+}
