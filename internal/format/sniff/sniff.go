@@ -1,0 +1,143 @@
+// Package sniff tells what kind of file bytes are from how they begin, as far
+// as packmill ships or refuses the kind.
+//
+// Its main use is to notice that an address which should give an installer
+// gives a page for people: a sign-in form, an error, a captive portal.
+package sniff
+
+import (
+	"bytes"
+	"strings"
+)
+
+// A Kind is what bytes are.
+type Kind string
+
+// The kinds that are told apart.
+const (
+	Empty   Kind = "nothing"
+	PE      Kind = "a Windows program"
+	OLE     Kind = "an MSI package" // or another OLE compound file
+	Deb     Kind = "a Debian package"
+	RPM     Kind = "an RPM package"
+	Zip     Kind = "a zip archive" // also msix, jar, nupkg
+	Gzip    Kind = "a gzip archive"
+	XZ      Kind = "an xz archive"
+	Zstd    Kind = "a zstd archive"
+	Tar     Kind = "a tar archive"
+	Xar     Kind = "a macOS package"
+	DMG     Kind = "a macOS disk image"
+	ELF     Kind = "a Linux program"
+	MachO   Kind = "a macOS program"
+	HTML    Kind = "an HTML page"
+	JSON    Kind = "a JSON document"
+	XML     Kind = "an XML document"
+	Script  Kind = "a script"
+	Unknown Kind = "of an unknown kind"
+)
+
+// Window is how many leading bytes Bytes looks at.
+const Window = 1024
+
+// magics are the kinds that a fixed byte string at a fixed place tells.
+func magics() []struct {
+	at   int
+	text string
+	kind Kind
+} {
+	return []struct {
+		at   int
+		text string
+		kind Kind
+	}{
+		{0, "MZ", PE},
+		{0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", OLE},
+		{0, "!<arch>\ndebian-binary", Deb},
+		{0, "\xed\xab\xee\xdb", RPM},
+		{0, "PK\x03\x04", Zip},
+		{0, "PK\x05\x06", Zip},
+		{0, "\x1f\x8b", Gzip},
+		{0, "\xfd7zXZ\x00", XZ},
+		{0, "\x28\xb5\x2f\xfd", Zstd},
+		{257, "ustar", Tar},
+		{0, "xar!", Xar},
+		{0, "\x7fELF", ELF},
+		{0, "\xcf\xfa\xed\xfe", MachO},
+		{0, "\xca\xfe\xba\xbe", MachO},
+		{0, "#!", Script},
+	}
+}
+
+// Bytes tells the kind of a file from its first bytes, Window of them if there
+// are as many. A disk image has its mark at the end; Tail tells it.
+func Bytes(head []byte) Kind {
+	if len(head) == 0 {
+		return Empty
+	}
+	for _, m := range magics() {
+		if len(head) >= m.at && bytes.HasPrefix(head[m.at:], []byte(m.text)) {
+			return m.kind
+		}
+	}
+	return text(head)
+}
+
+// Tail refines a kind by the file's last 512 bytes.
+func Tail(kind Kind, tail []byte) Kind {
+	if len(tail) >= 512 && bytes.HasPrefix(tail[len(tail)-512:], []byte("koly")) {
+		return DMG
+	}
+	return kind
+}
+
+// text tells documents apart; a page may begin with a comment or a declaration.
+func text(head []byte) Kind {
+	s := strings.TrimLeft(strings.TrimPrefix(string(head[:min(len(head), Window)]), "\ufeff"), " \t\r\n")
+	for strings.HasPrefix(s, "<!--") {
+		_, after, closed := strings.Cut(s, "-->")
+		if !closed {
+			break
+		}
+		s = strings.TrimLeft(after, " \t\r\n")
+	}
+	lower := strings.ToLower(s)
+	switch {
+	case strings.HasPrefix(lower, "<?xml"):
+		if strings.Contains(lower, "<html") || strings.Contains(lower, "<!doctype html") {
+			return HTML
+		}
+		return XML
+	case strings.HasPrefix(s, "{"), strings.HasPrefix(s, "["):
+		return JSON
+	}
+	for _, mark := range []string{"<!doctype html", "<html", "<head", "<body", "<title", "<script", "<meta", "<!--"} {
+		if strings.HasPrefix(lower, mark) {
+			return HTML
+		}
+	}
+	return Unknown
+}
+
+// Fits reports whether a file of this kind may be an installer of the given
+// type (msi, exe, msix, pkg, deb, rpm, portable); a type that has no kind of
+// its own takes anything but a page, a document or nothing.
+func (k Kind) Fits(installerType string) bool {
+	switch installerType {
+	case "msi":
+		return k == OLE
+	case "exe":
+		return k == PE
+	case "msix":
+		return k == Zip
+	case "pkg":
+		return k == Xar
+	case "deb":
+		return k == Deb
+	case "rpm":
+		return k == RPM
+	case "portable":
+		return k == PE || k == ELF || k == MachO || k == Zip
+	default:
+		return k != HTML && k != Empty
+	}
+}
