@@ -92,10 +92,8 @@ func (l *Ledger) payload(branch, dir string, rows any) ([]byte, error) {
 
 // again prepares another attempt after someone else wrote first.
 func (l *Ledger) again(ctx context.Context, branch string, still func(context.Context) error) error {
-	if l.git.HasRemote() {
-		if err := l.git.Fetch(ctx, branch); err != nil {
-			return l.broken(branch, "", err)
-		}
+	if err := l.git.Fetch(ctx, branch); err != nil {
+		return l.broken(branch, "", err)
 	}
 	if still == nil {
 		return nil
@@ -128,8 +126,9 @@ func (l *Ledger) appendOnce(ctx context.Context, branch, dir string, payload []b
 	if commit == "" {
 		commit = tip // the rows are there; a run before this one may not have got further
 	}
-	if l.git.HasRemote() && remote != commit {
-		if err := l.git.Push(ctx, branch, commit); err != nil {
+	pushed := remote == commit
+	if !pushed {
+		if pushed, err = l.git.Push(ctx, branch, commit); err != nil {
 			return fail(err)
 		}
 	}
@@ -137,7 +136,7 @@ func (l *Ledger) appendOnce(ctx context.Context, branch, dir string, payload []b
 		return nil
 	}
 	err = l.git.SetBranch(ctx, branch, local, commit)
-	if errors.Is(err, ErrMoved) && l.git.HasRemote() {
+	if pushed && errors.Is(err, ErrMoved) {
 		return nil // another process of this clone moved it; the remote has the batch
 	}
 	if err != nil {

@@ -26,12 +26,12 @@ type Git interface {
 	// SetBranch moves a branch from old to new ("" for absent) and fails with
 	// ErrMoved if it stands elsewhere.
 	SetBranch(ctx context.Context, branch, old, new string) error
-	// HasRemote reports whether there is a remote, origin.
-	HasRemote() bool
-	// Push makes the remote's branch be the commit, and the branch below
-	// refs/remotes/origin with it; by fast-forward, or it fails with ErrMoved.
-	Push(ctx context.Context, branch, commit string) error
-	// Fetch brings the remote's branch, if it has it, to refs/remotes/origin.
+	// Push makes the remote's branch be the commit, by fast-forward, or it
+	// fails with ErrMoved. Without a remote it does nothing, and pushed is
+	// false.
+	Push(ctx context.Context, branch, commit string) (pushed bool, err error)
+	// Fetch brings the remote's branch, if it has it, to refs/remotes/origin;
+	// without a remote it does nothing.
 	Fetch(ctx context.Context, branch string) error
 }
 

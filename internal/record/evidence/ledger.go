@@ -96,10 +96,10 @@ func (l *Ledger) parent(ctx context.Context, branch, id string) (string, error) 
 	return c.Parents[0], nil
 }
 
-// broken wraps an error of reading git.
+// broken gives an error of git a kind and a place, if it has none.
 func (l *Ledger) broken(branch, commit string, err error) error {
 	var known *fleet.Error
-	if errors.As(err, &known) && known.Kind == fleet.Refused {
+	if errors.As(err, &known) {
 		return err
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {

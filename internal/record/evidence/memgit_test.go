@@ -82,11 +82,11 @@ func (g *memGit) SetBranch(_ context.Context, branch, old, new string) error {
 	return nil
 }
 
-// HasRemote reports whether there is a remote.
-func (g *memGit) HasRemote() bool { return g.remote != nil }
-
 // Push is a fast-forward or ErrMoved, judged by the remote alone.
-func (g *memGit) Push(_ context.Context, branch, commit string) error {
+func (g *memGit) Push(_ context.Context, branch, commit string) (bool, error) {
+	if g.remote == nil {
+		return false, nil
+	}
 	if g.onPush != nil {
 		g.onPush(branch)
 	}
@@ -101,19 +101,19 @@ func (g *memGit) Push(_ context.Context, branch, commit string) error {
 	for at := commit; at != there; {
 		c, ok := g.objects[at].(Commit)
 		if !ok {
-			return errors.New("push of what is not here")
+			return false, errors.New("push of what is not here")
 		}
 		if len(c.Parents) == 0 {
 			if there == "" {
 				break
 			}
-			return ErrMoved
+			return false, ErrMoved
 		}
 		at = c.Parents[0]
 	}
 	g.remote.refs["refs/heads/"+branch] = commit
 	g.refs["refs/remotes/origin/"+branch] = commit
-	return nil
+	return true, nil
 }
 
 func (g *memGit) Fetch(_ context.Context, branch string) error {

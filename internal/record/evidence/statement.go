@@ -3,6 +3,7 @@ package evidence
 import (
 	"bytes"
 	"context"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -49,6 +51,22 @@ func batchPath(branch, dir, previous string, rows fleet.Digest) string {
 
 // message is the commit message of a batch.
 func (s statement) message() string { return "Record " + path.Dir(s.Path) + "\n" }
+
+// commitID is the id of the one commit object that may record a batch. Nothing
+// in it is free, so nothing in it can be altered unseen (gitformat-commit;
+// SHA-1 because git names objects so, nothing is proven by it alone).
+func commitID(c Commit) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "tree %s\n", c.Tree)
+	for _, p := range c.Parents {
+		fmt.Fprintf(&b, "parent %s\n", p)
+	}
+	stamp := fmt.Sprintf("%s <%s> %d +0000", c.Author.Name, c.Author.Email, c.At.Unix())
+	fmt.Fprintf(&b, "author %s\ncommitter %s\n\n%s", stamp, stamp, c.Message)
+	h := sha1.New()
+	fmt.Fprintf(h, "commit %d\x00%s", b.Len(), b.String())
+	return hex.EncodeToString(h.Sum(nil))
+}
 
 // An envelope is a DSSE envelope as a ledger file holds it: exactly one
 // signature, in exactly the bytes of canonical. DSSE readers ignore white

@@ -137,7 +137,7 @@ func (c *chain) compare(id, parent string, commit Commit, b batch) {
 		c.findAt(id, b.Path, "its commit has another message: %.80q", commit.Message)
 	case commit.Author.Name+" <"+commit.Author.Email+">" != b.Author:
 		c.findAt(id, b.Path, "its commit names another author than was signed")
-	case commit.Strange:
+	case commit.Strange || id != commitID(commit):
 		c.findAt(id, b.Path, "its commit holds what packmill does not write")
 	}
 }
