@@ -7,11 +7,6 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 )
 
-const (
-	markYes = "✓"
-	markNo  = "✗"
-)
-
 // AuditText is an audit for people: a line for every release on a tenant, the
 // story behind it where something is wrong, and the verdict last.
 func AuditText(a fleet.Audit) string {

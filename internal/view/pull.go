@@ -9,7 +9,7 @@ import (
 // A Pull is the text of a pull request.
 type Pull struct {
 	Title string
-	Body  string // Markdown; its last paragraph holds the trailers
+	Text  string // Markdown; its last paragraph holds the trailers
 }
 
 // bodyLimit is the size a body never passes, in bytes. GitHub takes 65,536

@@ -33,7 +33,7 @@ func BumpPull(b Bump) Pull {
 		{"What changes in the repository", strings.TrimSpace(sectionsMarkdown(sections(b.Change)))},
 		{"The publisher's signature, before and now", signerTable(r)},
 		notes(b.Notes, b.NotesFrom),
-		{"Tenants (" + fmt.Sprint(len(r.Reach.Tenants)) + ")", tenantList(r.Reach)},
+		tenantFold(r.Reach),
 		{"Check it yourself", checkYourself(r)},
 	}
 	foot := ""
@@ -42,7 +42,7 @@ func BumpPull(b Bump) Pull {
 	}
 	return Pull{
 		Title: Plain(fmt.Sprintf("%s %s", r.Package, step(r.From, r.To))),
-		Body:  assemble(head.String(), folds, foot, releaseTrailers(r)),
+		Text:  assemble(head.String(), folds, foot, releaseTrailers(r)),
 	}
 }
 

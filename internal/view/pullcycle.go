@@ -10,42 +10,58 @@ import (
 	"github.com/packmill/packmill/internal/rules/change"
 )
 
-// An Opening is the pull request that opens a cycle, and with it its first
-// wave.
-type Opening struct {
-	ID       fleet.CycleID
-	Change   change.Cycle        // the cycle in domain words, as change.Compare tells it
-	Waves    []fleet.Wave        // in order
-	Plans    []fleet.Plan        // one for each wave, in order
-	Approval *fleet.Approval     // of the first wave, nil when it is not part of this
-	Left     map[string][]string // "package@version" → why it is not in the cycle
-}
-
-// OpenPull is the pull request of an Opening.
-func OpenPull(o Opening) Pull {
+// CyclePull is the pull request that opens a cycle and approves its first wave.
+// Plans are those of the cycle's waves, in order.
+func CyclePull(repo *fleet.Repository, id fleet.CycleID, cycle fleet.Cycle, plans []fleet.Plan) Pull {
+	entries := entriesOf(repo, cycle)
+	reached := planReach(plans)
 	var head strings.Builder
-	fmt.Fprintf(&head, "### Cycle %s: %s for %s\n\n", Neutral(string(o.ID)), plural(len(o.Change.Entries), "release"), reach(o.Change.Reach))
-	head.WriteString(entryTable(o.Change.Entries))
-	head.WriteString("\n" + waveTable(o.Waves, o.Plans))
-	head.WriteString("\n" + merging(o) + "\n")
-	folds := make([]fold, 0, len(o.Plans)+2)
-	for _, p := range o.Plans {
+	fmt.Fprintf(&head, "### Cycle %s: %s for %s\n\n", Neutral(string(id)), plural(len(entries), "release"), reach(reached))
+	head.WriteString(entryTable(entries))
+	head.WriteString("\n" + waveTable(repo, plans))
+	head.WriteString("\n" + merging(plans) + "\n")
+	folds := make([]fold, 0, len(plans)+1)
+	for _, p := range plans {
 		folds = append(folds, planFold(p))
 	}
-	folds = append(folds, leftFold(o.Left))
 	return Pull{
-		Title: "Open cycle " + Plain(string(o.ID)),
-		Body:  assemble(head.String(), folds, "", openTrailers(o)),
+		Title: "Open cycle " + Plain(string(id)),
+		Text:  assemble(head.String(), append(folds, tenantFold(reached)), "", openTrailers(entries, reached, plans)),
 	}
 }
 
-func merging(o Opening) string {
-	if o.Approval == nil {
-		return "**Merging this** opens the cycle. No wave starts by it: each is approved by a merge of its own."
+// entriesOf are the entries of a cycle in domain words, sorted by package.
+func entriesOf(repo *fleet.Repository, cycle fleet.Cycle) []change.Entry {
+	out := make([]change.Entry, 0, len(cycle.Entries))
+	for _, id := range slices.Sorted(maps.Keys(cycle.Entries)) {
+		out = append(out, change.EntryOf(repo, id, cycle.Entries[id]))
 	}
-	return "**Merging this** opens the cycle and approves wave " + Code(o.Approval.Gate) + ": " + summaryWords(o.Approval.Summary) +
-		", as plan " + Code(string(o.Approval.Plan)) + " says line by line. Every later wave is approved by a merge of its own. " +
-		"A plan that comes out differently when it is applied is refused. Valid until " + utc(o.Approval.ValidUntil) + "."
+	return out
+}
+
+// planReach is whom plans touch together. Waves do not overlap: a device is in
+// one of them only.
+func planReach(plans []fleet.Plan) change.Reach {
+	var r change.Reach
+	tenants := map[fleet.TenantID]bool{}
+	for _, p := range plans {
+		r.Devices += p.Summary().Devices
+		for _, row := range p.Rows {
+			tenants[row.Tenant] = true
+		}
+	}
+	r.Tenants = slices.Sorted(maps.Keys(tenants))
+	return r
+}
+
+func merging(plans []fleet.Plan) string {
+	if len(plans) == 0 {
+		return "**Merging this** opens the cycle. No wave starts by it."
+	}
+	first := plans[0]
+	return "**Approving and merging this** opens the cycle and its first wave, " + Code(first.Gate) + ": " + summaryWords(first.Summary()) +
+		", as plan " + Code(string(first.Digest())) + " says line by line. Every later wave is approved by a merge of its own. " +
+		"A plan that comes out differently when it is applied is refused."
 }
 
 func summaryWords(s fleet.Summary) string {
@@ -53,20 +69,20 @@ func summaryWords(s fleet.Summary) string {
 		plural(s.Tenants, "tenant"), utc(s.Deadline))
 }
 
-func openTrailers(o Opening) Trailers {
-	t := Trailers{Impact: reach(o.Change.Reach), BackOut: backOut(o.Change.Entries), ChangeClass: "normal"}
-	t.Risk = "low: " + plural(len(o.Change.Entries), "release") + ", each stopped by its gate when it fails"
-	for _, e := range o.Change.Entries {
+func openTrailers(entries []change.Entry, reached change.Reach, plans []fleet.Plan) Trailers {
+	t := Trailers{Impact: reach(reached), BackOut: backOut(entries), ChangeClass: "normal"}
+	t.Risk = "low: " + plural(len(entries), "release") + ", each stopped by its gate when it fails"
+	for _, e := range entries {
+		t.Fixes = append(t.Fixes, e.Fixes...)
+	}
+	for _, e := range entries {
 		if e.From == "" || e.Class == "major" || e.Rollback == "forwardOnly" {
 			t.Risk = "medium: holds " + string(e.Package) + " " + step(e.From, e.To)
 			break
 		}
 	}
-	if o.Approval != nil {
-		t.Plan = o.Approval.Plan
-	}
-	for _, e := range o.Change.Entries {
-		t.Fixes = append(t.Fixes, e.Fixes...)
+	if len(plans) > 0 {
+		t.Plan = plans[0].Digest()
 	}
 	slices.Sort(t.Fixes)
 	t.Fixes = slices.Compact(t.Fixes)
@@ -107,16 +123,15 @@ func dash(s string) string {
 	return s
 }
 
-func waveTable(waves []fleet.Wave, plans []fleet.Plan) string {
+func waveTable(repo *fleet.Repository, plans []fleet.Plan) string {
 	t := Table{Columns: Cols("wave", "opens", "tenants>", "devices>", "goes on when", "plan")}
-	for i, w := range waves {
-		var opens, tenants, devices, digest string
-		if i < len(plans) {
-			s := plans[i].Summary()
-			tenants, devices, digest = grouped(s.Tenants), grouped(s.Devices), plans[i].Digest().Short()
-			opens = opening(plans[i])
+	for _, p := range plans {
+		s := p.Summary()
+		rule := "–"
+		if w, ok := repo.Wave(p.Gate); ok {
+			rule = gateWords(w)
 		}
-		t.Add(w.Name, dash(opens), dash(tenants), dash(devices), gateWords(w), dash(digest))
+		t.Add(p.Gate, dash(opening(p)), grouped(s.Tenants), grouped(s.Devices), rule, p.Digest().Short())
 	}
 	return markdownOf(&t)
 }
@@ -158,13 +173,6 @@ func planFold(p fleet.Plan) fold {
 	return fold{fmt.Sprintf("Plan of %s: %s", p.Gate, plural(len(p.Rows), "row")), body}
 }
 
-func leftFold(left map[string][]string) fold {
-	if len(left) == 0 {
-		return fold{}
-	}
-	t := Table{Columns: Cols("release", "why it is not in this cycle")}
-	for _, id := range slices.Sorted(maps.Keys(left)) {
-		t.Add(id, strings.Join(left[id], "; "))
-	}
-	return fold{"Left out: " + plural(len(left), "release"), markdownOf(&t)}
+func tenantFold(r change.Reach) fold {
+	return fold{fmt.Sprintf("Tenants (%d)", len(r.Tenants)), tenantList(r)}
 }

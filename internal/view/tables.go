@@ -46,15 +46,15 @@ func DetectionTable(list []fleet.Detection) Table {
 func detectionWord(d fleet.Detection) string {
 	switch d.State {
 	case fleet.StateHeld:
-		return glyphLook + " held: " + d.Hold
+		return markLook + " held: " + d.Hold
 	case fleet.StateNew:
-		return glyphNew + " new"
+		return markNew + " new"
 	case fleet.StateEqual:
-		return glyphGood + " up to date"
+		return markYes + " up to date"
 	case fleet.StateWatch:
-		return glyphNone + " watched only"
+		return markNone + " watched only"
 	default:
-		return glyphNone + " no upstream"
+		return markNone + " no upstream"
 	}
 }
 

@@ -10,14 +10,23 @@ import (
 	"github.com/packmill/packmill/internal/rules/change"
 )
 
-// Glyphs stand before a word, never instead of one.
+// Glyphs stand before a word, never instead of one. Pull requests have those a
+// forge draws in colour.
 const (
 	glyphGood  = "✅"
 	glyphLook  = "🟡"
 	glyphStop  = "⛔"
 	glyphNone  = "⚪"
-	glyphNew   = "🆕"
 	glyphArrow = "→"
+)
+
+// Marks do the same where text is monospaced or printed.
+const (
+	markYes  = "✓"
+	markNo   = "✗"
+	markLook = "!"
+	markNew  = "+"
+	markNone = "·"
 )
 
 // plural is "1 tenant", "12 tenants", "2 batches", "3 policies": the first word

@@ -45,7 +45,7 @@ func (c *comparison) cycles() {
 		}
 		y := Cycle{What: what, ID: id, CutOff: value.CutOff, Waves: value.Waves, Plans: c.head.Plans[id], Reach: c.union(value.Entries)}
 		for _, pkg := range slices.Sorted(maps.Keys(value.Entries)) {
-			y.Entries = append(y.Entries, c.entry(pkg, value.Entries[pkg]))
+			y.Entries = append(y.Entries, EntryOf(c.head, pkg, value.Entries[pkg]))
 		}
 		if what == Changed {
 			y.Edits = append(edits(c.base.Cycles[id], value), prefixed("plans", edits(c.base.Plans[id], c.head.Plans[id]))...)
@@ -64,8 +64,9 @@ func prefixed(root string, list []Edit) []Edit {
 	return list
 }
 
-func (c *comparison) entry(id fleet.PackageID, e fleet.Entry) Entry {
-	p := c.head.Packages[id]
+// EntryOf is an entry of a cycle in domain words.
+func EntryOf(repo *fleet.Repository, id fleet.PackageID, e fleet.Entry) Entry {
+	p := repo.Packages[id]
 	r := p.Releases[e.Release]
 	from, _, _ := p.Before(e.Release)
 	return Entry{Package: id, Name: p.Name, From: from, To: e.Release, Class: r.Change, Fixes: r.Fixes, Rollback: p.Rollback, Artifact: e.Artifact}
