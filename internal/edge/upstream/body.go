@@ -1,0 +1,124 @@
+package upstream
+
+import (
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/transport"
+)
+
+// expected is what is known about bytes before they are read.
+type expected struct {
+	size   int64        // 0: unknown
+	digest fleet.Digest // "": unknown
+	pinned bool         // the digest comes from git, not from the vendor
+	sha512 []byte       // nil: unknown
+}
+
+// integrity reads Subresource Integrity metadata (w3.org/TR/SRI) as npm states
+// it; a registry that states nothing we can check is refused.
+func (e *expected) integrity(text string) error {
+	for field := range strings.FieldsSeq(text) {
+		field, _, _ = strings.Cut(field, "?")
+		if encoded, ok := strings.CutPrefix(field, "sha512-"); ok {
+			sum, err := base64.StdEncoding.DecodeString(encoded)
+			if err == nil && len(sum) == sha512.Size {
+				e.sha512 = sum
+				return nil
+			}
+		}
+	}
+	return holdf(fleet.HoldNotAllowed, "the registry states no SHA-512 integrity (%q)", text)
+}
+
+// A Body is a download being read. Digest and Size are complete once Read has
+// answered io.EOF.
+type Body struct {
+	body io.ReadCloser
+	want expected
+	n    int64
+	sum  hash.Hash
+	long hash.Hash // nil unless an integrity is expected
+	err  error     // what every further Read answers
+}
+
+func newBody(resp *http.Response, want expected) *Body {
+	b := &Body{body: resp.Body, want: want, sum: sha256.New()}
+	if want.sha512 != nil {
+		b.long = sha512.New()
+	}
+	return b
+}
+
+// Read reads on, and checks everything at the end.
+func (b *Body) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.body.Read(p)
+	b.n += int64(n)
+	b.sum.Write(p[:n])
+	if b.long != nil {
+		b.long.Write(p[:n])
+	}
+	if err != nil {
+		b.err = b.end(err)
+	}
+	return n, b.err
+}
+
+// Close ends the download.
+func (b *Body) Close() error { return b.body.Close() }
+
+// Size is how many bytes were read.
+func (b *Body) Size() int64 { return b.n }
+
+// Digest is the digest of what was read.
+func (b *Body) Digest() fleet.Digest {
+	return fleet.Digest("sha256:" + hex.EncodeToString(b.sum.Sum(nil)))
+}
+
+// end turns the end of the stream into a verdict.
+func (b *Body) end(err error) error {
+	if !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return wrongSize(err, b.want)
+	}
+	switch {
+	case b.want.size > 0 && b.n < b.want.size:
+		return holdf(fleet.HoldTruncated, "the download ended after %d of %d bytes", b.n, b.want.size)
+	case b.want.size > 0 && b.n > b.want.size:
+		return b.want.changed("more than %d bytes came", b.want.size)
+	case b.want.digest != "" && b.Digest() != b.want.digest:
+		return b.want.changed("the bytes have digest %s, not %s", b.Digest(), b.want.digest)
+	case b.long != nil && string(b.long.Sum(nil)) != string(b.want.sha512):
+		return b.want.changed("the bytes do not match the integrity that the registry states")
+	}
+	return io.EOF
+}
+
+// changed is the hold for bytes that are not the expected ones.
+func (e expected) changed(format string, args ...any) *Hold {
+	who := "the vendor's own word"
+	if e.pinned {
+		who = "the release file"
+	}
+	return holdf(fleet.HoldChangedHash, "%s: against %s", fmt.Sprintf(format, args...), who)
+}
+
+// wrongSize reads an answer past the cap as bytes that changed.
+func wrongSize(err error, want expected) error {
+	var large *transport.TooLargeError
+	if errors.As(err, &large) && want.size > 0 {
+		return want.changed("more than %d bytes came", want.size)
+	}
+	return err
+}

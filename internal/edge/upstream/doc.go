@@ -1,0 +1,31 @@
+// Package upstream asks vendors: which version is newest, and for the bytes of
+// one.
+//
+// Datasources are GitHub releases, npm, apt, the Go module proxy and JSON
+// documents (fleet.Feed). Where npm, apt and Go packages come from is not in
+// any file of a repository: it is the machine's own client configuration
+// (Machine reads it), so that a company's mirror is used wherever packmill
+// runs, and a simulated vendor in tests.
+//
+// A Client is for one run. It asks for each address once, however many packages
+// need it, and with the validators of an earlier run when a cache folder is
+// given. What it learned reaches the disk only when Keep is called, after the
+// whole step succeeded: a validator that is kept for an answer nobody processed
+// would hide a version for ever. Servers that send no validators are asked in
+// full each time.
+//
+// # What is trusted
+//
+// Addresses from package files and redirects lead to hosts of the publisher's
+// list only, over https, to public addresses only. GitHub is the one exception:
+// a download that starts at github.com may be redirected to GitHub's own asset
+// hosts (see AssetHosts). npm tarballs come from the configured registry and
+// must match the integrity that its metadata states; they may be redirected to
+// any https host, since the bytes are checked.
+//
+// A Debian package must match the SHA-256 of the Packages index, and the index
+// that of the Release file. The signature of InRelease is not checked: who can
+// alter the mirror's answers can make packmill propose other bytes. What
+// protects the fleet then is that a proposal is read by people and that its
+// digest stands in git from there on, so later changes are seen.
+package upstream

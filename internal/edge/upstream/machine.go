@@ -1,0 +1,176 @@
+package upstream
+
+import (
+	"context"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// A Machine is what of a computer its package clients' configuration is read
+// from.
+type Machine struct {
+	Getenv func(string) string
+	// Root is the file system from "/" on.
+	Root fs.FS
+	// Run runs a program outside of any project and returns its output. It may
+	// be nil.
+	Run func(ctx context.Context, name string, args ...string) ([]byte, error)
+}
+
+// Config reads where npm, apt and go of this machine get their packages, and
+// from the environment PACKMILL_GITHUB_API, PACKMILL_MIRROR and GITHUB_TOKEN.
+// A client that is not there leaves its field empty.
+//
+// The environment is read first, then the user's files, then the client itself
+// is asked. A repository's own .npmrc is never read: it comes with pull
+// requests, and would decide where bytes come from.
+func (m Machine) Config(ctx context.Context) Config {
+	return Config{
+		NPMRegistry: m.npmRegistry(ctx),
+		AptSources:  m.AptSources(),
+		GoProxy:     m.goProxy(ctx),
+		GitHubAPI:   m.Getenv("PACKMILL_GITHUB_API"),
+		GitHubToken: m.Getenv("GITHUB_TOKEN"),
+		Mirror:      m.Getenv("PACKMILL_MIRROR"),
+	}
+}
+
+func (m Machine) npmRegistry(ctx context.Context) string {
+	for _, name := range []string{"NPM_CONFIG_REGISTRY", "npm_config_registry"} {
+		if v := m.Getenv(name); v != "" {
+			return v
+		}
+	}
+	if home := strings.TrimPrefix(m.Getenv("HOME"), "/"); home != "" {
+		if data, err := fs.ReadFile(m.Root, path.Join(home, ".npmrc")); err == nil {
+			if v := npmrcRegistry(string(data)); v != "" {
+				return v
+			}
+		}
+	}
+	return m.ask(ctx, "npm", "config", "get", "registry")
+}
+
+// npmrcRegistry is the registry that an .npmrc sets, "" when it sets none.
+func npmrcRegistry(text string) string {
+	registry := ""
+	for line := range strings.Lines(text) {
+		name, value, ok := strings.Cut(line, "=")
+		if ok && strings.TrimSpace(name) == "registry" {
+			registry = strings.Trim(strings.TrimSpace(value), `"'`)
+		}
+	}
+	return registry
+}
+
+func (m Machine) goProxy(ctx context.Context) string {
+	if v := m.Getenv("GOPROXY"); v != "" {
+		return v
+	}
+	return m.ask(ctx, "go", "env", "GOPROXY")
+}
+
+// ask is the first line that a program prints, "" when it fails.
+func (m Machine) ask(ctx context.Context, name string, args ...string) string {
+	if m.Run == nil {
+		return ""
+	}
+	out, err := m.Run(ctx, name, args...)
+	if err != nil {
+		return ""
+	}
+	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	if line = strings.TrimSpace(line); line == "undefined" || line == "null" {
+		return ""
+	}
+	return line
+}
+
+// AptSources reads sources.list, *.list and *.sources below /etc/apt
+// (sources.list(5)), or below the folder PACKMILL_APT_DIR names. Sources for
+// source code, disabled ones, and those that are not http or https are left out.
+func (m Machine) AptSources() []AptSource {
+	dir := orDefault(strings.TrimPrefix(m.Getenv("PACKMILL_APT_DIR"), "/"), "etc/apt")
+	names := []string{path.Join(dir, "sources.list")}
+	for _, pattern := range []string{"*.list", "*.sources"} {
+		more, err := fs.Glob(m.Root, path.Join(dir, "sources.list.d", pattern))
+		if err == nil {
+			names = append(names, more...)
+		}
+	}
+	var out []AptSource
+	for _, name := range names {
+		data, err := fs.ReadFile(m.Root, name)
+		if err != nil {
+			continue
+		}
+		if strings.HasSuffix(name, ".sources") {
+			out = append(out, parseDeb822(string(data))...)
+		} else {
+			out = append(out, parseOneLine(string(data))...)
+		}
+	}
+	return slices.DeleteFunc(out, func(s AptSource) bool {
+		return !strings.HasPrefix(s.URI, "http://") && !strings.HasPrefix(s.URI, "https://")
+	})
+}
+
+// parseOneLine reads the one-line style: deb [options] uri suite component…
+func parseOneLine(text string) []AptSource {
+	var out []AptSource
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		rest, ok := strings.CutPrefix(strings.TrimSpace(line), "deb ")
+		if !ok {
+			continue
+		}
+		rest = strings.TrimSpace(rest)
+		if strings.HasPrefix(rest, "[") {
+			_, after, closed := strings.Cut(rest, "]")
+			if !closed {
+				continue
+			}
+			rest = after
+		}
+		if fields := strings.Fields(rest); len(fields) > 2 {
+			out = append(out, AptSource{URI: fields[0], Suite: fields[1], Components: fields[2:]})
+		}
+	}
+	return out
+}
+
+// parseDeb822 reads stanzas of fields; a field goes on in lines that start with
+// white space.
+func parseDeb822(text string) []AptSource {
+	var out []AptSource
+	fields := map[string][]string{}
+	field := ""
+	flush := func() {
+		if slices.Contains(fields["types"], "deb") && !slices.Contains(fields["enabled"], "no") {
+			for _, uri := range fields["uris"] {
+				for _, suite := range fields["suites"] {
+					out = append(out, AptSource{URI: uri, Suite: suite, Components: fields["components"]})
+				}
+			}
+		}
+		fields, field = map[string][]string{}, ""
+	}
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		switch {
+		case strings.TrimSpace(line) == "":
+			flush()
+		case strings.HasPrefix(line, "#"):
+		case line[0] == ' ' || line[0] == '\t':
+			fields[field] = append(fields[field], strings.Fields(line)...)
+		default:
+			name, value, _ := strings.Cut(line, ":")
+			field = strings.ToLower(name)
+			fields[field] = append(fields[field], strings.Fields(value)...)
+		}
+	}
+	flush()
+	return out
+}
