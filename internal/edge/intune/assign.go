@@ -1,0 +1,220 @@
+package intune
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/transport"
+)
+
+// Targets that are not groups, as fleet.Target spells them.
+const (
+	allDevices = "all devices"
+	allUsers   = "all users"
+)
+
+const (
+	odataAllDevices = "#microsoft.graph.allDevicesAssignmentTarget"
+	odataAllUsers   = "#microsoft.graph.allLicensedUsersAssignmentTarget"
+	odataGroup      = "#microsoft.graph.groupAssignmentTarget"
+	odataExclusion  = "#microsoft.graph.exclusionGroupAssignmentTarget"
+	odataAssignment = "#microsoft.graph.mobileAppAssignment"
+	odataSettings   = "#microsoft.graph.win32LobAppAssignmentSettings"
+)
+
+// wallClock is how a device's own time is written: the zone is the device's.
+const wallClock = "2006-01-02T15:04:05"
+
+// Assign replaces packmill's part of the slot's assignment set. The call that
+// Graph has replaces the whole set, so what the tenant's people assigned is read
+// and sent back with its settings. Empty targets withdraw, and find nothing to
+// do on a slot without an app object.
+//
+// packmill's part is: its own groups, what the marker says it assigned before,
+// and what targets name now.
+func (c *Client) Assign(ctx context.Context, id fleet.PackageID, slot string, targets []fleet.Target) error {
+	k := slotKey{id, slot}
+	if err := checkSlot("intune.assign", k); err != nil {
+		return err
+	}
+	want, err := toAssignments(k, targets)
+	if err != nil {
+		return err
+	}
+	wait := time.Second
+	for try := 1; ; try++ {
+		err := c.assign(ctx, k, want)
+		if err == nil || try == publishTries || !passing(ctx, err) {
+			return c.fail("intune.assign", k.String(), err)
+		}
+		if err := c.clock.Sleep(ctx, wait); err != nil {
+			return err
+		}
+		wait *= 2
+	}
+}
+
+func (c *Client) assign(ctx context.Context, k slotKey, want []assignment) error {
+	f, err := c.find(ctx, k)
+	if err != nil {
+		return err
+	}
+	if f == nil {
+		if len(want) == 0 {
+			return nil
+		}
+		return &fleet.Error{Op: "intune.assign", Object: k.String(), Kind: fleet.Stalled,
+			Err: errNoApp, Hint: "publish the release into the slot first"}
+	}
+	for _, id := range f.spare {
+		// A second object with our marker must not go on deploying.
+		var spare win32LobApp
+		if err := c.call(ctx, final, http.MethodGet, appPath(id), nil, &spare); err != nil {
+			if transport.StatusOf(err) == http.StatusNotFound {
+				continue
+			}
+			return err
+		}
+		m, _ := ParseMarker(text(spare.Notes))
+		if err := c.replace(ctx, &found{app: spare, marker: m}, nil); err != nil {
+			return err
+		}
+	}
+	return c.replace(ctx, f, want)
+}
+
+// replace makes packmill's part of an app's assignments equal to want. The
+// marker names what will be ours before it is, and forgets it only afterwards:
+// a crash in between leaves nothing behind that nobody owns.
+func (c *Client) replace(ctx context.Context, f *found, want []assignment) error {
+	present, err := c.assignments(ctx, f.app.ID)
+	if err != nil {
+		return err
+	}
+	ours, foreign, err := c.split(ctx, f.marker, want, present)
+	if err != nil {
+		return err
+	}
+	named, err := c.foreignGroups(ctx, want)
+	if err != nil {
+		return err
+	}
+	both := f.marker
+	both.Targets = slices.Compact(slices.Sorted(slices.Values(slices.Concat(f.marker.Targets, named))))
+	if len(both.Targets) != len(f.marker.Targets) {
+		if err := c.writeMarker(ctx, f, both); err != nil {
+			return err
+		}
+	}
+	if !sameAssignments(ours, want) {
+		all := []json.RawMessage{}
+		for _, a := range foreign {
+			all = append(all, a.Raw)
+		}
+		for _, a := range want {
+			data, err := json.Marshal(a)
+			if err != nil {
+				return err
+			}
+			all = append(all, data)
+		}
+		// The whole set again has the same effect.
+		body := map[string]any{"mobileAppAssignments": all}
+		if err := c.call(transport.Repeatable(ctx), fresh, http.MethodPost, assignActionPath(f.app.ID), body, nil); err != nil {
+			return err
+		}
+	}
+	if !slices.Equal(named, f.marker.Targets) {
+		m := f.marker
+		m.Targets = named
+		return c.writeMarker(ctx, f, m)
+	}
+	return nil
+}
+
+// assignments reads the assignment set of an app.
+func (c *Client) assignments(ctx context.Context, app string) ([]assignment, error) {
+	raws, err := list[json.RawMessage](ctx, c, fresh, assignmentsPath(app))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]assignment, 0, len(raws))
+	for _, raw := range raws {
+		var a assignment
+		if err := json.Unmarshal(raw, &a); err != nil {
+			return nil, err
+		}
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &fields); err != nil {
+			return nil, err
+		}
+		for _, readOnly := range []string{"id", "source", "sourceId"} {
+			delete(fields, readOnly)
+		}
+		if a.Raw, err = json.Marshal(fields); err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+// split tells packmill's assignments from those of the tenant's people.
+func (c *Client) split(ctx context.Context, m Marker, want, present []assignment) (ours, foreign []assignment, err error) {
+	own := map[string]bool{}
+	for _, key := range m.Targets {
+		own[key] = true
+	}
+	for _, a := range want {
+		own[a.key()] = true
+	}
+	groups := map[string]string{}
+	for _, a := range present {
+		if !own[a.key()] && a.Target.GroupID != "" {
+			if groups, err = c.ownGroups(ctx, false); err != nil {
+				return nil, nil, err
+			}
+			break
+		}
+	}
+	for _, id := range groups {
+		own[id], own["-"+id] = true, true
+	}
+	for _, a := range present {
+		if own[a.key()] {
+			ours = append(ours, a)
+		} else {
+			foreign = append(foreign, a)
+		}
+	}
+	return ours, foreign, nil
+}
+
+// foreignGroups are the keys of wanted targets that the marker must name, since
+// nothing else shows that packmill assigned them; sorted.
+func (c *Client) foreignGroups(ctx context.Context, want []assignment) ([]string, error) {
+	var out []string
+	if len(want) == 0 {
+		return nil, nil
+	}
+	groups, err := c.ownGroups(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	own := map[string]bool{}
+	for _, id := range groups {
+		own[id] = true
+	}
+	for _, a := range want {
+		if !own[strings.TrimPrefix(a.key(), "-")] {
+			out = append(out, a.key())
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}

@@ -1,0 +1,193 @@
+package intune
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/transport"
+)
+
+var errNoTenant = errors.New("the tenant has no directory id or no credentials")
+
+// maxPages bounds how far a list is followed: a service that always sends a
+// next link must not keep a run busy forever.
+const maxPages = 10_000
+
+// A settle says how long an answer of "not there" or "busy" is taken for the
+// service's own delay: what was just created is not everywhere at once.
+type settle int
+
+const (
+	final settle = iota
+	fresh        // 404, 409, 423 are asked again
+)
+
+const (
+	settleTries = 10
+	settleWait  = 10 * time.Second
+)
+
+// call sends one request to Graph and decodes the answer into out, unless that
+// is nil.
+func (c *Client) call(ctx context.Context, s settle, method, path string, in, out any) error {
+	var body []byte
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = data
+	}
+	wait := time.Second
+	for try := 1; ; try++ {
+		err := c.once(ctx, method, path, body, out)
+		if err == nil || s == final || try >= settleTries || !unsettled(err) {
+			return err
+		}
+		if err := c.clock.Sleep(ctx, wait); err != nil {
+			return err
+		}
+		wait = min(2*wait, settleWait)
+	}
+}
+
+// unsettled reports whether a refusal may only mean "not yet".
+func unsettled(err error) bool {
+	switch transport.StatusOf(err) {
+	case http.StatusNotFound, http.StatusConflict, http.StatusLocked:
+		return true
+	}
+	return false
+}
+
+// once sends a request with a token of the tenant, with a new one when the
+// first has expired meanwhile.
+func (c *Client) once(ctx context.Context, method, path string, body []byte, out any) error {
+	err := c.send(ctx, method, path, body, out)
+	if transport.StatusOf(err) == http.StatusUnauthorized {
+		if forget, ok := c.token.(interface{ Forget() }); ok {
+			forget.Forget()
+			err = c.send(ctx, method, path, body, out)
+		}
+	}
+	return err
+}
+
+func (c *Client) send(ctx context.Context, method, path string, body []byte, out any) error {
+	target, err := c.resolve(path)
+	if err != nil {
+		return err
+	}
+	token, err := c.bearer(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.pace(ctx, method != http.MethodGet, 1); err != nil {
+		return err
+	}
+	req, err := http.NewRequest(method, target, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	if body == nil {
+		req.Body, req.GetBody = http.NoBody, nil
+	} else {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Accept", "application/json, application/octet-stream")
+	resp, err := c.http.Do(ctx, req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if out == nil {
+		_, err = io.Copy(io.Discard, resp.Body)
+		return err
+	}
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		return fmt.Errorf("%s %s: answer is no JSON of the expected form: %w", method, path, err)
+	}
+	return nil
+}
+
+// resolve makes a path, or a next link, an address below the base. A link to
+// another host would carry the token there.
+func (c *Client) resolve(path string) (string, error) {
+	u, err := url.Parse(path)
+	if err != nil {
+		return "", err
+	}
+	if u.Host == "" {
+		return c.base.String() + path, nil
+	}
+	if u.Scheme != c.base.Scheme || u.Host != c.base.Host {
+		return "", fleet.Errorf(fleet.Refused, "intune.call", c.directory, "the service links to another host, %q", u.Host)
+	}
+	return path, nil
+}
+
+// bearer is a token that belongs to the tenant: nothing is sent with another
+// tenant's credential, whatever the caller mixed up.
+func (c *Client) bearer(ctx context.Context) (string, error) {
+	token, err := c.token.Token(ctx)
+	if err != nil {
+		return "", &fleet.Error{Op: "intune.token", Object: c.directory, Kind: fleet.Refused, Err: err,
+			Hint: "check the credentials that were configured for this tenant"}
+	}
+	tid, err := tenantOf(token)
+	if err != nil {
+		return "", &fleet.Error{Op: "intune.token", Object: c.directory, Kind: fleet.Refused, Err: err}
+	}
+	if tid != c.directory {
+		return "", &fleet.Error{Op: "intune.token", Object: c.directory, Kind: fleet.Refused,
+			Err:  fmt.Errorf("the token belongs to tenant %q", tid),
+			Hint: "a credential of another tenant was configured; nothing was sent"}
+	}
+	return token, nil
+}
+
+// page is one page of a collection.
+type page[T any] struct {
+	Value []T    `json:"value"`
+	Next  string `json:"@odata.nextLink"`
+}
+
+// list reads a whole collection, following its next links.
+func list[T any](ctx context.Context, c *Client, s settle, path string) ([]T, error) {
+	var all []T
+	seen := map[string]bool{}
+	for next := path; next != ""; {
+		if seen[next] || len(seen) >= maxPages {
+			return nil, fleet.Errorf(fleet.Internal, "intune.list", path, "the service's pages do not end")
+		}
+		seen[next] = true
+		var p page[T]
+		if err := c.call(ctx, s, http.MethodGet, next, nil, &p); err != nil {
+			return nil, err
+		}
+		all = append(all, p.Value...)
+		next = p.Next
+	}
+	return all, nil
+}
+
+// query is path with OData options, in the order given: name, value, name, …
+func query(path string, options ...string) string {
+	for i := 0; i+1 < len(options); i += 2 {
+		sep := "&"
+		if i == 0 {
+			sep = "?"
+		}
+		path += sep + options[i] + "=" + url.QueryEscape(options[i+1])
+	}
+	return path
+}

@@ -1,0 +1,73 @@
+package intune
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/transport"
+)
+
+// fail gives an error its place and kind. An error that has one already, and
+// the end of the context, pass unchanged.
+func (c *Client) fail(op string, object string, err error) error {
+	var known *fleet.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &known), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	}
+	e := &fleet.Error{Op: op, Object: object, Kind: fleet.Internal, Err: err}
+	var status *transport.StatusError
+	if !errors.As(err, &status) {
+		return e
+	}
+	if text := graphMessage(status.Body); text != "" {
+		e.Err = fmt.Errorf("%s: %w", text, err)
+	}
+	switch status.Status {
+	case http.StatusUnauthorized:
+		e.Kind, e.Hint = fleet.Refused, "the tenant does not accept the credential: check secret, certificate or federation"
+	case http.StatusForbidden:
+		e.Kind, e.Hint = fleet.Refused, "grant the application DeviceManagementApps.ReadWrite.All, DeviceManagementManagedDevices.Read.All, Device.Read.All and Group.ReadWrite.All in the tenant"
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		e.Kind = fleet.Invalid
+	case http.StatusNotFound, http.StatusConflict, http.StatusLocked, http.StatusPreconditionFailed:
+		e.Kind, e.Hint = fleet.Waiting, "the service has not settled: run again, the work goes on where it stopped"
+	case http.StatusTooManyRequests:
+		e.Kind, e.Hint = fleet.Waiting, "the tenant's request limit is used up: run again later, the work goes on where it stopped"
+	}
+	return e
+}
+
+// graphMessage is code and message of Graph's error object.
+func graphMessage(body []byte) string {
+	var doc struct {
+		Error struct{ Code, Message string } `json:"error"`
+	}
+	if json.Unmarshal(body, &doc) != nil || doc.Error.Code == "" {
+		return ""
+	}
+	if doc.Error.Message == "" {
+		return doc.Error.Code
+	}
+	return doc.Error.Code + ": " + doc.Error.Message
+}
+
+// passing reports whether the same call may succeed when it is made again at
+// once: the answer was lost, the service stumbled or has not settled.
+func passing(ctx context.Context, err error) bool {
+	if err == nil || ctx.Err() != nil {
+		return false
+	}
+	var known *fleet.Error
+	if errors.As(err, &known) {
+		return false
+	}
+	status := transport.StatusOf(err)
+	return status == 0 || status >= 500 || status == http.StatusTooManyRequests || unsettled(err)
+}

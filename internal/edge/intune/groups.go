@@ -1,0 +1,140 @@
+package intune
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+const nickPrefix = "packmill-"
+
+// nickname is the mailNickname of a wave's group, which has no mailbox: the
+// directory wants one, and lists can be filtered by it.
+func nickname(wave string) string { return nickPrefix + fleet.DeriveID("intune-group", wave)[:20] }
+
+// Group makes the static device group of a wave hold exactly these devices, by
+// the ids Inventory told, and returns the group's id. Members that are not
+// among them are removed, whoever added them: a plan says who is in a wave.
+func (c *Client) Group(ctx context.Context, wave string, devices []string) (string, error) {
+	if wave == "" {
+		return "", fleet.Errorf(fleet.Invalid, "intune.group", c.directory, "a wave has no name")
+	}
+	id, err := c.ensureGroup(ctx, wave)
+	if err != nil {
+		return "", c.fail("intune.group", wave, err)
+	}
+	return id, c.fail("intune.group", wave, c.setMembers(ctx, id, devices))
+}
+
+// ensureGroup finds the wave's group or creates it.
+func (c *Client) ensureGroup(ctx context.Context, wave string) (string, error) {
+	for _, again := range []bool{false, true} {
+		groups, err := c.ownGroups(ctx, again)
+		if err != nil {
+			return "", err
+		}
+		if id := groups[wave]; id != "" {
+			return id, nil
+		}
+	}
+	body := directoryGroup{
+		DisplayName: "packmill wave " + wave, Description: groupMarker{wave}.line(),
+		MailNickname: nickname(wave), SecurityEnabled: true,
+	}
+	var made directoryGroup
+	if err := c.call(ctx, final, http.MethodPost, groupsPath, body, &made); err != nil {
+		return "", err
+	}
+	if made.ID == "" {
+		return "", fmt.Errorf("the directory created a group without telling its id")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.groups[wave] = made.ID
+	return made.ID, nil
+}
+
+// ownGroups are packmill's groups, by wave. They are listed once, or again if
+// the caller asks. Of several for one wave the oldest is used.
+func (c *Client) ownGroups(ctx context.Context, again bool) (map[string]string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.groups != nil && !again {
+		return maps.Clone(c.groups), nil
+	}
+	groups, err := list[directoryGroup](ctx, c, final, query(groupsPath,
+		"$filter", "startswith(mailNickname,'"+nickPrefix+"')", "$select", "id,displayName,description,mailNickname,createdDateTime", "$top", "999"))
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(groups, func(a, b directoryGroup) int {
+		return cmp.Or(when(a.CreatedDateTime).Compare(when(b.CreatedDateTime)), cmp.Compare(a.ID, b.ID))
+	})
+	c.groups = map[string]string{}
+	for _, g := range groups {
+		m, ok := parseGroupMarker(g.Description)
+		if !ok || g.MailNickname != nickname(m.Wave) {
+			continue
+		}
+		if used := c.groups[m.Wave]; used != "" {
+			c.log.WarnContext(ctx, "several groups bear the marker of one wave; the oldest is used", "tenant", c.directory, "wave", m.Wave, "used", used, "spare", g.ID)
+			continue
+		}
+		c.groups[m.Wave] = g.ID
+	}
+	return maps.Clone(c.groups), nil
+}
+
+// setMembers makes the membership exact.
+func (c *Client) setMembers(ctx context.Context, group string, devices []string) error {
+	path := groupsPath + "/" + url.PathEscape(group) + "/members"
+	present, err := list[directoryDevice](ctx, c, fresh, query(path, "$select", "id", "$top", "999"))
+	if err != nil {
+		return err
+	}
+	have, want := map[string]bool{}, map[string]bool{}
+	for _, d := range present {
+		have[d.ID] = true
+	}
+	for _, id := range devices {
+		want[id] = true
+	}
+	var calls []batchCall
+	for _, id := range slices.Sorted(maps.Keys(want)) {
+		if id == "" {
+			return fleet.Errorf(fleet.Invalid, "intune.group", group, "a device has no id")
+		}
+		if !have[id] {
+			calls = append(calls, batchCall{
+				Method: http.MethodPost, URL: strings.TrimPrefix(path, "/"+groupsVersion) + "/$ref",
+				Body:     map[string]string{"@odata.id": c.base.String() + "/" + groupsVersion + "/directoryObjects/" + url.PathEscape(id)},
+				settled:  memberThere,
+				ifAbsent: true,
+			})
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(have)) {
+		if !want[id] {
+			calls = append(calls, batchCall{
+				Method: http.MethodDelete, URL: strings.TrimPrefix(path, "/"+groupsVersion) + "/" + url.PathEscape(id) + "/$ref", settled: memberGone,
+			})
+		}
+	}
+	return c.batch(ctx, calls)
+}
+
+// memberThere reports whether the directory refused to add a member because it
+// is one already.
+func memberThere(status int, code, message string) bool {
+	return status == http.StatusBadRequest && strings.Contains(message, "already exist")
+}
+
+// memberGone reports whether a member to be removed was none.
+func memberGone(status int, code, message string) bool { return status == http.StatusNotFound }

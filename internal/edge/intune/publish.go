@@ -1,0 +1,245 @@
+package intune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+const (
+	publishTries = 4 // the whole, when answers get lost
+	pollTries    = 60
+	pollWait     = 10 * time.Second
+)
+
+// Publish makes the slot hold the app's content, and returns its state. What an
+// earlier run left unfinished is finished; when nothing differs nothing is
+// written. An app.Generation below the slot's own is refused: somebody else has
+// moved the slot since the caller looked. A Generation of 0 is not compared.
+//
+// Kinds: Invalid when the app cannot be expressed, Refused when the content is
+// not the artifact's or the slot has moved on, Waiting when the service takes
+// longer than it should, Stalled when it rejects the content again and again.
+func (c *Client) Publish(ctx context.Context, app fleet.App, source fleet.Content) (fleet.AppState, error) {
+	k := slotKey{app.Package, app.Slot}
+	if err := checkSlot("intune.publish", k); err != nil {
+		return fleet.AppState{}, err
+	}
+	opened, err := c.open(app, source)
+	if err != nil {
+		return fleet.AppState{}, c.fail("intune.publish", k.String(), err)
+	}
+	defer opened.close()
+	want, err := properties(app, opened.file)
+	if err != nil {
+		return fleet.AppState{}, err
+	}
+	p := &publication{c: c, key: k, app: app, content: opened, want: want}
+	wait := time.Second
+	for try := 1; ; try++ {
+		state, err := p.run(ctx)
+		if err == nil || try == publishTries || !passing(ctx, err) {
+			return state, c.fail("intune.publish", k.String(), err)
+		}
+		c.log.InfoContext(ctx, "publication goes on after an error", "tenant", c.directory, "slot", k.String(), "error", err)
+		if err := c.clock.Sleep(ctx, wait); err != nil {
+			return state, err
+		}
+		wait *= 2
+		p.again = true
+	}
+}
+
+// A publication is one call of Publish.
+type publication struct {
+	c       *Client
+	key     slotKey
+	app     fleet.App
+	content *content
+	want    win32LobApp
+	again   bool // an earlier try may have made what the cache does not know
+}
+
+// run goes through the steps once, skipping those already done.
+func (p *publication) run(ctx context.Context) (fleet.AppState, error) {
+	f, err := p.ensure(ctx)
+	if err != nil {
+		return fleet.AppState{}, err
+	}
+	if p.app.Generation > 0 && f.marker.Generation > p.app.Generation {
+		return fleet.AppState{}, &fleet.Error{Op: "intune.publish", Object: p.key.String(), Kind: fleet.Refused,
+			Err:  fmt.Errorf("the slot is at generation %d, the caller knows %d", f.marker.Generation, p.app.Generation),
+			Hint: "another run has changed the slot: plan again"}
+	}
+	spec := specID(p.want)
+	done := f.marker
+	done.Version, done.Artifact, done.File = p.app.Version, p.app.Artifact, p.app.File.Digest
+	done.Generation, done.Spec, done.Pending = p.app.Generation, spec, ""
+	committed := f.app.CommittedContentVersion
+	if committed == "" || f.marker.File != p.app.File.Digest {
+		if committed, err = p.upload(ctx, f); err != nil {
+			return fleet.AppState{}, err
+		}
+	}
+	if committed != f.app.CommittedContentVersion || f.marker.line() != done.line() {
+		body := p.want
+		notes := withMarker(text(f.app.Notes), done)
+		body.Notes, body.CommittedContentVersion = &notes, committed
+		if err := p.c.call(ctx, fresh, http.MethodPatch, appPath(f.app.ID), body, nil); err != nil {
+			return fleet.AppState{}, err
+		}
+	}
+	f, err = p.published(ctx, f.app.ID, committed)
+	if err != nil {
+		return fleet.AppState{}, err
+	}
+	return p.c.state(ctx, f)
+}
+
+// ensure finds the slot's app object or creates it, marked and without content.
+func (p *publication) ensure(ctx context.Context) (*found, error) {
+	f, err := p.c.find(ctx, p.key)
+	if err != nil || f != nil {
+		return f, err
+	}
+	if p.again {
+		if _, _, err := p.c.lookup(ctx, p.key, true); err != nil {
+			return nil, err
+		}
+		if f, err := p.c.find(ctx, p.key); err != nil || f != nil {
+			return f, err
+		}
+	}
+	m := Marker{Package: p.key.pkg, Slot: p.key.slot, Pending: p.app.File.Digest}
+	body := p.want
+	notes := withMarker("", m)
+	body.Notes = &notes
+	var made win32LobApp
+	if err := p.c.call(ctx, final, http.MethodPost, appsPath, body, &made); err != nil {
+		return nil, err
+	}
+	if made.ID == "" {
+		return nil, errors.New("the service created an app without telling its id")
+	}
+	p.c.remember(p.key, made.ID)
+	made.Notes = &notes
+	return &found{app: made, marker: m}, nil
+}
+
+// upload brings the content into a content version and commits it there, and
+// returns the version's id.
+func (p *publication) upload(ctx context.Context, f *found) (string, error) {
+	version, err := p.version(ctx, f.app)
+	if err != nil {
+		return "", err
+	}
+	files, err := list[contentFile](ctx, p.c, fresh, filesPath(f.app.ID, version))
+	if err != nil {
+		return "", err
+	}
+	if f.marker.Pending != p.app.File.Digest {
+		// What lies here is of a release that was given up. It goes before the
+		// marker says that what lies here is ours.
+		for _, file := range files {
+			if err := p.discard(ctx, f.app.ID, version, file); err != nil {
+				return "", err
+			}
+		}
+		files = nil
+		m := f.marker
+		m.Pending = p.app.File.Digest
+		if err := p.c.writeMarker(ctx, f, m); err != nil {
+			return "", err
+		}
+	}
+	return version, p.bring(ctx, f.app.ID, version, files)
+}
+
+// version is the content version to upload into: the newest one if it was never
+// made current, else a new one. While nothing was ever committed the service
+// refuses a second version.
+func (p *publication) version(ctx context.Context, app win32LobApp) (string, error) {
+	versions, err := list[mobileAppContent](ctx, p.c, fresh, contentsPath(app.ID))
+	if err != nil {
+		return "", err
+	}
+	number := func(v mobileAppContent) int { n, _ := strconv.Atoi(v.ID); return n }
+	if len(versions) > 0 {
+		newest := slices.MaxFunc(versions, func(a, b mobileAppContent) int { return number(a) - number(b) })
+		current, _ := strconv.Atoi(app.CommittedContentVersion)
+		if app.CommittedContentVersion == "" || number(newest) > current {
+			return newest.ID, nil
+		}
+	}
+	var made mobileAppContent
+	if err := p.c.call(ctx, fresh, http.MethodPost, contentsPath(app.ID), struct{}{}, &made); err != nil {
+		return "", err
+	}
+	if made.ID == "" {
+		return "", errors.New("the service created a content version without telling its id")
+	}
+	return made.ID, nil
+}
+
+// discard removes a content file that must not become part of a release.
+func (p *publication) discard(ctx context.Context, app, version string, file contentFile) error {
+	return p.c.call(ctx, final, http.MethodDelete, filePath(app, version, file.ID), nil, nil)
+}
+
+// writeMarker changes nothing of the app but its marker.
+func (c *Client) writeMarker(ctx context.Context, f *found, m Marker) error {
+	notes := withMarker(text(f.app.Notes), m)
+	body := map[string]any{"@odata.type": odataApp, "notes": notes}
+	if err := c.call(ctx, fresh, http.MethodPatch, appPath(f.app.ID), body, nil); err != nil {
+		return err
+	}
+	f.app.Notes, f.marker = &notes, m
+	return nil
+}
+
+// published waits until the service has taken the content over.
+func (p *publication) published(ctx context.Context, id, version string) (*found, error) {
+	var f found
+	err := p.c.poll(ctx, "published", func() (bool, error) {
+		f = found{}
+		if err := p.c.call(ctx, fresh, http.MethodGet, appPath(id), nil, &f.app); err != nil {
+			return false, err
+		}
+		return f.app.PublishingState == "published" && f.app.CommittedContentVersion == version, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	m, ok := ParseMarker(text(f.app.Notes))
+	if !ok {
+		return nil, &fleet.Error{Op: "intune.publish", Object: p.key.String(), Kind: fleet.Stalled,
+			Err: errors.New("the app lost packmill's marker while it was published"), Hint: "somebody edits the app's notes: restore the line that starts with \"packmill:\""}
+	}
+	f.marker = m
+	apps, _, err := p.c.lookup(ctx, p.key, false)
+	f.spare = apps.spare
+	return &f, err
+}
+
+// poll asks until the answer is yes, waiting longer each time.
+func (c *Client) poll(ctx context.Context, what string, ask func() (bool, error)) error {
+	wait := time.Second
+	for range pollTries {
+		done, err := ask()
+		if err != nil || done {
+			return err
+		}
+		if err := c.clock.Sleep(ctx, wait); err != nil {
+			return err
+		}
+		wait = min(2*wait, pollWait)
+	}
+	return &fleet.Error{Op: "intune.poll", Object: c.directory, Kind: fleet.Waiting,
+		Err: fmt.Errorf("the service has not reached %q in time", what), Hint: "run again: the work goes on where it stopped"}
+}

@@ -1,0 +1,153 @@
+package intune
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+var errNoApp = errors.New("the tenant has no app object for the slot")
+
+// key names an assignment's target within an app: Graph holds one assignment
+// for each. An exclusion of a group stands beside its inclusion.
+func (a assignment) key() string {
+	switch a.Target.ODataType {
+	case odataAllDevices:
+		return allDevices
+	case odataAllUsers:
+		return allUsers
+	case odataExclusion:
+		return "-" + a.Target.GroupID
+	}
+	return a.Target.GroupID
+}
+
+// toAssignments turns targets into what Graph takes, in order of their keys.
+func toAssignments(k slotKey, targets []fleet.Target) ([]assignment, error) {
+	var out []assignment
+	seen := map[string]bool{}
+	for _, t := range targets {
+		a, err := toAssignment(k, t)
+		if err != nil {
+			return nil, err
+		}
+		if seen[a.key()] {
+			return nil, fleet.Errorf(fleet.Invalid, "intune.assign", k.String(), "%q is a target twice", t.Group)
+		}
+		seen[a.key()] = true
+		out = append(out, a)
+	}
+	slices.SortFunc(out, func(a, b assignment) int { return strings.Compare(a.key(), b.key()) })
+	return out, nil
+}
+
+func toAssignment(k slotKey, t fleet.Target) (assignment, error) {
+	bad := func(format string, args ...any) (assignment, error) {
+		return assignment{}, fleet.Errorf(fleet.Invalid, "intune.assign", k.String(), format, args...)
+	}
+	if !slices.Contains([]string{"required", "available", "uninstall"}, t.Intent) {
+		return bad("%q is no intent the service knows", t.Intent)
+	}
+	a := assignment{ODataType: odataAssignment, Intent: t.Intent}
+	switch {
+	case t.Group == "":
+		return bad("a target names no group")
+	case (t.Group == allDevices || t.Group == allUsers) && t.Exclude:
+		return bad("%q cannot be left out of an assignment", t.Group)
+	case t.Group == allDevices:
+		a.Target.ODataType = odataAllDevices
+	case t.Group == allUsers:
+		a.Target.ODataType = odataAllUsers
+	case t.Exclude:
+		// Settings stay null: the service refuses any for an exclusion.
+		a.Target = assignmentTarget{ODataType: odataExclusion, GroupID: t.Group}
+		return a, nil
+	default:
+		a.Target = assignmentTarget{ODataType: odataGroup, GroupID: t.Group}
+	}
+	if !t.Deadline.IsZero() && t.Deadline.Before(t.Opens) {
+		return bad("the deadline for %q lies before its start", t.Group)
+	}
+	s := &assignmentSettings{ODataType: odataSettings, Notifications: "showReboot", Delivery: "notConfigured"}
+	if t.Notify != "" {
+		s.Notifications = t.Notify
+	}
+	if !slices.Contains([]string{"showAll", "showReboot", "hideAll"}, s.Notifications) {
+		return bad("%q is no kind of notification", t.Notify)
+	}
+	deadline := t.Deadline
+	if t.Intent == "available" {
+		deadline = time.Time{} // nothing is forced on whom it is only offered
+	}
+	if !t.Opens.IsZero() || !deadline.IsZero() {
+		s.InstallTime = &installTimeSettings{
+			UseLocalTime: t.LocalTime, StartDateTime: instant(t.Opens, t.LocalTime), DeadlineDateTime: instant(deadline, t.LocalTime),
+		}
+	}
+	a.Settings = s
+	return a, nil
+}
+
+// instant is a time as installTimeSettings takes it, nil for none. Local time
+// is the wall clock's reading with a Z that the service does not mean.
+func instant(t time.Time, local bool) *string {
+	if t.IsZero() {
+		return nil
+	}
+	if !local {
+		t = t.UTC()
+	}
+	s := t.Format(wallClock) + "Z"
+	return &s
+}
+
+// asTarget is the assignment as the vocabulary tells it.
+func (a assignment) asTarget() fleet.Target {
+	t := fleet.Target{Intent: a.Intent, Group: a.Target.GroupID, Exclude: a.Target.ODataType == odataExclusion}
+	switch a.Target.ODataType {
+	case odataAllDevices:
+		t.Group = allDevices
+	case odataAllUsers:
+		t.Group = allUsers
+	}
+	if a.Settings == nil {
+		return t
+	}
+	t.Notify = a.Settings.Notifications
+	if i := a.Settings.InstallTime; i != nil {
+		t.Opens, t.Deadline, t.LocalTime = parseInstant(i.StartDateTime), parseInstant(i.DeadlineDateTime), i.UseLocalTime
+	}
+	return t
+}
+
+func parseInstant(s *string) time.Time {
+	if s == nil {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339, *s)
+	if err != nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// sameAssignments compares two sets by what they do.
+func sameAssignments(a, b []assignment) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	by := map[string]assignment{}
+	for _, x := range a {
+		by[x.key()] = x
+	}
+	for _, y := range b {
+		x, ok := by[y.key()]
+		if !ok || x.asTarget() != y.asTarget() || x.Target.FilterID != y.Target.FilterID {
+			return false
+		}
+	}
+	return true
+}

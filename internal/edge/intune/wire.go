@@ -1,0 +1,164 @@
+package intune
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// The types here are the parts of Graph's resources that packmill reads and
+// writes. Unknown properties are ignored: the service grows.
+
+// A win32LobApp is an app object. Properties that may go away from one release
+// to the next are sent as null when they are not set.
+type win32LobApp struct {
+	ODataType               string             `json:"@odata.type"`
+	ID                      string             `json:"id,omitempty"`
+	DisplayName             string             `json:"displayName,omitempty"`
+	Description             string             `json:"description,omitempty"`
+	Publisher               string             `json:"publisher,omitempty"`
+	DisplayVersion          string             `json:"displayVersion,omitempty"`
+	Notes                   *string            `json:"notes,omitempty"`
+	FileName                string             `json:"fileName,omitempty"`
+	SetupFilePath           string             `json:"setupFilePath,omitempty"`
+	InstallCommandLine      string             `json:"installCommandLine,omitempty"`
+	UninstallCommandLine    string             `json:"uninstallCommandLine,omitempty"`
+	InstallExperience       *installExperience `json:"installExperience,omitempty"`
+	ApplicableArchitectures string             `json:"applicableArchitectures,omitempty"`
+	AllowedArchitectures    string             `json:"allowedArchitectures,omitempty"`
+	MinimumRelease          string             `json:"minimumSupportedWindowsRelease,omitempty"`
+	MinimumDiskMB           *int               `json:"minimumFreeDiskSpaceInMB"`
+	MinimumMemoryMB         *int               `json:"minimumMemoryInMB"`
+	Rules                   []rule             `json:"rules,omitempty"`
+	ReturnCodes             []returnCode       `json:"returnCodes,omitempty"`
+	MSIInformation          *msiInformation    `json:"msiInformation"`
+	CommittedContentVersion string             `json:"committedContentVersion,omitempty"`
+	PublishingState         string             `json:"publishingState,omitempty"`
+	CreatedDateTime         *time.Time         `json:"createdDateTime,omitempty"`
+}
+
+type installExperience struct {
+	RunAsAccount          string `json:"runAsAccount"`
+	DeviceRestartBehavior string `json:"deviceRestartBehavior"`
+	MaxRunTimeInMinutes   int    `json:"maxRunTimeInMinutes"`
+	InUseBehavior         string `json:"inUseBehavior"`
+}
+
+// A rule is any of the win32LobApp…Rule types; ODataType tells which.
+type rule struct {
+	ODataType              string `json:"@odata.type"`
+	RuleType               string `json:"ruleType"` // detection, requirement
+	ProductCode            string `json:"productCode,omitempty"`
+	ProductVersion         string `json:"productVersion,omitempty"`
+	ProductVersionOperator string `json:"productVersionOperator,omitempty"`
+	Path                   string `json:"path,omitempty"`
+	FileOrFolderName       string `json:"fileOrFolderName,omitempty"`
+	KeyPath                string `json:"keyPath,omitempty"`
+	ValueName              string `json:"valueName,omitempty"`
+	Check32BitOn64System   *bool  `json:"check32BitOn64System,omitempty"`
+	OperationType          string `json:"operationType,omitempty"`
+	Operator               string `json:"operator,omitempty"`
+	ComparisonValue        string `json:"comparisonValue,omitempty"`
+	DisplayName            string `json:"displayName,omitempty"`
+	EnforceSignatureCheck  *bool  `json:"enforceSignatureCheck,omitempty"`
+	RunAs32Bit             *bool  `json:"runAs32Bit,omitempty"`
+	RunAsAccount           string `json:"runAsAccount,omitempty"`
+	ScriptContent          string `json:"scriptContent,omitempty"`
+}
+
+type returnCode struct {
+	ReturnCode int    `json:"returnCode"`
+	Type       string `json:"type"`
+}
+
+type msiInformation struct {
+	PackageType    string `json:"packageType"`
+	ProductCode    string `json:"productCode"`
+	ProductName    string `json:"productName,omitempty"`
+	ProductVersion string `json:"productVersion,omitempty"`
+	Publisher      string `json:"publisher,omitempty"`
+	UpgradeCode    string `json:"upgradeCode,omitempty"`
+	RequiresReboot bool   `json:"requiresReboot"`
+}
+
+type mobileAppContent struct {
+	ID string `json:"id"`
+}
+
+type contentFile struct {
+	ODataType     string     `json:"@odata.type,omitempty"`
+	ID            string     `json:"id,omitempty"`
+	Name          string     `json:"name"`
+	Size          int64      `json:"size"`
+	SizeEncrypted int64      `json:"sizeEncrypted"`
+	IsDependency  bool       `json:"isDependency"`
+	IsCommitted   bool       `json:"isCommitted,omitempty"`
+	UploadState   string     `json:"uploadState,omitempty"`
+	URI           string     `json:"azureStorageUri,omitempty"`
+	Expires       *time.Time `json:"azureStorageUriExpirationDateTime,omitempty"`
+}
+
+type fileEncryptionInfo struct {
+	EncryptionKey        []byte `json:"encryptionKey"`
+	MacKey               []byte `json:"macKey"`
+	InitializationVector []byte `json:"initializationVector"`
+	Mac                  []byte `json:"mac"`
+	ProfileIdentifier    string `json:"profileIdentifier"`
+	FileDigest           []byte `json:"fileDigest"`
+	FileDigestAlgorithm  string `json:"fileDigestAlgorithm"`
+}
+
+// An assignment as it is read and sent. Raw keeps what was read, so that a
+// foreign assignment goes back unchanged.
+type assignment struct {
+	ODataType string              `json:"@odata.type"`
+	Intent    string              `json:"intent"`
+	Target    assignmentTarget    `json:"target"`
+	Settings  *assignmentSettings `json:"settings"`
+	Raw       json.RawMessage     `json:"-"`
+}
+
+type assignmentTarget struct {
+	ODataType  string `json:"@odata.type"`
+	GroupID    string `json:"groupId,omitempty"`
+	FilterID   string `json:"deviceAndAppManagementAssignmentFilterId,omitempty"`
+	FilterType string `json:"deviceAndAppManagementAssignmentFilterType,omitempty"`
+}
+
+type assignmentSettings struct {
+	ODataType     string               `json:"@odata.type"`
+	Notifications string               `json:"notifications"`
+	InstallTime   *installTimeSettings `json:"installTimeSettings"`
+	Delivery      string               `json:"deliveryOptimizationPriority"`
+}
+
+type installTimeSettings struct {
+	UseLocalTime     bool    `json:"useLocalTime"`
+	StartDateTime    *string `json:"startDateTime"`
+	DeadlineDateTime *string `json:"deadlineDateTime"`
+}
+
+type managedDevice struct {
+	ID              string    `json:"id"`
+	AzureADDeviceID string    `json:"azureADDeviceId"`
+	OperatingSystem string    `json:"operatingSystem"`
+	OSVersion       string    `json:"osVersion"`
+	LastSync        time.Time `json:"lastSyncDateTime"`
+	Manufacturer    string    `json:"manufacturer"`
+	Model           string    `json:"model"`
+	Category        string    `json:"deviceCategoryDisplayName"`
+}
+
+type directoryDevice struct {
+	ID       string `json:"id"`
+	DeviceID string `json:"deviceId"`
+}
+
+type directoryGroup struct {
+	ID              string     `json:"id,omitempty"`
+	DisplayName     string     `json:"displayName"`
+	Description     string     `json:"description"`
+	MailEnabled     bool       `json:"mailEnabled"`
+	MailNickname    string     `json:"mailNickname"`
+	SecurityEnabled bool       `json:"securityEnabled"`
+	CreatedDateTime *time.Time `json:"createdDateTime,omitempty"`
+}
