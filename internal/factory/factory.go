@@ -11,6 +11,7 @@ import (
 	"log/slog"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/record/gitrepo"
 )
 
 // A Factory holds the edges. Functions use only the fields they need; a nil
@@ -22,7 +23,10 @@ type Factory struct {
 	Progress func(done, total int, what string) // may be nil
 	Author   fleet.Identity                     // of packmill's own commits
 
-	Forge Forge
+	Git     *gitrepo.Repo
+	Desired func(ctx context.Context, rev string) (*fleet.Repository, error) // reads and checks a commit
+	Ledger  Ledger
+	Forge   Forge
 
 	Signer   fleet.Signer
 	Consoles func(ctx context.Context, t fleet.Tenant) (Console, error)

@@ -6,6 +6,15 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 )
 
+// A Ledger is observed state: evidence branches that only grow.
+type Ledger interface {
+	// Append writes rows as one signed batch into a folder of a branch.
+	Append(ctx context.Context, branch, dir string, rows any) error
+	// Read gives everything; ReadAt everything up to the given chain heads.
+	Read(ctx context.Context) (*fleet.Record, error)
+	ReadAt(ctx context.Context, heads map[string]string) (*fleet.Record, error)
+}
+
 // A Forge is where pull requests live.
 type Forge interface {
 	// EnsurePull makes the open pull request of spec.Branch be as spec says,
