@@ -3,7 +3,7 @@ package change
 import (
 	"cmp"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
@@ -29,7 +29,7 @@ func (c *comparison) tenants() {
 		if what == Changed {
 			c.policy(grouped, string(id), id, was.Policy, is.Policy)
 			for _, g := range both(was.Groups, is.Groups) {
-				c.policy(grouped, string(id)+" group "+g, id, was.Groups[g].Policy, is.Groups[g].Policy)
+				c.policy(grouped, string(id)+" group "+g, id, groupPolicy(was, g), groupPolicy(is, g))
 			}
 		}
 	}
@@ -42,6 +42,15 @@ func (c *comparison) tenants() {
 	for _, p := range c.out.Policies {
 		c.looserPolicy(p)
 	}
+}
+
+// groupPolicy is what holds for a group, which is the tenant's own policy while
+// the group does not exist.
+func groupPolicy(t fleet.Tenant, group string) fleet.Policy {
+	if g, ok := t.Groups[group]; ok {
+		return g.Policy
+	}
+	return t.Policy
 }
 
 func withoutPolicy(t fleet.Tenant) fleet.Tenant {
@@ -59,13 +68,12 @@ func withoutPolicy(t fleet.Tenant) fleet.Tenant {
 
 // policy adds one subject's edits to those that others share.
 func (c *comparison) policy(grouped map[string]*Policy, subject string, id fleet.TenantID, was, is fleet.Policy) {
-	was.Origins, is.Origins = nil, nil
-	found := edits(was, is)
+	found := boundEdits(was, is)
+	found = append(found, exceptionEdits("driverBlock", exceptions(was.DriverBlock), exceptions(is.DriverBlock))...)
+	found = append(found, exceptionEdits("optOuts", exceptions(was.OptOuts), exceptions(is.OptOuts))...)
+	found = append(found, exceptionEdits("pins", pins(was), pins(is))...)
 	if len(found) == 0 {
 		return
-	}
-	for i := range found {
-		found[i].Direction = policyDirection(found[i])
 	}
 	key := string(fleet.DigestJSON(found))
 	p := grouped[key]
@@ -90,36 +98,84 @@ func (c *comparison) looserPolicy(p Policy) {
 	}
 }
 
-// policyDirection is on which side of its old value a bound now stands. The
-// schema declares the same directions.
-func policyDirection(e Edit) string {
-	root, _, _ := strings.Cut(e.Field, ".")
-	switch root {
-	case "criticalWithinHours", "nonSecurityDeferDays", "maxFailuresPercent", "maxExceptionDays":
-		return smallerIsTighter(e)
-	case "reboot":
-		return ordered(e, "anytime", "windowOnly")
-	case "approval":
-		return ordered(e, "implicit", "partner", "site")
-	case "driverBlock", "pins", "optOuts":
-		return exception(e)
-	default:
-		return ""
+// boundEdits are the edits of a policy's bounds, each with its side. The schema
+// declares the same directions.
+func boundEdits(was, is fleet.Policy) []Edit {
+	found := edits(bounds(was), bounds(is))
+	for i, e := range found {
+		switch e.Field {
+		case "reboot":
+			found[i].Direction = ordered(e, "anytime", "windowOnly")
+		case "approval":
+			found[i].Direction = ordered(e, "implicit", "partner", "site")
+		default:
+			found[i].Direction = smallerIsTighter(e)
+		}
 	}
+	return found
 }
 
-// exception judges an edit of a pin, an opt-out or a driver block: each is
-// loosening in itself. Only its end, or an earlier end, tightens; a reason
-// says nothing.
-func exception(e Edit) string {
-	switch {
-	case strings.HasSuffix(e.Field, ".reason"):
-		return ""
-	case e.New == "":
-		return Tighter
-	case e.Old != "" && strings.HasSuffix(e.Field, ".expires") && e.New < e.Old:
-		return Tighter
-	default:
-		return Looser
+// bounds is a policy without exceptions, and without where it came from.
+func bounds(p fleet.Policy) fleet.Policy {
+	p.Origins, p.DriverBlock, p.Pins, p.OptOuts = nil, nil, nil, nil
+	return p
+}
+
+// An exceptionValue is a pin, an opt-out or a driver block: what for (a pin's
+// versions), until when, and why.
+type exceptionValue struct {
+	what    string
+	because fleet.Because
+}
+
+func (e exceptionValue) String() string {
+	s := "until " + e.because.Expires.UTC().Format(time.DateOnly) + ": " + e.because.Reason
+	if e.what != "" {
+		return e.what + " " + s
 	}
+	return s
+}
+
+func exceptions[K ~string](m map[K]fleet.Because) map[string]exceptionValue {
+	out := make(map[string]exceptionValue, len(m))
+	for k, b := range m {
+		out[string(k)] = exceptionValue{because: b}
+	}
+	return out
+}
+
+func pins(p fleet.Policy) map[string]exceptionValue {
+	out := make(map[string]exceptionValue, len(p.Pins))
+	for k, pin := range p.Pins {
+		out[string(k)] = exceptionValue{pin.Version, fleet.Because{Reason: pin.Reason, Expires: pin.Expires}}
+	}
+	return out
+}
+
+// exceptionEdits judges exceptions: each is loosening in itself. Only its end,
+// or an earlier end, tightens; another reason says nothing.
+func exceptionEdits(field string, was, is map[string]exceptionValue) []Edit {
+	var out []Edit
+	for _, key := range both(was, is) {
+		before, had := was[key]
+		after, has := is[key]
+		if had && has && before.what == after.what && before.because.Reason == after.because.Reason && before.because.Expires.Equal(after.because.Expires) {
+			continue
+		}
+		e := Edit{Field: field + "." + key, Direction: Looser}
+		if had {
+			e.Old = clip(before.String())
+		}
+		if has {
+			e.New = clip(after.String())
+		}
+		switch {
+		case !has, had && before.what == after.what && after.because.Expires.Before(before.because.Expires):
+			e.Direction = Tighter
+		case had && before.what == after.what && after.because.Expires.Equal(before.because.Expires):
+			e.Direction = ""
+		}
+		out = append(out, e)
+	}
+	return out
 }
