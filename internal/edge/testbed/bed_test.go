@@ -1,0 +1,110 @@
+package testbed
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/testreq"
+)
+
+// realBed is the bed of this machine's user, whose bases tests share.
+func realBed(t *testing.T) Bed {
+	t.Helper()
+	testreq.Program(t, "bwrap")
+	dir := os.Getenv("PACKMILL_TESTBED")
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		testreq.Need(t, "cache folder", err == nil, "the user has none")
+		dir = filepath.Join(cache, "packmill", "testbed")
+	}
+	return Bed{Dir: dir, System: os.DirFS("/"), Getenv: os.Getenv, Say: func(what string) { t.Log(what) }}
+}
+
+// prepared needs a base to be there already, unless all parts are required: a
+// plain `go test` does not fetch a system.
+func prepared(t *testing.T, bed Bed, glob string) {
+	t.Helper()
+	if os.Getenv("PACKMILL_REQUIRE") == "all" {
+		return
+	}
+	found, err := filepath.Glob(filepath.Join(bed.Dir, "base", glob))
+	found = slices.DeleteFunc(found, func(name string) bool {
+		return strings.HasSuffix(name, ".lock") || strings.HasSuffix(name, ".partial")
+	})
+	testreq.Need(t, "a prepared base", err == nil && len(found) > 0, "run `packmill test --prepare` once")
+}
+
+// equals is a detector that compares texts: rules hold when what they found is
+// there and is the release's version.
+func equals(rules []fleet.Detect, version string, d fleet.Download, seen []Observation) (bool, string, error) {
+	if d.MSI != nil {
+		version = d.MSI.ProductVersion
+	}
+	if d.Deb != nil {
+		version = d.Deb.Version
+	}
+	for i, s := range seen {
+		if !s.Found || s.Value != "" && s.Value != version {
+			return false, fmt.Sprintf("%s: found %v %q", ruleName(rules[i]), s.Found, s.Value), nil
+		}
+	}
+	return true, "all rules hold", nil
+}
+
+// files is content that a test has in memory.
+func files(content map[string][]byte) func(context.Context, *os.Root) error {
+	return func(_ context.Context, dir *os.Root) error {
+		for name, data := range content {
+			if err := dir.WriteFile(name, data, 0o644); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// results are the steps as "name:result".
+func results(steps []fleet.TestStep) []string {
+	var out []string
+	for _, s := range steps {
+		out = append(out, s.Name+":"+s.Result)
+	}
+	return out
+}
+
+// wantSteps compares steps and tells the details of what differs.
+func wantSteps(t *testing.T, steps []fleet.TestStep, want ...string) {
+	t.Helper()
+	if got := results(steps); !slices.Equal(got, want) {
+		t.Errorf("steps\n got %v\nwant %v", got, want)
+		for _, s := range steps {
+			t.Logf("%-9s %-7s %s", s.Name, s.Result, s.Detail)
+		}
+	}
+}
+
+// noLeftovers checks that a bed has no layer and no mount left.
+func noLeftovers(t *testing.T, bed Bed) {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(bed.Dir, "run", "*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil || strings.Contains(string(table), filepath.Join(bed.Dir, "run")) {
+		t.Errorf("a mount is left below %s", bed.Dir)
+	}
+}
+
+// contextThatEndsIn is a context that ends while a cell runs.
+func contextThatEndsIn(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
+	t.Helper()
+	return context.WithTimeout(t.Context(), d)
+}

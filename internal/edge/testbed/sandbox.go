@@ -1,0 +1,117 @@
+package testbed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// A sandbox is a bubblewrap invocation: what the processes inside see. Every
+// call starts a new one, and when it ends, however it ends, the kernel kills all
+// that still runs in it.
+type sandbox struct {
+	bwrap string   // path of the program
+	view  []string // mounts and capabilities
+	env   []string // NAME=value; nothing is inherited
+}
+
+// isolation is what every sandbox has: no network, no processes, queues or host
+// name but its own, no terminal to write to, no way to gain rights.
+func isolation() []string {
+	return []string{
+		"--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
+		"--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL",
+	}
+}
+
+// A result is how a call ended. Exit is -1 for a call that was still running at
+// its limit; its output is what it had written until then.
+type result struct {
+	exit   int
+	output string
+}
+
+// run runs a program in the sandbox for at most limit. An error means that the
+// sandbox did not work or ctx ended, never that the program failed.
+func (s sandbox) run(ctx context.Context, limit time.Duration, input io.Reader, argv ...string) (result, error) {
+	args := slices.Concat(isolation(), s.view)
+	for _, pair := range s.env {
+		name, value, _ := strings.Cut(pair, "=")
+		args = append(args, "--setenv", name, value)
+	}
+	args = append(append(args, "--"), argv...)
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	cmd := exec.CommandContext(limited, s.bwrap, args...)
+	cmd.Env = []string{}
+	cmd.Stdin = input
+	out := &cappedBuffer{limit: maxOutput}
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.WaitDelay = 5 * time.Second
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return result{}, ctx.Err()
+	case limited.Err() != nil:
+		return result{exit: -1, output: out.String()}, nil
+	case err == nil:
+		return result{output: out.String()}, nil
+	case errors.As(err, &exit):
+		if strings.HasPrefix(out.String(), "bwrap: ") {
+			return result{}, fmt.Errorf("the sandbox cannot be made: %s", detail(out.String()))
+		}
+		return result{exit: exit.ExitCode(), output: out.String()}, nil
+	default:
+		return result{}, err
+	}
+}
+
+// maxOutput is how much of a program's output is kept.
+const maxOutput = 64 << 10
+
+// A cappedBuffer keeps the first bytes and drops the rest in silence, so that a
+// program that never stops talking neither blocks nor fills memory.
+type cappedBuffer struct {
+	kept  []byte
+	limit int
+}
+
+// Write keeps what fits and takes everything.
+func (b *cappedBuffer) Write(p []byte) (int, error) {
+	if room := b.limit - len(b.kept); room > 0 {
+		b.kept = append(b.kept, p[:min(room, len(p))]...)
+	}
+	return len(p), nil
+}
+
+func (b *cappedBuffer) String() string { return string(b.kept) }
+
+// maxDetail is how much of an output goes into a step's detail: evidence is kept
+// for ever.
+const maxDetail = 400
+
+// detail is the end of an output, as one line of plain text.
+func detail(output string) string {
+	text := strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		default:
+			return r
+		}
+	}, strings.ToValidUTF8(output, ""))
+	text = strings.Join(strings.Fields(text), " ")
+	if runes := []rune(text); len(runes) > maxDetail {
+		return "…" + string(runes[len(runes)-maxDetail:])
+	}
+	return text
+}

@@ -1,0 +1,56 @@
+package testbed
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// Limits on the time one step may take.
+const (
+	prepareLimit = 15 * time.Minute
+	installLimit = 10 * time.Minute
+	launchLimit  = 20 * time.Second
+	probeLimit   = 60 * time.Second
+)
+
+// A Spec is one run of one cell: an installer of a package, taken through its
+// life on a fresh device.
+type Spec struct {
+	Package   fleet.Package
+	Installer string // key in Package.Installers, or in Settings of a configuration
+	This      Candidate
+	Previous  *Candidate // the release before, nil when there is none
+	Detect    Detector   // the detection engine
+}
+
+// installer is the installer under test.
+func (s Spec) installer() fleet.Installer { return s.Package.Installers[s.Installer] }
+
+// A Candidate is the built content of one release.
+type Candidate struct {
+	Version  string
+	Download fleet.Download
+	// Setup names the file of the content that is installed: the .deb, the .msi,
+	// or the command file a portable program is placed by.
+	Setup string
+	// Unpack writes the content into an empty folder. It must write nothing else.
+	Unpack func(ctx context.Context, dir *os.Root) error
+}
+
+// A failure is what a package did wrong: it fails a step, not the run.
+type failure struct{ text string }
+
+func (f failure) Error() string { return f.text }
+
+func failf(format string, args ...any) error { return failure{fmt.Sprintf(format, args...)} }
+
+// waiting is the error of a machine that lacks a part.
+func waiting(cell, hint, format string, args ...any) error {
+	err := fleet.Errorf(fleet.Waiting, "testbed."+cell, cell, format, args...)
+	err.Hint = hint
+	return err
+}

@@ -1,0 +1,267 @@
+package testbed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// windows is one fresh Windows device.
+type windows struct {
+	layer   *layer
+	in      fleet.Installer
+	detect  Detector
+	box     sandbox
+	folders map[string]string // version → folder of its content below drive_c
+	count   int               // of command files
+}
+
+func (d *windows) close() error { return d.layer.remove() }
+
+// workFolder is where content and command files lie, below drive_c.
+const workFolder = "packmill"
+
+func (d *windows) install(ctx context.Context, c Candidate) (string, error) {
+	folder, err := d.place(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	line, _, err := d.commands(c, folder)
+	if err != nil {
+		return "", err
+	}
+	return d.do(ctx, folder, line)
+}
+
+func (d *windows) uninstall(ctx context.Context, c Candidate) (string, error) {
+	folder, err := d.place(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	_, line, err := d.commands(c, folder)
+	if err != nil {
+		return "", err
+	}
+	return d.do(ctx, folder, line)
+}
+
+// place unpacks a candidate's content once and tells its folder below drive_c.
+func (d *windows) place(ctx context.Context, c Candidate) (string, error) {
+	if folder := d.folders[c.Version]; folder != "" {
+		return folder, nil
+	}
+	root, err := d.drive()
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	folder := path.Join(workFolder, "content-"+strconv.Itoa(len(d.folders)+1))
+	if err := root.MkdirAll(folder, 0o755); err != nil {
+		return "", err
+	}
+	content, err := root.OpenRoot(folder)
+	if err != nil {
+		return "", err
+	}
+	defer content.Close()
+	if err := c.Unpack(ctx, content); err != nil {
+		return "", err
+	}
+	d.folders[c.Version] = folder
+	return folder, nil
+}
+
+// drive is drive C:, which links do not leave.
+func (d *windows) drive() (*os.Root, error) {
+	prefix, err := os.OpenRoot(d.layer.root)
+	if err != nil {
+		return nil, err
+	}
+	defer prefix.Close()
+	return prefix.OpenRoot("drive_c")
+}
+
+// commands are the command lines devices run in the content's folder: the
+// wrapper scripts where the content brings them, else what the type of the
+// installer says.
+func (d *windows) commands(c Candidate, folder string) (install, uninstall string, err error) {
+	root, err := d.drive()
+	if err != nil {
+		return "", "", err
+	}
+	defer root.Close()
+	_, noInstall := root.Stat(path.Join(folder, "install.cmd"))
+	_, noUninstall := root.Stat(path.Join(folder, "uninstall.cmd"))
+	if noInstall == nil && noUninstall == nil {
+		return "install.cmd", "uninstall.cmd", nil
+	}
+	setup := `"` + strings.ReplaceAll(c.Setup, "/", `\`) + `"`
+	switch {
+	case strings.ContainsAny(c.Setup, "\"%\r\n"):
+		return "", "", fleet.Errorf(fleet.Invalid, "testbed.wine", c.Setup, "cannot stand on a command line")
+	case d.in.Type == "msi" && c.Download.MSI != nil:
+		line := "msiexec /i " + setup + " /qn /norestart"
+		for _, name := range slices.Sorted(maps.Keys(d.in.Properties)) {
+			line += " " + name + `="` + strings.ReplaceAll(d.in.Properties[name], `"`, `""`) + `"`
+		}
+		if len(d.in.Transforms) > 0 {
+			var names []string
+			for _, t := range d.in.Transforms {
+				names = append(names, path.Base(t))
+			}
+			line += ` TRANSFORMS="` + strings.Join(names, ";") + `"`
+		}
+		return line, "msiexec /x " + c.Download.MSI.ProductCode + " /qn /norestart", nil
+	case d.in.Type == "exe" && d.in.Arguments != nil:
+		away := d.in.Arguments.Uninstall
+		if !strings.HasPrefix(away, `"`) && !strings.HasPrefix(away, "%") {
+			away = setup + " " + away
+		}
+		return setup + " " + d.in.Arguments.Install, away, nil
+	}
+	return "", "", fleet.Errorf(fleet.Invalid, "testbed.wine", string(d.in.Type), "the content has no install.cmd and uninstall.cmd, and its type tells no command line")
+}
+
+// do runs a command line that must end with an exit code of success.
+func (d *windows) do(ctx context.Context, folder, line string) (string, error) {
+	limit := installLimit
+	if d.in.Minutes > 0 {
+		limit = min(limit, time.Duration(d.in.Minutes)*time.Minute)
+	}
+	code, output, err := d.command(ctx, folder, line, limit)
+	if err != nil {
+		return "", err
+	}
+	if d.success(code) {
+		return "", nil
+	}
+	return "", failf("exit code %d: %s", code, detail(output))
+}
+
+// success reports whether an installer's exit code says that it worked: 0, the
+// codes of MSI that ask for a restart, and those that the package names.
+func (d *windows) success(code int) bool {
+	switch d.in.ExitCodes[strconv.Itoa(code)] {
+	case "success", "softReboot", "hardReboot":
+		return true
+	case "":
+		return code == 0 || d.in.Type == "msi" && (code == 3010 || code == 1641)
+	}
+	return false
+}
+
+// launch starts the program in its folder, as the first word of the command
+// names it.
+func (d *windows) launch(ctx context.Context, command string) (string, error) {
+	name, _, _ := strings.Cut(strings.TrimSpace(command), " ")
+	folder, err := d.find(strings.Trim(name, `"`))
+	if err != nil {
+		return "", err
+	}
+	code, output, err := d.command(ctx, folder, command, launchLimit)
+	if err != nil {
+		return "", err
+	}
+	if code != 0 {
+		return "", failf("exit code %d: %s", code, detail(output))
+	}
+	return output, nil
+}
+
+// find is the folder below drive_c that holds the program, the package's own
+// program folder before others.
+func (d *windows) find(name string) (string, error) {
+	root, err := d.drive()
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	var found []string
+	for _, top := range []string{path.Join("Program Files", d.in.ProgramFiles), "Program Files", "Program Files (x86)", "users"} {
+		err := fs.WalkDir(root.FS(), top, func(at string, e fs.DirEntry, err error) error {
+			if err == nil && !e.IsDir() && strings.EqualFold(e.Name(), name) {
+				found = append(found, path.Dir(at))
+			}
+			return nil // what cannot be read does not hold the program
+		})
+		if err == nil && len(found) > 0 {
+			return found[0], nil
+		}
+	}
+	return "", failf("%s is in no program folder", name)
+}
+
+// command runs a command line in a folder below drive_c and gives the exit code
+// as Windows has it: what Linux sees of it is one byte. A command that is still
+// running at the limit is a failure.
+func (d *windows) command(ctx context.Context, folder, line string, limit time.Duration) (int, string, error) {
+	if strings.ContainsAny(line, "\r\n") {
+		return 0, "", fleet.Errorf(fleet.Invalid, "testbed.wine", line, "is more than one line")
+	}
+	root, err := d.drive()
+	if err != nil {
+		return 0, "", err
+	}
+	defer root.Close()
+	d.count++
+	step := fmt.Sprintf("%s/step-%d", workFolder, d.count)
+	script := strings.Join([]string{
+		"@echo off", `cd /d "C:\` + strings.ReplaceAll(folder, "/", `\`) + `"`,
+		"call " + line, `>C:\` + strings.ReplaceAll(step, "/", `\`) + ".exit echo %errorlevel%", "",
+	}, "\r\n")
+	if err := root.MkdirAll(workFolder, 0o755); err != nil {
+		return 0, "", err
+	}
+	if err := root.WriteFile(step+".cmd", []byte(script), 0o644); err != nil {
+		return 0, "", err
+	}
+	// The server writes the registry when it ends: it is given time to end by
+	// itself, when the last program has, and is then told to.
+	run := `"$SERVER" -p0; "$WINE" cmd /c "$1" </dev/null; timeout 20 "$SERVER" -w || "$SERVER" -k`
+	r, err := d.box.run(ctx, limit, nil, "/bin/sh", "-c", run, "sh", `C:\`+strings.ReplaceAll(step, "/", `\`)+".cmd")
+	switch {
+	case err != nil:
+		return 0, "", err
+	case r.exit == -1:
+		return 0, "", failf("not done after %s: %s", limit, detail(r.output))
+	}
+	said, err := readCapped(root, step+".exit", 64)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, "", failf("ended without an exit code: %s", detail(r.output))
+	} else if err != nil {
+		return 0, "", err
+	}
+	code, err := strconv.ParseInt(strings.TrimSpace(string(said)), 10, 64)
+	if err != nil {
+		return 0, "", failf("ended with the exit code %q", said)
+	}
+	return int(code), r.output, nil
+}
+
+// readCapped reads a regular file of at most limit bytes.
+func readCapped(root *os.Root, name string, limit int64) ([]byte, error) {
+	info, err := root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > limit {
+		return nil, failf("%s is no file of at most %d bytes", name, limit)
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit))
+}
