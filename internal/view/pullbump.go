@@ -77,13 +77,9 @@ func bumpVerdict(c change.Change) string {
 
 func releaseTrailers(r change.Release) Trailers {
 	level, why := r.Risk()
-	class := "normal"
-	if r.Class == "security" {
-		class = "normal, security"
-	}
 	return Trailers{
 		Risk: level + ": " + why, Impact: reach(r.Reach), BackOut: wayBack(r.Rollback, r.From),
-		ChangeClass: class, Fixes: r.Fixes,
+		ChangeClass: "normal", Fixes: r.Fixes,
 	}
 }
 
@@ -149,7 +145,7 @@ func fixesRow(r change.Release) checkRow {
 	if len(r.Fixes) == 0 {
 		return checkRow{glyphNone, "Fixes", "no vulnerability is named by the release file"}
 	}
-	return checkRow{glyphLook, "Fixes", fmt.Sprintf("%d: %s", len(r.Fixes), Neutral(some(r.Fixes, 8)))}
+	return checkRow{glyphLook, "Fixes", plural(len(r.Fixes), "vulnerability") + ": " + Neutral(some(r.Fixes, 8))}
 }
 
 func testRow(r change.Release) checkRow {

@@ -157,6 +157,7 @@ func gateWords(w fleet.Wave) string {
 func planFold(p fleet.Plan) fold {
 	const rows = 150
 	table := PlanTable(p)
+	table.Title = ""
 	more := len(table.Rows) - rows
 	if more > 0 {
 		table.Rows = table.Rows[:rows]

@@ -88,13 +88,16 @@ func signed(percent float64) string {
 // percent is a percentage without needless digits: "98 %", "98.5 %".
 func percent(p float64) string { return strconv.FormatFloat(p, 'f', -1, 64) + " %" }
 
-// instant is a time in the zone it carries: "Mon 2026-11-23 14:00 +02:00", or
-// with a Z in UTC. A zero time is a dash.
+// instant is a time in the zone it carries: "Mon 2026-11-23 14:00 +02:00", with
+// "UTC" in place of a zero offset. A zero time is a dash.
 func instant(t time.Time) string {
 	if t.IsZero() {
 		return "–"
 	}
-	return t.Format("Mon 2006-01-02 15:04 Z07:00")
+	if _, offset := t.Zone(); offset == 0 {
+		return t.Format("Mon 2006-01-02 15:04") + " UTC"
+	}
+	return t.Format("Mon 2006-01-02 15:04 -07:00")
 }
 
 // utc is a time in UTC as tables have it: "2026-11-23 12:00Z".
