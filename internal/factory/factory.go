@@ -28,6 +28,8 @@ type Factory struct {
 	Ledger  Ledger
 	Forge   Forge
 
+	Upstream Upstream // of this run
+
 	Signer   fleet.Signer
 	Consoles func(ctx context.Context, t fleet.Tenant) (Console, error)
 

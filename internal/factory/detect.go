@@ -1,0 +1,235 @@
+package factory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/packmill/packmill/internal/edge/upstream"
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/bump"
+)
+
+// An Upstream asks vendors. One value serves one run: it asks for each address
+// once.
+type Upstream interface {
+	// Find asks the package's feed for its newest version.
+	Find(ctx context.Context, p fleet.Package) (upstream.Found, error)
+	// Agree asks another feed of the package for its newest version.
+	Agree(ctx context.Context, p fleet.Package, feed fleet.Feed) (string, error)
+	// Fetch opens the bytes of a download and checks them while they are read.
+	Fetch(ctx context.Context, d fleet.Download, hosts []string) (*upstream.Body, error)
+	// Keep writes what was learned to disk, after the step succeeded.
+	Keep() error
+}
+
+// A Look says what to detect, and from what.
+type Look struct {
+	Repo     *fleet.Repository
+	Packages []fleet.PackageID // all when empty
+
+	// FirstSeen is when an earlier look saw a version, zero when none did. It
+	// serves vendors that do not say when they published; nil knows nothing.
+	FirstSeen func(id fleet.PackageID, version string) time.Time
+	// Read reads a file of the same state as Repo, for configurations.
+	Read func(path string) ([]byte, error)
+	// Bytes downloads the newest release again and compares its digests, for
+	// vendors that state none.
+	Bytes bool
+}
+
+// A Finding is a detection with what it takes to propose it.
+type Finding struct {
+	fleet.Detection
+	Upstream upstream.Found
+	Payload  map[string]fleet.Digest // a configuration's files as they are now
+}
+
+// concurrentFeeds is how many packages are looked at side by side.
+const concurrentFeeds = 64
+
+// Detect looks at the upstreams of packages, side by side, and judges what each
+// says. The findings are in the order of the packages' ids. A vendor that fails
+// is a finding with a hold; an error is one of ours, or the end of ctx.
+func (f *Factory) Detect(ctx context.Context, look Look) ([]Finding, error) {
+	if f.Upstream == nil {
+		return nil, fleet.Errorf(fleet.Invalid, "factory.detect", "", "detection needs an upstream client")
+	}
+	ids := slices.Clone(look.Packages)
+	if len(ids) == 0 {
+		ids = look.Repo.PackageIDs()
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	for _, id := range ids {
+		if _, ok := look.Repo.Packages[id]; !ok {
+			return nil, fleet.Errorf(fleet.Invalid, "factory.detect", string(id), "there is no such package")
+		}
+	}
+	findings := make([]Finding, len(ids))
+	failures := make([]error, len(ids))
+	var wg sync.WaitGroup
+	var progress sync.Mutex
+	done := 0
+	slots := make(chan struct{}, concurrentFeeds)
+	for i, id := range ids {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			findings[i], failures[i] = f.detect(ctx, look, look.Repo.Packages[id])
+			progress.Lock()
+			defer progress.Unlock()
+			done++
+			f.progress(done, len(ids), "detect "+string(id))
+		})
+	}
+	wg.Wait()
+	return findings, errors.Join(append(failures, ctx.Err())...)
+}
+
+func (f *Factory) progress(done, total int, what string) {
+	if f.Progress != nil {
+		f.Progress(done, total, what)
+	}
+}
+
+// detect looks at one package.
+func (f *Factory) detect(ctx context.Context, look Look, p fleet.Package) (Finding, error) {
+	now := f.Clock.Now()
+	if p.Kind == "configuration" {
+		return detectPayload(look, p, now)
+	}
+	current, _, _ := p.Latest()
+	if p.Upstream == nil {
+		return Finding{Detection: fleet.Detection{Package: p.ID, Current: current, State: fleet.StateNone, Why: "no upstream: versions are handed in", At: now}}, nil
+	}
+	found, err := f.Upstream.Find(ctx, p)
+	seen := bump.Seen{Version: found.Version, Published: found.Published, Bytes: stated(found)}
+	if err != nil {
+		// The version may be known where its bytes are not: the asset is not
+		// uploaded yet, for example. That matters for a new version only.
+		if found.Version != "" {
+			if d := bump.Judge(p, seen, now); d.State != fleet.StateNew && d.Hold != fleet.HoldTooYoung {
+				return Finding{Detection: d, Upstream: found}, nil
+			}
+		}
+		return held(ctx, Finding{Detection: fleet.Detection{Package: p.ID, Current: current, Found: found.Version, At: now}}, err)
+	}
+	if look.FirstSeen != nil {
+		seen.FirstSeen = look.FirstSeen(p.ID, found.Version)
+	}
+	for _, feed := range p.Upstream.Agree {
+		said := bump.Said{Feed: upstream.FeedName(feed)}
+		v, err := f.Upstream.Agree(ctx, p, feed)
+		if said.Version = v; err != nil {
+			said.Failed = err.Error()
+		}
+		seen.Others = append(seen.Others, said)
+	}
+	finding := Finding{Detection: bump.Judge(p, seen, now), Upstream: found}
+	if look.Bytes && finding.State != fleet.StateHeld {
+		if err := f.compareBytes(ctx, look.Repo, p); err != nil {
+			return held(ctx, finding, err)
+		}
+	}
+	return finding, nil
+}
+
+// held turns a failure at a vendor into a finding; any other is returned.
+func held(ctx context.Context, finding Finding, err error) (Finding, error) {
+	if ctx.Err() != nil {
+		return finding, ctx.Err()
+	}
+	var own *fleet.Error
+	if errors.As(err, &own) {
+		return finding, &fleet.Error{Op: own.Op, Object: string(finding.Package), Kind: own.Kind, Err: err, Hint: own.Hint}
+	}
+	hold, ok := upstream.HoldOf(err)
+	if !ok {
+		return finding, err
+	}
+	finding.State, finding.Hold, finding.Why = fleet.StateHeld, hold.Name, err.Error()
+	return finding, nil
+}
+
+// stated is what the vendor states about bytes, by version and installer.
+func stated(found upstream.Found) map[string]map[string]bump.Stated {
+	out := map[string]map[string]bump.Stated{}
+	add := func(v string, at map[string]upstream.Located) {
+		out[v] = map[string]bump.Stated{}
+		for key, l := range at {
+			out[v][key] = bump.Stated{Digest: l.Digest, Size: l.Size}
+		}
+	}
+	for v, at := range found.Released {
+		add(v, at)
+	}
+	add(found.Version, found.Installers)
+	return out
+}
+
+// compareBytes downloads the newest release again: the reader compares it with
+// the digests in git.
+func (f *Factory) compareBytes(ctx context.Context, repo *fleet.Repository, p fleet.Package) error {
+	v, latest, ok := p.Latest()
+	if !ok {
+		return nil
+	}
+	for _, key := range p.InstallerKeys() {
+		d, ok := latest.Installers[key]
+		if !ok || d.URL == "" && d.PURL == "" {
+			continue
+		}
+		body, err := f.Upstream.Fetch(ctx, d, repo.Publishers[p.ID.Publisher()].Hosts)
+		if err == nil {
+			_, err = io.Copy(io.Discard, body)
+			err = errors.Join(err, body.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("release %s, installer %s: %w", v, key, err)
+		}
+	}
+	return nil
+}
+
+// detectPayload compares a configuration's files with its newest release.
+func detectPayload(look Look, p fleet.Package, now time.Time) (Finding, error) {
+	current, _, _ := p.Latest()
+	finding := Finding{
+		Detection: fleet.Detection{Package: p.ID, Current: current, State: fleet.StateNone, Why: "its files were not read", At: now},
+		Payload:   map[string]fleet.Digest{},
+	}
+	if look.Read == nil {
+		return finding, nil
+	}
+	for _, name := range bump.Payload(p) {
+		data, err := look.Read(path.Join(p.ID.Dir(), name))
+		if err != nil {
+			return finding, &fleet.Error{Op: "factory.detect", Object: string(p.ID), Kind: fleet.Invalid, Err: fmt.Errorf("read %s: %w", name, err)}
+		}
+		finding.Payload[name] = fleet.DigestOf(data)
+	}
+	finding.Detection = bump.JudgePayload(p, finding.Payload, now)
+	return finding, nil
+}
+
+// FirstSeen looks up in recorded detections when a version was first seen.
+func FirstSeen(detections []fleet.Detection) func(id fleet.PackageID, version string) time.Time {
+	type key struct {
+		id      fleet.PackageID
+		version string
+	}
+	first := map[key]time.Time{}
+	for _, d := range detections {
+		k := key{d.Package, d.Found}
+		if at, ok := first[k]; !ok || d.At.Before(at) {
+			first[k] = d.At
+		}
+	}
+	return func(id fleet.PackageID, version string) time.Time { return first[key{id, version}] }
+}
