@@ -73,6 +73,10 @@ func (t *DirTree) Files(prefix string) ([]File, error) {
 	if !fs.ValidPath(start) {
 		return nil, fmt.Errorf("list %q: %w", prefix, fs.ErrInvalid)
 	}
+	if info, err := t.root.Lstat(start); err == nil && !info.IsDir() {
+		file, err := t.file(start, fs.FileInfoToDirEntry(info))
+		return []File{file}, err
+	}
 	var files []File
 	err := fs.WalkDir(t.root.FS(), start, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -108,6 +112,8 @@ func (t *DirTree) file(name string, entry fs.DirEntry) (File, error) {
 	}
 	file := File{Path: name, Size: info.Size()}
 	switch {
+	case entry.Name() == ".git": // a submodule's link to its repository
+		return File{Path: path.Dir(name), Mode: Submodule}, nil
 	case info.Mode()&fs.ModeSymlink != 0:
 		file.Mode = Symlink
 		return file, nil

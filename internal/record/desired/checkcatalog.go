@@ -1,0 +1,183 @@
+package desired
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// catalog checks publishers, packages and their releases.
+func (x *checks) catalog() {
+	for _, p := range x.places {
+		switch p.role {
+		case rolePackage:
+			if pkg, ok := x.repo.Packages[fleet.PackageID(p.keys[0])]; ok {
+				x.pkg(p.Path, p.keys[0], pkg)
+			}
+		case roleRelease:
+			if !x.packages[p.keys[0]] {
+				x.say(fleet.Pos{File: p.Path}, "", "there is no package.cue beside this release")
+			}
+		case rolePayload:
+			if !x.packages[p.keys[0]] {
+				x.say(fleet.Pos{File: p.Path}, "", "there is no package.cue above this file")
+			}
+		}
+	}
+	x.dependencies()
+}
+
+// pkg checks one package.
+func (x *checks) pkg(file, id string, p fleet.Package) {
+	publisher := fleet.PackageID(id).Publisher()
+	if string(p.ID) != id {
+		x.fault(file, k("pkg", "id"), "is %q; the folder says %q", p.ID, id)
+	}
+	if x.files["catalog/"+publisher+"/publisher.cue"].Path == "" {
+		x.fault(file, k("pkg"), "its publisher has no catalog/%s/publisher.cue", publisher)
+	}
+	x.names(file, k("pkg", "requires"), id, p.Requires)
+	x.names(file, k("pkg", "conflicts"), id, p.Conflicts)
+	x.names(file, k("pkg", "tests", "neighbours"), id, p.Tests.Neighbours)
+	for i, name := range p.Tests.Matrix {
+		if _, ok := x.repo.Matrices[name]; !ok {
+			x.fault(file, k("pkg", "tests", "matrix", strconv.Itoa(i)), "catalog/matrices.cue has no environment %q%s", name, suggest(name, slices.Collect(maps.Keys(x.repo.Matrices))))
+		}
+	}
+	x.kind(file, p)
+	for _, key := range p.InstallerKeys() {
+		x.installer(file, id, key, p)
+	}
+	x.payloads(file, id, p)
+	x.release(id, p)
+}
+
+// names checks references to packages.
+func (x *checks) names(file string, keys []string, self string, ids []fleet.PackageID) {
+	for i, id := range ids {
+		at := append(slices.Clone(keys), strconv.Itoa(i))
+		switch {
+		case string(id) == self:
+			x.fault(file, at, "names the package itself")
+		case !x.packages[string(id)]:
+			x.fault(file, at, "there is no package %q%s", id, suggest(string(id), slices.Collect(maps.Keys(x.packages))))
+		}
+	}
+	for _, i := range duplicates(ids) {
+		x.fault(file, append(slices.Clone(keys), strconv.Itoa(i)), "%q stands here twice", ids[i])
+	}
+}
+
+// kind checks that a package has the parts its kind asks for.
+func (x *checks) kind(file string, p fleet.Package) {
+	want := func(have bool, field, why string) {
+		if !have {
+			x.fault(file, k("pkg", field), "%s", why)
+		}
+	}
+	switch p.Kind {
+	case "configuration":
+		want(len(p.Settings) > 0, "settings", "a configuration needs settings")
+		want(len(p.Installers) == 0, "installers", "a configuration has settings, not installers")
+	case "driver":
+		want(p.Driver != nil, "driver", "a driver package says what it applies to")
+	case "osPatch":
+		want(p.Patch != nil, "patch", "an OS patch says its builds")
+	}
+	want(p.Kind == "configuration" || len(p.Settings) == 0, "settings", "only a configuration has settings")
+	want(p.Kind == "driver" || p.Driver == nil, "driver", "only a driver package has it")
+	want(p.Kind == "osPatch" || p.Patch == nil, "patch", "only an OS patch has it")
+	if p.Upstream == nil {
+		return
+	}
+	if p.Upstream.From.GoProxy != nil && len(p.Releases) > 0 {
+		x.fault(file, k("pkg", "upstream", "from", "goProxy"), "source is detected, never released; the package has releases")
+	}
+	if p.Updater == "tolerate" {
+		for _, key := range p.InstallerKeys() {
+			for i, d := range p.Installers[key].Detect {
+				if d.Operator != ">=" {
+					x.fault(file, k("pkg", "installers", key, "detect", strconv.Itoa(i)), "the vendor's updater is tolerated: detection needs operator \">=\"")
+				}
+			}
+		}
+	}
+}
+
+// platforms says on which platform an installer type runs; types that are
+// missing run on any.
+var platforms = map[string]string{"msi": "windows", "exe": "windows", "msix": "windows", "pkg": "macos", "deb": "linux", "rpm": "linux"}
+
+// installer checks one installer and its detection rules.
+func (x *checks) installer(file, id, key string, p fleet.Package) {
+	in := p.Installers[key]
+	at := func(keys ...string) []string { return append(k("pkg", "installers", key), keys...) }
+	if platform := platforms[in.Type]; platform != "" && platform != in.Platform {
+		x.fault(file, at("type"), "%s installers are for %s, not %s", in.Type, platform, in.Platform)
+	}
+	if in.Type != "msi" && (len(in.Properties) > 0 || len(in.Transforms) > 0) {
+		x.fault(file, at("type"), "properties and transforms are for type \"msi\"; this is %q", in.Type)
+	}
+	if in.Type != "portable" && in.ProgramFiles != "" {
+		x.fault(file, at("programFiles"), "is for type \"portable\"; this is %q", in.Type)
+	}
+	for i, d := range in.Detect {
+		rule := func(have bool, field, only string, ok bool) {
+			if have && !ok {
+				x.fault(file, at("detect", strconv.Itoa(i), field), "is for %s", only)
+			}
+		}
+		rule(d.MSIProduct, "msiProduct", "type \"msi\"", in.Type == "msi")
+		rule(d.Registry != nil, "registry", "windows", in.Platform == "windows")
+		rule(d.File != nil && d.File.Version, "file", "version resources of windows", in.Platform == "windows")
+		rule(d.Bundle != "", "bundle", "macos", in.Platform == "macos")
+	}
+	if in.Source == nil {
+		return
+	}
+	if in.Source.Asset != "" && (p.Upstream == nil || p.Upstream.From.GitHubReleases == nil) {
+		x.fault(file, at("source", "asset"), "an asset belongs to a release on GitHub; the package's upstream is something else")
+	}
+	if in.Source.URL != "" {
+		x.host(file, at("source", "url"), id, in.Source.URL)
+	}
+}
+
+// host checks an address against the publisher's hosts.
+func (x *checks) host(file string, keys []string, id, url string) {
+	publisher, ok := x.repo.Publishers[fleet.PackageID(id).Publisher()]
+	if host := hostOf(url); ok && !slices.Contains(publisher.Hosts, host) {
+		x.fault(file, keys, "%q is none of the hosts in catalog/%s/publisher.cue", host, fleet.PackageID(id).Publisher())
+	}
+}
+
+// dependencies reports packages that require each other in a circle, or
+// require what they conflict with.
+func (x *checks) dependencies() {
+	const open, done = 1, 2
+	state := map[fleet.PackageID]int{}
+	var visit func(id fleet.PackageID)
+	visit = func(id fleet.PackageID) {
+		state[id] = open
+		for i, next := range x.repo.Packages[id].Requires {
+			keys := k("pkg", "requires", strconv.Itoa(i))
+			if state[next] == open && next != id {
+				x.fault(id.Dir()+"/package.cue", keys, "%q requires this package in turn: neither could be installed first", next)
+			}
+			if slices.Contains(x.repo.Packages[id].Conflicts, next) {
+				x.fault(id.Dir()+"/package.cue", keys, "%q is also among the conflicts", next)
+			}
+			if state[next] == 0 {
+				visit(next)
+			}
+		}
+		state[id] = done
+	}
+	for _, id := range x.repo.PackageIDs() {
+		if state[id] == 0 {
+			visit(id)
+		}
+	}
+}

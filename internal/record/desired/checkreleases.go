@@ -1,0 +1,177 @@
+package desired
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// A named file is a payload path and the keys that lead to it in package.cue.
+type namedFile struct {
+	keys []string
+	path string
+}
+
+// payloadFiles lists every file of its folder that a package names.
+func payloadFiles(p fleet.Package) []namedFile {
+	var list []namedFile
+	add := func(path string, keys ...string) {
+		if path != "" {
+			list = append(list, namedFile{append(k("pkg"), keys...), path})
+		}
+	}
+	add(p.Icon, "icon")
+	for _, key := range p.InstallerKeys() {
+		in := p.Installers[key]
+		for i, t := range in.Transforms {
+			add(t, "installers", key, "transforms", strconv.Itoa(i))
+		}
+		for i, d := range in.Detect {
+			add(d.Script, "installers", key, "detect", strconv.Itoa(i), "script")
+		}
+		if in.Needs != nil {
+			add(in.Needs.Script, "installers", key, "needs", "script")
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(p.Health)) {
+		add(p.Health[key].Script, "health", key, "script")
+	}
+	return append(list, settingFiles(p)...)
+}
+
+// settingFiles are the files that a configuration's settings name.
+func settingFiles(p fleet.Package) []namedFile {
+	var list []namedFile
+	for _, key := range slices.Sorted(maps.Keys(p.Settings)) {
+		s := p.Settings[key]
+		named := []namedFile{{k("catalogPolicy"), s.CatalogPolicy}, {k("profile"), s.Profile}}
+		if s.Scripts != nil {
+			named = append(named, namedFile{k("scripts", "detect"), s.Scripts.Detect},
+				namedFile{k("scripts", "remediate"), s.Scripts.Remediate}, namedFile{k("scripts", "revert"), s.Scripts.Revert})
+		}
+		for _, n := range named {
+			if n.path != "" {
+				list = append(list, namedFile{append(k("pkg", "settings", key), n.keys...), n.path})
+			}
+		}
+	}
+	return list
+}
+
+// payloads checks that the files a package names are there, below files/.
+func (x *checks) payloads(file, id string, p fleet.Package) {
+	for _, n := range payloadFiles(p) {
+		if _, ok := x.payload[id][n.path]; !ok {
+			x.fault(file, n.keys, "there is no file %s/%s", fleet.PackageID(id).Dir(), n.path)
+		}
+	}
+}
+
+// release checks the releases of a package against it and against each other.
+func (x *checks) release(id string, p fleet.Package) {
+	counters := map[int]string{}
+	for _, version := range p.Versions() {
+		r := p.Releases[version]
+		file := ReleasePath(fleet.PackageID(id), version)
+		at := k("pkg", "releases", version)
+		if other, ok := counters[r.Counter]; ok {
+			x.fault(file, append(at, "counter"), "%d is also the counter of %s; every release has one of its own", r.Counter, other)
+		}
+		counters[r.Counter] = version
+		if p.Kind == "configuration" {
+			x.configured(file, id, version, p)
+			continue
+		}
+		if len(r.Files) > 0 {
+			x.fault(file, append(at, "files"), "only releases of a configuration list files")
+		}
+		if len(r.Installers) == 0 {
+			x.fault(file, at, "the release has no installers")
+		}
+		for _, key := range slices.Sorted(maps.Keys(r.Installers)) {
+			x.download(file, id, version, key, p)
+		}
+	}
+}
+
+// configured checks a configuration's release. The newest one must be of the
+// files that stand in the folder now; older ones name files of their day.
+func (x *checks) configured(file, id, version string, p fleet.Package) {
+	r := p.Releases[version]
+	at := k("pkg", "releases", version)
+	if len(r.Installers) > 0 {
+		x.fault(file, append(at, "installers"), "the release of a configuration lists files, not installers")
+	}
+	if latest, _, _ := p.Latest(); latest != version {
+		return
+	}
+	for _, n := range settingFiles(p) {
+		if _, ok := r.Files[n.path]; !ok {
+			x.fault(file, append(at, "files"), "%q is missing: the package's settings name it", n.path)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Files)) {
+		keys := append(slices.Clone(at), "files", name)
+		payload, ok := x.payload[id][name]
+		if !ok {
+			x.fault(file, keys, "there is no file %s/%s", fleet.PackageID(id).Dir(), name)
+			continue
+		}
+		data, err := x.tree.Read(payload.Path)
+		if got := fleet.DigestOf(data); err != nil || got != r.Files[name] {
+			x.fault(file, keys, "the file's digest is %s: a changed file needs a new release", got)
+		}
+	}
+}
+
+// download checks the bytes of one installer of a release.
+func (x *checks) download(file, id, version, key string, p fleet.Package) {
+	d := p.Releases[version].Installers[key]
+	at := func(keys ...string) []string {
+		return append(k("pkg", "releases", version, "installers", key), keys...)
+	}
+	in, ok := p.Installers[key]
+	if !ok {
+		x.fault(file, at(), "the package has no installer %q%s", key, suggest(key, p.InstallerKeys()))
+		return
+	}
+	if d.URL != "" {
+		x.host(file, at("url"), id, d.URL)
+	}
+	if d.Base != nil {
+		if d.Base.Base.Size != d.Size || d.Base.Base.SHA256 != d.SHA256 {
+			x.fault(file, at("base"), "size and sha256 are those of the base; they differ here")
+		}
+		for i, blob := range append([]fleet.Blob{d.Base.Base}, d.Base.Patches...) {
+			if blob.URL != "" {
+				x.host(file, append(at("base"), []string{"base", "patches"}[min(i, 1)]), id, blob.URL)
+			}
+		}
+	}
+	if (d.Member == "") != (d.MemberSHA256 == "") {
+		x.fault(file, at("member"), "member and memberSHA256 are given together")
+	}
+	if slices.ContainsFunc(in.Detect, func(r fleet.Detect) bool { return r.MSIProduct }) && d.MSI == nil {
+		x.fault(file, at(), "detection by MSI product needs the product code: msi: productCode: …")
+	}
+	x.signer(file, at("signer"), id, d.Signer)
+}
+
+// signer checks who signed an installer against what the publisher allows.
+func (x *checks) signer(file string, keys []string, id string, s fleet.SignedBy) {
+	publisher, ok := x.repo.Publishers[fleet.PackageID(id).Publisher()]
+	if !ok {
+		return
+	}
+	path := "catalog/" + fleet.PackageID(id).Publisher() + "/publisher.cue"
+	if s.Unsigned && publisher.Unsigned != "accepted" {
+		x.fault(file, keys, "the installer carries no signature and %s does not accept that", path)
+		return
+	}
+	known := slices.ContainsFunc(slices.Collect(maps.Values(publisher.Signers)), func(e fleet.ExpectedSigner) bool { return e.Subject == s.Subject })
+	if !s.Unsigned && !known {
+		x.fault(file, keys, "%q is none of the signers in %s: a new certificate needs an approval of its own", s.Subject, path)
+	}
+}

@@ -1,0 +1,175 @@
+package desired
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+const operatorFile = "tenants/operator.cue"
+
+// directPartner is the folder of customers without a partner; the operator
+// itself is theirs.
+const directPartner = "direct"
+
+// tenants checks operator, partners, tenants and groups.
+func (x *checks) tenants() {
+	if !x.policyDone {
+		return
+	}
+	any := false // beside the operator
+	for _, p := range x.places {
+		any = any || slices.Contains([]role{rolePartner, roleTenant, roleGroup}, p.role)
+	}
+	if any && x.files[operatorFile].Path == "" {
+		x.say(fleet.Pos{File: operatorFile}, "", "is missing")
+	}
+	x.operator()
+	for _, p := range x.places {
+		switch p.role {
+		case rolePartner:
+			x.partner(p)
+		case roleTenant:
+			x.tenant(p)
+		case roleGroup:
+			if x.files[path.Dir(path.Dir(path.Dir(p.Path)))+"/tenant.cue"].Path == "" {
+				x.say(fleet.Pos{File: p.Path}, "", "there is no tenant.cue above this group")
+			}
+		}
+	}
+	for _, e := range x.loader.exceptions {
+		x.exception(e)
+	}
+	if x.repo.Operator.Name != "" {
+		x.direct()
+	}
+}
+
+// direct makes the operator the partner of direct customers that have none.
+func (x *checks) direct() {
+	for _, id := range x.repo.TenantIDs() {
+		if _, ok := x.repo.Partners[directPartner]; !ok && id.Partner() == directPartner {
+			x.repo.Partners[directPartner] = fleet.Partner{Name: x.repo.Operator.Name, Language: "en"}
+		}
+	}
+}
+
+func (x *checks) operator() {
+	if x.files[operatorFile].Path == "" {
+		return
+	}
+	for _, role := range slices.Sorted(maps.Keys(x.repo.Operator.Approvers)) {
+		x.persons(operatorFile, k("operator", "approvers", role), x.repo.Operator.Approvers[role])
+	}
+	trust := x.repo.Operator.Trust
+	for _, name := range slices.Sorted(maps.Keys(trust.Keys)) {
+		key := trust.Keys[name]
+		at := k("operator", "trust", "keys", name)
+		if !publicKey(key.PEM) {
+			x.fault(operatorFile, append(at, "pem"), "is no PEM public key (SubjectPublicKeyInfo)")
+		}
+		x.period(operatorFile, at, key.From, key.Until)
+	}
+}
+
+func (x *checks) persons(file string, keys []string, list []fleet.Person) {
+	for i, p := range list {
+		x.period(file, append(slices.Clone(keys), strconv.Itoa(i)), p.From, p.Until)
+	}
+}
+
+func (x *checks) period(file string, keys []string, from, until string) {
+	if until != "" && !day(from).Before(day(until)) {
+		x.fault(file, append(slices.Clone(keys), "until"), "is not after from")
+	}
+}
+
+func (x *checks) partner(p place) {
+	partner := x.repo.Partners[p.keys[0]]
+	x.persons(p.Path, k("partner", "approvers"), partner.Approvers)
+}
+
+func (x *checks) tenant(p place) {
+	id := fleet.TenantID(p.keys[0])
+	t, ok := x.repo.Tenants[id]
+	if !ok {
+		return
+	}
+	if t.ID != id {
+		x.fault(p.Path, k("tenant", "id"), "is %q; the folder says %q", t.ID, id)
+	}
+	if t.Name == "" {
+		t.Name = string(id)
+	}
+	if id.Partner() != directPartner && x.files["tenants/"+id.Partner()+"/partner.cue"].Path == "" {
+		x.say(x.at(p.Path, "tenant"), "", "its partner has no tenants/%s/partner.cue", id.Partner())
+	}
+	x.zone(p.Path, k("tenant", "zone"), t.Zone)
+	for _, name := range slices.Sorted(maps.Keys(t.Windows)) {
+		if w := t.Windows[name]; w.From == w.Until {
+			x.fault(p.Path, k("tenant", "windows", name, "until"), "the window has no length")
+		}
+	}
+	for _, pkg := range slices.Sorted(maps.Keys(t.Packages)) {
+		keys := k("tenant", "packages", string(pkg))
+		if !x.packages[string(pkg)] {
+			x.fault(p.Path, keys, "there is no package %q%s", pkg, suggest(string(pkg), slices.Collect(maps.Keys(x.packages))))
+		}
+		for i, a := range t.Packages[pkg] {
+			x.audience(p.Path, append(slices.Clone(keys), strconv.Itoa(i)), t, a)
+		}
+	}
+	x.repo.Tenants[id] = t
+}
+
+// audience checks that the groups of an assignment are known.
+func (x *checks) audience(file string, keys []string, t fleet.Tenant, a fleet.Assignment) {
+	known := []string{"all devices", "all users"}
+	for _, key := range slices.Sorted(maps.Keys(t.Groups)) {
+		known = append(known, t.Groups[key].Name)
+	}
+	if !slices.Contains(known, a.Group) {
+		x.fault(file, append(slices.Clone(keys), "group"), "the tenant has no group %q below groups/%s", a.Group, suggest(a.Group, known))
+	}
+	for i, g := range a.Exclude {
+		if !slices.Contains(known, g) {
+			x.fault(file, append(slices.Clone(keys), "exclude", strconv.Itoa(i)), "the tenant has no group %q below groups/%s", g, suggest(g, known))
+		}
+	}
+}
+
+// exception checks what an exception names and how long it lives.
+func (x *checks) exception(e exception) {
+	if name := e.Keys[2]; (e.Keys[1] == "pins" || e.Keys[1] == "optOuts") && !x.packages[name] {
+		x.fault(e.File, e.Keys, "there is no package %q%s", name, suggest(name, slices.Collect(maps.Keys(x.packages))))
+	}
+	now := x.options.Now
+	if now.IsZero() {
+		return
+	}
+	keys := append(slices.Clone(e.Keys), "expires")
+	limit := now.Add(time.Duration(x.maxDays) * 24 * time.Hour)
+	switch {
+	case !now.Before(e.Expires):
+		x.fault(e.File, keys, "has expired on %s: take the exception out", e.Expires.UTC().Format(time.DateOnly))
+	case e.Expires.After(limit):
+		x.fault(e.File, keys, "lies more than the operator's %d days ahead: %s at the latest", x.maxDays, limit.UTC().Format(time.DateOnly))
+	}
+}
+
+// publicKey reports whether text is one PEM block with a public key.
+func publicKey(text string) bool {
+	block, rest := pem.Decode([]byte(text))
+	if block == nil || block.Type != "PUBLIC KEY" || len(bytes.TrimSpace(rest)) > 0 {
+		return false
+	}
+	_, err := x509.ParsePKIXPublicKey(block.Bytes)
+	return err == nil
+}
