@@ -111,7 +111,7 @@ func ParseTrailers(message string) []Trailer {
 	var out []Trailer
 	for line := range strings.SplitSeq(text[i+2:], "\n") {
 		if n := len(out); n > 0 && (strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t")) {
-			out[n-1].Value += " " + strings.TrimSpace(line)
+			out[n-1].Value = strings.TrimSpace(out[n-1].Value + " " + strings.TrimSpace(line))
 			continue
 		}
 		key, value, ok := strings.Cut(line, ":")
