@@ -66,6 +66,10 @@ func testRepo() *fleet.Repository {
 			{Name: "everyone", Order: 2, Opens: fleet.Opens{Step: "deploy"}, Soak: fleet.Duration(72 * time.Hour), Advance: "autoMerge",
 				Gate: fleet.Gate{Success: 98, Error: 2, Confidence: 0.9, MinReports: 50, Silent: "failed", Looks: []fleet.Duration{fleet.Duration(24 * time.Hour), fleet.Duration(72 * time.Hour)}}},
 		},
+		Week: fleet.Week{Zone: "Europe/Helsinki", DST: fleet.DSTRule{Gap: "later", Fold: "first"}, Steps: map[string]fleet.WeekStep{
+			"detect": {On: "Wed", At: "06:00"}, "cutOff": {On: "Wed", At: "16:00"}, "dogfood": {On: "Thu", At: "09:00"},
+			"announce": {On: "Mon", At: "08:00"}, "deploy": {On: "Mon", At: "14:00"},
+		}},
 		Operator: fleet.Operator{Name: "Example MSP"},
 		Partners: map[string]fleet.Partner{"nordic": {Name: "Nordic IT"}, "example-msp": {Name: "Example MSP"}, "direct": {Name: "Direct"}},
 		Tenants:  map[fleet.TenantID]fleet.Tenant{},
@@ -178,9 +182,8 @@ func bump(t *testing.T, edit func(base, head *fleet.Repository)) change.Change {
 	base.Packages[zip] = p
 	base.Cycles, head.Cycles = nil, nil
 	edit(base, head)
-	c, err := change.Compare(base, head, change.Options{Devices: map[fleet.TenantID]int{"nordic/acme": 120, "nordic/birch": 80, "direct/cedar": 60, "example-msp/own": 40}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return change.Compare(base, head, change.Options{
+		Devices: map[fleet.TenantID]int{"nordic/acme": 120, "nordic/birch": 80, "direct/cedar": 60, "example-msp/own": 40},
+		Now:     day(17, 9),
+	})
 }

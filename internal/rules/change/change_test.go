@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
@@ -40,6 +41,13 @@ func TestNewRelease(t *testing.T) {
 		Kept: []Kept{{"nordic/birch", "pinned to 24.08 until 2026-12-18: archive"}}}
 	if !reflect.DeepEqual(r.Reach, want) {
 		t.Errorf("reach\n got %+v\nwant %+v", r.Reach, want)
+	}
+	var dates []string
+	for _, d := range r.Dates {
+		dates = append(dates, string(d.Cycle)+" "+d.Wave+" "+d.Opens.Format(time.RFC3339))
+	}
+	if want := []string{"2026-W47 dogfood 2026-11-19T09:00:00+02:00", "2026-W47 everyone 2026-11-23T14:00:00+02:00"}; !slices.Equal(dates, want) {
+		t.Errorf("dates %q, want %q", dates, want)
 	}
 	if level, why := r.Risk(); level != "low" || why != "security release of a known package" {
 		t.Errorf("risk %s: %s", level, why)
@@ -235,9 +243,13 @@ func TestHoldsAndFreezes(t *testing.T) {
 	withHold(was)
 	wantFindings(t, compare(t, was, edited(func(*fleet.Repository) {})), "decide h: revocation of igor-pavlov/7-zip@24.08 ends: it may go on from now on")
 	frozen := compare(t, world(), edited(func(r *fleet.Repository) {
+		addRelease(r, "24.09", func(_ *fleet.Download, r *fleet.Release) { r.Change = "minor" })
 		r.Freezes = map[string]fleet.Freeze{"year-end": {From: noon, Until: noon.AddDate(0, 0, 7), Scope: "nonSecurity", Reason: "books"}}
 	}))
 	wantFindings(t, frozen, "decide year-end: no wave opens from 2026-11-18 until 2026-11-25, security releases excepted")
+	if d := frozen.Releases[0].Dates; d[0].Frozen != "year-end" || d[1].Frozen != "year-end" {
+		t.Errorf("a freeze stands against these dates: %+v", d)
+	}
 	if len(frozen.Reach.Tenants) != 3 {
 		t.Errorf("a freeze reaches everyone: %+v", frozen.Reach)
 	}

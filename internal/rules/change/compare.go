@@ -22,12 +22,10 @@ type Options struct {
 
 // Compare says what leads from base to head. Both may be parts of a repository
 // as long as the same paths were read of both, and tenants and schedules whole.
-func Compare(base, head *fleet.Repository, o Options) (Change, error) {
+func Compare(base, head *fleet.Repository, o Options) Change {
 	c := &comparison{base: base, head: head, options: o}
 	c.out.Base, c.out.Head = base.Commit, head.Commit
-	if err := c.dates(); err != nil {
-		return Change{}, err
-	}
+	c.dates()
 	c.packages()
 	c.publishers()
 	c.tenants()
@@ -40,7 +38,7 @@ func Compare(base, head *fleet.Repository, o Options) (Change, error) {
 	slices.SortStableFunc(c.out.Findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(b.Level, a.Level), cmp.Compare(a.Object, b.Object)) // "refused" before "decide"
 	})
-	return c.out, nil
+	return c.out
 }
 
 // A comparison is the work in progress.

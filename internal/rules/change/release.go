@@ -87,7 +87,7 @@ func (c *comparison) release(id fleet.PackageID, p fleet.Package, version string
 	out := Release{
 		What: Added, Package: id, Name: p.Name, Kind: p.Kind, To: version, Counter: r.Counter, Class: r.Change,
 		Published: r.Published, Fixes: r.Fixes, Rollback: p.Rollback, Matrix: p.Tests.Matrix,
-		Reach: c.takers(id, version), Dates: c.next,
+		Reach: c.takers(id, version), Dates: c.datesOf(r),
 	}
 	from, before, _ := p.Before(version)
 	out.From = from

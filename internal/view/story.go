@@ -1,0 +1,106 @@
+package view
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// story is what happened in a cycle, in the order of time: for those who were
+// not there.
+func story(c Cycle, b Board, x *index) []BoardLine {
+	var out []BoardLine
+	for _, d := range b.Held {
+		out = append(out, BoardLine{d.At, "look", fmt.Sprintf("%s is held: %s", d.Package, cmp.Or(d.Why, d.Hold))})
+	}
+	out = append(out, BoardLine{b.CutOff, "none", fmt.Sprintf("cut-off, %s", plural(len(b.Packages), "release"))})
+	for _, w := range b.Waves {
+		out = append(out, waveStory(c, w)...)
+	}
+	for _, p := range b.Packages {
+		out = append(out, packageStory(c, p, x)...)
+	}
+	out = append(out, otherMerges(c)...)
+	for _, n := range c.Record.Notices {
+		if n.Cycle == c.ID && n.Sent {
+			text := fmt.Sprintf("partner %s was told by %s", n.Partner, n.Channel)
+			if n.PossiblyTwice {
+				text += ", possibly twice"
+			}
+			out = append(out, BoardLine{n.At, "none", text})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b BoardLine) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Text, b.Text)) })
+	return out
+}
+
+func waveStory(c Cycle, w BoardWave) []BoardLine {
+	var out []BoardLine
+	if !w.Approved.IsZero() {
+		out = append(out, BoardLine{w.Approved, "good", fmt.Sprintf("wave %s is approved by %s", w.Name, cmp.Or(some(w.Approvers, 5), "nobody"))})
+	}
+	for _, s := range c.Record.Starts {
+		if s.Cycle == c.ID && s.Wave == w.Name {
+			out = append(out, BoardLine{s.Opens, "none", fmt.Sprintf("wave %s opens on %s of %s", w.Name, plural(w.Devices, "device"), plural(w.Tenants, "tenant"))})
+		}
+	}
+	return out
+}
+
+func packageStory(c Cycle, p BoardPackage, x *index) []BoardLine {
+	var out []BoardLine
+	name := p.Name + " " + p.To
+	for _, cell := range p.Waves {
+		numbers := fmt.Sprintf("%d succeeded, %d failed, %d silent", cell.Counts.Succeeded, cell.Counts.Failed, cell.Counts.Silent)
+		switch cell.Decision {
+		case "pass":
+			out = append(out, BoardLine{cell.At, "good", fmt.Sprintf("%s passes wave %s: %s", name, cell.Wave, numbers)})
+		case "fail":
+			out = append(out, BoardLine{cell.At, "bad", fmt.Sprintf("%s fails in wave %s and is halted: %s", name, cell.Wave, numbers)})
+		case "inconclusive":
+			out = append(out, BoardLine{cell.At, "look", fmt.Sprintf("%s in wave %s cannot be judged yet: %s", name, cell.Wave, numbers)})
+		}
+	}
+	back := map[string][]fleet.Receipt{}
+	for s, r := range x.back {
+		if s.pkg == p.Package {
+			back[r.Action] = append(back[r.Action], r)
+		}
+	}
+	for action, words := range map[string]string{"withdraw": "is withdrawn where it had not started", "rollback": "is taken back"} {
+		list := back[action]
+		if len(list) == 0 {
+			continue
+		}
+		tenants := map[fleet.TenantID]bool{}
+		last := list[0].At
+		for _, r := range list {
+			tenants[r.Tenant] = true
+			if r.At.After(last) {
+				last = r.At
+			}
+		}
+		out = append(out, BoardLine{last, "look", fmt.Sprintf("%s %s, on %s", name, words, plural(len(tenants), "tenant"))})
+	}
+	return out
+}
+
+// otherMerges are merges that packmill itself proposed about the cycle:
+// revocations of its entries, and its end.
+func otherMerges(c Cycle) []BoardLine {
+	var out []BoardLine
+	for _, m := range c.Record.Merges {
+		for id, e := range c.Repo.Cycles[c.ID].Entries {
+			if _, revoked := c.Repo.Revoked(id, e); revoked && m.Title == fmt.Sprintf("Revoke %s %s", id, e.Release) {
+				out = append(out, BoardLine{m.At, "bad", fmt.Sprintf("the revocation of %s %s is merged, approved by %s", id, e.Release, cmp.Or(strings.Join(m.Approvers, ", "), "nobody"))})
+			}
+		}
+		if m.Approves == string(c.ID)+"/close" {
+			out = append(out, BoardLine{m.At, "good", "the cycle is closed, approved by " + cmp.Or(strings.Join(m.Approvers, ", "), "nobody")})
+		}
+	}
+	return out
+}
