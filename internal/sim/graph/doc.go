@@ -1,0 +1,26 @@
+// Package graph is Microsoft Graph for tests, the demo and `packmill sim`: a
+// real HTTP server with the state machines, paging, throttling and delays of
+// the service, and tenants full of devices that install on a virtual clock. It
+// is checked against Microsoft's description of the interface in both
+// directions.
+//
+// # Time
+//
+// The server tells time only by Options.Now. What takes the service a while
+// (an upload address, a commit, a publication, an object being everywhere) takes
+// it a number of reads instead, so that a run is fast and the same every time.
+//
+// # Devices
+//
+// A device has no state that is stored. What it has installed, and what it
+// reported, is computed from the history of assignments, contents and group
+// members, the present instant and the seed whenever a report is read. So a
+// withdrawn assignment is never installed by a device that had not checked in
+// before it was withdrawn, as in the world.
+//
+// # Storage
+//
+// Every change is in the tenant's journal before the request is answered. A
+// server that is opened again over the same folder goes on where the first one
+// was.
+package graph

@@ -1,0 +1,126 @@
+package graph
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+func withGroup(h func(*request, *group) (reply, error)) handler {
+	return func(r *request) (reply, error) {
+		g := r.t.groups[r.PathValue("group")]
+		if g == nil {
+			return reply{}, notFound("group")
+		}
+		if g.Hidden > 0 {
+			g.Hidden--
+			if err := r.t.saveGroup(g); err != nil {
+				return reply{}, err
+			}
+			return reply{}, notFound("group")
+		}
+		return h(r, g)
+	}
+}
+
+func (g *group) resource() map[string]any {
+	out := map[string]any{}
+	for name, value := range g.Props {
+		out[name] = value
+	}
+	out["id"], out["createdDateTime"], out["groupTypes"] = g.ID, g.Created.UTC().Format("2006-01-02T15:04:05Z"), []string{}
+	return out
+}
+
+func listGroups(r *request) (reply, error) {
+	groups := slices.SortedFunc(maps.Values(r.t.groups), func(a, b *group) int { return strings.Compare(a.ID, b.ID) })
+	out := []map[string]any{}
+	for _, g := range groups {
+		res := g.resource()
+		match, err := filter(r.URL.Query(), res)
+		if err != nil {
+			return reply{}, err
+		}
+		if match {
+			out = append(out, selected(r, res))
+		}
+	}
+	return page(r, out, 100, 999)
+}
+
+func createGroup(r *request) (reply, error) {
+	props, err := object(r.body)
+	if err != nil {
+		return reply{}, err
+	}
+	var flags struct{ MailEnabled, SecurityEnabled *bool }
+	if json.Unmarshal(r.body, &flags) != nil || flags.MailEnabled == nil || flags.SecurityEnabled == nil {
+		return reply{}, badRequest("mailEnabled and securityEnabled are required")
+	}
+	nick := text(props, "mailNickname")
+	if text(props, "displayName") == "" || nick == "" || len(nick) > 64 || strings.ContainsAny(nick, "@()\\[]\";:<>, ") {
+		return reply{}, badRequest("displayName and a valid mailNickname are required")
+	}
+	id := r.t.next("group")
+	g := &group{ID: id, Created: r.t.s.o.Now(), Props: props, Hidden: r.t.s.upTo(r.t.s.o.Lag, id, "hidden")}
+	delete(g.Props, "id")
+	r.t.groups[id] = g
+	if err := r.t.saveGroup(g); err != nil {
+		return reply{}, err
+	}
+	return did(http.StatusCreated, g.resource(), "group", id)
+}
+
+func getGroup(r *request, g *group) (reply, error) { return ok(selected(r, g.resource())) }
+
+func deleteGroup(r *request, g *group) (reply, error) {
+	delete(r.t.groups, g.ID)
+	if err := r.t.journal.add(change{Kind: "group", ID: g.ID, Counter: r.t.counter}); err != nil {
+		return reply{}, err
+	}
+	return did(http.StatusNoContent, nil, "delete", g.ID)
+}
+
+func listMembers(r *request, g *group) (reply, error) {
+	out := []map[string]any{}
+	for _, id := range g.members() {
+		out = append(out, selected(r, r.t.objects[id].directoryObject()))
+	}
+	return page(r, out, 100, 999)
+}
+
+// addMember adds one reference; one that is there already is an error, with the
+// directory's own words.
+func addMember(r *request, g *group) (reply, error) {
+	var body struct {
+		Ref string `json:"@odata.id"`
+	}
+	if json.Unmarshal(r.body, &body) != nil {
+		return reply{}, badRequest("@odata.id is required")
+	}
+	id := body.Ref[strings.LastIndexByte(body.Ref, '/')+1:]
+	if !strings.Contains(body.Ref, "/directoryObjects/") || r.t.objects[id] == nil {
+		return reply{}, fail(http.StatusNotFound, "Request_ResourceNotFound", "Resource '"+id+"' does not exist or one of its queried reference-property objects are not present.")
+	}
+	now := r.t.s.o.Now()
+	if slices.Contains(g.members(), id) {
+		return reply{}, fail(http.StatusBadRequest, "Request_BadRequest", "One or more added object references already exist for the following modified properties: 'members'.")
+	}
+	if err := r.t.saveMember(g, membership{At: now, Object: id}); err != nil {
+		return reply{}, err
+	}
+	return did(http.StatusNoContent, nil, "member", g.ID)
+}
+
+func removeMember(r *request, g *group) (reply, error) {
+	id := r.PathValue("object")
+	if !slices.Contains(g.members(), id) {
+		return reply{}, fail(http.StatusNotFound, "Request_ResourceNotFound", "Resource '"+id+"' does not exist.")
+	}
+	if err := r.t.saveMember(g, membership{At: r.t.s.o.Now(), Object: id, Out: true}); err != nil {
+		return reply{}, err
+	}
+	return did(http.StatusNoContent, nil, "member", g.ID)
+}

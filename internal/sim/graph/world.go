@@ -1,0 +1,268 @@
+package graph
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// Install states as reports number them (resultantAppState).
+const (
+	notApplicable  = -1
+	installed      = 1
+	failedState    = 2
+	notInstalled   = 3
+	pendingInstall = 5
+	errInstall     = 0x80070643 // fatal error during installation
+	errNotDetected = 0x87D1041C // the app was not detected after its installation
+)
+
+// A program is what a device has of a package.
+type program struct {
+	version  string // "" when it has nothing
+	product  string // MSI product code, as far as known
+	artifact fleet.Digest
+}
+
+// A status is what a device reported for an app.
+type status struct {
+	state   int
+	version string
+	code    uint32
+	at      time.Time
+}
+
+// A run is one device's life with one package.
+type run struct {
+	t    *tenant
+	d    *device
+	id   fleet.PackageID
+	apps []*app // that ever were of this package, by id
+	has  program
+	told map[string]status // by app
+}
+
+// statuses computes what all devices have reported for an app until now.
+func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
+	out := map[*device]status{}
+	e := a.at(now)
+	if e == nil {
+		return out
+	}
+	var apps []*app
+	for _, other := range t.sortedApps() {
+		if slices.ContainsFunc(other.History, func(h epoch) bool { return h.Package == e.Package }) {
+			apps = append(apps, other)
+		}
+	}
+	for _, d := range t.devices {
+		if cmp.Or(d.OS, "Windows") != "Windows" {
+			continue
+		}
+		r := &run{t: t, d: d, id: e.Package, apps: apps, has: program{version: d.Installed[e.Package]}, told: map[string]status{}}
+		for _, at := range r.checkIns(now) {
+			r.checkIn(at)
+		}
+		if s, ok := r.told[a.ID]; ok {
+			if last, alive := t.lastCheckIn(d, now); alive && last.After(s.at) {
+				s.at = last // a later check-in found nothing to do
+			}
+			out[d] = s
+		}
+	}
+	return out
+}
+
+// checkIns are the check-ins until now at which something may be different from
+// the check-in before: the first after each change of the world and each
+// instant an assignment names.
+func (r *run) checkIns(now time.Time) []time.Time {
+	var changes []time.Time
+	groups := map[string]bool{}
+	for _, a := range r.apps {
+		for i := range a.History {
+			changes = append(changes, a.History[i].At)
+			for _, d := range a.History[i].decoded() {
+				groups[d.Target.GroupID] = true
+				if d.Settings != nil && d.Settings.Install != nil {
+					s := d.Settings.Install
+					changes = append(changes, r.d.local(s.Start, s.Local), r.d.local(s.Deadline, s.Local))
+				}
+			}
+		}
+	}
+	for id := range groups {
+		if g := r.t.groups[id]; g != nil {
+			for _, m := range g.Log {
+				if m.Object == r.d.object {
+					changes = append(changes, m.At)
+				}
+			}
+		}
+	}
+	var out []time.Time
+	for _, at := range changes {
+		if at.IsZero() || at.After(now) {
+			continue
+		}
+		if c, ok := r.t.nextCheckIn(r.d, at); ok && !c.After(now) {
+			out = append(out, c)
+		}
+	}
+	slices.SortFunc(out, time.Time.Compare)
+	return slices.CompactFunc(out, time.Time.Equal)
+}
+
+// checkIn is one check-in: the device asks for its apps and does what they say,
+// the stable slot's before the candidate's.
+func (r *run) checkIn(at time.Time) {
+	type offer struct {
+		app   *app
+		epoch *epoch
+	}
+	var offers []offer
+	for _, a := range r.apps {
+		if e := a.at(at); e != nil && e.Live && e.Package == r.id {
+			offers = append(offers, offer{a, e})
+		} else {
+			delete(r.told, a.ID)
+		}
+	}
+	slices.SortStableFunc(offers, func(a, b offer) int { return cmp.Compare(slotOrder(a.epoch.Slot), slotOrder(b.epoch.Slot)) })
+	for _, o := range offers {
+		intent, started, ok := r.wanted(o.epoch, at)
+		if !ok {
+			delete(r.told, o.app.ID)
+			continue
+		}
+		r.told[o.app.ID] = r.act(o.app, o.epoch, intent, started, at)
+	}
+}
+
+func slotOrder(slot string) int {
+	if slot == fleet.Candidate {
+		return 1
+	}
+	return 0
+}
+
+// wanted is what an app's assignments want of the device: an exclusion beats
+// everything, to have it beats to remove it, and the earliest start counts.
+func (r *run) wanted(e *epoch, at time.Time) (intent string, started, ok bool) {
+	var required, uninstall, available []assigned
+	for _, d := range e.decoded() {
+		if !r.hit(d, at) {
+			continue
+		}
+		switch {
+		case d.Target.Type == exclusionTarget:
+			return "", false, false
+		case d.Intent == "required":
+			required = append(required, d)
+		case d.Intent == "uninstall":
+			uninstall = append(uninstall, d)
+		default:
+			available = append(available, d)
+		}
+	}
+	set, intent := required, "required"
+	if len(set) == 0 {
+		set, intent = uninstall, "uninstall"
+	}
+	if len(set) == 0 {
+		return "available", false, len(available) > 0
+	}
+	for _, d := range set {
+		if !at.Before(r.start(d, e)) {
+			started = true
+		}
+	}
+	return intent, started, true
+}
+
+// hit reports whether a target names the device. Users are not simulated: a
+// device belongs to one of all users.
+func (r *run) hit(d assigned, at time.Time) bool {
+	switch d.Target.Type {
+	case allDevicesTarget, allUsersTarget:
+		return true
+	}
+	g := r.t.groups[d.Target.GroupID]
+	return g != nil && g.holds(r.d.object, at)
+}
+
+// start is when the device acts on an assignment: at its start, or at its
+// deadline where the user puts it off.
+func (r *run) start(d assigned, e *epoch) time.Time {
+	if d.Settings == nil || d.Settings.Install == nil {
+		return time.Time{}
+	}
+	s := d.Settings.Install
+	deadline := r.d.local(s.Deadline, s.Local)
+	if !deadline.IsZero() && r.t.s.chance("defer", r.t.Directory, r.d.Name, string(e.Package), e.Version) < r.t.s.o.Deferring {
+		return deadline
+	}
+	return r.d.local(s.Start, s.Local)
+}
+
+// act detects, and installs or removes where that is wanted and due.
+func (r *run) act(a *app, e *epoch, intent string, started bool, at time.Time) status {
+	s := status{state: notInstalled, version: e.Version, at: at}
+	if !r.d.allowed(e.Props) {
+		s.state = notApplicable
+		return s
+	}
+	present := r.detects(e)
+	switch {
+	case intent == "uninstall" && present && started:
+		r.has = program{}
+	case intent == "uninstall" && present:
+		s.state = pendingInstall
+	case intent == "uninstall":
+	case present:
+		s.state = installed
+	case intent == "available":
+	case !started:
+		s.state = pendingInstall
+	default:
+		s.state, s.code = r.install(e)
+	}
+	return s
+}
+
+// install runs the installer. A device on which a release breaks keeps what it
+// had, and breaks again whenever it tries.
+func (r *run) install(e *epoch) (int, uint32) {
+	rate := r.t.s.o.FailureRate(e.Package, e.Version, e.Artifact)
+	if r.t.s.chance("fail", r.t.Directory, r.d.Name, string(e.Package), e.Version, string(e.Artifact)) < rate {
+		return failedState, errInstall
+	}
+	before := r.has
+	r.has = program{version: e.Version, artifact: e.Artifact, product: productCode(e.Props)}
+	if !r.detects(e) {
+		r.has = before
+		return failedState, errNotDetected
+	}
+	return installed, 0
+}
+
+// allowed reports whether the app is for the device's architecture.
+func (d *device) allowed(props map[string]json.RawMessage) bool {
+	list := text(props, "allowedArchitectures")
+	return list == "" || slices.Contains(strings.Split(list, ","), cmp.Or(d.Arch, "x64"))
+}
+
+// decoded are the epoch's assignments; they were checked when they were made.
+func (e *epoch) decoded() []assigned {
+	var out []assigned
+	for _, a := range e.Assignments {
+		if d, err := parseAssigned(a.Body); err == nil {
+			out = append(out, d)
+		}
+	}
+	return out
+}
