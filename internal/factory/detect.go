@@ -38,6 +38,8 @@ type Look struct {
 	FirstSeen func(id fleet.PackageID, version string) time.Time
 	// Read reads a file of the same state as Repo, for configurations.
 	Read func(path string) ([]byte, error)
+	// Devices are the known devices of each tenant, for the reach of proposals.
+	Devices map[fleet.TenantID]int
 	// Bytes downloads the newest release again and compares its digests, for
 	// vendors that state none.
 	Bytes bool

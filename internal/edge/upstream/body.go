@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"hash"
 	"io"
 	"net/http"
@@ -20,7 +19,6 @@ import (
 type expected struct {
 	size   int64        // 0: unknown
 	digest fleet.Digest // "": unknown
-	pinned bool         // the digest comes from git, not from the vendor
 	sha512 []byte       // nil: unknown
 }
 
@@ -96,29 +94,20 @@ func (b *Body) end(err error) error {
 	case b.want.size > 0 && b.n < b.want.size:
 		return holdf(fleet.HoldTruncated, "the download ended after %d of %d bytes", b.n, b.want.size)
 	case b.want.size > 0 && b.n > b.want.size:
-		return b.want.changed("more than %d bytes came", b.want.size)
+		return holdf(fleet.HoldChangedHash, "more than the stated %d bytes came", b.want.size)
 	case b.want.digest != "" && b.Digest() != b.want.digest:
-		return b.want.changed("the bytes have digest %s, not %s", b.Digest(), b.want.digest)
+		return holdf(fleet.HoldChangedHash, "the bytes have digest %s, not %s as stated", b.Digest(), b.want.digest)
 	case b.long != nil && string(b.long.Sum(nil)) != string(b.want.sha512):
-		return b.want.changed("the bytes do not match the integrity that the registry states")
+		return holdf(fleet.HoldChangedHash, "the bytes do not match the integrity that the registry states")
 	}
 	return io.EOF
-}
-
-// changed is the hold for bytes that are not the expected ones.
-func (e expected) changed(format string, args ...any) *Hold {
-	who := "the vendor's own word"
-	if e.pinned {
-		who = "the release file"
-	}
-	return holdf(fleet.HoldChangedHash, "%s: against %s", fmt.Sprintf(format, args...), who)
 }
 
 // wrongSize reads an answer past the cap as bytes that changed.
 func wrongSize(err error, want expected) error {
 	var large *transport.TooLargeError
 	if errors.As(err, &large) && want.size > 0 {
-		return want.changed("more than %d bytes came", want.size)
+		return holdf(fleet.HoldChangedHash, "more than the stated %d bytes came", want.size)
 	}
 	return err
 }

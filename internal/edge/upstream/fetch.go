@@ -21,7 +21,7 @@ import (
 //
 // Uploads and patched bases are not upstream's: Fetch refuses them.
 func (c *Client) Fetch(ctx context.Context, d fleet.Download, hosts []string) (*Body, error) {
-	want := expected{size: d.Size, digest: d.SHA256, pinned: d.SHA256 != ""}
+	want := expected{size: d.Size, digest: d.SHA256}
 	var address string
 	client := c.guarded
 	var err error

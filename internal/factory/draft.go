@@ -1,0 +1,76 @@
+package factory
+
+import (
+	"context"
+	"maps"
+
+	"github.com/packmill/packmill/internal/edge/upstream"
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/bump"
+)
+
+// Draft is the release that a finding of state new would become: its installers
+// downloaded, hashed and read. What is wrong with them is an *upstream.Hold.
+func (f *Factory) Draft(ctx context.Context, repo *fleet.Repository, finding Finding) (*fleet.Release, error) {
+	p := repo.Packages[finding.Package]
+	release := newRelease(p, finding)
+	if p.Kind == "configuration" {
+		release.Files = finding.Payload
+		return &release, nil
+	}
+	var err error
+	release.Installers, err = f.obtain(ctx, repo.Publishers[p.ID.Publisher()], p, finding.Upstream)
+	if err != nil {
+		return nil, err
+	}
+	return &release, nil
+}
+
+// newRelease is a release without its bytes.
+func newRelease(p fleet.Package, finding Finding) fleet.Release {
+	_, latest, _ := p.Latest()
+	r := fleet.Release{Counter: latest.Counter + 1, Change: bump.Class(p, finding.Found)}
+	if at := finding.Upstream.Published; !at.IsZero() {
+		r.Published = &at
+	}
+	return r
+}
+
+// withRelease is the repository as it will be once the release is merged.
+func withRelease(repo *fleet.Repository, id fleet.PackageID, version string, release fleet.Release) *fleet.Repository {
+	head := *repo
+	p := repo.Packages[id]
+	p.Releases = maps.Clone(p.Releases)
+	if p.Releases == nil {
+		p.Releases = map[string]fleet.Release{}
+	}
+	p.Releases[version] = release
+	head.Packages = maps.Clone(repo.Packages)
+	head.Packages[id] = p
+	return &head
+}
+
+// Devices counts the devices of each tenant by its inventory.
+func Devices(rec *fleet.Record) map[fleet.TenantID]int {
+	seen := map[fleet.TenantID]map[string]bool{}
+	for _, row := range rec.Inventory {
+		if seen[row.Tenant] == nil {
+			seen[row.Tenant] = map[string]bool{}
+		}
+		seen[row.Tenant][row.Device] = true
+	}
+	out := map[fleet.TenantID]int{}
+	for id, devices := range seen {
+		out[id] = len(devices)
+	}
+	return out
+}
+
+// Hold is the named hold that an error of Draft stands for.
+func Hold(err error) (name string, ok bool) {
+	h, ok := upstream.HoldOf(err)
+	if !ok {
+		return "", false
+	}
+	return h.Name, true
+}

@@ -1,0 +1,269 @@
+package factory
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/packmill/packmill/internal/edge/upstream"
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/format/archive"
+	"github.com/packmill/packmill/internal/format/authenticode"
+	"github.com/packmill/packmill/internal/format/deb"
+	"github.com/packmill/packmill/internal/format/macho"
+	"github.com/packmill/packmill/internal/format/msi"
+	"github.com/packmill/packmill/internal/format/pe"
+	"github.com/packmill/packmill/internal/format/sniff"
+)
+
+// obtain downloads the installers of a new version, and says of each what git
+// is to pin: size, digests, signer, and what its bytes tell of themselves. What
+// is not as it should be is an *upstream.Hold.
+func (f *Factory) obtain(ctx context.Context, publisher fleet.Publisher, p fleet.Package, found upstream.Found) (map[string]fleet.Download, error) {
+	out := map[string]fleet.Download{}
+	for _, key := range p.InstallerKeys() {
+		at, ok := found.Installers[key]
+		if !ok {
+			return nil, fleet.Errorf(fleet.Invalid, "factory.propose", string(p.ID), "installer %s has no source to download a new version from", key)
+		}
+		d, err := f.obtainOne(ctx, publisher, p.Installers[key], found.Version, at)
+		if err != nil {
+			return nil, fmt.Errorf("installer %s: %w", key, err)
+		}
+		out[key] = d
+	}
+	return out, nil
+}
+
+func (f *Factory) obtainOne(ctx context.Context, publisher fleet.Publisher, in fleet.Installer, version string, at upstream.Located) (d fleet.Download, err error) {
+	dir, err := os.MkdirTemp("", "packmill-propose-")
+	if err != nil {
+		return d, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	d = fleet.Download{URL: at.URL, PURL: at.PURL, Member: at.Member, Size: at.Size, SHA256: at.Digest}
+	body, err := f.Upstream.Fetch(ctx, d, publisher.Hosts)
+	if err != nil {
+		return d, err
+	}
+	file, err := save(dir, "download", func(w io.Writer) error {
+		_, err := io.Copy(w, body)
+		return errors.Join(err, body.Close())
+	})
+	if err != nil {
+		return d, err
+	}
+	defer file.close()
+	d.Size, d.SHA256 = body.Size(), body.Digest()
+	if d.Member != "" {
+		member, err := extract(dir, file, d.Member)
+		if err != nil {
+			return d, err
+		}
+		defer member.close()
+		d.MemberSHA256, file = member.digest, member
+	}
+	if err := inspect(&d, file, in, version); err != nil {
+		return d, err
+	}
+	return d, checkSigner(publisher, d.Signer)
+}
+
+// A saved file is bytes on disk, gone with their folder.
+type saved struct {
+	*os.File
+	size   int64
+	digest fleet.Digest
+}
+
+func (s saved) close() { _ = s.File.Close() } // it was only read since
+
+func save(dir, name string, write func(io.Writer) error) (saved, error) {
+	file, err := os.Create(dir + "/" + name)
+	if err != nil {
+		return saved{}, err
+	}
+	sum := sha256.New()
+	if err := write(io.MultiWriter(file, sum)); err != nil {
+		return saved{}, errors.Join(err, file.Close())
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return saved{}, errors.Join(err, file.Close())
+	}
+	return saved{file, info.Size(), fleet.Digest(fmt.Sprintf("sha256:%x", sum.Sum(nil)))}, nil
+}
+
+// kindOf tells the kind of a file from its first bytes.
+func kindOf(r io.ReaderAt) (sniff.Kind, error) {
+	head := make([]byte, sniff.Window)
+	n, err := r.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return sniff.Bytes(head[:n]), nil
+}
+
+// extract takes the member out of an archive.
+func extract(dir string, file saved, member string) (saved, error) {
+	kind, err := kindOf(file)
+	if err != nil {
+		return saved{}, err
+	}
+	out, err := save(dir, "member", func(w io.Writer) error {
+		if kind == sniff.Zip {
+			_, err := archive.ExtractZip(w, file, file.size, member, archive.Defaults())
+			return err
+		}
+		_, err := archive.ExtractTar(w, io.NewSectionReader(file, 0, file.size), member, archive.Defaults())
+		return err
+	})
+	if fleet.KindOf(err) == fleet.Invalid {
+		return out, notInstaller("%s is no member of the download, which is %s: %w", member, kind, err)
+	}
+	return out, err
+}
+
+func notInstaller(format string, args ...any) *upstream.Hold {
+	return &upstream.Hold{Name: fleet.HoldNotInstaller, Err: fmt.Errorf(format, args...)}
+}
+
+// inspect reads what the bytes tell of themselves, and compares it with what
+// the package says they are.
+func inspect(d *fleet.Download, file saved, in fleet.Installer, version string) error {
+	kind, err := kindOf(file)
+	if err != nil {
+		return err
+	}
+	if !kind.Fits(in.Type) {
+		return notInstaller("it should be of type %s, but is %s", in.Type, kind)
+	}
+	d.Signer = fleet.SignedBy{Unsigned: true}
+	switch kind {
+	case sniff.PE:
+		err = inspectPE(d, file, in)
+	case sniff.OLE:
+		err = inspectMSI(d, file, in)
+	case sniff.Deb:
+		err = inspectDeb(d, file, in, version)
+	case sniff.MachO:
+		err = inspectMachO(file, in)
+	case sniff.Xar, sniff.RPM:
+		err = &upstream.Hold{Name: fleet.HoldSigner, Err: fmt.Errorf("the signature of %s is not read yet: download and check it by hand", kind)}
+	}
+	// What a reader of a format cannot take is no fault of this repository.
+	var own *fleet.Error
+	if errors.As(err, &own) && own.Kind == fleet.Invalid {
+		return &upstream.Hold{Name: fleet.HoldNotInstaller, Err: err}
+	}
+	return err
+}
+
+func inspectPE(d *fleet.Download, file saved, in fleet.Installer) error {
+	img, err := pe.Read(file, file.size)
+	if err != nil {
+		return err
+	}
+	d.PE = &img.Facts
+	// The bootstrap of an installer is often of another machine than what it
+	// installs; a portable program is what it is.
+	if in.Type == "portable" && img.Facts.Machine != in.Arch {
+		return notInstaller("the program is for %s, not %s", img.Facts.Machine, in.Arch)
+	}
+	return authenticated(d, img.Signature, img.Digest)
+}
+
+func inspectMSI(d *fleet.Download, file saved, in fleet.Installer) error {
+	pkg, err := msi.Read(file, file.size)
+	if err != nil {
+		return err
+	}
+	d.MSI = &pkg.Facts
+	if pkg.Arch != "" && pkg.Arch != in.Arch {
+		return notInstaller("the package is for %s, not %s", pkg.Arch, in.Arch)
+	}
+	return authenticated(d, pkg.Signature, pkg.Digest)
+}
+
+// authenticated names the signer of a Windows file, if there is one and the
+// signature holds.
+func authenticated(d *fleet.Download, signature []byte, digest func(hash.Hash) error) error {
+	if signature == nil {
+		return nil
+	}
+	bad := func(format string, args ...any) error {
+		return &upstream.Hold{Name: fleet.HoldSigner, Err: fmt.Errorf(format, args...)}
+	}
+	s, err := authenticode.Read(signature)
+	if err != nil {
+		return bad("the code signature does not hold: %w", err)
+	}
+	h := s.Hash.New()
+	if err := digest(h); err != nil {
+		return bad("the code signature does not hold: %w", err)
+	}
+	if !bytes.Equal(h.Sum(nil), s.Digest) {
+		return bad("the code signature is of other bytes: the file was altered after %s signed it", s.Subject)
+	}
+	d.Signer = fleet.SignedBy{Subject: s.Subject}
+	return nil
+}
+
+// debArchs are Debian's names of the schema's architectures.
+var debArchs = map[string]string{"x64": "amd64", "arm64": "arm64", "x86": "i386"}
+
+func inspectDeb(d *fleet.Download, file saved, in fleet.Installer, version string) error {
+	pkg, err := deb.Read(io.NewSectionReader(file, 0, file.size))
+	if err != nil {
+		return err
+	}
+	d.Deb = &pkg.Facts
+	if a := pkg.Facts.Architecture; a != "all" && a != debArchs[in.Arch] {
+		return notInstaller("the package is for %s, not %s", a, debArchs[in.Arch])
+	}
+	if pkg.Facts.Version != version {
+		return &upstream.Hold{Name: fleet.HoldDisagree, Err: fmt.Errorf("the package says it is version %s, not %s", pkg.Facts.Version, version)}
+	}
+	return nil
+}
+
+func inspectMachO(file saved, in fleet.Installer) error {
+	img, err := macho.Read(file)
+	if err != nil {
+		return err
+	}
+	if in.Arch != "universal" && !slices.Contains(img.Machines, in.Arch) {
+		return notInstaller("the program is for %s, not %s", strings.Join(img.Machines, " and "), in.Arch)
+	}
+	if img.Signed {
+		return &upstream.Hold{Name: fleet.HoldSigner, Err: errors.New("the program is signed, and Apple's signatures are not read yet")}
+	}
+	return nil
+}
+
+// checkSigner compares who signed with whom the publisher's file names.
+func checkSigner(publisher fleet.Publisher, s fleet.SignedBy) error {
+	hold := func(format string, args ...any) error {
+		return &upstream.Hold{Name: fleet.HoldSigner, Err: fmt.Errorf(format, args...)}
+	}
+	if s.Unsigned {
+		if publisher.Unsigned != "accepted" {
+			return hold("it carries no signature, which the publisher's file refuses")
+		}
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(publisher.Signers)) {
+		if publisher.Signers[name].Subject == s.Subject {
+			return nil
+		}
+	}
+	return hold("it is signed by %q, whom the publisher's file does not name", s.Subject)
+}

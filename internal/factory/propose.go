@@ -1,0 +1,220 @@
+//go:build wip
+
+package factory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"strings"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/record/desired"
+	"github.com/packmill/packmill/internal/rules/change"
+	"github.com/packmill/packmill/internal/rules/rollout"
+	"github.com/packmill/packmill/internal/view"
+)
+
+// A Proposed is a finding and what came of it.
+type Proposed struct {
+	Finding
+	Release *fleet.Release // nil unless the version could become one
+	Pull    fleet.Pull     // zero unless there is a pull request
+	Changed bool           // something was written at the forge
+	Note    string         // for people: "superseded 12", "declined in 11"
+}
+
+// Propose looks at upstreams and makes one pull request for each package with a
+// new version. Bytes are downloaded, hashed and read before anything is
+// written, and the changed tree is checked before anything leaves this machine:
+// a failure anywhere leaves no half of a proposal.
+//
+// A package has one open pull request at most. When a newer version comes, the
+// pull request of the older one is closed with a word on which replaced it, and
+// a new one opened: its reviews were of other bytes. One that a person closed
+// without merging is declined and stays closed until somebody reopens it. A
+// second run that finds nothing new downloads nothing and writes nothing.
+//
+// One package's failure does not stop the others: errors are joined.
+func (f *Factory) Propose(ctx context.Context, look Look) ([]Proposed, error) {
+	if f.Forge == nil {
+		return nil, fleet.Errorf(fleet.Invalid, "factory.propose", "", "a pull request needs a forge (PACKMILL_FORGE)")
+	}
+	findings, err := f.Detect(ctx, look)
+	if err != nil {
+		return nil, err
+	}
+	pulls, err := f.Forge.Pulls(ctx, "all")
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Proposed, len(findings))
+	var failures []error
+	for i, finding := range findings {
+		f.progress(i, len(findings), "propose "+string(finding.Package))
+		out[i] = Proposed{Finding: finding}
+		if finding.State != fleet.StateNew {
+			continue
+		}
+		if err := f.proposeOne(ctx, look, &out[i], pulls); err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", finding.Package, err))
+		}
+		if ctx.Err() != nil {
+			return out, ctx.Err()
+		}
+	}
+	f.progress(len(findings), len(findings), "propose")
+	if len(failures) == 0 {
+		err = f.Upstream.Keep()
+	}
+	return out, errors.Join(append(failures, err)...)
+}
+
+// proposeOne makes the pull request of one new version.
+func (f *Factory) proposeOne(ctx context.Context, look Look, out *Proposed, pulls []fleet.Pull) error {
+	id, branch := out.Package, BumpBranch(out.Package, out.Found)
+	for _, p := range pulls {
+		if p.Branch == branch && p.State == "closed" && !openOn(pulls, branch) {
+			out.Note = fmt.Sprintf("declined: pull request %d was closed; reopen it to take the version up again", p.Number)
+			return nil
+		}
+	}
+	release, err := f.proposed(ctx, look.Repo.Packages[id], out.Finding, branch)
+	if err == nil && release == nil {
+		release, err = f.Draft(ctx, look.Repo, out.Finding)
+	}
+	if err != nil {
+		finding, err := held(ctx, out.Finding, err)
+		out.Finding = finding
+		return err
+	}
+	out.Release = release
+	pull, err := f.bumpPull(look, out.Finding, *release)
+	if err != nil {
+		return err
+	}
+	spec := fleet.PullSpec{Branch: branch, Title: pull.Title, Body: pull.Text, Labels: []string{"bump"}}
+	files := map[string][]byte{desired.ReleasePath(id, out.Found): desired.ReleaseFile(out.Found, *release)}
+	if out.Pull, out.Changed, err = f.propose(ctx, look.Repo.Commit, proposal{files: files, spec: spec}); err != nil {
+		return err
+	}
+	return f.supersede(ctx, out, pulls)
+}
+
+func openOn(pulls []fleet.Pull, branch string) bool {
+	for _, p := range pulls {
+		if p.Branch == branch && p.State == "open" {
+			return true
+		}
+	}
+	return false
+}
+
+// supersede closes the package's open pull requests for other versions.
+func (f *Factory) supersede(ctx context.Context, out *Proposed, pulls []fleet.Pull) error {
+	prefix := BumpBranch(out.Package, "")
+	for _, p := range pulls {
+		if p.State != "open" || p.Branch == out.Pull.Branch || !strings.HasPrefix(p.Branch, prefix) {
+			continue
+		}
+		text := fmt.Sprintf("Superseded by #%d, which proposes %s.", out.Pull.Number, view.Code(out.Found))
+		if err := f.Forge.ClosePull(ctx, p.Number, text); err != nil {
+			return err
+		}
+		out.Changed = true
+		out.Note = fmt.Sprintf("supersedes pull request %d", p.Number)
+	}
+	return nil
+}
+
+// proposed is the release that the version's branch proposes already, nil when
+// there is none or it is not what would be proposed now: main has moved on, or
+// the vendor states other bytes than those that were looked at.
+func (f *Factory) proposed(ctx context.Context, p fleet.Package, finding Finding, branch string) (*fleet.Release, error) {
+	head, err := f.branchHead(branch)
+	if err != nil || head == "" {
+		return nil, err
+	}
+	repo, err := f.Desired(ctx, head)
+	if err != nil {
+		// Somebody else's commit may stand there; ours replaces it.
+		f.Log.Debug("the proposed tree is not valid", "branch", branch, "error", err)
+		return nil, nil
+	}
+	have, ok := repo.Packages[p.ID].Releases[finding.Found]
+	want := newRelease(p, finding)
+	if !ok || have.Counter != want.Counter || have.Change != want.Change {
+		return nil, nil
+	}
+	if p.Kind == "configuration" {
+		if !maps.Equal(have.Files, finding.Payload) {
+			return nil, nil
+		}
+		return &have, nil
+	}
+	for key, at := range finding.Upstream.Installers {
+		d := have.Installers[key]
+		if d.URL != at.URL || d.PURL != at.PURL || at.Digest != "" && d.SHA256 != at.Digest {
+			return nil, nil
+		}
+	}
+	return &have, nil
+}
+
+// branchHead is where a branch stands at the remote, or here without one.
+func (f *Factory) branchHead(branch string) (string, error) {
+	if f.Git.HasRemote() {
+		return f.Git.Ref("refs/remotes/origin/" + branch)
+	}
+	return f.Git.Ref("refs/heads/" + branch)
+}
+
+// bumpPull is the text of the pull request: what the change does, in the
+// field's words.
+func (f *Factory) bumpPull(look Look, finding Finding, release fleet.Release) (view.Pull, error) {
+	head := withRelease(look.Repo, finding.Package, finding.Found, release)
+	c := change.Compare(look.Repo, head, change.Options{Devices: look.Devices, Now: f.Clock.Now()})
+	for _, r := range c.Releases {
+		if r.Package == finding.Package && r.To == finding.Found {
+			return view.BumpPull(view.Bump{Change: c, Release: r}), nil
+		}
+	}
+	return view.Pull{}, fleet.Errorf(fleet.Internal, "factory.propose", string(finding.Package), "the change does not hold its own release")
+}
+
+// BumpBranch is the branch that proposes a version: bump/<package>/<version>.
+// What git allows in no branch name stands as % and two hex digits.
+func BumpBranch(id fleet.PackageID, version string) string {
+	var b strings.Builder
+	for i := range len(version) {
+		c := version[i]
+		switch {
+		case c >= '0' && c <= '9', c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z', strings.IndexByte("+_-", c) >= 0:
+			b.WriteByte(c)
+		case c == '.' && i > 0 && i < len(version)-1 && version[i-1] != '.' && version[i:] != ".lock":
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return path.Join("bump", string(id)) + "/" + b.String()
+}
+
+// DetectAndPropose is the week's look upstream on the facts at hand. It returns
+// what was found, for evidence.
+func (f *Factory) DetectAndPropose(ctx context.Context, facts rollout.Facts) ([]fleet.Detection, error) {
+	tree, err := f.Git.Tree(facts.Repo.Commit)
+	if err != nil {
+		return nil, err
+	}
+	proposed, err := f.Propose(ctx, Look{
+		Repo: facts.Repo, FirstSeen: FirstSeen(facts.Record.Detections), Read: tree.Read, Devices: Devices(facts.Record),
+	})
+	out := make([]fleet.Detection, len(proposed))
+	for i, p := range proposed {
+		out[i] = p.Detection
+	}
+	return out, err
+}
