@@ -1,0 +1,241 @@
+package rollout
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/calendar"
+)
+
+// Plan is what opening one gate of a cycle does: a row for every tenant and
+// package the wave reaches, and what it leaves out. Its instant is the
+// cut-off; approvals are no input, so that the plan an approval names is the
+// plan that is recomputed when it is applied. rec must be evidence as of the
+// heads the plan records.
+func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fleet.Cycle, gate string) (fleet.Plan, error) {
+	wave, ok := repo.Wave(gate)
+	if !ok {
+		return fleet.Plan{}, fleet.Errorf(fleet.Invalid, "rollout.plan", string(id), "cycle names wave %q, which schedules/waves.cue does not have", gate)
+	}
+	steps, err := calendar.StepsOf(repo.Week, id)
+	if err != nil {
+		return fleet.Plan{}, err
+	}
+	zone, err := calendar.Zone(repo.Week.Zone)
+	if err != nil {
+		return fleet.Plan{}, err
+	}
+	p := planner{repo: repo, cycle: cycle, wave: wave, opens: steps[wave.Opens.Step], zone: zone}
+	if p.waves, err = wavesOf(repo, cycle); err != nil {
+		return fleet.Plan{}, err
+	}
+	plan := fleet.Plan{Cycle: id, Gate: gate, CutOff: cycle.CutOff, Rows: []fleet.PlanRow{}, Skipped: []fleet.PlanSkip{}, Evidence: maps.Clone(rec.Heads)}
+	inventory := LatestInventory(rec, cycle.CutOff)
+	for _, tenant := range repo.TenantIDs() {
+		t := repo.Tenants[tenant]
+		members := Assign(p.waves, t, inventory[tenant], string(id), cycle.CutOff)[gate]
+		for _, pkg := range slices.Sorted(maps.Keys(cycle.Entries)) {
+			if _, wanted := t.Packages[pkg]; !wanted {
+				continue
+			}
+			if row, why := p.row(t, pkg, members); why == "" {
+				plan.Rows = append(plan.Rows, row)
+			} else if why != notInWave {
+				plan.Skipped = append(plan.Skipped, fleet.PlanSkip{Tenant: tenant, Package: pkg, Why: why})
+			}
+		}
+	}
+	plan.Blobs = closure(repo, cycle)
+	return plan, nil
+}
+
+// notInWave marks what is neither a row nor worth a line: the tenant has no
+// device in this wave.
+const notInWave = "no device in this wave"
+
+type planner struct {
+	repo  *fleet.Repository
+	cycle fleet.Cycle
+	waves []fleet.Wave
+	wave  fleet.Wave
+	opens time.Time
+	zone  *time.Location // of the week
+}
+
+// row is the plan's row for one package on one tenant, or why there is none.
+func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members) (fleet.PlanRow, string) {
+	pkg := p.repo.Packages[id]
+	entry := p.cycle.Entries[id]
+	devices := countOn(pkg, members.Devices)
+	if devices == 0 {
+		return fleet.PlanRow{}, notInWave
+	}
+	release := pkg.Releases[entry.Release]
+	opens := p.opens
+	if why := p.excluded(t, id, entry, release, opens); why != "" {
+		return fleet.PlanRow{}, why
+	}
+	before, _, _ := pkg.Before(entry.Release)
+	row := fleet.PlanRow{
+		Tenant: t.ID, Package: id, From: before, To: entry.Release, Wave: p.wave.Name, Devices: devices,
+		NotBefore: opens, Deadline: deadline(p.wave, t.Policy, release, opens), Why: why(t, id, release),
+	}
+	if p.wave.Opens.Zone == "tenant" {
+		row.LocalTime = true
+		row.NotBefore, row.Deadline = reading(row.NotBefore, p.zone), reading(row.Deadline, p.zone)
+	}
+	return row, ""
+}
+
+// reading is what clocks in zone show at t, written as if it were UTC: how an
+// instant that is meant in every tenant's own time is carried.
+func reading(t time.Time, zone *time.Location) time.Time {
+	l := t.In(zone)
+	return time.Date(l.Year(), l.Month(), l.Day(), l.Hour(), l.Minute(), l.Second(), 0, time.UTC)
+}
+
+// excluded says which pin, opt-out or deferral keeps a release from a tenant,
+// "" when none does. Holds and freezes are no part of a plan: they stop a wave
+// while it runs, and must be able to without voiding what was approved.
+func (p planner) excluded(t fleet.Tenant, id fleet.PackageID, e fleet.Entry, r fleet.Release, opens time.Time) string {
+	policy := t.Policy
+	if out, ok := policy.OptOuts[id]; ok && opens.Before(out.Expires) {
+		return fmt.Sprintf("opted out until %s: %s", out.Expires.Format(time.DateOnly), out.Reason)
+	}
+	if pin, ok := policy.Pins[id]; ok && opens.Before(pin.Expires) {
+		if match, err := path.Match(pin.Version, e.Release); err != nil || !match {
+			return fmt.Sprintf("pinned to %s until %s: %s", pin.Version, pin.Expires.Format(time.DateOnly), pin.Reason)
+		}
+	}
+	security := r.Change == "security"
+	if r.Published != nil && !security && policy.NonSecurityDeferDays > 0 {
+		if until := r.Published.AddDate(0, 0, policy.NonSecurityDeferDays); opens.Before(until) {
+			return fmt.Sprintf("deferred by policy until %s", until.Format(time.DateOnly))
+		}
+	}
+	if a := fleetWide(t.Packages[id]); a == nil {
+		return "assigned to groups only; waves reach packages assigned to all devices"
+	}
+	return ""
+}
+
+// fleetWide is the assignment of a package to all devices, nil if none is.
+func fleetWide(list []fleet.Assignment) *fleet.Assignment {
+	for i := range list {
+		if list[i].Group == "all devices" {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+// deadline is when devices must have a release: by the gate's last look, or
+// within the policy's hours after a security release was published, whichever
+// is earlier, but never before the wave opens.
+func deadline(w fleet.Wave, policy fleet.Policy, r fleet.Release, opens time.Time) time.Time {
+	end := opens
+	for _, look := range w.Gate.Looks {
+		if t := opens.Add(look.Std()); t.After(end) {
+			end = t
+		}
+	}
+	if r.Change == "security" && r.Published != nil && policy.CriticalWithinHours > 0 {
+		limit := r.Published.Add(time.Duration(policy.CriticalWithinHours * float64(time.Hour)))
+		if limit.Before(opens) {
+			limit = opens
+		}
+		if limit.Before(end) {
+			end = limit
+		}
+	}
+	return end.UTC()
+}
+
+func why(t fleet.Tenant, id fleet.PackageID, r fleet.Release) string {
+	a := fleetWide(t.Packages[id])
+	text := a.Intent + " on " + a.Group
+	if len(r.Fixes) > 0 {
+		text += ", fixes " + strings.Join(r.Fixes, " ")
+	}
+	return text
+}
+
+// countOn is how many of the devices the package has an installer for.
+func countOn(pkg fleet.Package, devices []fleet.InventoryRow) int {
+	n := 0
+	for _, d := range devices {
+		if Serves(pkg, d.Platform) {
+			n++
+		}
+	}
+	return n
+}
+
+// Serves reports whether a package has something that a console can deliver to
+// devices of a platform. Windows is the one platform tenants take packages for
+// through a console; settings by scripts are delivered as a package too.
+func Serves(pkg fleet.Package, platform string) bool {
+	if platform != "windows" {
+		return false
+	}
+	for _, i := range pkg.Installers {
+		if i.Platform == platform {
+			return true
+		}
+	}
+	for _, s := range pkg.Settings {
+		if s.Scripts != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// wavesOf are the waves a cycle travels through, in the order of the waves
+// file.
+func wavesOf(repo *fleet.Repository, c fleet.Cycle) ([]fleet.Wave, error) {
+	out := make([]fleet.Wave, 0, len(c.Waves))
+	for _, name := range c.Waves {
+		w, ok := repo.Wave(name)
+		if !ok {
+			return nil, fleet.Errorf(fleet.Invalid, "rollout.plan", name, "no wave of this name in schedules/waves.cue")
+		}
+		out = append(out, w)
+	}
+	slices.SortStableFunc(out, func(a, b fleet.Wave) int { return cmp.Compare(a.Order, b.Order) })
+	return out, nil
+}
+
+// closure are the blobs a plan was computed from: the files whose change makes
+// it another plan. Unrelated merges leave it, and so the approvals, alone.
+func closure(repo *fleet.Repository, c fleet.Cycle) map[string]string {
+	out := map[string]string{}
+	for name, blob := range repo.Blobs {
+		if inClosure(name, c) {
+			out[name] = blob
+		}
+	}
+	return out
+}
+
+func inClosure(name string, c fleet.Cycle) bool {
+	switch {
+	case name == "schedules/week.cue", name == "schedules/waves.cue":
+		return true
+	case strings.HasPrefix(name, "tenants/"):
+		return strings.HasSuffix(name, ".cue") && !strings.Contains(name, "/approvals/") && name != "tenants/operator.cue"
+	}
+	for id, e := range c.Entries {
+		dir := id.Dir()
+		if name == dir+"/package.cue" || name == dir+"/"+e.Release+".cue" {
+			return true
+		}
+	}
+	return false
+}
