@@ -1,0 +1,19 @@
+// Package gate judges a wave from what its devices reported.
+//
+// A gate has three answers. "Succeeded divided by reported is at least 98 %"
+// has two, and is wrong at both ends: with 10 devices it passes a release that
+// breaks 5 % of a fleet more often than not, and with 49 it refuses a good one
+// for a single unlucky device. So a share is never compared with a threshold;
+// its confidence bounds are. A wave passes when even the careful bound of its
+// success rate reaches the threshold, fails when even the lenient bound of its
+// failure rate is above the tolerance, and is inconclusive in between: too few
+// devices have spoken.
+//
+// The bounds are exact (Clopper and Pearson, 1934), one-sided, at the gate's
+// confidence, from the incomplete beta function (DLMF 8.17).
+//
+// Stopping may be quick and wrong, passing may not. So a device that is silent
+// counts against a pass from the first look on, but as a failure that can stop
+// a release only at the last; and whatever a gate cannot make sense of, a
+// missing threshold or an impossible count, it does not pass.
+package gate
