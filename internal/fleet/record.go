@@ -1,6 +1,9 @@
 package fleet
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // A Record is observed state: every fact that evidence holds up to some point.
 // Slices are in the order the facts were appended, shard by shard.
@@ -41,7 +44,10 @@ type Built struct {
 	Artifact Digest      `json:"artifact"` // OCI manifest
 	Inputs   Digest      `json:"inputs"`   // release file, installers' digests and format version
 	Files    []BuiltFile `json:"files"`
-	At       time.Time   `json:"at"`
+	// Provenance is the Sigstore bundle of the SLSA provenance that names the
+	// artifact: what a clone alone proves the signature with.
+	Provenance json.RawMessage `json:"provenance,omitempty"`
+	At         time.Time       `json:"at"`
 }
 
 // A BuiltFile is one file of an artifact.
@@ -62,7 +68,10 @@ type Tested struct {
 	Installer string     `json:"installer"`
 	Result    string     `json:"result"` // passed, failed, skipped
 	Steps     []TestStep `json:"steps"`
-	At        time.Time  `json:"at"`
+	// Attestation is the Sigstore bundle of the in-toto test result, empty for
+	// a cell that did not run.
+	Attestation json.RawMessage `json:"attestation,omitempty"`
+	At          time.Time       `json:"at"`
 }
 
 // A TestStep is one step of a cell: absent, install, detect, launch, upgrade,

@@ -42,13 +42,15 @@ func (k *Key) GetPublicKey() crypto.PublicKey { return k.public }
 // GetPublicKeyPem is the public half in PEM.
 func (k *Key) GetPublicKeyPem() (string, error) { return k.pem, nil }
 
-// SignData signs data and gives the signature and data's digest.
+// SignData signs data and gives the signature and data's digest. The nonce is
+// derived (RFC 6979): the same key and data give the same signature, so that
+// evidence may carry signatures and still come out the same a second time.
 func (k *Key) SignData(ctx context.Context, data []byte) (sig, digest []byte, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
 	sum := sha256.Sum256(data)
-	sig, err = k.signer.SignMessage(bytes.NewReader(data))
+	sig, err = k.private.Sign(nil, sum[:], crypto.SHA256)
 	return sig, sum[:], err
 }
 

@@ -17,17 +17,16 @@ import (
 	"strings"
 
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
-	"github.com/sigstore/sigstore/pkg/signature"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
 
 // A Key signs. It is a fleet.Signer; nothing prints or logs its private half.
 type Key struct {
-	signer signature.SignerVerifier
-	public crypto.PublicKey
-	id     string
-	pem    string
+	private *ecdsa.PrivateKey
+	public  crypto.PublicKey
+	id      string
+	pem     string
 }
 
 const maxKeyFile = 64 << 10
@@ -140,10 +139,6 @@ func Parse(private, password []byte) (*Key, error) {
 	if !ok || ec.Curve != elliptic.P256() {
 		return nil, fleet.Errorf(fleet.Invalid, "signing.load", "", "the signing key is not ECDSA P-256")
 	}
-	signer, err := signature.LoadECDSASignerVerifier(ec, crypto.SHA256)
-	if err != nil {
-		return nil, err
-	}
 	id, err := keyID(ec.Public())
 	if err != nil {
 		return nil, err
@@ -152,7 +147,7 @@ func Parse(private, password []byte) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Key{signer: signer, public: ec.Public(), id: id, pem: string(pem)}, nil
+	return &Key{private: ec, public: ec.Public(), id: id, pem: string(pem)}, nil
 }
 
 // keyID is base64 of SHA-256 of the DER SubjectPublicKeyInfo.
