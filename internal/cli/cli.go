@@ -201,6 +201,9 @@ See the whole of it in seconds:  packmill demo`,
 	root.AddCommand(
 		newVersionCmd(a),
 		newSchemaCmd(a),
+		newInitCmd(a),
+		newValidateCmd(a),
+		newPolicyEvalCmd(a),
 	)
 	return root
 }

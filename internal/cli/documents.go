@@ -24,6 +24,7 @@ type document struct {
 func documents() []document {
 	return []document{
 		{"schemas", 1, "The list that schema prints: every machine-readable output.", schemaList{}},
+		{"validation", 1, "What validate found: whether the repository is valid, what it holds, every finding.", validation{}},
 	}
 }
 
