@@ -180,7 +180,7 @@ func datesRow(r change.Release) checkRow {
 		return checkRow{glyphNone, "Dates", "not known yet"}
 	}
 	row := checkRow{glyph: glyphGood, name: "Dates"}
-	parts := []string{Neutral("in " + string(r.Dates[0].Cycle))}
+	var parts []string
 	for _, d := range r.Dates {
 		s := fmt.Sprintf("%s %s", d.Wave, instant(d.Opens))
 		if d.LocalTime {
@@ -192,7 +192,7 @@ func datesRow(r change.Release) checkRow {
 		}
 		parts = append(parts, Neutral(s))
 	}
-	row.text = strings.Join(parts, " "+glyphArrow+" ")
+	row.text = Neutral(string(r.Dates[0].Cycle)) + ": " + strings.Join(parts, " "+glyphArrow+" ")
 	return row
 }
 
