@@ -38,6 +38,8 @@ type world struct {
 	http   *httptest.Server
 	log    *bytes.Buffer
 
+	checker *checker // every exchange is held against Microsoft's description
+
 	mu     sync.Mutex
 	events []event.Event
 	on     func(event.Event)
@@ -66,7 +68,8 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.server, w.http = server, httptest.NewServer(server)
+	w.checker = newChecker(w.t, server)
+	w.server, w.http = server, httptest.NewServer(w.checker)
 }
 
 func (w *world) stop() {
