@@ -1,0 +1,176 @@
+package factory
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/record/evidence"
+	"github.com/packmill/packmill/internal/rules/rollout"
+)
+
+// rows checks every change on a tenant: each intent with its merge, approvers,
+// tests, signature and receipt.
+func (a *auditor) rows(ctx context.Context) {
+	signed := map[fleet.Digest]fleet.AuditCheck{}
+	for _, i := range a.rec.Intents {
+		if i.Action == "withdraw" || a.superseded(i) {
+			continue
+		}
+		r := fleet.AuditRow{
+			Cycle: i.Cycle, Wave: i.Wave, Tenant: i.Tenant, Package: i.Package, Release: i.Release, Artifact: i.Artifact, Action: i.Action,
+			Findings: []fleet.AuditFinding{}, Approvers: []string{},
+		}
+		r.Merge = a.releaseMerged(i)
+		r.Approval = a.approved(i, &r)
+		r.Tests = a.tested(i)
+		if _, known := signed[i.Artifact]; !known {
+			signed[i.Artifact] = a.signature(i)
+		}
+		r.Signature = signed[i.Artifact]
+		r.Receipt = a.receipt(i)
+		a.out.Rows = append(a.out.Rows, r)
+	}
+	slices.SortStableFunc(a.out.Rows, func(x, y fleet.AuditRow) int {
+		return cmp.Or(cmp.Compare(x.Cycle, y.Cycle), cmp.Compare(x.Package, y.Package), cmp.Compare(x.Tenant, y.Tenant), cmp.Compare(x.Wave, y.Wave))
+	})
+}
+
+// superseded reports whether an intent ran out of time or failed and another
+// one of the same effect took its place.
+func (a *auditor) superseded(i fleet.Intent) bool {
+	done := slices.ContainsFunc(a.rec.Receipts, func(r fleet.Receipt) bool { return r.Intent == i.ID && r.Outcome != "done" })
+	return done && slices.ContainsFunc(a.rec.Intents, func(o fleet.Intent) bool {
+		return o.Tenant == i.Tenant && o.Package == i.Package && o.Action == i.Action && o.Artifact == i.Artifact && o.Wave == i.Wave && o.Generation > i.Generation
+	})
+}
+
+// releaseMerged checks that the release file came by a merge whose record
+// holds, and is still as it was merged.
+func (a *auditor) releaseMerged(i fleet.Intent) fleet.AuditCheck {
+	file := i.Package.Dir() + "/" + i.Release + ".cue"
+	for _, m := range a.rec.Merges {
+		changes, err := a.f.Git.Changed(context.Background(), m.Base, m.Commit)
+		if err != nil {
+			continue
+		}
+		for _, c := range changes {
+			if c.Path != file || c.Old != "" {
+				continue
+			}
+			if a.good[m.Commit] == nil {
+				return fleet.AuditCheck{What: "its merge does not hold", Where: m.Commit}
+			}
+			if a.repo.Blobs[file] != c.New {
+				return fleet.AuditCheck{What: "the release file was changed after its merge", Where: file}
+			}
+			return fleet.AuditCheck{OK: true, What: fmt.Sprintf("#%d", m.PR), Where: m.Commit}
+		}
+	}
+	return fleet.AuditCheck{What: "no recorded merge brought this release", Where: file}
+}
+
+// approved checks the merge that let an intent happen: the approval of its
+// wave's gate for exactly its plan, or the revocation for a way back.
+func (a *auditor) approved(i fleet.Intent, row *fleet.AuditRow) fleet.AuditCheck {
+	if i.Action == "rollback" {
+		return a.revoked(i, row)
+	}
+	gate := string(i.Cycle) + "/" + i.Wave
+	for _, m := range a.rec.Merges {
+		if m.Approves != gate {
+			continue
+		}
+		row.Commit, row.PR, row.Approvers = m.Commit, m.PR, m.Approvers
+		where := m.Commit
+		switch {
+		case a.good[m.Commit] == nil:
+			return fleet.AuditCheck{What: "the approval's merge does not hold", Where: where}
+		case i.Plan != m.Plan && i.Action == "assign":
+			return fleet.AuditCheck{What: "the intent acts on another plan than was approved", Where: where}
+		case m.At.After(i.At):
+			return fleet.AuditCheck{What: "the intent is older than the approval", Where: where}
+		}
+		return fleet.AuditCheck{OK: true, What: "#" + fmt.Sprint(m.PR) + " by " + listed(m.Approvers), Where: where}
+	}
+	return fleet.AuditCheck{What: "no recorded merge approves " + gate}
+}
+
+// revoked checks the merge that took a release back.
+func (a *auditor) revoked(i fleet.Intent, row *fleet.AuditRow) fleet.AuditCheck {
+	for _, m := range a.rec.Merges {
+		repo, err := a.f.Desired(context.Background(), m.Commit)
+		if err != nil {
+			continue
+		}
+		if _, ok := repo.Revoked(i.Package, fleet.Entry{Release: i.Release, Artifact: i.Artifact}); !ok {
+			continue
+		}
+		row.Commit, row.PR, row.Approvers = m.Commit, m.PR, m.Approvers
+		if a.good[m.Commit] == nil {
+			return fleet.AuditCheck{What: "the revocation's merge does not hold", Where: m.Commit}
+		}
+		return fleet.AuditCheck{OK: true, What: "#" + fmt.Sprint(m.PR) + " by " + listed(m.Approvers), Where: m.Commit}
+	}
+	return fleet.AuditCheck{What: "no merge revokes this release"}
+}
+
+// tested checks that the artifact has test results older than the intent, none
+// of them failed.
+func (a *auditor) tested(i fleet.Intent) fleet.AuditCheck {
+	passed := 0
+	for _, t := range rollout.TestsOf(a.rec, i.Artifact) {
+		switch {
+		case t.Result == "failed":
+			return fleet.AuditCheck{What: "cell " + t.Cell + " failed", Where: evidence.Control}
+		case t.Result == "passed" && !t.At.After(i.At):
+			passed++
+		}
+	}
+	if passed == 0 {
+		return fleet.AuditCheck{What: "no cell passed before the intent", Where: evidence.Control}
+	}
+	return fleet.AuditCheck{OK: true, What: fmt.Sprintf("%d cells", passed), Where: evidence.Control}
+}
+
+// receipt checks that an intent has its receipt, and that the tenant was
+// observed to hold what was meant.
+func (a *auditor) receipt(i fleet.Intent) fleet.AuditCheck {
+	where := evidence.Shard(i.Tenant) + ":" + evidence.ReceiptsDir(i.Cycle, i.Wave)
+	for _, r := range a.rec.Receipts {
+		if r.Intent != i.ID {
+			continue
+		}
+		switch {
+		case r.Outcome != "done":
+			return fleet.AuditCheck{What: "outcome " + r.Outcome, Where: where}
+		case r.Artifact != i.Artifact || i.Action != "rollback" && r.Observed != i.Artifact:
+			return fleet.AuditCheck{What: "the tenant held another artifact", Where: where}
+		case r.At.Before(i.At):
+			return fleet.AuditCheck{What: "older than its intent", Where: where}
+		}
+		what := r.At.UTC().Format("2006-01-02 15:04Z")
+		if r.Recovered {
+			what += ", after an interrupted run"
+		}
+		return fleet.AuditCheck{OK: true, What: what, Where: where}
+	}
+	return fleet.AuditCheck{What: "an intent without a receipt", Where: where}
+}
+
+// signature checks the provenance of the artifact an intent was about: signed
+// by a key that the policy trusts to build, about these bytes, this package
+// and this version.
+func (a *auditor) signature(i fleet.Intent) fleet.AuditCheck {
+	where := evidence.Control
+	built := rollout.BuiltOf(a.rec, i.Package, i.Release)
+	if built == nil || built.Artifact != i.Artifact {
+		return fleet.AuditCheck{What: "evidence has no build of this artifact", Where: where}
+	}
+	if err := checkProvenance(a.repo, *built); err != nil {
+		return fleet.AuditCheck{What: err.Error(), Where: where}
+	}
+	return fleet.AuditCheck{OK: true, What: "provenance signed by a trusted key", Where: where}
+}

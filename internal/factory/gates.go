@@ -1,0 +1,143 @@
+package factory
+
+import (
+	"context"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/record/desired"
+	"github.com/packmill/packmill/internal/record/evidence"
+	"github.com/packmill/packmill/internal/rules/calendar"
+	"github.com/packmill/packmill/internal/rules/rollout"
+	"github.com/packmill/packmill/internal/view"
+)
+
+// approvalLasts is how long after its wave opens an approval may still be
+// acted on.
+const approvalLasts = 24 * time.Hour
+
+// OpenCycle proposes the cycle of a cut-off: its entries with the artifacts
+// that were built, one plan for each wave, and the approval of the first wave.
+// Merging it opens the cycle.
+func (f *Factory) OpenCycle(ctx context.Context, facts rollout.Facts, id fleet.CycleID, cutOff time.Time) (fleet.Pull, bool, error) {
+	repo := facts.Repo
+	cycle := fleet.Cycle{CutOff: cutOff.UTC(), Entries: rollout.Entries(repo, facts.Record)}
+	for _, w := range repo.Waves {
+		cycle.Waves = append(cycle.Waves, w.Name)
+	}
+	// The plan names the blobs of main: what it will be recomputed from once
+	// this is merged. The cycle's own files are not among them.
+	plans := map[string]fleet.PlanRecord{}
+	var previews []fleet.Plan
+	for _, gate := range cycle.Waves {
+		plan, err := rollout.Plan(repo, facts.Record, id, cycle, gate)
+		if err != nil {
+			return fleet.Pull{}, false, err
+		}
+		digest := plan.Digest()
+		plans[gate] = fleet.PlanRecord{Digest: digest, Inputs: plan.Evidence, Summary: plan.Summary()}
+		previews = append(previews, plan)
+	}
+	first := cycle.Waves[0]
+	approval, err := approvalOf(repo, id, first, plans[first])
+	if err != nil {
+		return fleet.Pull{}, false, err
+	}
+	text := view.CyclePull(repo, id, cycle, previews)
+	dir := id.Dir()
+	return f.propose(ctx, repo.Commit, proposal{
+		files: map[string][]byte{
+			path.Join(dir, "cycle.cue"):               desired.CycleFile(id, cycle),
+			path.Join(dir, "plan.cue"):                desired.PlanFile(id, plans),
+			path.Join(dir, "approvals", first+".cue"): desired.ApprovalFile(approval),
+		},
+		spec: fleet.PullSpec{Branch: "cycle/" + string(id), Title: text.Title, Body: text.Text, Labels: []string{"cycle"}},
+	})
+}
+
+// ProposeApproval proposes to open the next gate of a cycle.
+func (f *Factory) ProposeApproval(ctx context.Context, facts rollout.Facts, id fleet.CycleID, gate string) (fleet.Pull, bool, error) {
+	approval, err := approvalOf(facts.Repo, id, gate, facts.Repo.Plans[id][gate])
+	if err != nil {
+		return fleet.Pull{}, false, err
+	}
+	text := view.ApprovalPull(facts.Repo, facts.Record, approval, facts.Plans[id][gate])
+	return f.propose(ctx, facts.Repo.Commit, proposal{
+		files: map[string][]byte{path.Join(id.Dir(), "approvals", gate+".cue"): desired.ApprovalFile(approval)},
+		spec:  fleet.PullSpec{Branch: "approve/" + string(id) + "/" + gate, Title: text.Title, Body: text.Text, Labels: []string{"approval"}},
+	})
+}
+
+// ProposeClose proposes to close a cycle whose entries all have their last
+// word. Its plan is that of the last wave: nothing new happens.
+func (f *Factory) ProposeClose(ctx context.Context, facts rollout.Facts, id fleet.CycleID) (fleet.Pull, bool, error) {
+	cycle := facts.Repo.Cycles[id]
+	last := facts.Repo.Plans[id][cycle.Waves[len(cycle.Waves)-1]]
+	approval := fleet.Approval{
+		Cycle: id, Gate: rollout.CloseGate, Decision: "approved", Summary: last.Summary, Plan: last.Digest,
+		ValidUntil: last.Summary.Deadline.AddDate(0, 0, 28).UTC(),
+	}
+	text := view.ClosePull(facts.Repo, facts.Record, id)
+	return f.propose(ctx, facts.Repo.Commit, proposal{
+		files: map[string][]byte{path.Join(id.Dir(), "approvals", rollout.CloseGate+".cue"): desired.ApprovalFile(approval)},
+		spec:  fleet.PullSpec{Branch: "close/" + string(id), Title: text.Title, Body: text.Text, Labels: []string{"cycle"}},
+	})
+}
+
+// ProposeRevocation proposes to take a release back that its gate failed.
+func (f *Factory) ProposeRevocation(ctx context.Context, facts rollout.Facts, a rollout.Action) (fleet.Pull, bool, error) {
+	id := a.Packages[0]
+	pkg := facts.Repo.Packages[id]
+	hold := fleet.Hold{Kind: "revocation", Package: id, Release: a.Version, Artifact: a.Artifact, Reason: a.Why}
+	if pkg.Rollback == "previous" {
+		hold.RollbackTo, _, _ = pkg.Before(a.Version)
+	}
+	name := "revoke-" + id.Slug() + "-" + strings.ReplaceAll(a.Version, ".", "-")
+	text := view.RevocationPull(facts.Repo, facts.Record, hold, a.Cycle)
+	return f.propose(ctx, facts.Repo.Commit, proposal{
+		files: map[string][]byte{path.Join("schedules/holds", name+".cue"): desired.HoldFile(name, hold)},
+		spec:  fleet.PullSpec{Branch: "revert/" + string(a.Cycle) + "/" + id.Slug(), Title: text.Title, Body: text.Text, Labels: []string{"revocation"}},
+	})
+}
+
+// approvalOf is the approval of a gate for the plan as recorded.
+func approvalOf(repo *fleet.Repository, id fleet.CycleID, gate string, plan fleet.PlanRecord) (fleet.Approval, error) {
+	opens, err := waveOpens(repo, id, gate)
+	if err != nil {
+		return fleet.Approval{}, err
+	}
+	return fleet.Approval{
+		Cycle: id, Gate: gate, Decision: "approved", Summary: plan.Summary, Plan: plan.Digest, ValidUntil: opens.Add(approvalLasts),
+	}, nil
+}
+
+// waveOpens is the instant a wave of a cycle opens.
+func waveOpens(repo *fleet.Repository, id fleet.CycleID, gate string) (time.Time, error) {
+	wave, ok := repo.Wave(gate)
+	if !ok {
+		return time.Time{}, fleet.Errorf(fleet.Invalid, "factory.wave", gate, "no such wave")
+	}
+	steps, err := calendar.StepsOf(repo.Week, id)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return steps[wave.Opens.Step], nil
+}
+
+// recordPlans writes the rows of a cycle's plans into evidence, once.
+func (f *Factory) recordPlans(ctx context.Context, rec *fleet.Record, id fleet.CycleID, plans map[string]fleet.Plan) error {
+	for _, gate := range slices.Sorted(maps.Keys(plans)) {
+		digest := plans[gate].Digest()
+		if _, known := rec.PlanRows[digest]; known || len(plans[gate].Rows) == 0 {
+			continue
+		}
+		if err := f.Ledger.Append(ctx, evidence.Control, evidence.PlanDir(id, digest), plans[gate].Rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package factory
+
+import (
+	"context"
+	"slices"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/record/evidence"
+	"github.com/packmill/packmill/internal/rules/rollout"
+)
+
+// StartWave freezes who belongs to a wave. The devices are those of the
+// inventory the plan was made from; from here on nobody enters or leaves the
+// wave, and evidence for its gate must be newer than this moment.
+//
+// Memberships are written before the start: a start without them cannot be.
+func (f *Factory) StartWave(ctx context.Context, facts rollout.Facts, id fleet.CycleID, gate string) error {
+	plan, ok := facts.Plans[id][gate]
+	if !ok {
+		return fleet.Errorf(fleet.Invalid, "factory.start", string(id), "no plan for the wave %q", gate)
+	}
+	then, err := f.Ledger.ReadAt(ctx, facts.Repo.Plans[id][gate].Inputs)
+	if err != nil {
+		return err
+	}
+	cycle := facts.Repo.Cycles[id]
+	waves := slices.DeleteFunc(slices.Clone(facts.Repo.Waves), func(w fleet.Wave) bool { return !slices.Contains(cycle.Waves, w.Name) })
+	inventory := rollout.LatestInventory(then, cycle.CutOff)
+	var all []string
+	byShard := map[string][]fleet.Membership{}
+	for _, tenant := range facts.Repo.TenantIDs() {
+		if !slices.ContainsFunc(plan.Rows, func(r fleet.PlanRow) bool { return r.Tenant == tenant }) {
+			continue
+		}
+		m := rollout.Assign(waves, facts.Repo.Tenants[tenant], inventory[tenant], string(id), cycle.CutOff)[gate]
+		row := fleet.Membership{Cycle: id, Wave: gate, Tenant: tenant, Inactive: m.Inactive, Devices: []string{}}
+		for _, d := range m.Devices {
+			row.Devices = append(row.Devices, d.Device)
+		}
+		row.Root = rollout.Root(row.Devices)
+		all = append(all, row.Devices...)
+		if !frozen(facts.Record, row) {
+			byShard[evidence.Shard(tenant)] = append(byShard[evidence.Shard(tenant)], row)
+		}
+	}
+	for _, branch := range evidence.Branches() {
+		if rows := byShard[branch]; len(rows) > 0 {
+			if err := f.Ledger.Append(ctx, branch, evidence.MembersDir(id, gate), rows); err != nil {
+				return err
+			}
+		}
+	}
+	opens, err := waveOpens(facts.Repo, id, gate)
+	if err != nil {
+		return err
+	}
+	digest := plan.Digest()
+	if err := f.recordPlans(ctx, facts.Record, id, map[string]fleet.Plan{gate: plan}); err != nil {
+		return err
+	}
+	slices.Sort(all)
+	start := fleet.WaveStart{Cycle: id, Wave: gate, Opens: opens, Devices: len(all), Root: rollout.Root(all), Plan: digest, At: f.Clock.Now()}
+	return f.Ledger.Append(ctx, evidence.Control, evidence.WavesDir(id), []fleet.WaveStart{start})
+}
+
+// frozen reports whether a membership is in evidence already: an earlier run
+// was stopped before it could write the start.
+func frozen(rec *fleet.Record, row fleet.Membership) bool {
+	return slices.ContainsFunc(rec.Members, func(m fleet.Membership) bool {
+		return m.Cycle == row.Cycle && m.Wave == row.Wave && m.Tenant == row.Tenant
+	})
+}
