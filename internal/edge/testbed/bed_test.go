@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/version"
 	"github.com/packmill/packmill/internal/testreq"
 )
 
@@ -43,19 +44,26 @@ func prepared(t *testing.T, bed Bed, glob string) {
 
 // equals is a detector that compares texts: rules hold when what they found is
 // there and is the release's version.
-func equals(rules []fleet.Detect, version string, d fleet.Download, seen []Observation) (bool, string, error) {
+func equals(rules []fleet.Detect, want string, d fleet.Download, seen []Observation) (bool, string, error) {
 	if d.MSI != nil {
-		version = d.MSI.ProductVersion
+		want = d.MSI.ProductVersion
 	}
 	if d.Deb != nil {
-		version = d.Deb.Version
+		want = d.Deb.Version
 	}
 	for i, s := range seen {
-		if !s.Found || s.Value != "" && s.Value != version {
+		if !s.Found || s.Value != "" && !same(s.Value, want) {
 			return false, fmt.Sprintf("%s: found %v %q", ruleName(rules[i]), s.Found, s.Value), nil
 		}
 	}
 	return true, "all rules hold", nil
+}
+
+// same reports whether two dotted versions are the same one.
+func same(a, b string) bool {
+	x, errX := version.Parse(version.Windows, a)
+	y, errY := version.Parse(version.Windows, b)
+	return errX == nil && errY == nil && version.Compare(x, y) == 0
 }
 
 // files is content that a test has in memory.

@@ -2,7 +2,6 @@ package testbed
 
 import (
 	"bytes"
-	"io"
 	"os"
 	"runtime"
 	"strings"
@@ -241,22 +240,5 @@ func TestChrootInterrupted(t *testing.T) {
 	}
 	if err := next.remove(); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestCappedBuffer(t *testing.T) {
-	b := &cappedBuffer{limit: 5}
-	if n, err := io.Copy(b, strings.NewReader("0123456789")); n != 10 || err != nil || b.String() != "01234" {
-		t.Errorf("%d %v %q", n, err, b)
-	}
-}
-
-func TestDetail(t *testing.T) {
-	if got := detail("  a\x1b[31m\tred\r\nline\xff \x00"); got != "a[31m red line" {
-		t.Errorf("%q", got)
-	}
-	long := detail(strings.Repeat("ä", 5000) + "end")
-	if !strings.HasPrefix(long, "…") || !strings.HasSuffix(long, "end") || len([]rune(long)) != maxDetail+1 {
-		t.Errorf("%d runes: %q", len([]rune(long)), long)
 	}
 }

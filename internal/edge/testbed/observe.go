@@ -99,7 +99,7 @@ func (d *windows) registry(ctx context.Context, key, value string, view int) (Ob
 	} else {
 		query = append(query, "/reg:64")
 	}
-	const run = `"$SERVER" -p0; "$WINE" "$@" </dev/null; status=$?; "$SERVER" -k; exit $status`
+	const run = `cd drive_c; "$SERVER" -p0; "$WINE" "$@" </dev/null; status=$?; "$SERVER" -k; exit $status`
 	r, err := d.box.run(ctx, probeLimit, nil, append([]string{"/bin/sh", "-c", run, "sh"}, query...)...)
 	if err != nil || r.exit != 0 {
 		return Observation{}, err

@@ -104,7 +104,8 @@ func (d *windows) commands(c Candidate, folder string) (install, uninstall strin
 	_, noInstall := root.Stat(path.Join(folder, "install.cmd"))
 	_, noUninstall := root.Stat(path.Join(folder, "uninstall.cmd"))
 	if noInstall == nil && noUninstall == nil {
-		return "install.cmd", "uninstall.cmd", nil
+		// A cmd of its own: `call` makes every exit code a 1 in Wine.
+		return "cmd /c install.cmd", "cmd /c uninstall.cmd", nil
 	}
 	setup := `"` + strings.ReplaceAll(c.Setup, "/", `\`) + `"`
 	switch {
@@ -218,7 +219,7 @@ func (d *windows) command(ctx context.Context, folder, line string, limit time.D
 	step := fmt.Sprintf("%s/step-%d", workFolder, d.count)
 	script := strings.Join([]string{
 		"@echo off", `cd /d "C:\` + strings.ReplaceAll(folder, "/", `\`) + `"`,
-		"call " + line, `>C:\` + strings.ReplaceAll(step, "/", `\`) + ".exit echo %errorlevel%", "",
+		line, `>C:\` + strings.ReplaceAll(step, "/", `\`) + ".exit echo %errorlevel%", "",
 	}, "\r\n")
 	if err := root.MkdirAll(workFolder, 0o755); err != nil {
 		return 0, "", err
@@ -228,7 +229,7 @@ func (d *windows) command(ctx context.Context, folder, line string, limit time.D
 	}
 	// The server writes the registry when it ends: it is given time to end by
 	// itself, when the last program has, and is then told to.
-	run := `"$SERVER" -p0; "$WINE" cmd /c "$1" </dev/null; timeout 20 "$SERVER" -w || "$SERVER" -k`
+	run := `cd drive_c; "$SERVER" -p0; "$WINE" cmd /c "$1" </dev/null; timeout 20 "$SERVER" -w || "$SERVER" -k`
 	r, err := d.box.run(ctx, limit, nil, "/bin/sh", "-c", run, "sh", `C:\`+strings.ReplaceAll(step, "/", `\`)+".cmd")
 	switch {
 	case err != nil:

@@ -132,7 +132,7 @@ func wineBox(p winePrograms, prefix string) sandbox {
 	if strings.HasPrefix(p.wine, "/opt/") {
 		view = append(view, "--ro-bind", "/opt", "/opt")
 	}
-	view = append(view, "--tmpfs", "/tmp", "--dev", "/dev", "--proc", "/proc", "--bind", prefix, "/prefix", "--chdir", "/prefix/drive_c")
+	view = append(view, "--tmpfs", "/tmp", "--dev", "/dev", "--proc", "/proc", "--bind", prefix, "/prefix", "--chdir", "/prefix")
 	env := []string{
 		"PATH=/usr/bin:/bin", "HOME=/tmp", "WINEPREFIX=/prefix", "WINEARCH=win64", "WINEDEBUG=-all",
 		"WINEDLLOVERRIDES=mscoree,mshtml,winemenubuilder.exe=", // no offers to download what is missing, no desktop entries

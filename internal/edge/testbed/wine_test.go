@@ -1,0 +1,243 @@
+package testbed
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/testreq"
+)
+
+func wineCell(t *testing.T) *Wine {
+	t.Helper()
+	testreq.Program(t, "wine")
+	bed := realBed(t)
+	prepared(t, bed, "wine-*")
+	cell := NewWine(bed)
+	if err := cell.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { noLeftovers(t, bed) })
+	return cell
+}
+
+// compile makes a Windows program of C source and the text of a resource script.
+func compile(t *testing.T, source, resource string) string {
+	t.Helper()
+	gcc := testreq.Program(t, "x86_64-w64-mingw32-gcc")
+	windres := testreq.Program(t, "x86_64-w64-mingw32-windres")
+	dir := t.TempDir()
+	for name, text := range map[string]string{"main.c": source, "main.rc": resource} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, call := range [][]string{
+		{windres, "main.rc", "-O", "coff", "-o", "main.res"},
+		{gcc, "-s", "-o", "widget.exe", "main.c", "main.res"},
+	} {
+		cmd := exec.CommandContext(t.Context(), call[0], call[1:]...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", call, err, out)
+		}
+	}
+	return filepath.Join(dir, "widget.exe")
+}
+
+// widget is a program that prints its version and has it as a resource.
+func widget(t *testing.T, version string) string {
+	t.Helper()
+	numbers := strings.ReplaceAll(version, ".", ",") + ",0"
+	return compile(t, `#include <stdio.h>
+int main(void) { puts("widget `+version+`"); return 0; }
+`, `1 VERSIONINFO
+FILEVERSION `+numbers+`
+PRODUCTVERSION `+numbers+`
+BEGIN
+  BLOCK "StringFileInfo" BEGIN BLOCK "040904b0" BEGIN VALUE "FileVersion", "`+version+`" END END
+  BLOCK "VarFileInfo" BEGIN VALUE "Translation", 0x409, 1200 END
+END
+`)
+}
+
+func read(t *testing.T, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// msi builds the widget's MSI.
+func msi(t *testing.T, version, code string) Candidate {
+	t.Helper()
+	source, err := filepath.Abs(filepath.Join("testdata", "widget.wxs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(widget(t, version)) // wixl takes files by relative path only
+	cmd := exec.CommandContext(t.Context(), testreq.Program(t, "wixl"), "-a", "x64", "-D", "Version="+version, "-D", "Code="+code,
+		"-o", "widget.msi", source)
+	cmd.Dir = dir
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("wixl: %v\n%s", err, text)
+	}
+	return Candidate{
+		Version: version, Setup: "widget.msi", Download: fleet.Download{MSI: &fleet.MSIFacts{ProductCode: code, ProductVersion: version}},
+		Unpack: files(map[string][]byte{"widget.msi": read(t, filepath.Join(dir, "widget.msi"))}),
+	}
+}
+
+func windowsSpec(in fleet.Installer, this Candidate, previous *Candidate) Spec {
+	in.Platform, in.Arch = "windows", "x64"
+	return Spec{
+		Package: fleet.Package{
+			ID: "example/widget", Rollback: "previous", Tests: fleet.Tests{Launch: "widget.exe --version"},
+			Installers: map[string]fleet.Installer{"x64": in},
+		},
+		Installer: "x64", This: this, Previous: previous, Detect: equals,
+	}
+}
+
+// TestWineMSI takes a real MSI through its life: install, major upgrade, back
+// to the release before, removal.
+func TestWineMSI(t *testing.T) {
+	cell := wineCell(t)
+	previous := msi(t, "1.0.0", "{0D4B3F3E-6A9B-4C1E-9B43-5D8E0C6A1F01}")
+	this := msi(t, "1.1.0", "{0D4B3F3E-6A9B-4C1E-9B43-5D8E0C6A1F02}")
+	in := fleet.Installer{Type: "msi", Detect: []fleet.Detect{
+		{Operator: "=", MSIProduct: true},
+		{Operator: "=", Registry: &fleet.RegistryRule{Key: `HKLM\Software\Example\Widget`, Value: "Version", View: 64}},
+	}}
+	steps, err := cell.Run(t.Context(), windowsSpec(in, this, &previous))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSteps(t, steps, "absent:passed", "install:passed", "detect:passed", "launch:passed",
+		"upgrade:passed", "rollback:passed", "uninstall:passed", "gone:passed")
+	if len(steps) > 3 && steps[3].Detail != "widget 1.1.0" {
+		t.Errorf("launch says %q", steps[3].Detail)
+	}
+}
+
+// portable is a program with the command files that put it in place.
+func portable(t *testing.T, version string, extra string) Candidate {
+	t.Helper()
+	crlf := func(lines ...string) []byte { return []byte(strings.Join(lines, "\r\n") + "\r\n") }
+	return Candidate{
+		Version: version, Setup: "install.cmd",
+		Unpack: files(map[string][]byte{
+			"widget.exe": read(t, widget(t, version)),
+			"install.cmd": crlf("@echo off", `if not exist "%ProgramFiles%\Widget" mkdir "%ProgramFiles%\Widget"`,
+				`copy /y widget.exe "%ProgramFiles%\Widget\widget.exe" >nul`, "if errorlevel 1 exit /b 1",
+				`reg add HKLM\Software\Example\Portable /v Version /d `+version+` /f >nul`, "if errorlevel 1 exit /b 1", extra, "exit /b 0"),
+			"uninstall.cmd": crlf("@echo off", `rmdir /s /q "%ProgramFiles%\Widget"`, `reg delete HKLM\Software\Example\Portable /f >nul`, "exit /b 0"),
+		}),
+	}
+}
+
+func portableInstaller() fleet.Installer {
+	return fleet.Installer{Type: "portable", ProgramFiles: "Widget", Detect: []fleet.Detect{
+		{Operator: "=", File: &fleet.FileRule{Path: `%ProgramFiles%\widget\WIDGET.exe`, Version: true}},
+		{Operator: "=", Registry: &fleet.RegistryRule{Key: `HKLM\Software\Example\Portable`, Value: "Version", View: 64}},
+	}}
+}
+
+func TestWinePortable(t *testing.T) {
+	cell := wineCell(t)
+	previous := portable(t, "2.0.0", "rem")
+	steps, err := cell.Run(t.Context(), windowsSpec(portableInstaller(), portable(t, "2.1.0", "rem"), &previous))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSteps(t, steps, "absent:passed", "install:passed", "detect:passed", "launch:passed",
+		"upgrade:passed", "rollback:passed", "uninstall:passed", "gone:passed")
+	if len(steps) > 3 && steps[3].Detail != "widget 2.1.0" {
+		t.Errorf("launch says %q", steps[3].Detail)
+	}
+}
+
+// TestWineFailures: the exit code is the whole one, a success without effect is
+// a failure, and a hostile command file finds nothing to take or to break.
+func TestWineFailures(t *testing.T) {
+	cell := wineCell(t)
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("do-not-tell"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		extra, want, detail string
+	}{
+		"exit code": {"exit /b 1603", "absent:passed install:failed detect:skipped", "exit code 1603"},
+		"no effect": {`reg delete HKLM\Software\Example\Portable /f >nul`, "absent:passed install:passed detect:failed", "is not detected"},
+		"way out":   {`type "Z:` + strings.ReplaceAll(secret, "/", `\`) + "\"\r\nexit /b 5", "absent:passed install:failed detect:skipped", "Path not found"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			steps, err := cell.Run(t.Context(), windowsSpec(portableInstaller(), portable(t, "2.1.0", c.extra), nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(steps) < 3 {
+				t.Fatalf("%+v", steps)
+			}
+			wantSteps(t, steps[:3], strings.Fields(c.want)...)
+			for _, s := range steps {
+				if s.Result == "failed" && !strings.Contains(s.Detail, c.detail) || strings.Contains(s.Detail, "do-not-tell") {
+					t.Errorf("%s says %q", s.Name, s.Detail)
+				}
+			}
+		})
+	}
+}
+
+func TestRegistryValue(t *testing.T) {
+	const output = "\r\nHKEY_LOCAL_MACHINE\\Software\\X\r\n    Other Value    REG_SZ    no\r\n    Version    REG_SZ    1.2 beta    3\r\n    Empty    REG_SZ    \r\n\r\n"
+	for _, c := range []struct {
+		name, want string
+		found      bool
+	}{
+		{"version", "1.2 beta    3", true}, {"Other Value", "no", true}, {"Empty", "", true}, {"Absent", "", false}, {"Other", "", false},
+	} {
+		if got, found := registryValue(output, c.name); got != c.want || found != c.found {
+			t.Errorf("%s: %q %v", c.name, got, found)
+		}
+	}
+}
+
+func TestResolveCase(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "Program Files", "Widget"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/", filepath.Join(dir, "out")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "Program Files", "Widget", "W.exe"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for _, c := range []struct {
+		path, want string
+		ok         bool
+	}{
+		{`%ProgramFiles%\widget\w.EXE`, "Program Files/Widget/W.exe", true},
+		{`C:/Program Files/Widget/W.exe`, "Program Files/Widget/W.exe", true},
+		{`C:\Program Files\Widget\..\Widget\W.exe`, "", false},
+		{`C:\out\etc\passwd`, "", false},
+		{`D:\Widget\W.exe`, "", false},
+		{`W.exe`, "", false},
+	} {
+		if got, ok := resolveCase(root, c.path); got != c.want || ok != c.ok {
+			t.Errorf("%s: %q %v", c.path, got, ok)
+		}
+	}
+}
