@@ -22,7 +22,7 @@ type Evaluator interface {
 
 // Limits bound one evaluation of the policy lane.
 type Limits struct {
-	Memory int64          `json:"memory"` // bytes of address space; below 1 GiB a Go program may not start
+	Memory int64          `json:"memory"` // bytes beyond what a program maps when it starts
 	CPU    fleet.Duration `json:"cpu"`    // full seconds
 	Wall   fleet.Duration `json:"wall"`
 	Output int64          `json:"output"` // bytes
