@@ -5,10 +5,12 @@ import (
 	"errors"
 	"path"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/record/gitrepo"
 )
 
 // Bounds of an append.
@@ -43,7 +45,7 @@ func (l *Ledger) AppendIf(ctx context.Context, branch, dir string, rows any, sti
 			}
 		}
 		err := l.appendOnce(ctx, branch, dir, payload)
-		if !errors.Is(err, ErrMoved) {
+		if !errors.Is(err, errMoved) {
 			return err
 		}
 	}
@@ -106,16 +108,16 @@ func (l *Ledger) again(ctx context.Context, branch string, still func(context.Co
 // the remote refuses it.
 func (l *Ledger) appendOnce(ctx context.Context, branch, dir string, payload []byte) error {
 	fail := func(err error) error {
-		if errors.Is(err, ErrMoved) || ctx.Err() != nil {
+		if errors.Is(err, errMoved) || ctx.Err() != nil {
 			return err
 		}
 		return l.broken(branch, "", err)
 	}
-	local, remote, err := l.refs(ctx, branch)
+	local, remote, err := l.refs(branch)
 	if err != nil {
 		return err
 	}
-	tip, err := l.longer(ctx, branch, local, remote)
+	tip, err := l.longer(branch, local, remote)
 	if err != nil {
 		return err
 	}
@@ -126,17 +128,16 @@ func (l *Ledger) appendOnce(ctx context.Context, branch, dir string, payload []b
 	if commit == "" {
 		commit = tip // the rows are there; a run before this one may not have got further
 	}
-	pushed := remote == commit
-	if !pushed {
-		if pushed, err = l.git.Push(ctx, branch, commit); err != nil {
+	if l.git.HasRemote() && remote != commit {
+		if err := l.git.Push(ctx, branch, commit); err != nil {
 			return fail(err)
 		}
 	}
 	if local == commit {
 		return nil
 	}
-	err = l.git.SetBranch(ctx, branch, local, commit)
-	if pushed && errors.Is(err, ErrMoved) {
+	err = l.git.SetBranch(branch, local, commit)
+	if l.git.HasRemote() && errors.Is(err, errMoved) {
 		return nil // another process of this clone moved it; the remote has the batch
 	}
 	if err != nil {
@@ -148,23 +149,15 @@ func (l *Ledger) appendOnce(ctx context.Context, branch, dir string, payload []b
 // extend makes the commit that adds the batch after tip, "" if tip holds the
 // rows already.
 func (l *Ledger) extend(ctx context.Context, branch, tip, dir string, payload []byte) (string, error) {
-	var before Commit
 	var last statement
 	if tip != "" {
 		var err error
-		if before, err = l.git.Commit(ctx, tip); err != nil {
+		if last, err = l.lastStatement(ctx, branch, tip); err != nil {
 			return "", err
 		}
-		if last, err = l.lastStatement(ctx, branch, before); err != nil {
+		if said, err := l.said(ctx, tip, dir, payload); err != nil || said {
 			return "", err
 		}
-	}
-	rowsID, err := l.git.PutBlob(ctx, payload)
-	if err != nil {
-		return "", err
-	}
-	if said, err := l.said(ctx, before.Tree, dir, rowsID); err != nil || said {
-		return "", err
 	}
 	s := statement{
 		Branch: branch, Rows: fleet.DigestOf(payload), Previous: last.Head, Parent: tip,
@@ -176,48 +169,41 @@ func (l *Ledger) extend(ctx context.Context, branch, tip, dir string, payload []
 	if err != nil {
 		return "", &fleet.Error{Op: "evidence.sign", Object: branch + ":" + s.Path, Kind: fleet.Internal, Err: err}
 	}
-	sealedID, err := l.git.PutBlob(ctx, sealed)
-	if err != nil {
-		return "", err
-	}
-	name := strings.TrimSuffix(path.Base(s.Path), rowsSuffix)
-	root, err := add(ctx, l.git, before.Tree, strings.Split(dir, "/"), []Entry{
-		{Name: name + rowsSuffix, Mode: fileMode, ID: rowsID},
-		{Name: name + envelopeSuffix, Mode: fileMode, ID: sealedID},
-	})
-	if err != nil {
-		return "", err
-	}
-	c := Commit{Tree: root, Author: l.author, At: s.At, Message: s.message()}
+	spec := gitrepo.CommitSpec{Author: l.author, When: s.At, Message: s.message(), Files: map[string][]byte{
+		s.Path: payload,
+		strings.TrimSuffix(s.Path, rowsSuffix) + envelopeSuffix: sealed,
+	}}
 	if tip != "" {
-		c.Parents = []string{tip}
+		spec.Parents = []string{tip}
 	}
-	return l.git.PutCommit(ctx, c)
+	return l.git.Commit(ctx, spec)
 }
 
 // said reports whether a folder holds a batch of exactly these rows: a fact is
 // told once.
-func (l *Ledger) said(ctx context.Context, root, dir, rowsID string) (bool, error) {
-	entries, err := folder(ctx, l.git, root, dir)
+func (l *Ledger) said(ctx context.Context, commit, dir string, payload []byte) (bool, error) {
+	id, err := l.git.WriteBlob(payload)
 	if err != nil {
 		return false, err
 	}
-	for _, e := range entries {
-		if e.ID == rowsID && strings.HasSuffix(e.Name, rowsSuffix) {
-			return true, nil
-		}
-	}
-	return false, nil
+	files, err := l.git.Files(ctx, commit, dir)
+	return slices.ContainsFunc(files, func(f gitrepo.File) bool {
+		return f.Blob == id && path.Dir(f.Path) == dir && strings.HasSuffix(f.Path, rowsSuffix)
+	}), err
 }
 
 // lastStatement is the verified statement of the batch a commit added: the
 // difference to its parent is one batch, so the ledger's length is no cost.
-func (l *Ledger) lastStatement(ctx context.Context, branch string, c Commit) (statement, error) {
-	rows, sealed, err := l.added(ctx, branch, c)
+func (l *Ledger) lastStatement(ctx context.Context, branch, commit string) (statement, error) {
+	info, err := l.git.CommitInfo(commit)
 	if err != nil {
-		return statement{}, err
+		return statement{}, l.broken(branch, commit, err)
 	}
-	b, at, err := l.openBatch(ctx, branch, rows.Name, rows.ID, sealed.ID)
+	rows, sealed, err := l.added(ctx, branch, info)
+	if err != nil {
+		return statement{}, l.broken(branch, commit, err)
+	}
+	b, at, err := l.openBatch(branch, rows.Path, rows.New, sealed.New)
 	if err != nil {
 		return statement{}, fleet.Errorf(fleet.Refused, "evidence.append", branch+":"+at, "%w", err)
 	}

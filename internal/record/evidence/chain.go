@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/record/gitrepo"
 )
 
 // A Finding is something that is wrong with the ledger, or, as a Note, only
@@ -80,20 +81,20 @@ func (l *Ledger) load(ctx context.Context, branch, tip string) (*chain, error) {
 	if tip == "" {
 		return c, nil
 	}
-	commit, err := l.git.Commit(ctx, tip)
+	listed, err := l.git.Files(ctx, tip, "")
 	if err != nil {
 		return nil, l.broken(branch, tip, err)
 	}
-	files := map[string]Entry{}
-	if err := walk(ctx, l.git, commit.Tree, "", files); err != nil {
-		return nil, l.broken(branch, tip, err)
+	files := make(map[string]gitrepo.File, len(listed))
+	for _, f := range listed {
+		files[f.Path] = f
 	}
-	c.order(l.open(ctx, c, files))
+	c.order(l.open(c, files))
 	return c, nil
 }
 
 // open reads and verifies the batches that the files make up.
-func (l *Ledger) open(ctx context.Context, c *chain, files map[string]Entry) []batch {
+func (l *Ledger) open(c *chain, files map[string]gitrepo.File) []batch {
 	var out []batch
 	for _, file := range slices.Sorted(maps.Keys(files)) {
 		name, suffix, ok := batchName(file)
@@ -115,7 +116,7 @@ func (l *Ledger) open(ctx context.Context, c *chain, files map[string]Entry) []b
 			c.find(file, "has no signature: %s is missing", name+envelopeSuffix)
 			continue
 		}
-		b, at, err := l.openBatch(ctx, c.branch, file, files[file].ID, sealed.ID)
+		b, at, err := l.openBatch(c.branch, file, files[file].Blob, sealed.Blob)
 		if err != nil {
 			c.find(at, "%v", err)
 			continue
@@ -127,20 +128,20 @@ func (l *Ledger) open(ctx context.Context, c *chain, files map[string]Entry) []b
 
 // openBatch reads one batch; at is the file an error is about. What was
 // verified once in this process is not verified again: blob ids name content.
-func (l *Ledger) openBatch(ctx context.Context, branch, file, rowsID, sealedID string) (b batch, at string, err error) {
+func (l *Ledger) openBatch(branch, file, rowsID, sealedID string) (b batch, at string, err error) {
 	key := verifiedKey{branch, file, rowsID, sealedID}
 	if b, ok := l.verified.get(key); ok {
 		return b, "", nil
 	}
 	envelopeFile := strings.TrimSuffix(file, rowsSuffix) + envelopeSuffix
-	sealed, err := l.git.Blob(ctx, sealedID)
+	sealed, err := l.git.ReadBlob(sealedID)
 	if err != nil {
 		return b, envelopeFile, err
 	}
 	if b.statement, err = unseal(l.verifier, sealed); err != nil {
 		return b, envelopeFile, err
 	}
-	if b.rows, err = l.git.Blob(ctx, rowsID); err != nil {
+	if b.rows, err = l.git.ReadBlob(rowsID); err != nil {
 		return b, file, err
 	}
 	if err := b.check(branch, file, b.rows); err != nil {

@@ -6,12 +6,13 @@ import (
 	"sync"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/record/gitrepo"
 )
 
 // A Ledger reads and appends the evidence of one repository. It is safe for
 // concurrent use.
 type Ledger struct {
-	git      Git
+	git      git
 	signer   fleet.Signer // nil: read only
 	verifier fleet.Verifier
 	clock    fleet.Clock
@@ -23,17 +24,21 @@ type Ledger struct {
 // Open is the ledger of a repository. The verifier trusts the keys whose use
 // is "evidence"; signer, clock and author are needed to append only, and the
 // signer may be nil otherwise.
-func Open(git Git, signer fleet.Signer, verifier fleet.Verifier, clock fleet.Clock, author fleet.Identity) *Ledger {
+func Open(repo *gitrepo.Repo, signer fleet.Signer, verifier fleet.Verifier, clock fleet.Clock, author fleet.Identity) *Ledger {
+	return over(repository{repo}, signer, verifier, clock, author)
+}
+
+func over(git git, signer fleet.Signer, verifier fleet.Verifier, clock fleet.Clock, author fleet.Identity) *Ledger {
 	return &Ledger{git: git, signer: signer, verifier: verifier, clock: clock, author: author, kinds: kinds()}
 }
 
 // refs are where a branch stands in this clone and where it was last seen on
 // the remote, "" for nowhere.
-func (l *Ledger) refs(ctx context.Context, branch string) (local, remote string, err error) {
-	if local, err = l.git.Ref(ctx, "refs/heads/"+branch); err != nil {
+func (l *Ledger) refs(branch string) (local, remote string, err error) {
+	if local, err = l.git.Ref("refs/heads/" + branch); err != nil {
 		return "", "", l.broken(branch, "", err)
 	}
-	if remote, err = l.git.Ref(ctx, "refs/remotes/origin/"+branch); err != nil {
+	if remote, err = l.git.Ref("refs/remotes/origin/" + branch); err != nil {
 		return "", "", l.broken(branch, "", err)
 	}
 	return local, remote, nil
@@ -41,16 +46,16 @@ func (l *Ledger) refs(ctx context.Context, branch string) (local, remote string,
 
 // tip is the commit of a branch, "" when there is none: of the local one and
 // the remote's, that which contains the other.
-func (l *Ledger) tip(ctx context.Context, branch string) (string, error) {
-	local, remote, err := l.refs(ctx, branch)
+func (l *Ledger) tip(branch string) (string, error) {
+	local, remote, err := l.refs(branch)
 	if err != nil {
 		return "", err
 	}
-	return l.longer(ctx, branch, local, remote)
+	return l.longer(branch, local, remote)
 }
 
 // longer is that of two commits whose line of parents holds the other.
-func (l *Ledger) longer(ctx context.Context, branch, a, b string) (string, error) {
+func (l *Ledger) longer(branch, a, b string) (string, error) {
 	switch {
 	case b == "" || a == b:
 		return a, nil
@@ -62,10 +67,10 @@ func (l *Ledger) longer(ctx context.Context, branch, a, b string) (string, error
 	seenA, seenB := a, b
 	for seenA != "" || seenB != "" {
 		var err error
-		if seenA, err = l.parent(ctx, branch, seenA); err != nil {
+		if seenA, err = l.parent(branch, seenA); err != nil {
 			return "", err
 		}
-		if seenB, err = l.parent(ctx, branch, seenB); err != nil {
+		if seenB, err = l.parent(branch, seenB); err != nil {
 			return "", err
 		}
 		if seenA == b {
@@ -82,11 +87,11 @@ func (l *Ledger) longer(ctx context.Context, branch, a, b string) (string, error
 }
 
 // parent is the first parent of a commit, "" at the end of the line.
-func (l *Ledger) parent(ctx context.Context, branch, id string) (string, error) {
+func (l *Ledger) parent(branch, id string) (string, error) {
 	if id == "" {
 		return "", nil
 	}
-	c, err := l.git.Commit(ctx, id)
+	c, err := l.git.CommitInfo(id)
 	if err != nil {
 		return "", l.broken(branch, id, err)
 	}

@@ -30,7 +30,7 @@ type world struct {
 func newWorld(t testing.TB, git *memGit, key *testKey) world {
 	t.Helper()
 	clock := fleet.NewManualClock(start())
-	return world{Open(git, key, key, clock, author), git, key, clock}
+	return world{over(git, key, key, clock, author), git, key, clock}
 }
 
 func (w world) append(t testing.TB, branch, dir string, rows any) {
@@ -163,7 +163,7 @@ func TestSaidTwice(t *testing.T) {
 		t.Errorf("%d heartbeats of 2 different ones", len(got))
 	}
 	// A run that died between the local write and the push.
-	tip, _ := w.git.Ref(t.Context(), "refs/heads/"+Control)
+	tip, _ := w.git.Ref("refs/heads/" + Control)
 	origin.refs = map[string]string{}
 	delete(w.git.refs, "refs/remotes/origin/"+Control)
 	w.append(t, Control, HeartbeatDir, beat(2))
@@ -212,7 +212,7 @@ func TestAppendRefuses(t *testing.T) {
 	if len(w.git.refs) > 0 {
 		t.Errorf("something was written: %v", w.git.refs)
 	}
-	reader := Open(w.git, nil, w.key, nil, fleet.Identity{})
+	reader := over(w.git, nil, w.key, nil, fleet.Identity{})
 	if err := reader.Append(t.Context(), Control, HeartbeatDir, beat(1)); fleet.KindOf(err) != fleet.Refused {
 		t.Errorf("appended without a key: %v", err)
 	}

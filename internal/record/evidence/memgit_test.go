@@ -6,91 +6,165 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
+
+	"github.com/packmill/packmill/internal/record/gitrepo"
 )
 
 // A memGit is git's object model in memory, so that a test can build any
-// history, right or wrong, and read it back in microseconds. Clones share
-// nothing but the remote.
+// history, right or wrong, and audit it in a millisecond. Clones share nothing
+// but the remote.
 type memGit struct {
 	mu      sync.Mutex
-	objects map[string]any
+	blobs   map[string][]byte
+	commits map[string]memCommit
 	refs    map[string]string
 	remote  *memGit
 	onPush  func(branch string) // called before a push looks at the remote
 }
 
-func newMemGit(remote *memGit) *memGit {
-	return &memGit{objects: map[string]any{}, refs: map[string]string{}, remote: remote}
+type memCommit struct {
+	info  gitrepo.CommitInfo
+	files map[string]gitrepo.File
 }
 
-func (g *memGit) put(kind string, v any) string {
+func newMemGit(remote *memGit) *memGit {
+	return &memGit{blobs: map[string][]byte{}, commits: map[string]memCommit{}, refs: map[string]string{}, remote: remote}
+}
+
+func hashOf(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil {
 		panic(err)
 	}
-	sum := sha256.Sum256(append([]byte(kind), data...))
-	id := hex.EncodeToString(sum[:20])
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.objects[id] = v
-	return id
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:20])
 }
 
-func get[T any](g *memGit, id string) (T, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	v, ok := g.objects[id].(T)
-	if !ok {
-		return v, errors.New("no such object: " + id)
-	}
-	return v, nil
-}
-
-func (g *memGit) Ref(_ context.Context, name string) (string, error) {
+func (g *memGit) Ref(name string) (string, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.refs[name], nil
 }
 
-func (g *memGit) Commit(_ context.Context, id string) (Commit, error) { return get[Commit](g, id) }
-func (g *memGit) Tree(_ context.Context, id string) ([]Entry, error)  { return get[[]Entry](g, id) }
-func (g *memGit) Blob(_ context.Context, id string) ([]byte, error) {
-	data, err := get[[]byte](g, id)
-	return slices.Clone(data), err
-}
-
-func (g *memGit) PutBlob(_ context.Context, data []byte) (string, error) {
-	return g.put("blob", slices.Clone(data)), nil
-}
-
-func (g *memGit) PutTree(_ context.Context, entries []Entry) (string, error) {
-	return g.put("tree", entries), nil
-}
-func (g *memGit) PutCommit(_ context.Context, c Commit) (string, error) {
-	id := commitID(c)
+func (g *memGit) commit(id string) (memCommit, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.objects[id] = c
+	c, ok := g.commits[id]
+	if !ok && id != "" {
+		return c, errors.New("no such commit: " + id)
+	}
+	return c, nil
+}
+
+func (g *memGit) CommitInfo(id string) (gitrepo.CommitInfo, error) {
+	c, err := g.commit(id)
+	return c.info, err
+}
+
+func (g *memGit) Files(_ context.Context, commit, folder string) ([]gitrepo.File, error) {
+	c, err := g.commit(commit)
+	var out []gitrepo.File
+	for _, name := range slices.Sorted(maps.Keys(c.files)) {
+		if folder == "" || strings.HasPrefix(name, folder+"/") {
+			out = append(out, c.files[name])
+		}
+	}
+	return out, err
+}
+
+func (g *memGit) Changed(_ context.Context, from, to string) ([]gitrepo.Change, error) {
+	a, err := g.commit(from)
+	b, err2 := g.commit(to)
+	all := map[string]bool{}
+	for _, files := range []map[string]gitrepo.File{a.files, b.files} {
+		for name := range files {
+			all[name] = true
+		}
+	}
+	var out []gitrepo.Change
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		was, is := a.files[name], b.files[name]
+		if was != is {
+			out = append(out, gitrepo.Change{Path: name, Old: was.Blob, OldMode: was.Mode, New: is.Blob, NewMode: is.Mode})
+		}
+	}
+	return out, errors.Join(err, err2)
+}
+
+func (g *memGit) ReadBlob(id string) ([]byte, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	data, ok := g.blobs[id]
+	if !ok {
+		return nil, errors.New("no such blob: " + id)
+	}
+	return slices.Clone(data), nil
+}
+
+func (g *memGit) WriteBlob(data []byte) (string, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	id := hashOf(data)
+	g.blobs[id] = slices.Clone(data)
 	return id, nil
 }
 
-func (g *memGit) SetBranch(_ context.Context, branch, old, new string) error {
+func (g *memGit) Commit(_ context.Context, spec gitrepo.CommitSpec) (string, error) {
+	parent := ""
+	if len(spec.Parents) > 0 {
+		parent = spec.Parents[0]
+	}
+	before, err := g.commit(parent)
+	if err != nil {
+		return "", err
+	}
+	files := map[string]gitrepo.File{}
+	maps.Copy(files, before.files)
+	for name, data := range spec.Files {
+		id, err := g.WriteBlob(data)
+		if err != nil {
+			return "", err
+		}
+		files[name] = gitrepo.File{Path: name, Blob: id, Mode: fileMode}
+	}
+	return g.store(gitrepo.CommitInfo{Parents: spec.Parents, Message: spec.Message, Author: spec.Author, When: spec.When}, files), nil
+}
+
+// store makes a commit of exactly these files.
+func (g *memGit) store(info gitrepo.CommitInfo, files map[string]gitrepo.File) string {
+	parent := ""
+	if len(info.Parents) > 0 {
+		parent = info.Parents[0]
+	}
+	info.Tree = hashOf(files)
+	info.ID = commitID(info.Tree, parent, info.Author, info.When, info.Message)
+	if len(info.Parents) > 1 {
+		info.ID = hashOf(info)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.commits[info.ID] = memCommit{info, maps.Clone(files)}
+	return info.ID
+}
+
+func (g *memGit) SetBranch(branch, old, new string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.refs["refs/heads/"+branch] != old {
-		return ErrMoved
+		return errMoved
 	}
 	g.refs["refs/heads/"+branch] = new
 	return nil
 }
 
-// Push is a fast-forward or ErrMoved, judged by the remote alone.
-func (g *memGit) Push(_ context.Context, branch, commit string) (bool, error) {
-	if g.remote == nil {
-		return false, nil
-	}
+func (g *memGit) HasRemote() bool { return g.remote != nil }
+
+// Push is a fast-forward or errMoved, judged by the remote alone.
+func (g *memGit) Push(_ context.Context, branch, commit string) error {
 	if g.onPush != nil {
 		g.onPush(branch)
 	}
@@ -98,26 +172,25 @@ func (g *memGit) Push(_ context.Context, branch, commit string) (bool, error) {
 	defer g.mu.Unlock()
 	g.remote.mu.Lock()
 	defer g.remote.mu.Unlock()
-	for id, o := range g.objects {
-		g.remote.objects[id] = o
-	}
 	there := g.remote.refs["refs/heads/"+branch]
 	for at := commit; at != there; {
-		c, ok := g.objects[at].(Commit)
+		c, ok := g.commits[at]
 		if !ok {
-			return false, errors.New("push of what is not here")
+			return errors.New("push of what is not here")
 		}
-		if len(c.Parents) == 0 {
+		if len(c.info.Parents) == 0 {
 			if there == "" {
 				break
 			}
-			return false, ErrMoved
+			return errMoved
 		}
-		at = c.Parents[0]
+		at = c.info.Parents[0]
 	}
+	maps.Copy(g.remote.blobs, g.blobs)
+	maps.Copy(g.remote.commits, g.commits)
 	g.remote.refs["refs/heads/"+branch] = commit
 	g.refs["refs/remotes/origin/"+branch] = commit
-	return true, nil
+	return nil
 }
 
 func (g *memGit) Fetch(_ context.Context, branch string) error {
@@ -128,9 +201,8 @@ func (g *memGit) Fetch(_ context.Context, branch string) error {
 	defer g.mu.Unlock()
 	g.remote.mu.Lock()
 	defer g.remote.mu.Unlock()
-	for id, o := range g.remote.objects {
-		g.objects[id] = o
-	}
+	maps.Copy(g.blobs, g.remote.blobs)
+	maps.Copy(g.commits, g.remote.commits)
 	if at := g.remote.refs["refs/heads/"+branch]; at != "" {
 		g.refs["refs/remotes/origin/"+branch] = at
 	}
@@ -152,12 +224,5 @@ func (g *memGit) clone() *memGit {
 func (g *memGit) copy() *memGit {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	c := newMemGit(nil)
-	for k, v := range g.objects {
-		c.objects[k] = v
-	}
-	for k, v := range g.refs {
-		c.refs[k] = v
-	}
-	return c
+	return &memGit{blobs: maps.Clone(g.blobs), commits: maps.Clone(g.commits), refs: maps.Clone(g.refs)}
 }

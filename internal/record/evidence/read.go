@@ -58,7 +58,7 @@ func (l *Ledger) read(ctx context.Context, part func(*chain) ([]batch, error)) (
 
 // current loads a branch as it is now.
 func (l *Ledger) current(ctx context.Context, branch string) (*chain, error) {
-	tip, err := l.tip(ctx, branch)
+	tip, err := l.tip(branch)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (l *Ledger) decode(r *fleet.Record, b batch) error {
 func (l *Ledger) Heads(ctx context.Context) (map[string]string, error) {
 	heads := map[string]string{}
 	for _, branch := range Branches() {
-		tip, err := l.tip(ctx, branch)
+		tip, err := l.tip(branch)
 		if err != nil {
 			return nil, err
 		}
@@ -93,11 +93,7 @@ func (l *Ledger) Heads(ctx context.Context) (map[string]string, error) {
 		if tip == "" {
 			continue
 		}
-		c, err := l.git.Commit(ctx, tip)
-		if err != nil {
-			return nil, l.broken(branch, tip, err)
-		}
-		s, err := l.lastStatement(ctx, branch, c)
+		s, err := l.lastStatement(ctx, branch, tip)
 		if err != nil {
 			return nil, err
 		}

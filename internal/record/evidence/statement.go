@@ -55,14 +55,14 @@ func (s statement) message() string { return "Record " + path.Dir(s.Path) + "\n"
 // commitID is the id of the one commit object that may record a batch. Nothing
 // in it is free, so nothing in it can be altered unseen (gitformat-commit;
 // SHA-1 because git names objects so, nothing is proven by it alone).
-func commitID(c Commit) string {
+func commitID(tree, parent string, author fleet.Identity, at time.Time, message string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "tree %s\n", c.Tree)
-	for _, p := range c.Parents {
-		fmt.Fprintf(&b, "parent %s\n", p)
+	fmt.Fprintf(&b, "tree %s\n", tree)
+	if parent != "" {
+		fmt.Fprintf(&b, "parent %s\n", parent)
 	}
-	stamp := fmt.Sprintf("%s <%s> %d +0000", c.Author.Name, c.Author.Email, c.At.Unix())
-	fmt.Fprintf(&b, "author %s\ncommitter %s\n\n%s", stamp, stamp, c.Message)
+	stamp := fmt.Sprintf("%s <%s> %d +0000", author.Name, author.Email, at.Unix())
+	fmt.Fprintf(&b, "author %s\ncommitter %s\n\n%s", stamp, stamp, message)
 	h := sha1.New()
 	fmt.Fprintf(h, "commit %d\x00%s", b.Len(), b.String())
 	return hex.EncodeToString(h.Sum(nil))

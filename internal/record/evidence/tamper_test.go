@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"bytes"
-	"context"
 	"maps"
 	"path"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/record/gitrepo"
 )
 
 // A forger rewrites a copy of a ledger's history as somebody would who may
@@ -22,26 +22,22 @@ type forger struct {
 
 // A version is one commit of a branch: its metadata and all files it has.
 type version struct {
-	commit Commit
-	files  map[string]Entry
+	info  gitrepo.CommitInfo
+	files map[string]gitrepo.File
 }
 
 // line is the branch's history, oldest first.
 func (f forger) line(branch string) []version {
 	var out []version
 	for id := f.git.refs["refs/heads/"+branch]; id != ""; {
-		c, err := f.git.Commit(f.t.Context(), id)
+		c, err := f.git.commit(id)
 		if err != nil {
 			f.t.Fatal(err)
 		}
-		files := map[string]Entry{}
-		if err := walk(f.t.Context(), f.git, c.Tree, "", files); err != nil {
-			f.t.Fatal(err)
-		}
-		out = append(out, version{c, files})
+		out = append(out, version{c.info, maps.Clone(c.files)})
 		id = ""
-		if len(c.Parents) > 0 {
-			id = c.Parents[0]
+		if len(c.info.Parents) > 0 {
+			id = c.info.Parents[0]
 		}
 	}
 	slices.Reverse(out)
@@ -52,25 +48,16 @@ func (f forger) line(branch string) []version {
 func (f forger) write(branch string, line []version) {
 	tip := ""
 	for _, v := range line {
-		root := ""
-		for _, name := range slices.Sorted(maps.Keys(v.files)) {
-			e := v.files[name]
-			e.Name = path.Base(name)
-			dir := strings.Split(path.Dir(name), "/")
-			if path.Dir(name) == "." {
-				dir = nil
-			}
-			var err error
-			if root, err = add(f.t.Context(), f.git, root, dir, []Entry{e}); err != nil {
-				f.t.Fatal(err)
-			}
-		}
-		c := v.commit
-		c.Tree, c.Parents = root, nil
+		info := v.info
+		info.Parents = nil
 		if tip != "" {
-			c.Parents = []string{tip}
+			info.Parents = []string{tip}
 		}
-		tip, _ = f.git.PutCommit(context.Background(), c)
+		for name, file := range v.files {
+			file.Path = name
+			v.files[name] = file
+		}
+		tip = f.git.store(info, v.files)
 	}
 	f.git.refs["refs/heads/"+branch] = tip
 	if tip == "" {
@@ -80,11 +67,11 @@ func (f forger) write(branch string, line []version) {
 
 // replace puts other bytes in the place of a file, from its first version on.
 func (f forger) replace(line []version, name string, data []byte) {
-	id, _ := f.git.PutBlob(context.Background(), data)
+	id, _ := f.git.WriteBlob(data)
 	for _, v := range line {
-		if e, ok := v.files[name]; ok {
-			e.ID = id
-			v.files[name] = e
+		if file, ok := v.files[name]; ok {
+			file.Blob = id
+			v.files[name] = file
 		}
 	}
 }
@@ -115,8 +102,8 @@ func audit(t *testing.T, w world, git *memGit, known ...map[string]string) []Fin
 	return found
 }
 
-func open(git Git, key *testKey) *Ledger {
-	return Open(git, nil, key, fleet.NewManualClock(start()), fleet.Identity{})
+func open(git git, key *testKey) *Ledger {
+	return over(git, nil, key, fleet.NewManualClock(start()), fleet.Identity{})
 }
 
 // TestAnyByte alters every single byte of every file of the ledger, in a
@@ -131,7 +118,7 @@ func TestAnyByte(t *testing.T) {
 		}
 		files := line[len(line)-1].files
 		for _, name := range slices.Sorted(maps.Keys(files)) {
-			data, err := w.git.Blob(t.Context(), files[name].ID)
+			data, err := w.git.ReadBlob(files[name].Blob)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -164,7 +151,7 @@ func alteredFound(t *testing.T, w world, branch, name string, data []byte) bool 
 	committed.replace(line, name, data)
 	committed.write(branch, line)
 	object := w.git.copy()
-	object.objects[line0(t, w, branch, name)] = data
+	object.blobs[line0(t, w, branch, name)] = data
 	batch, _, _ := batchName(name)
 	for _, git := range []*memGit{committed.git, object} {
 		l := open(git, w.key)
@@ -190,7 +177,7 @@ func alteredFound(t *testing.T, w world, branch, name string, data []byte) bool 
 // line0 is the id of a file's blob in the true ledger.
 func line0(t *testing.T, w world, branch, name string) string {
 	line := forger{t, w.git}.line(branch)
-	return line[len(line)-1].files[name].ID
+	return line[len(line)-1].files[name].Blob
 }
 
 // TestTampering tries what somebody who may push could do without a key.
@@ -199,12 +186,12 @@ func TestTampering(t *testing.T) {
 	shard := Shard(tenant)
 	heads := w.read(t).Heads
 	drop := func(line []version, n int) {
-		before := map[string]Entry{}
+		before := map[string]gitrepo.File{}
 		if n > 0 {
 			before = line[n-1].files
 		}
 		gone := maps.Clone(line[n].files)
-		maps.DeleteFunc(gone, func(name string, _ Entry) bool { _, ok := before[name]; return ok })
+		maps.DeleteFunc(gone, func(name string, _ gitrepo.File) bool { _, ok := before[name]; return ok })
 		for _, v := range line[n:] {
 			for name := range gone {
 				delete(v.files, name)
@@ -237,7 +224,7 @@ func TestTampering(t *testing.T) {
 		"control removed": {"that a plan recorded", func(f forger) { f.write(Control, nil) }},
 		"removed in a later commit": {"removes", func(f forger) {
 			line := f.line(Control)
-			last := version{line[len(line)-1].commit, maps.Clone(line[len(line)-1].files)}
+			last := version{line[len(line)-1].info, maps.Clone(line[len(line)-1].files)}
 			line = append(line, last)
 			for name := range line[0].files {
 				delete(last.files, name)
@@ -247,7 +234,7 @@ func TestTampering(t *testing.T) {
 		"removed and put back": {"removes", func(f forger) {
 			line := f.line(Control)
 			last := line[len(line)-1]
-			between := version{last.commit, maps.Clone(last.files)}
+			between := version{last.info, maps.Clone(last.files)}
 			for name := range line[0].files {
 				delete(between.files, name)
 			}
@@ -260,7 +247,7 @@ func TestTampering(t *testing.T) {
 			for name := range line[0].files {
 				delete(second, name)
 			}
-			line[0].files, line[0].commit, line[1].commit = second, line[1].commit, line[0].commit
+			line[0].files, line[0].info, line[1].info = second, line[1].info, line[0].info
 			f.write(Control, line)
 		}},
 		"replayed on another branch": {"was signed for branch", func(f forger) { f.write("evidence/01", f.line(shard)) }},
@@ -274,7 +261,7 @@ func TestTampering(t *testing.T) {
 			f.write(Control, line)
 		}},
 		"added without a key": {"signature by a trusted key", func(f forger) {
-			other := Open(f.git, newKey(t), w.key, w.clock, author)
+			other := over(f.git, newKey(t), w.key, w.clock, author)
 			if err := other.Append(t.Context(), "evidence/02", InventoryDir(tenantIn("evidence/02")),
 				[]fleet.InventoryRow{{Tenant: tenantIn("evidence/02"), Device: "d"}}); err != nil {
 				t.Fatal(err)
@@ -282,8 +269,8 @@ func TestTampering(t *testing.T) {
 		}},
 		"stray file": {"is no part of a batch", func(f forger) {
 			line := f.line(Control)
-			id, _ := f.git.PutBlob(t.Context(), []byte("x"))
-			line[2].files["README.md"] = Entry{Mode: fileMode, ID: id}
+			id, _ := f.git.WriteBlob([]byte("x"))
+			line[2].files["README.md"] = gitrepo.File{Mode: fileMode, Blob: id}
 			f.write(Control, line)
 		}},
 		"signature removed": {"has no signature", func(f forger) {
@@ -312,7 +299,7 @@ func TestTampering(t *testing.T) {
 			line := f.line(Control)
 			for _, v := range line {
 				for name := range line[0].files {
-					v.files[name] = Entry{Mode: "100755", ID: v.files[name].ID}
+					v.files[name] = gitrepo.File{Mode: "100755", Blob: v.files[name].Blob}
 				}
 			}
 			f.write(Control, line)
@@ -320,58 +307,61 @@ func TestTampering(t *testing.T) {
 		"symlink": {"mode 120000", func(f forger) {
 			line := f.line(Control)
 			for name := range line[2].files {
-				line[2].files[name] = Entry{Mode: "120000", ID: line[2].files[name].ID}
+				line[2].files[name] = gitrepo.File{Mode: "120000", Blob: line[2].files[name].Blob}
 			}
 			f.write(Control, line)
 		}},
 		"message of the tip": {"another message", func(f forger) {
 			line := f.line(Control)
-			line[2].commit.Message = "nothing to see\n"
+			line[2].info.Message = "nothing to see\n"
 			f.write(Control, line)
 		}},
 		"date of the tip": {"is dated", func(f forger) {
 			line := f.line(Control)
-			line[2].commit.At = line[2].commit.At.Add(time.Second)
+			line[2].info.When = line[2].info.When.Add(time.Second)
 			f.write(Control, line)
 		}},
 		"author of the tip": {"another author", func(f forger) {
 			line := f.line(Control)
-			line[2].commit.Author.Name = "somebody"
+			line[2].info.Author.Name = "somebody"
 			f.write(Control, line)
 		}},
 		"message of an old commit": {"history was rewritten", func(f forger) {
 			line := f.line(Control)
-			line[0].commit.Message = "nothing to see\n"
+			line[0].info.Message = "nothing to see\n"
 			f.write(Control, line)
 		}},
 		"hidden header": {"does not write", func(f forger) {
+			// As if the commit object had a header that CommitInfo does not tell.
 			tip := f.git.refs["refs/heads/"+Control]
-			c := f.git.objects[tip].(Commit)
-			c.Strange = true
-			f.git.objects[tip] = c
+			c := f.git.commits[tip]
+			other := hashOf("another object of the same commit")
+			c.info.ID = other
+			f.git.commits[other] = c
+			f.git.refs["refs/heads/"+Control] = other
 		}},
 		"merge": {"is a merge", func(f forger) {
 			tip := f.git.refs["refs/heads/"+Control]
-			c, _ := f.git.Commit(t.Context(), tip)
-			c.Parents = []string{tip, f.git.refs["refs/heads/"+shard]}
-			f.git.refs["refs/heads/"+Control], _ = f.git.PutCommit(t.Context(), c)
+			c := f.git.commits[tip]
+			c.info.Parents = []string{tip, f.git.refs["refs/heads/"+shard]}
+			f.git.refs["refs/heads/"+Control] = f.git.store(c.info, c.files)
 		}},
 		"all in one commit": {"not the two of one batch", func(f forger) {
 			line := f.line(Control)
 			f.write(Control, line[2:])
 		}},
-		"object missing": {"no such object", func(f forger) {
+		"object missing": {"no such blob", func(f forger) {
 			for _, e := range f.line(Control)[0].files {
-				delete(f.git.objects, e.ID)
+				delete(f.git.blobs, e.Blob)
 			}
 		}},
-		"commit missing": {"no such object", func(f forger) {
-			delete(f.git.objects, f.git.refs["refs/heads/"+shard])
+		"commit missing": {"no such commit", func(f forger) {
+			delete(f.git.commits, f.git.refs["refs/heads/"+shard])
 		}},
 		"local and remote parted": {"have parted", func(f forger) {
 			line := f.line(Control)
 			f.git.refs["refs/remotes/origin/"+Control] = f.git.refs["refs/heads/"+Control]
-			line[0].commit.Message = "x\n"
+			line[0].info.Message = "x\n"
 			f.write(Control, line)
 		}},
 	} {
@@ -430,8 +420,8 @@ func TestForkedChain(t *testing.T) {
 	f := forger{t, w.git}
 	line := f.line(Control)
 	other := forger{t, fork.git}.line(Control)[1]
-	maps.Copy(w.git.objects, fork.git.objects)
-	both := version{other.commit, maps.Clone(line[1].files)}
+	maps.Copy(w.git.blobs, fork.git.blobs)
+	both := version{other.info, maps.Clone(line[1].files)}
 	maps.Copy(both.files, other.files)
 	f.write(Control, append(line, both))
 	if found := audit(t, w, w.git); !slices.ContainsFunc(found, func(f Finding) bool { return strings.Contains(f.What, "follows the same batch") }) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/record/gitrepo"
 )
 
 // Verify audits the whole ledger from what the clone holds: every commit of
@@ -23,7 +24,7 @@ func (l *Ledger) Verify(ctx context.Context, known ...map[string]string) ([]Find
 	var out []Finding
 	chains := map[string]*chain{}
 	for _, branch := range Branches() {
-		tip, err := l.tip(ctx, branch)
+		tip, err := l.tip(branch)
 		if fleet.KindOf(err) == fleet.Refused && err != nil {
 			out = append(out, Finding{Branch: branch, What: err.Error()})
 			continue
@@ -93,28 +94,28 @@ func (l *Ledger) verifyHistory(ctx context.Context, c *chain) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		commit, err := l.git.Commit(ctx, id)
+		info, err := l.git.CommitInfo(id)
 		if err != nil {
 			c.findAt(id, "", "cannot be read: %v", err)
 			return nil
 		}
-		if len(commit.Parents) > 1 {
+		if len(info.Parents) > 1 {
 			c.findAt(id, "", "is a merge: the ledger is one line of commits")
 		}
 		parent := ""
-		if len(commit.Parents) > 0 {
-			parent = commit.Parents[0]
+		if len(info.Parents) > 0 {
+			parent = info.Parents[0]
 		}
-		rows, _, err := l.added(ctx, c.branch, commit)
-		switch b, ok := at[rows.Name]; {
+		rows, _, err := l.added(ctx, c.branch, info)
+		switch b, ok := at[rows.Path]; {
 		case err != nil:
 			c.findAt(id, "", "%v", err)
 		case !ok:
-			c.findAt(id, rows.Name, "was added, but is no part of the chain now")
-		case next < 0 || c.batches[next].Path != rows.Name:
-			c.findAt(id, rows.Name, "stands elsewhere in the chain than in history")
+			c.findAt(id, rows.Path, "was added, but is no part of the chain now")
+		case next < 0 || c.batches[next].Path != rows.Path:
+			c.findAt(id, rows.Path, "stands elsewhere in the chain than in history")
 		default:
-			c.compare(id, parent, commit, b)
+			c.compare(id, parent, info, b)
 		}
 		id = parent
 	}
@@ -127,18 +128,18 @@ func (l *Ledger) verifyHistory(ctx context.Context, c *chain) error {
 // compare holds a commit against the statement of the batch it added. The
 // statement binds the parent's id, and so all of history before it; the
 // commit's own text is bound by being derived.
-func (c *chain) compare(id, parent string, commit Commit, b batch) {
+func (c *chain) compare(id, parent string, info gitrepo.CommitInfo, b batch) {
 	switch {
 	case b.Parent != parent:
 		c.findAt(id, b.Path, "was signed on top of commit %s, not %s: history was rewritten", short(b.Parent), short(parent))
-	case !commit.At.Equal(b.At):
-		c.findAt(id, b.Path, "its commit is dated %s, but it was signed for %s", commit.At.UTC().Format(timeLayout), b.At.Format(timeLayout))
-	case commit.Message != b.message():
-		c.findAt(id, b.Path, "its commit has another message: %.80q", commit.Message)
-	case commit.Author.Name+" <"+commit.Author.Email+">" != b.Author:
+	case !info.When.Equal(b.At):
+		c.findAt(id, b.Path, "its commit is dated %s, but it was signed for %s", info.When.UTC().Format(timeLayout), b.At.Format(timeLayout))
+	case info.Message != b.message():
+		c.findAt(id, b.Path, "its commit has another message: %.80q", info.Message)
+	case info.Author.Name+" <"+info.Author.Email+">" != b.Author:
 		c.findAt(id, b.Path, "its commit names another author than was signed")
-	case commit.Strange || id != commitID(commit):
-		c.findAt(id, b.Path, "its commit holds what packmill does not write")
+	case id != commitID(info.Tree, parent, info.Author, b.At, b.message()):
+		c.findAt(id, b.Path, "its commit object holds what packmill does not write")
 	}
 }
 
@@ -146,44 +147,36 @@ func (c *chain) findAt(commit, file, format string, args ...any) {
 	c.findings = append(c.findings, Finding{Branch: c.branch, Path: file, Commit: commit, What: fmt.Sprintf(format, args...)})
 }
 
-// added gives the two files that a commit adds to its parent, by their paths,
-// or an error about what else it does.
-func (l *Ledger) added(ctx context.Context, branch string, c Commit) (rows, sealed Entry, err error) {
-	before := ""
-	if len(c.Parents) > 0 {
-		parent, err := l.git.Commit(ctx, c.Parents[0])
-		if err != nil {
-			return rows, sealed, l.broken(branch, c.Parents[0], err)
-		}
-		before = parent.Tree
+// added gives the two files that a commit adds to its parent, or an error
+// about what else it does.
+func (l *Ledger) added(ctx context.Context, branch string, info gitrepo.CommitInfo) (rows, sealed gitrepo.Change, err error) {
+	parent := ""
+	if len(info.Parents) > 0 {
+		parent = info.Parents[0]
 	}
-	var wrong []string
-	files := map[string]Entry{}
-	err = differ(ctx, l.git, before, c.Tree, "", func(file string, was, is Entry) {
-		switch {
-		case is.ID == "":
-			wrong = append(wrong, "removes "+file)
-		case was.ID != "":
-			wrong = append(wrong, "changes "+file)
-		default:
-			files[file] = is
-		}
-	})
+	changes, err := l.git.Changed(ctx, parent, info.ID)
 	if err != nil {
 		return rows, sealed, err
 	}
-	if len(wrong) > 0 {
-		slices.Sort(wrong)
-		return rows, sealed, fleet.Errorf(fleet.Refused, "evidence.history", branch, "the commit %s: evidence is only added", strings.Join(wrong, ", "))
-	}
-	names := slices.Sorted(maps.Keys(files)) // the envelope sorts before the rows
-	if len(names) == 2 {
-		name, suffix, ok := batchName(names[1])
-		if ok && suffix == rowsSuffix && names[0] == name+envelopeSuffix {
-			return Entry{names[1], files[names[1]].Mode, files[names[1]].ID}, Entry{names[0], files[names[0]].Mode, files[names[0]].ID}, nil
+	var wrong []string
+	for _, c := range changes {
+		switch {
+		case c.New == "":
+			wrong = append(wrong, "removes "+c.Path)
+		case c.Old != "":
+			wrong = append(wrong, "changes "+c.Path)
 		}
 	}
-	return rows, sealed, fleet.Errorf(fleet.Refused, "evidence.history", branch, "the commit adds %d files, which are not the two of one batch", len(names))
+	if len(wrong) > 0 {
+		return rows, sealed, fleet.Errorf(fleet.Refused, "evidence.history", branch, "the commit %s: evidence is only added", strings.Join(wrong, ", "))
+	}
+	if len(changes) == 2 { // sorted: the envelope comes before the rows
+		name, suffix, ok := batchName(changes[1].Path)
+		if ok && suffix == rowsSuffix && changes[0].Path == name+envelopeSuffix {
+			return changes[1], changes[0], nil
+		}
+	}
+	return rows, sealed, fleet.Errorf(fleet.Refused, "evidence.history", branch, "the commit adds %d files, which are not the two of one batch", len(changes))
 }
 
 // verifyHeads looks for every head that something else recorded, and for its
