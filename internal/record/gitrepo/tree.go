@@ -165,16 +165,3 @@ func (t *Tree) Has(path string) (bool, error) {
 	_, ok, err := t.find(path)
 	return ok, err
 }
-
-// Size is the length of a blob in bytes, read from its header alone.
-func (t *Tree) Size(blob string) (int64, error) {
-	id, err := parseID(blob)
-	if err != nil {
-		return 0, err
-	}
-	n, err := t.repo.store.EncodedObjectSize(id)
-	if err != nil {
-		return 0, t.repo.missing(plumbing.BlobObject, id)
-	}
-	return n, nil
-}
