@@ -38,6 +38,13 @@ func (a *auditor) merge(ctx context.Context, c gitrepo.CommitInfo, m *fleet.Merg
 	if err != nil {
 		return err
 	}
+	releases, err := a.f.releasesIn(ctx, c.Parents[0], c.ID)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(releases, m.Releases) {
+		a.find(c.ID, "its record names other releases than the merge brought", c.Title())
+	}
 	if approves != m.Approves || plan != m.Plan {
 		a.find(c.ID, "its record names another approval or plan than the merge brought", c.Title())
 	}

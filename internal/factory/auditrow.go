@@ -8,6 +8,7 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/evidence"
+	"github.com/packmill/packmill/internal/record/gitrepo"
 	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
@@ -23,8 +24,8 @@ func (a *auditor) rows(ctx context.Context) {
 			Cycle: i.Cycle, Wave: i.Wave, Tenant: i.Tenant, Package: i.Package, Release: i.Release, Artifact: i.Artifact, Action: i.Action,
 			Findings: []fleet.AuditFinding{}, Approvers: []string{},
 		}
-		r.Merge = a.releaseMerged(i)
-		r.Approval = a.approved(i, &r)
+		r.Merge = a.releaseMerged(ctx, i)
+		r.Approval = a.approved(ctx, i, &r)
 		r.Tests = a.tested(i)
 		if _, known := signed[i.Artifact]; !known {
 			signed[i.Artifact] = a.signature(i)
@@ -49,34 +50,29 @@ func (a *auditor) superseded(i fleet.Intent) bool {
 
 // releaseMerged checks that the release file came by a merge whose record
 // holds, and is still as it was merged.
-func (a *auditor) releaseMerged(i fleet.Intent) fleet.AuditCheck {
+func (a *auditor) releaseMerged(ctx context.Context, i fleet.Intent) fleet.AuditCheck {
 	file := i.Package.Dir() + "/" + i.Release + ".cue"
 	for _, m := range a.rec.Merges {
-		changes, err := a.f.Git.Changed(context.Background(), m.Base, m.Commit)
-		if err != nil {
+		if !slices.Contains(m.Releases, string(i.Package)+"@"+i.Release) {
 			continue
 		}
-		for _, c := range changes {
-			if c.Path != file || c.Old != "" {
-				continue
-			}
-			if a.good[m.Commit] == nil {
-				return fleet.AuditCheck{What: "its merge does not hold", Where: m.Commit}
-			}
-			if a.repo.Blobs[file] != c.New {
-				return fleet.AuditCheck{What: "the release file was changed after its merge", Where: file}
-			}
-			return fleet.AuditCheck{OK: true, What: fmt.Sprintf("#%d", m.PR), Where: m.Commit}
+		if a.good[m.Commit] == nil {
+			return fleet.AuditCheck{What: "its merge does not hold", Where: m.Commit}
 		}
+		changes, err := a.f.Git.Changed(ctx, m.Commit, a.out.Main)
+		if err != nil || slices.ContainsFunc(changes, func(c gitrepo.Change) bool { return c.Path == file }) {
+			return fleet.AuditCheck{What: "the release file was changed after its merge", Where: file}
+		}
+		return fleet.AuditCheck{OK: true, What: fmt.Sprintf("#%d", m.PR), Where: m.Commit}
 	}
 	return fleet.AuditCheck{What: "no recorded merge brought this release", Where: file}
 }
 
 // approved checks the merge that let an intent happen: the approval of its
 // wave's gate for exactly its plan, or the revocation for a way back.
-func (a *auditor) approved(i fleet.Intent, row *fleet.AuditRow) fleet.AuditCheck {
+func (a *auditor) approved(ctx context.Context, i fleet.Intent, row *fleet.AuditRow) fleet.AuditCheck {
 	if i.Action == "rollback" {
-		return a.revoked(i, row)
+		return a.revoked(ctx, i, row)
 	}
 	gate := string(i.Cycle) + "/" + i.Wave
 	for _, m := range a.rec.Merges {
@@ -99,9 +95,9 @@ func (a *auditor) approved(i fleet.Intent, row *fleet.AuditRow) fleet.AuditCheck
 }
 
 // revoked checks the merge that took a release back.
-func (a *auditor) revoked(i fleet.Intent, row *fleet.AuditRow) fleet.AuditCheck {
+func (a *auditor) revoked(ctx context.Context, i fleet.Intent, row *fleet.AuditRow) fleet.AuditCheck {
 	for _, m := range a.rec.Merges {
-		repo, err := a.f.Desired(context.Background(), m.Commit)
+		repo, err := a.f.Desired(ctx, m.Commit)
 		if err != nil {
 			continue
 		}

@@ -2,6 +2,7 @@ package factory
 
 import (
 	"context"
+	"path"
 	"slices"
 	"strings"
 
@@ -66,8 +67,29 @@ func (f *Factory) mergeRow(ctx context.Context, commit string, pulls []fleet.Pul
 		return fleet.Merge{}, err
 	}
 	row.Approvers = Approvers(parent, row)
+	if row.Releases, err = f.releasesIn(ctx, row.Base, commit); err != nil {
+		return fleet.Merge{}, err
+	}
 	row.Approves, row.Plan, err = f.approvalIn(ctx, row.Base, commit)
 	return row, err
+}
+
+// releasesIn names the releases whose files a merge adds.
+func (f *Factory) releasesIn(ctx context.Context, base, commit string) ([]string, error) {
+	changes, err := f.Git.Changed(ctx, base, commit)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, c := range changes {
+		dir, file := path.Split(c.Path)
+		version, cue := strings.CutSuffix(file, ".cue")
+		id, inCatalog := strings.CutPrefix(path.Clean(dir), "catalog/")
+		if c.Old == "" && cue && inCatalog && strings.Count(id, "/") == 1 && version != "package" {
+			out = append(out, id+"@"+version)
+		}
+	}
+	return out, nil
 }
 
 // Approvers are the logins whose word on a merge counts: approvers of the

@@ -96,6 +96,7 @@ type Merge struct {
 	Checks    []Check   `json:"checks"`
 	Approves  string    `json:"approves,omitempty"` // "<cycle>/<gate>" when the merge brings an approval
 	Plan      Digest    `json:"plan,omitempty"`     // plan digest it approves
+	Releases  []string  `json:"releases,omitempty"` // "<package>@<version>" of every release file it adds
 	Approvers []string  `json:"approvers"`          // logins that count under the parent commit's policy, sorted
 	Previous  string    `json:"previous,omitempty"` // commit of the previous merge record
 	At        time.Time `json:"at"`
