@@ -200,6 +200,7 @@ See the whole of it in seconds:  packmill demo`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err.Error()} })
 	root.AddCommand(
 		newVersionCmd(a),
+		newDiffCmd(a),
 		newSchemaCmd(a),
 		newInitCmd(a),
 		newValidateCmd(a),

@@ -8,6 +8,8 @@ import (
 	"reflect"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/change"
+	"github.com/packmill/packmill/internal/view"
 )
 
 // A document is one machine-readable output: what --format json prints under
@@ -23,6 +25,9 @@ type document struct {
 // its document here; printing one that is not listed is an error.
 func documents() []document {
 	return []document{
+		{"diff", 1, "What a range of commits does, in domain words.", change.Change{}},
+		{"cycle", 1, "A cycle: its releases' way through the waves, who approved what, what happened.", view.Board{}},
+		{"audit", 1, "What a clone alone proves about every release on every tenant, and what it fails to prove.", fleet.Audit{}},
 		{"schemas", 1, "The list that schema prints: every machine-readable output.", schemaList{}},
 		{"validation", 1, "What validate found: whether the repository is valid, what it holds, every finding.", validation{}},
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -33,7 +34,8 @@ type result struct {
 	value    any          // the JSON document: a struct of the type registered under name
 	table    view.Table   // table, csv, markdown, github
 	also     []view.Table // further tables; csv leaves them out
-	text     string       // text and, when set, markdown in place of the tables
+	text     string       // text and, unless md is set, markdown in place of the tables
+	md       string       // markdown, in place of the tables
 	findings fleet.Errors // annotated by github
 }
 
@@ -94,8 +96,8 @@ func (a *app) write(f format, r result) error {
 }
 
 func (r result) markdown(w io.Writer) error {
-	if r.text != "" {
-		_, err := io.WriteString(w, r.text)
+	if text := cmp.Or(r.md, r.text); text != "" {
+		_, err := io.WriteString(w, text)
 		return err
 	}
 	return r.tables(func(t *view.Table) error { return t.Markdown(w) }, w)
