@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"cuelang.org/go/cue/ast"
@@ -126,6 +127,8 @@ func (c *checker) unit(tree Tree, u unit) catalogPart {
 func decodeUnit[T any](c *checker, field, def string, files []literalFile) (*T, fleet.Errors) {
 	var sources []source
 	var findings fleet.Errors
+	// package.cue first: what is missing is missing there.
+	slices.SortStableFunc(files, func(a, b literalFile) int { return strings.Compare(string(a.role), string(b.role)) })
 	for _, f := range files {
 		found := 0
 		for _, d := range f.fields {

@@ -24,6 +24,9 @@ type checker struct {
 	ctx    *cue.Context
 	inst   *build.Instance
 	schema cue.Value
+	// loose is the schema without its matchN checks, nil until something is to
+	// be explained: a definition that fails its own check lists no fields.
+	loose *cue.Value
 	// oneOf lists, for each definition that asks for exactly one of several
 	// fields, those fields; its key is the definition's whole field list.
 	oneOf map[string][]string
@@ -31,27 +34,59 @@ type checker struct {
 
 func newChecker() (*checker, error) {
 	c := &checker{ctx: cuecontext.New(), oneOf: map[string][]string{}}
-	c.inst = build.NewContext().NewInstance("", nil)
-	c.inst.ImportPath, c.inst.PkgName = schema.ImportPath, "schema"
+	var err error
+	c.inst, c.schema, err = c.build(c.collectOneOf)
+	return c, err
+}
+
+// build builds the embedded schema. Each file is shown to look first.
+func (c *checker) build(look func(*ast.File)) (*build.Instance, cue.Value, error) {
+	inst := build.NewContext().NewInstance("", nil)
+	inst.ImportPath, inst.PkgName = schema.ImportPath, "schema"
 	files := schema.Files()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		f, err := parser.ParseFile(path.Join(schema.VendorDir, name), files[name], parser.ParseComments)
 		if err != nil {
-			return nil, fmt.Errorf("parse embedded schema: %w", err)
+			return nil, cue.Value{}, fmt.Errorf("parse embedded schema: %w", err)
 		}
-		if err := c.inst.AddSyntax(f); err != nil {
-			return nil, fmt.Errorf("add embedded schema: %w", err)
+		look(f)
+		if err := inst.AddSyntax(f); err != nil {
+			return nil, cue.Value{}, fmt.Errorf("add embedded schema: %w", err)
 		}
-		c.collectOneOf(f)
 	}
-	if err := c.inst.Complete(); err != nil {
-		return nil, fmt.Errorf("complete embedded schema: %w", err)
+	if err := inst.Complete(); err != nil {
+		return nil, cue.Value{}, fmt.Errorf("complete embedded schema: %w", err)
 	}
-	c.schema = c.ctx.BuildInstance(c.inst)
-	if err := c.schema.Err(); err != nil {
-		return nil, fmt.Errorf("build embedded schema: %w", err)
+	value := c.ctx.BuildInstance(inst)
+	if err := value.Err(); err != nil {
+		return nil, cue.Value{}, fmt.Errorf("build embedded schema: %w", err)
 	}
-	return c, nil
+	return inst, value, nil
+}
+
+// looseDef is a definition without its matchN checks.
+func (c *checker) looseDef(name string) cue.Value {
+	if c.loose == nil {
+		_, value, err := c.build(dropMatchN)
+		if err != nil {
+			panic("desired: the schema that was built before: " + err.Error())
+		}
+		c.loose = &value
+	}
+	return c.loose.LookupPath(cue.MakePath(cue.Def(name)))
+}
+
+// dropMatchN takes `matchN(…)` out of every struct of a file.
+func dropMatchN(f *ast.File) {
+	ast.Walk(f, func(n ast.Node) bool {
+		if s, ok := n.(*ast.StructLit); ok {
+			s.Elts = slices.DeleteFunc(s.Elts, func(d ast.Decl) bool {
+				embed, ok := d.(*ast.EmbedDecl)
+				return ok && len(matchNChoices(embed.Expr)) > 0
+			})
+		}
+		return true
+	}, nil)
 }
 
 // collectOneOf notes every struct of the schema that holds `matchN(1, […])`.
@@ -133,7 +168,7 @@ func (c *checker) decode(def, prefix string, sources []source, into any) fleet.E
 			return nil
 		}
 	}
-	return c.explain(c.def(def), prefix, sources, err)
+	return c.explain(def, prefix, sources, err)
 }
 
 // invalid is a finding at a place about an object.

@@ -25,10 +25,10 @@ type explainer struct {
 	unknown  []string // paths of fields that are not allowed
 }
 
-// explain are the findings for a value that failed with err.
-func (c *checker) explain(def cue.Value, prefix string, sources []source, err error) fleet.Errors {
+// explain are the findings for a value that failed its definition with err.
+func (c *checker) explain(def, prefix string, sources []source, err error) fleet.Errors {
 	e := &explainer{c: c}
-	e.structs(def, prefix, sources)
+	e.structs(c.looseDef(def), prefix, sources)
 	e.rest(prefix, sources, err)
 	return e.findings
 }
@@ -108,6 +108,7 @@ func (e *explainer) structs(def cue.Value, path string, sources []source) {
 		}
 	}
 	slices.Sort(known)
+	misspelt := false
 	for _, m := range list {
 		value, ok := fields[m.name]
 		if !ok {
@@ -118,6 +119,7 @@ func (e *explainer) structs(def cue.Value, path string, sources []source) {
 				e.say(s.at, join(path, m.name), "field not allowed%s", suggest(m.name, known))
 			}
 			e.unknown = append(e.unknown, join(path, m.name))
+			misspelt = true
 			continue
 		}
 		e.value(value, join(path, m.name), m.sources)
@@ -130,11 +132,12 @@ func (e *explainer) structs(def cue.Value, path string, sources []source) {
 			e.say(sources[0].at, join(path, name), "field is required but not given")
 		}
 	}
-	e.count(known, list, path, sources[0].at)
+	e.count(known, list, path, sources[0].at, misspelt)
 }
 
-// count checks a struct of which exactly one field must be given.
-func (e *explainer) count(known []string, list []*member, path string, at fleet.Pos) {
+// count checks a struct of which exactly one field must be given. Where a field
+// is misspelt, that was said and is enough.
+func (e *explainer) count(known []string, list []*member, path string, at fleet.Pos, misspelt bool) {
 	choices, ok := e.c.oneOf[strings.Join(known, " ")]
 	if !ok {
 		return
@@ -145,8 +148,13 @@ func (e *explainer) count(known []string, list []*member, path string, at fleet.
 			given = append(given, m.name)
 		}
 	}
+	for _, c := range choices {
+		if !slices.Contains(given, c) { // CUE misses each of them
+			e.unknown = append(e.unknown, join(path, c))
+		}
+	}
 	switch {
-	case len(given) == 0:
+	case len(given) == 0 && !misspelt:
 		e.say(at, path, "exactly one of %s must be given; none is", strings.Join(choices, ", "))
 	case len(given) > 1:
 		e.say(at, path, "exactly one of %s may be given; here are %s", strings.Join(choices, ", "), strings.Join(given, " and "))

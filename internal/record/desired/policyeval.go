@@ -152,11 +152,14 @@ func (e *policyEval) fault(inst instance, def string, keys []string, err error) 
 		sources = append(sources, source{file: f.Path, at: fleet.Pos{File: f.Path, Line: 1, Col: 1}})
 	}
 	x := &explainer{c: e.c}
-	prefix := pathOf(keys)
-	if def != "" && len(inst.sources(keys)) > 0 {
-		x.structs(e.c.def(def), prefix, inst.sources(keys))
+	prefix := ""
+	if def != "" {
+		prefix = pathOf(keys)
+		if own := inst.sources(keys); len(own) > 0 {
+			x.structs(e.c.looseDef(def), prefix, own)
+		}
 	}
-	x.rest("", sources, err)
+	x.rest(prefix, sources, err)
 	e.findings = append(e.findings, x.findings...)
 }
 

@@ -10,6 +10,9 @@ import (
 func suggest(got string, words []string) string {
 	best, distance := "", len(got)/3+2
 	for _, w := range slices.Sorted(slices.Values(words)) {
+		if plain := strings.ToLower(strings.Trim(w, `"`)); len(plain) > 2 && strings.HasPrefix(strings.ToLower(got), plain) {
+			return "; did you mean " + w + "?"
+		}
 		if d := editDistance(strings.ToLower(got), strings.ToLower(strings.Trim(w, `"`))); d < distance {
 			best, distance = w, d
 		}
