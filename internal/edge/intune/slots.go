@@ -108,8 +108,9 @@ func (c *Client) listSlots(ctx context.Context) (map[slotKey]slotApps, error) {
 	out := map[slotKey]slotApps{}
 	for k, ids := range bySlot {
 		slices.SortStableFunc(ids, func(a, b string) int { return cmp.Compare(rank(empty[a]), rank(empty[b])) })
-		out[k] = slotApps{id: ids[0], spare: ids[1:]}
+		out[k] = slotApps{id: ids[0]}
 		if len(ids) > 1 {
+			out[k] = slotApps{id: ids[0], spare: ids[1:]}
 			c.log.WarnContext(ctx, "several app objects bear the marker of one slot; the first is used",
 				"tenant", c.directory, "slot", k.String(), "used", ids[0], "spare", ids[1:])
 		}

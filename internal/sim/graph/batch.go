@@ -69,7 +69,8 @@ func (s *Server) inner(rec *recorder, r *http.Request) {
 		switch p := recover(); p {
 		case nil:
 		case http.ErrAbortHandler:
-			*rec = recorder{header: http.Header{}, status: http.StatusGatewayTimeout}
+			*rec = recorder{header: http.Header{}}
+			s.answer(rec, reply{}, fail(http.StatusGatewayTimeout, "UnknownError", "The answer was lost."))
 		default:
 			panic(p)
 		}

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -86,6 +88,13 @@ func (w *world) observe(e event.Event) {
 	if w.on != nil {
 		w.on(e)
 	}
+}
+
+// when has a function called at every event from now on.
+func (w *world) when(f func(event.Event)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.on = f
 }
 
 // count is how often an event was told.
@@ -236,4 +245,45 @@ func assign(t testing.TB, c *intune.Client, slot string, targets ...fleet.Target
 	if err := c.Assign(context.WithoutCancel(t.Context()), pkg, slot, targets); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// get reads a resource as somebody else in the tenant would.
+func (w *world) get(path string) map[string]any { return w.do(http.MethodGet, path, nil) }
+
+// do makes a request as somebody else in the tenant would, again while the
+// simulator says that the object is not there yet.
+func (w *world) do(method, path string, body any) map[string]any {
+	w.t.Helper()
+	data, err := json.Marshal(body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for range 5 {
+		req, err := http.NewRequest(method, w.http.URL+path, bytes.NewReader(data))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+w.server.Token(nordic))
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		answer, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode >= 400 && resp.StatusCode != http.StatusNotFound {
+			w.t.Fatalf("%s %s: %d %s %v", method, path, resp.StatusCode, answer, err)
+		}
+		var out map[string]any
+		if resp.StatusCode < 400 {
+			if len(answer) > 0 {
+				if err := json.Unmarshal(answer, &out); err != nil {
+					w.t.Fatal(err)
+				}
+			}
+			return out
+		}
+	}
+	w.t.Fatalf("%s %s: not found", method, path)
+	return nil
 }
