@@ -10,6 +10,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/packmill/packmill/internal/edge/store"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/gitrepo"
 )
@@ -28,7 +29,9 @@ type Factory struct {
 	Ledger  Ledger
 	Forge   Forge
 
-	Upstream Upstream // of this run
+	Upstream Upstream     // of this run
+	Store    *store.Store // of artifacts
+	Attester Attester     // of builds and tests
 
 	Signer   fleet.Signer
 	Consoles func(ctx context.Context, t fleet.Tenant) (Console, error)
