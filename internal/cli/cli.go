@@ -201,6 +201,8 @@ See the whole of it in seconds:  packmill demo`,
 	root.AddCommand(
 		newVersionCmd(a),
 		newDiffCmd(a),
+		newDetectCmd(a),
+		newProposeCmd(a),
 		newSchemaCmd(a),
 		newInitCmd(a),
 		newValidateCmd(a),

@@ -25,6 +25,8 @@ type document struct {
 // its document here; printing one that is not listed is an error.
 func documents() []document {
 	return []document{
+		{"detect", 1, "What detect found upstream, for each package.", detected{}},
+		{"propose", 1, "What propose did or would do, for each package.", proposals{}},
 		{"diff", 1, "What a range of commits does, in domain words.", change.Change{}},
 		{"cycle", 1, "A cycle: its releases' way through the waves, who approved what, what happened.", view.Board{}},
 		{"audit", 1, "What a clone alone proves about every release on every tenant, and what it fails to prove.", fleet.Audit{}},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 
-	"github.com/packmill/packmill/internal/edge/upstream"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/bump"
 )
@@ -24,6 +23,18 @@ func (f *Factory) Draft(ctx context.Context, repo *fleet.Repository, finding Fin
 		return nil, err
 	}
 	return &release, nil
+}
+
+// DraftOf drafts the release of a finding. What is wrong with the bytes makes
+// the finding a held one; an error is one of ours.
+func (f *Factory) DraftOf(ctx context.Context, repo *fleet.Repository, out *Proposed) error {
+	release, err := f.Draft(ctx, repo, out.Finding)
+	if err != nil {
+		out.Finding, err = held(ctx, out.Finding, err)
+		return err
+	}
+	out.Release = release
+	return nil
 }
 
 // newRelease is a release without its bytes.
@@ -64,13 +75,4 @@ func Devices(rec *fleet.Record) map[fleet.TenantID]int {
 		out[id] = len(devices)
 	}
 	return out
-}
-
-// Hold is the named hold that an error of Draft stands for.
-func Hold(err error) (name string, ok bool) {
-	h, ok := upstream.HoldOf(err)
-	if !ok {
-		return "", false
-	}
-	return h.Name, true
 }

@@ -1,5 +1,3 @@
-//go:build wip
-
 package factory
 
 import (
@@ -82,21 +80,20 @@ func (f *Factory) proposeOne(ctx context.Context, look Look, out *Proposed, pull
 		}
 	}
 	release, err := f.proposed(ctx, look.Repo.Packages[id], out.Finding, branch)
-	if err == nil && release == nil {
-		release, err = f.Draft(ctx, look.Repo, out.Finding)
-	}
 	if err != nil {
-		finding, err := held(ctx, out.Finding, err)
-		out.Finding = finding
 		return err
 	}
-	out.Release = release
-	pull, err := f.bumpPull(look, out.Finding, *release)
+	if out.Release = release; release == nil {
+		if err := f.DraftOf(ctx, look.Repo, out); err != nil || out.Release == nil {
+			return err
+		}
+	}
+	pull, err := f.bumpPull(look, out.Finding, *out.Release)
 	if err != nil {
 		return err
 	}
 	spec := fleet.PullSpec{Branch: branch, Title: pull.Title, Body: pull.Text, Labels: []string{"bump"}}
-	files := map[string][]byte{desired.ReleasePath(id, out.Found): desired.ReleaseFile(out.Found, *release)}
+	files := map[string][]byte{desired.ReleasePath(id, out.Found): desired.ReleaseFile(out.Found, *out.Release)}
 	if out.Pull, out.Changed, err = f.propose(ctx, look.Repo.Commit, proposal{files: files, spec: spec}); err != nil {
 		return err
 	}
@@ -133,7 +130,7 @@ func (f *Factory) supersede(ctx context.Context, out *Proposed, pulls []fleet.Pu
 // there is none or it is not what would be proposed now: main has moved on, or
 // the vendor states other bytes than those that were looked at.
 func (f *Factory) proposed(ctx context.Context, p fleet.Package, finding Finding, branch string) (*fleet.Release, error) {
-	head, err := f.branchHead(branch)
+	head, err := f.remoteBranch(branch)
 	if err != nil || head == "" {
 		return nil, err
 	}
@@ -161,14 +158,6 @@ func (f *Factory) proposed(ctx context.Context, p fleet.Package, finding Finding
 		}
 	}
 	return &have, nil
-}
-
-// branchHead is where a branch stands at the remote, or here without one.
-func (f *Factory) branchHead(branch string) (string, error) {
-	if f.Git.HasRemote() {
-		return f.Git.Ref("refs/remotes/origin/" + branch)
-	}
-	return f.Git.Ref("refs/heads/" + branch)
 }
 
 // bumpPull is the text of the pull request: what the change does, in the

@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/packmill/packmill/internal/edge/upstream"
+	"github.com/packmill/packmill/internal/factory"
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// upstream is the client of this run, reaching vendors as this machine's own
+// package clients do.
+func (a *app) upstream(ctx context.Context, clock fleet.Clock) (*upstream.Client, error) {
+	machine := upstream.Machine{Getenv: a.getenv, Root: os.DirFS("/"), Run: runOutside}
+	config := machine.Config(ctx)
+	config.Clock = clock
+	config.UserAgent = "packmill/" + buildVersion()
+	var err error
+	if config.CacheDir, err = a.upstreamCache(); err != nil {
+		return nil, err
+	}
+	return upstream.New(config), nil
+}
+
+// upstreamCache is where answers of upstreams are kept between runs.
+func (a *app) upstreamCache() (string, error) {
+	if dir := a.getenv("PACKMILL_CACHE"); dir != "" {
+		return filepath.Join(dir, "upstream"), nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", &fleet.Error{Op: "cli.cache", Kind: fleet.Invalid, Err: err, Hint: "set PACKMILL_CACHE to a folder"}
+	}
+	return filepath.Join(dir, "packmill", "upstream"), nil
+}
+
+// runOutside runs a program outside of the repository, whose configuration
+// files come with pull requests.
+func runOutside(ctx context.Context, name string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = os.TempDir()
+	return cmd.Output()
+}
+
+// wireUpstream gives the factory the vendors.
+func (a *app) wireUpstream(f *factory.Factory) error {
+	client, err := a.upstream(context.Background(), f.Clock)
+	if err != nil {
+		return err
+	}
+	f.Upstream = client
+	return nil
+}
