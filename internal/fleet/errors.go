@@ -87,17 +87,41 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // KindOf is the kind of the outermost *Error in err's chain, Internal when
-// there is none. Of joined errors the most severe counts.
+// there is none. Of joined errors the worst counts, in the order Internal,
+// Invalid, Refused, Stalled, Waiting.
 func KindOf(err error) Kind {
-	var list Errors
-	if errors.As(err, &list) {
-		return list.Kind()
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		worst := Waiting
+		for _, e := range joined.Unwrap() {
+			if k := KindOf(e); severity(k) > severity(worst) {
+				worst = k
+			}
+		}
+		return worst
 	}
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := err.(*Error); ok {
 		return e.Kind
 	}
+	if inner := errors.Unwrap(err); inner != nil {
+		return KindOf(inner)
+	}
 	return Internal
+}
+
+// severity orders kinds from what may wait to what is broken.
+func severity(k Kind) int {
+	switch k {
+	case Waiting:
+		return 0
+	case Stalled:
+		return 1
+	case Refused:
+		return 2
+	case Invalid:
+		return 3
+	default:
+		return 4
+	}
 }
 
 // Errors is a list of findings reported together, in file order.
@@ -119,19 +143,6 @@ func (l Errors) Unwrap() []error {
 		out[i] = e
 	}
 	return out
-}
-
-// Kind is the kind a list counts as: the worst of its findings, in the order
-// Internal, Invalid, Refused, Stalled, Waiting.
-func (l Errors) Kind() Kind {
-	for _, k := range []Kind{Internal, Invalid, Refused, Stalled} {
-		for _, e := range l {
-			if e.Kind == k {
-				return k
-			}
-		}
-	}
-	return Waiting
 }
 
 // Errorf makes an Error of the given kind with a formatted cause.
