@@ -109,7 +109,8 @@ func (c *checker) unit(tree Tree, u unit) catalogPart {
 			files = append(files, f)
 		}
 	}
-	if len(out.findings) > 0 {
+	whole := u.role != rolePackage || slices.ContainsFunc(u.files, func(p place) bool { return p.role == rolePackage })
+	if len(out.findings) > 0 || !whole { // check tells that package.cue is missing
 		return out
 	}
 	switch u.role {

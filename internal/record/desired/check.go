@@ -82,10 +82,10 @@ func (x *checks) at(file string, keys ...string) fleet.Pos {
 	return best
 }
 
-// find are the sources of a field, or of a list's element when key is a number
-// and a list stands there.
+// find are the sources of a field, or of a list's element when the key is an
+// index and a list stands there.
 func find(sources []source, key string) []source {
-	if n, err := strconv.Atoi(key); err == nil && len(sources) > 0 {
+	if n, ok := indexOf(key); ok && len(sources) > 0 {
 		if list, ok := sources[0].expr.(*ast.ListLit); ok && n < len(list.Elts) {
 			file := sources[0].file
 			return []source{{file, position(file, list.Elts[n].Pos()), strip(list.Elts[n])}}
@@ -102,20 +102,16 @@ func find(sources []source, key string) []source {
 
 // fault reports a finding about the field that keys lead to in a file.
 func (x *checks) fault(file string, keys []string, format string, args ...any) {
-	x.say(x.at(file, keys...), pathOfKeys(keys), format, args...)
+	x.say(x.at(file, keys...), pathOf(keys), format, args...)
 }
 
-// pathOfKeys is pathOf with numbers as list indexes.
-func pathOfKeys(keys []string) string {
-	out := ""
-	for _, k := range keys {
-		if _, err := strconv.Atoi(k); err == nil && out != "" {
-			out += "[" + k + "]"
-		} else {
-			out = join(out, k)
-		}
-	}
-	return out
+// index is the key of a list's element.
+func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
+
+func indexOf(key string) (int, bool) {
+	inner, ok := strings.CutPrefix(key, "[")
+	n, err := strconv.Atoi(strings.TrimSuffix(inner, "]"))
+	return n, ok && err == nil
 }
 
 // zone reports a time zone that does not load.

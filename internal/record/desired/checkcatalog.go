@@ -3,7 +3,6 @@ package desired
 import (
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
@@ -42,8 +41,8 @@ func (x *checks) pkg(file, id string, p fleet.Package) {
 	x.names(file, k("pkg", "conflicts"), id, p.Conflicts)
 	x.names(file, k("pkg", "tests", "neighbours"), id, p.Tests.Neighbours)
 	for i, name := range p.Tests.Matrix {
-		if _, ok := x.repo.Matrices[name]; !ok {
-			x.fault(file, k("pkg", "tests", "matrix", strconv.Itoa(i)), "catalog/matrices.cue has no environment %q%s", name, suggest(name, slices.Collect(maps.Keys(x.repo.Matrices))))
+		if _, ok := x.repo.Matrices[name]; !ok && !x.matricesBroken() {
+			x.fault(file, k("pkg", "tests", "matrix", index(i)), "catalog/matrices.cue has no environment %q%s", name, suggest(name, slices.Collect(maps.Keys(x.repo.Matrices))))
 		}
 	}
 	x.kind(file, p)
@@ -54,10 +53,16 @@ func (x *checks) pkg(file, id string, p fleet.Package) {
 	x.release(id, p)
 }
 
+// matricesBroken reports whether there is a catalog/matrices.cue that could not
+// be read: its own findings say enough.
+func (x *checks) matricesBroken() bool {
+	return slices.ContainsFunc(x.parts, func(p catalogPart) bool { return p.unit.role == roleMatrices && len(p.findings) > 0 })
+}
+
 // names checks references to packages.
 func (x *checks) names(file string, keys []string, self string, ids []fleet.PackageID) {
 	for i, id := range ids {
-		at := append(slices.Clone(keys), strconv.Itoa(i))
+		at := append(slices.Clone(keys), index(i))
 		switch {
 		case string(id) == self:
 			x.fault(file, at, "names the package itself")
@@ -66,7 +71,7 @@ func (x *checks) names(file string, keys []string, self string, ids []fleet.Pack
 		}
 	}
 	for _, i := range duplicates(ids) {
-		x.fault(file, append(slices.Clone(keys), strconv.Itoa(i)), "%q stands here twice", ids[i])
+		x.fault(file, append(slices.Clone(keys), index(i)), "%q stands here twice", ids[i])
 	}
 }
 
@@ -99,7 +104,7 @@ func (x *checks) kind(file string, p fleet.Package) {
 		for _, key := range p.InstallerKeys() {
 			for i, d := range p.Installers[key].Detect {
 				if d.Operator != ">=" {
-					x.fault(file, k("pkg", "installers", key, "detect", strconv.Itoa(i)), "the vendor's updater is tolerated: detection needs operator \">=\"")
+					x.fault(file, k("pkg", "installers", key, "detect", index(i)), "the vendor's updater is tolerated: detection needs operator \">=\"")
 				}
 			}
 		}
@@ -126,7 +131,7 @@ func (x *checks) installer(file, id, key string, p fleet.Package) {
 	for i, d := range in.Detect {
 		rule := func(have bool, field, only string, ok bool) {
 			if have && !ok {
-				x.fault(file, at("detect", strconv.Itoa(i), field), "is for %s", only)
+				x.fault(file, at("detect", index(i), field), "is for %s", only)
 			}
 		}
 		rule(d.MSIProduct, "msiProduct", "type \"msi\"", in.Type == "msi")
@@ -162,7 +167,7 @@ func (x *checks) dependencies() {
 	visit = func(id fleet.PackageID) {
 		state[id] = open
 		for i, next := range x.repo.Packages[id].Requires {
-			keys := k("pkg", "requires", strconv.Itoa(i))
+			keys := k("pkg", "requires", index(i))
 			if state[next] == open && next != id {
 				x.fault(id.Dir()+"/package.cue", keys, "%q requires this package in turn: neither could be installed first", next)
 			}

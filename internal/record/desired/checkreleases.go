@@ -3,7 +3,6 @@ package desired
 import (
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
@@ -26,10 +25,10 @@ func payloadFiles(p fleet.Package) []namedFile {
 	for _, key := range p.InstallerKeys() {
 		in := p.Installers[key]
 		for i, t := range in.Transforms {
-			add(t, "installers", key, "transforms", strconv.Itoa(i))
+			add(t, "installers", key, "transforms", index(i))
 		}
 		for i, d := range in.Detect {
-			add(d.Script, "installers", key, "detect", strconv.Itoa(i), "script")
+			add(d.Script, "installers", key, "detect", index(i), "script")
 		}
 		if in.Needs != nil {
 			add(in.Needs.Script, "installers", key, "needs", "script")

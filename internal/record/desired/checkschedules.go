@@ -3,7 +3,6 @@ package desired
 import (
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
@@ -66,7 +65,7 @@ func (x *checks) waves(hasWeek bool) {
 		}
 		for i := 1; i < len(w.Gate.Looks); i++ {
 			if w.Gate.Looks[i] <= w.Gate.Looks[i-1] {
-				x.fault(wavesFile, k("waves", w.Name, "gate", "looks", strconv.Itoa(i)), "looks must rise")
+				x.fault(wavesFile, k("waves", w.Name, "gate", "looks", index(i)), "looks must rise")
 			}
 		}
 		for name, d := range map[string]fleet.Duration{"soak": w.Soak, "arm": w.Arm} {
@@ -97,9 +96,9 @@ func (x *checks) cycle(id fleet.CycleID) {
 		w, ok := x.repo.Wave(name)
 		switch {
 		case !ok:
-			x.fault(file, append(at, "waves", strconv.Itoa(i)), "schedules/waves.cue has no wave %q%s", name, suggest(name, x.waveNames()))
+			x.fault(file, append(at, "waves", index(i)), "schedules/waves.cue has no wave %q%s", name, suggest(name, x.waveNames()))
 		case w.Order < last:
-			x.fault(file, append(at, "waves", strconv.Itoa(i)), "%q opens before the wave in front of it", name)
+			x.fault(file, append(at, "waves", index(i)), "%q opens before the wave in front of it", name)
 		default:
 			last = w.Order
 		}
@@ -156,7 +155,7 @@ func (x *checks) approval(id fleet.CycleID, gate string, c fleet.Cycle) {
 	}
 	s, p := a.Summary, plan.Summary
 	if s.Packages != p.Packages || s.Tenants != p.Tenants || s.Devices != p.Devices || !s.Deadline.Equal(p.Deadline) {
-		x.fault(file, at("summary"), "does not agree with the plan: %d packages, %d tenants, %d devices, deadline %s", p.Packages, p.Tenants, p.Devices, p.Deadline.UTC().Format("2006-01-02T15:04:05Z07:00"))
+		x.fault(file, at("summary"), "does not agree with the plan: {packages: %d, tenants: %d, devices: %d, deadline: %q}", p.Packages, p.Tenants, p.Devices, instant(p.Deadline))
 	}
 	if a.Decision == "rejected" && a.Because == "" {
 		x.fault(file, at("because"), "a rejection says why")

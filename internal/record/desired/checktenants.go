@@ -7,7 +7,6 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -23,13 +22,6 @@ const directPartner = "direct"
 func (x *checks) tenants() {
 	if !x.policyDone {
 		return
-	}
-	any := false // beside the operator
-	for _, p := range x.places {
-		any = any || slices.Contains([]role{rolePartner, roleTenant, roleGroup}, p.role)
-	}
-	if any && x.files[operatorFile].Path == "" {
-		x.say(fleet.Pos{File: operatorFile}, "", "is missing")
 	}
 	x.operator()
 	for _, p := range x.places {
@@ -81,7 +73,7 @@ func (x *checks) operator() {
 
 func (x *checks) persons(file string, keys []string, list []fleet.Person) {
 	for i, p := range list {
-		x.period(file, append(slices.Clone(keys), strconv.Itoa(i)), p.From, p.Until)
+		x.period(file, append(slices.Clone(keys), index(i)), p.From, p.Until)
 	}
 }
 
@@ -123,7 +115,7 @@ func (x *checks) tenant(p place) {
 			x.fault(p.Path, keys, "there is no package %q%s", pkg, suggest(string(pkg), slices.Collect(maps.Keys(x.packages))))
 		}
 		for i, a := range t.Packages[pkg] {
-			x.audience(p.Path, append(slices.Clone(keys), strconv.Itoa(i)), t, a)
+			x.audience(p.Path, append(slices.Clone(keys), index(i)), t, a)
 		}
 	}
 	x.repo.Tenants[id] = t
@@ -140,7 +132,7 @@ func (x *checks) audience(file string, keys []string, t fleet.Tenant, a fleet.As
 	}
 	for i, g := range a.Exclude {
 		if !slices.Contains(known, g) {
-			x.fault(file, append(slices.Clone(keys), "exclude", strconv.Itoa(i)), "the tenant has no group %q below groups/%s", g, suggest(g, known))
+			x.fault(file, append(slices.Clone(keys), "exclude", index(i)), "the tenant has no group %q below groups/%s", g, suggest(g, known))
 		}
 	}
 }

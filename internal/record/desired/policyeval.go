@@ -225,6 +225,10 @@ func cuePath(keys []string) cue.Path {
 func pathOf(keys []string) string {
 	out := ""
 	for _, k := range keys {
+		if _, ok := indexOf(k); ok {
+			out += k
+			continue
+		}
 		out = join(out, k)
 	}
 	return out

@@ -23,6 +23,10 @@ type levelPolicy struct {
 // to the operator or the partner is never seen.
 func (e *policyEval) tenantsFolder(inst instance, levels map[string]levelPolicy) {
 	before := len(e.findings)
+	if e.folders["tenants"] == nil {
+		e.findings = append(e.findings, invalid(fleet.Pos{File: operatorFile}, "", "%v", errMissing))
+		return
+	}
 	level, ok := e.policy(inst, levels)
 	if ok {
 		levels[inst.folder] = level

@@ -1,0 +1,111 @@
+package desired
+
+import "testing"
+
+// What is refused because a name means nothing, or because two files disagree.
+func TestCatalogNames(t *testing.T) {
+	checkRules(t, []rule{
+		{"id differs from folder", []edit{{sevenZip, `id:   "igor-pavlov/7-zip"`, `id:   "igor-pavlov/seven"`}}},
+		{"no publisher", []edit{{"catalog/igor-pavlov/publisher.cue", "", ""}}},
+		{"requires an unknown package", []edit{{ledger, `requires: ["igor-pavlov/7-zip"]`, `requires: ["igor-pavlov/7zip"]`}}},
+		{"requires itself", []edit{{ledger, `requires: ["igor-pavlov/7-zip"]`, `requires: ["acme/ledger-client"]`}}},
+		{"requires in a circle", []edit{{sevenZip, `rollback: "previous"`, "rollback: \"previous\"\n\trequires: [\"acme/ledger-client\"]"}}},
+		{"requires what conflicts", []edit{{ledger, `requires: ["igor-pavlov/7-zip"]`, "requires: [\"igor-pavlov/7-zip\"]\n\tconflicts: [\"igor-pavlov/7-zip\"]"}}},
+		{"twice required", []edit{{ledger, `requires: ["igor-pavlov/7-zip"]`, `requires: ["igor-pavlov/7-zip", "igor-pavlov/7-zip"]`}}},
+		{"unknown neighbour", []edit{{ledger, `neighbours: ["igor-pavlov/7-zip"]`, `neighbours: ["vlc/vlc"]`}}},
+		{"unknown environment", []edit{{ledger, `matrix: ["windows-11"]`, `matrix: ["windows-11", "windows-12"]`}}},
+		{"no matrices", []edit{{"catalog/matrices.cue", "", ""}}},
+		{"missing transform", []edit{{ledger, `transforms: ["files/acme.mst"]`, `transforms: ["files/acme2.mst"]`}}},
+		{"file outside the package", []edit{{ledger, `transforms: ["files/acme.mst"]`, `transforms: ["../../igor-pavlov/publisher.cue"]`}}},
+		{"file beside files/", []edit{{ledger, `transforms: ["files/acme.mst"]`, `transforms: ["package.cue"]`}}},
+		{"missing probe", []edit{{ledger, `health: sync: script: "files/alive.ps1"`, `health: sync: script: "files/dead.ps1"`}}},
+		{"missing icon", []edit{{sevenZip, `name: "7-Zip"`, "name: \"7-Zip\"\n\ticon: \"files/7zip.png\""}}},
+		{"missing payload", []edit{{"catalog/example-msp/browser-policy/files/edge.json", "", ""}}},
+		{"changed payload", []edit{{"catalog/example-msp/browser-policy/files/edge.json", "", "{\"a\": 1}"}}},
+		{"payload left out of the release", []edit{{browser, `settings: edge: catalogPolicy: "files/edge.json"`, "settings: edge: catalogPolicy: \"files/edge.json\"\n\tsettings: safari: profile: \"files/safari.mobileconfig\""}, {"catalog/example-msp/browser-policy/files/safari.mobileconfig", "", "<plist/>"}}},
+		{"configuration with installers", []edit{{browser, `settings: edge: catalogPolicy: "files/edge.json"`, `installers: x64: {platform: "windows", arch: "x64", type: "exe", detect: [{script: "files/edge.json"}]}`}}},
+		{"driver without its facts", []edit{{sevenZip, `kind: "application"`, `kind: "driver"`}}},
+		{"patch without its facts", []edit{{sevenZip, `kind: "application"`, `kind: "osPatch"`}}},
+		{"same counter twice", []edit{{sevenZip9, `counter: 7`, `counter: 6`}}},
+		{"release named otherwise", []edit{{sevenZip9, `releases: "24.09"`, `releases: "24.9"`}}},
+		{"release of two versions", []edit{{sevenZip9, `pkg: releases: "24.09": {`, "pkg: releases: \"24.10\": {counter: 8}\npkg: releases: \"24.09\": {"}}},
+		{"release file that sets more", []edit{{sevenZip9, `pkg: releases:`, "pkg: name: \"7-Zip\"\npkg: releases:"}}},
+		{"release in package.cue", []edit{{sevenZip, `rollback: "previous"`, "rollback: \"previous\"\n\treleases: {}"}}},
+		{"release without package", []edit{{sevenZip, "", ""}}},
+		{"installer the package lacks", []edit{{sevenZip9, `installers: x64:`, `installers: x86:`}}},
+		{"release without installers", []edit{{"catalog/igor-pavlov/7-zip/25.00.cue", "", "package catalog\n\npkg: releases: \"25.00\": {counter: 8, change: \"minor\"}\n"}}},
+		{"host the publisher lacks", []edit{{sevenZip9, `https://github.com/ip7z`, `https://github.com.evil.example/ip7z`}}},
+		{"source's host", []edit{{ledger, `transforms:`, "source: url: \"https://acme.example/ledger-{version}.msi\"\n\t\ttransforms:"}}},
+		{"asset without GitHub", []edit{{ledger, `transforms:`, "source: asset: \"ledger.msi\"\n\t\ttransforms:"}}},
+		{"unsigned and not accepted", []edit{{ledger31, `subject:  "CN=Acme AB"`, `unsigned: true`}}},
+		{"unknown signer", []edit{{ledger31, `"CN=Acme AB"`, `"CN=Acme AB, C=RU"`}}},
+		{"no product code", []edit{{sevenZip9, "\n\t\tmsi: productCode: \"{23170F69-40C1-2702-2409-000001000000}\"", ""}}},
+		{"member without digest", []edit{{sevenZip9, `signer: unsigned: true`, "signer: unsigned: true\n\t\tmember: \"7z.msi\""}}},
+		{"type for another platform", []edit{{ledger, `platform: "windows"`, `platform: "linux"`}}},
+		{"transform of an exe", []edit{{ledger, `type:     "msi"`, `type:     "exe"`}}},
+		{"tolerated updater", []edit{{sevenZip, `rollback: "previous"`, "rollback: \"previous\"\n\tupdater: \"tolerate\""}}},
+		{"released source", []edit{{sevenZip, `from: githubReleases: {repository: "ip7z/7zip"}`, `from: goProxy: module: "github.com/ip7z/7zip"`}}},
+		{"base that differs", []edit{{sevenZip9, `url:    "https://github.com/ip7z/7zip/releases/download/24.09/7z2409-x64.msi"`, `base: {base: {upload: "sha256:0000000000000000000000000000000000000000000000000000000000000009", size: 1, sha256: "sha256:0000000000000000000000000000000000000000000000000000000000000009"}, patches: [{url: "https://evil.example/x.msp", size: 1, sha256: "sha256:0000000000000000000000000000000000000000000000000000000000000009"}]}`}}},
+		{"matrices sets something else", []edit{{"catalog/matrices.cue", `matrices: "debian-12": schema.#Environment & {`, `machines: "debian-12": {`}}},
+		{"environment's runner", []edit{{"catalog/matrices.cue", `runner: local: "chroot"`, `runner: {local: "chroot", github: "ubuntu-24.04"}`}}},
+	})
+}
+
+func TestScheduleNames(t *testing.T) {
+	checkRules(t, []rule{
+		{"zone", []edit{{"schedules/week.cue", `zone: "Europe/Helsinki"`, `zone: "Europe/Helsingfors"`}}},
+		{"the machine's zone", []edit{{"schedules/week.cue", `zone: "Europe/Helsinki"`, `zone: "Local"`}}},
+		{"week without cut-off", []edit{{"schedules/week.cue", `cutOff: {on: "Wed", at: "16:00"}`, ``}}},
+		{"wave on an unknown step", []edit{{"schedules/waves.cue", `opens: step: "dogfood"`, `opens: step: "dogfod"`}}},
+		{"waves of one order", []edit{{"schedules/waves.cue", `order: 2`, `order: 1`}}},
+		{"looks that fall", []edit{{"schedules/waves.cue", `looks: ["6h", "28h"]`, `looks: ["28h", "6h"]`}}},
+		{"wave called close", []edit{{"schedules/waves.cue", `waves: {`, "waves: close: waves.dogfood & {order: 1}\nwaves: {"}}},
+		{"cycle without week", []edit{{"schedules/week.cue", "", ""}}},
+		{"cut-off in another week", []edit{{cycleFile, `cutOff: "2026-11-18T14:00:00Z"`, `cutOff: "2026-11-22T23:00:00Z"`}}},
+		{"cycle without entries", []edit{{cycleFile, `entries: "igor-pavlov/7-zip": {
+		release:  "24.09"
+		artifact: "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+	}`, `entries: {}`}}},
+		{"entry of an unknown package", []edit{{cycleFile, `entries: "igor-pavlov/7-zip"`, `entries: "igor-pavlov/8-zip"`}}},
+		{"entry of an unknown release", []edit{{cycleFile, `release:  "24.09"`, `release:  "24.10"`}}},
+		{"unknown wave", []edit{{cycleFile, `"everyone"`, `"everybody"`}}},
+		{"waves in the wrong order", []edit{{cycleFile, `["dogfood", "everyone"]`, `["everyone", "dogfood"]`}}},
+		{"cycle speaks for another", []edit{{cycleFile, `cycles: "2026-W47"`, `cycles: "2026-W48"`}}},
+		{"plan without cycle", []edit{{cycleFile, "", ""}}},
+		{"plan for an unknown gate", []edit{{planFile, `dogfood:`, `dogfoot:`}}},
+		{"approval of another plan", []edit{{approval, `2222222222222222222222222222222222222222222222222222222222222222`, `3333333333333333333333333333333333333333333333333333333333333333`}}},
+		{"approval's summary", []edit{{approval, `devices: 40`, `devices: 4`}}},
+		{"approval's cycle", []edit{{approval, `cycle:    "2026-W47"`, `cycle:    "2026-W46"`}}},
+		{"approval's gate", []edit{{approval, `gate:     "dogfood"`, `gate:     "everyone"`}}},
+		{"approval for another gate", []edit{{approval, `"2026-W47": dogfood`, `"2026-W47": everyone`}}},
+		{"approval without plan", []edit{{planFile, "", ""}}},
+		{"rejection without a reason", []edit{{approval, `"approved"`, `"rejected"`}}},
+		{"hold on an unknown package", []edit{{holdFile, `package:    "igor-pavlov/7-zip"`, `package:    "igor-pavlov/7zip"`}}},
+		{"hold on an unknown release", []edit{{holdFile, `release:    "24.09"`, `release:    "24.10"`}}},
+		{"rollback to an unknown release", []edit{{holdFile, `rollbackTo: "24.08"`, `rollbackTo: "24.07"`}}},
+		{"rollback to itself", []edit{{holdFile, `rollbackTo: "24.08"`, `rollbackTo: "24.09"`}}},
+		{"rollback of what only goes forward", []edit{{sevenZip, `rollback: "previous"`, `rollback: "forwardOnly"`}}},
+		{"revocation that ends", []edit{{holdFile, `reason:`, "expires:    \"2027-01-01T00:00:00Z\"\n\treason:"}}},
+		{"hold named otherwise", []edit{{holdFile, `holds: "7-zip-24.09"`, `holds: "7-zip"`}}},
+		{"freeze that ends before it begins", []edit{{freeze, `"2027-01-04T00:00:00+02:00"`, `"2026-01-04T00:00:00+02:00"`}}},
+		{"freeze without end", []edit{{freeze, `"2027-01-04T00:00:00+02:00"`, `"2036-01-04T00:00:00+02:00"`}}},
+		{"freeze without reason", []edit{{freeze, `	reason: "customers close their books"`, ``}}},
+	})
+}
+
+func TestTenantNames(t *testing.T) {
+	checkRules(t, []rule{
+		{"no operator", []edit{{"tenants/operator.cue", "", ""}}},
+		{"no partner", []edit{{partner, "", ""}}},
+		{"id differs from folder", []edit{{tenant, `id:   "nordic/acme"`, `id:   "nordic/acne"`}}},
+		{"zone", []edit{{tenant, `"Europe/Stockholm"`, `"Europe/Stokholm"`}}},
+		{"unknown package", []edit{{tenant, `"acme/ledger-client": [`, `"acme/ledger": [`}}},
+		{"unknown group", []edit{{tenant, `{group: "Finance"},`, `{group: "Finances"},`}}},
+		{"unknown group left out", []edit{{tenant, `exclude: ["Finance"]`, `exclude: ["Sales"]`}}},
+		{"group without tenant", []edit{{"tenants/nordic/beta/groups/sales/group.cue", "", "package tenants\n\ngroup: name: \"Sales\"\n"}}},
+		{"window without length", []edit{{tenant, `until: "23:00"`, `until: "20:00"`}}},
+		{"approver from and until", []edit{{"tenants/operator.cue", `from: "2026-03-01"`, `from: "2026-03-01", until: "2026-02-01"`}}},
+		{"key that is none", []edit{{"tenants/operator.cue", `name: "Example MSP"`, "name: \"Example MSP\"\n\ttrust: keys: build: {pem: \"-----BEGIN PUBLIC KEY-----\\nAAAA\\n-----END PUBLIC KEY-----\\n\", uses: [\"build\"], from: \"2026-01-01\"}"}}},
+		{"pin of an unknown package", []edit{{tenant, `pins: "igor-pavlov/7-zip"`, `pins: "igor-pavlov/7zip"`}}},
+	})
+}
