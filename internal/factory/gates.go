@@ -2,6 +2,7 @@ package factory
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"path"
 	"slices"
@@ -141,3 +142,22 @@ func (f *Factory) recordPlans(ctx context.Context, rec *fleet.Record, id fleet.C
 	}
 	return nil
 }
+
+// Revocation is the action of taking back a release that a person names as
+// PACKAGE@VERSION: with the artifact that travels in the newest cycle.
+func Revocation(facts rollout.Facts, name, reason string) (rollout.Action, error) {
+	id, version, ok := strings.Cut(name, "@")
+	pkg, known := facts.Repo.Packages[fleet.PackageID(id)]
+	if _, released := pkg.Releases[version]; !ok || !known || !released {
+		return rollout.Action{}, &fleet.Error{Op: "factory.revoke", Object: name, Kind: fleet.Invalid, Err: errNoRelease, Hint: "name it as PACKAGE@VERSION, for example igor-pavlov/7-zip@24.09"}
+	}
+	a := rollout.Action{Kind: rollout.ProposeRevoke, Packages: []fleet.PackageID{pkg.ID}, Version: version, Why: reason}
+	for _, cycle := range facts.Repo.CycleIDs() {
+		if e, travels := facts.Repo.Cycles[cycle].Entries[pkg.ID]; travels && e.Release == version {
+			a.Cycle, a.Artifact = cycle, e.Artifact
+		}
+	}
+	return a, nil
+}
+
+var errNoRelease = errors.New("there is no such release")

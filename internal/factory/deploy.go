@@ -1,0 +1,298 @@
+package factory
+
+import (
+	"context"
+	"io"
+	"slices"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/rollout"
+)
+
+// A visit is what one run keeps of a tenant while it makes changes there: the
+// console, the devices, the groups it made sure of.
+type visit struct {
+	console Console
+	devices map[string]fleet.Device // by keyed hash
+	groups  map[string]string       // wave → id
+}
+
+// visit opens a tenant's console and reads its devices, once a run.
+func (f *Factory) visit(ctx context.Context, visits map[fleet.TenantID]*visit, t fleet.Tenant) (*visit, error) {
+	if v, ok := visits[t.ID]; ok {
+		return v, nil
+	}
+	console, err := f.Consoles(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	devices, err := f.devices(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	visits[t.ID] = &visit{console: console, devices: devices, groups: map[string]string{}}
+	return visits[t.ID], nil
+}
+
+// effect makes one change on a tenant's console and returns the artifact that
+// the changed slot holds afterwards.
+func (f *Factory) effect(ctx context.Context, facts rollout.Facts, visits map[fleet.TenantID]*visit, e effect, i fleet.Intent) (fleet.Digest, error) {
+	tenant := facts.Repo.Tenants[e.tenant]
+	v, err := f.visit(ctx, visits, tenant)
+	if err != nil {
+		return "", err
+	}
+	w := onTenant{visit: v, f: f, facts: facts, tenant: tenant, e: e, intent: i}
+	switch e.action {
+	case "assign":
+		return w.assign(ctx)
+	case "withdraw":
+		return "", w.console.Assign(ctx, e.pkg, fleet.Candidate, nil)
+	case "rollback":
+		return w.rollBack(ctx)
+	case "promote":
+		return w.promote(ctx)
+	default:
+		return "", fleet.Errorf(fleet.Internal, "factory.effect", e.action, "no such action")
+	}
+}
+
+// onTenant is one effect with everything it needs at hand.
+type onTenant struct {
+	*visit
+	f      *Factory
+	facts  rollout.Facts
+	tenant fleet.Tenant
+	e      effect
+	intent fleet.Intent
+}
+
+// assign brings the release into the candidate slot and assigns it to the
+// wave's group. The group leaves the stable slot first: a device must never
+// be told to have two versions of one package.
+func (w onTenant) assign(ctx context.Context) (fleet.Digest, error) {
+	group, err := w.group(ctx)
+	if err != nil {
+		return "", err
+	}
+	state, err := w.publish(ctx, fleet.Candidate, w.e.entry)
+	if err != nil {
+		return "", err
+	}
+	assignment := w.assignment()
+	stable, err := w.console.Observe(ctx, w.e.pkg, fleet.Stable)
+	if err != nil {
+		return "", err
+	}
+	if stable.ID != "" {
+		if err := w.console.Assign(ctx, w.e.pkg, fleet.Stable, w.stableTargets(assignment, stable.Targets, group)); err != nil {
+			return "", err
+		}
+	}
+	targets := slices.DeleteFunc(slices.Clone(state.Targets), func(t fleet.Target) bool { return t.Group == group })
+	targets = append(targets, fleet.Target{
+		Intent: intentOf(assignment), Group: group, Opens: w.e.opens, Deadline: w.e.deadline, LocalTime: w.e.local, Notify: assignment.Notify,
+	})
+	return state.Artifact, w.console.Assign(ctx, w.e.pkg, fleet.Candidate, targets)
+}
+
+// stableTargets is the assignment of the stable slot to all devices, without
+// the groups that are left out already and without one more.
+func (w onTenant) stableTargets(a fleet.Assignment, now []fleet.Target, without ...string) []fleet.Target {
+	out := []fleet.Target{{Intent: intentOf(a), Group: "all devices", Notify: a.Notify}}
+	excluded := append([]string{}, without...)
+	for _, t := range now {
+		if t.Exclude && !slices.Contains(excluded, t.Group) {
+			excluded = append(excluded, t.Group)
+		}
+	}
+	slices.Sort(excluded)
+	for _, g := range excluded {
+		out = append(out, fleet.Target{Intent: intentOf(a), Group: g, Exclude: true})
+	}
+	return out
+}
+
+// promote makes the stable slot hold the release for all devices and empties
+// the candidate slot.
+func (w onTenant) promote(ctx context.Context) (fleet.Digest, error) {
+	state, err := w.publish(ctx, fleet.Stable, w.e.entry)
+	if err != nil {
+		return "", err
+	}
+	if err := w.console.Assign(ctx, w.e.pkg, fleet.Stable, w.stableTargets(w.assignment(), nil)); err != nil {
+		return "", err
+	}
+	return state.Artifact, w.console.Assign(ctx, w.e.pkg, fleet.Candidate, nil)
+}
+
+// rollBack goes the way back that the package declares.
+func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
+	pkg := w.facts.Repo.Packages[w.e.pkg]
+	switch pkg.Rollback {
+	case "uninstall":
+		return "", w.uninstall(ctx)
+	case "previous":
+		return w.previous(ctx, pkg)
+	default: // forwardOnly: stop, and wait for the next release
+		return "", w.console.Assign(ctx, w.e.pkg, fleet.Candidate, nil)
+	}
+}
+
+// uninstall turns the candidate's assignments into removals.
+func (w onTenant) uninstall(ctx context.Context) error {
+	var targets []fleet.Target
+	for _, m := range w.facts.Record.Members {
+		if m.Cycle != w.e.cycle || m.Tenant != w.tenant.ID {
+			continue
+		}
+		group, err := w.groupOf(ctx, m)
+		if err != nil {
+			return err
+		}
+		targets = append(targets, fleet.Target{Intent: "uninstall", Group: group, Notify: "showReboot"})
+	}
+	return w.console.Assign(ctx, w.e.pkg, fleet.Candidate, targets)
+}
+
+// previous withdraws the candidate and gives all devices the release before
+// it: those that took the newer one go back.
+func (w onTenant) previous(ctx context.Context, pkg fleet.Package) (fleet.Digest, error) {
+	version, _, ok := pkg.Before(w.e.entry.Release)
+	if hold := w.revocation(); hold.RollbackTo != "" {
+		version, ok = hold.RollbackTo, true
+	}
+	if !ok {
+		return "", fleet.Errorf(fleet.Stalled, "factory.rollback", string(w.e.pkg), "no release before %s to go back to", w.e.entry.Release)
+	}
+	built := rollout.BuiltOf(w.facts.Record, w.e.pkg, version)
+	if built == nil {
+		return "", fleet.Errorf(fleet.Stalled, "factory.rollback", string(w.e.pkg), "release %s was never built", version)
+	}
+	if err := w.console.Assign(ctx, w.e.pkg, fleet.Candidate, nil); err != nil {
+		return "", err
+	}
+	state, err := w.publish(ctx, fleet.Stable, fleet.Entry{Release: version, Artifact: built.Artifact})
+	if err != nil {
+		return "", err
+	}
+	return state.Artifact, w.console.Assign(ctx, w.e.pkg, fleet.Stable, w.stableTargets(w.assignment(), nil))
+}
+
+func (w onTenant) revocation() fleet.Hold {
+	h, _ := w.facts.Repo.Revoked(w.e.pkg, w.e.entry)
+	return h
+}
+
+// assignment is the package's assignment to all devices on the tenant.
+func (w onTenant) assignment() fleet.Assignment {
+	for _, a := range w.tenant.Packages[w.e.pkg] {
+		if a.Group == "all devices" {
+			return a
+		}
+	}
+	return fleet.Assignment{Intent: "required", Group: "all devices", Notify: "showReboot"}
+}
+
+// intentOf is the console's word for an assignment's intent: an update of what
+// is installed is required where it is.
+func intentOf(a fleet.Assignment) string {
+	if a.Intent == "updateOnly" {
+		return "required"
+	}
+	return a.Intent
+}
+
+// group makes the console's group of the effect's wave hold the frozen
+// membership.
+func (w onTenant) group(ctx context.Context) (string, error) {
+	for _, m := range w.facts.Record.Members {
+		if m.Cycle == w.e.cycle && m.Wave == w.e.wave && m.Tenant == w.tenant.ID {
+			return w.groupOf(ctx, m)
+		}
+	}
+	return "", fleet.Errorf(fleet.Internal, "factory.group", string(w.tenant.ID), "wave %s has no frozen membership here", w.e.wave)
+}
+
+func (w onTenant) groupOf(ctx context.Context, m fleet.Membership) (string, error) {
+	if id, ok := w.groups[m.Wave]; ok {
+		return id, nil
+	}
+	ids := make([]string, 0, len(m.Devices))
+	for _, hash := range m.Devices {
+		if d, ok := w.devices[hash]; ok { // one that has left the tenant stays silent
+			ids = append(ids, d.ID)
+		}
+	}
+	id, err := w.console.Group(ctx, m.Wave, ids)
+	if err == nil {
+		w.groups[m.Wave] = id
+	}
+	return id, err
+}
+
+// publish makes a slot hold a release's artifact, after checking that the
+// artifact is the one that was built, tested and signed.
+func (w onTenant) publish(ctx context.Context, slot string, entry fleet.Entry) (fleet.AppState, error) {
+	pkg := w.facts.Repo.Packages[w.e.pkg]
+	built := rollout.BuiltOf(w.facts.Record, w.e.pkg, entry.Release)
+	if built == nil || built.Artifact != entry.Artifact {
+		return fleet.AppState{}, fleet.Errorf(fleet.Refused, "factory.publish", string(w.e.pkg), "evidence has no build of %s with artifact %s", entry.Release, entry.Artifact.Short())
+	}
+	if err := checkProvenance(w.facts.Repo, *built); err != nil {
+		return fleet.AppState{}, err
+	}
+	app, err := w.app(ctx, pkg, slot, *built)
+	if err != nil {
+		return fleet.AppState{}, err
+	}
+	return w.console.Publish(ctx, app, func() (io.ReadCloser, error) { return w.f.Store.Open(ctx, app.File) })
+}
+
+// app describes a release to the console: the one Windows file of the
+// artifact, x64 before others.
+func (w onTenant) app(ctx context.Context, pkg fleet.Package, slot string, built fleet.Built) (fleet.App, error) {
+	app := fleet.App{
+		Package: pkg.ID, Slot: slot, Name: pkg.Name, Publisher: w.facts.Repo.Publishers[pkg.ID.Publisher()].Name,
+		Description: pkg.Description, Version: built.Version, Artifact: built.Artifact, Generation: w.intent.Generation,
+	}
+	if app.Description == "" {
+		app.Description = pkg.Name
+	}
+	release := pkg.Releases[built.Version]
+	for _, file := range built.Files {
+		installer, ok := pkg.Installers[file.Installer]
+		if !ok {
+			setting, isSetting := pkg.Settings[file.Installer]
+			if !isSetting || setting.Scripts == nil {
+				continue
+			}
+			installer = settingInstaller(setting)
+		}
+		if installer.Platform == "windows" && (app.File.Name == "" || installer.Arch == "x64") {
+			app.File, app.Installer, app.Download = file, installer, release.Installers[file.Installer]
+		}
+	}
+	if app.File.Name == "" {
+		return app, fleet.Errorf(fleet.Refused, "factory.publish", string(pkg.ID), "artifact %s holds nothing for Windows", built.Artifact.Short())
+	}
+	for _, d := range app.Installer.Detect {
+		if d.Script != "" {
+			text, err := w.f.readFile(w.facts.Repo.Commit, pkg.ID, d.Script)
+			if err != nil {
+				return app, err
+			}
+			app.DetectText = text
+		}
+	}
+	return app, nil
+}
+
+// settingInstaller is how a configuration by scripts is installed: remediate
+// installs, revert removes, detect detects.
+func settingInstaller(s fleet.Setting) fleet.Installer {
+	return fleet.Installer{
+		Platform: "windows", Arch: "x64", Type: "script", Scope: "machine", RunAs: "system", InUse: "wait", Restart: "never", Minutes: 60,
+		Detect: []fleet.Detect{{Operator: "=", Script: s.Scripts.Detect}},
+	}
+}

@@ -1,0 +1,191 @@
+package factory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/record/evidence"
+	"github.com/packmill/packmill/internal/rules/rollout"
+)
+
+// An effect is one change of one package on one tenant that is to be made.
+type effect struct {
+	action   string // assign, withdraw, rollback, promote
+	cycle    fleet.CycleID
+	wave     string
+	tenant   fleet.TenantID
+	pkg      fleet.PackageID
+	entry    fleet.Entry
+	opens    time.Time
+	deadline time.Time
+	local    bool
+	plan     fleet.Digest
+	reason   string
+}
+
+// carryOut makes effects happen with a trace that survives being killed at any
+// point: every intent is pushed before the first call, main is looked at once
+// more, and every receipt is pushed after what it tells. An intent that an
+// earlier run left behind is taken up again, not doubled: the calls find what
+// was made. One tenant's failure does not stop the others.
+func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []effect) error {
+	intents, err := f.intend(ctx, facts, effects)
+	if err != nil {
+		return err
+	}
+	if moved, err := f.moved(ctx, facts.Repo.Commit); err != nil || moved {
+		return errors.Join(err, movedError(moved))
+	}
+	var failures []error
+	visits := map[fleet.TenantID]*visit{}
+	for i, e := range effects {
+		f.progress(i, len(effects), fmt.Sprintf("%s %s on %s", e.action, e.pkg, e.tenant))
+		receipt := f.attempt(ctx, facts, visits, e, intents[i].Intent)
+		receipt.Recovered = intents[i].left
+		if err := f.Ledger.Append(ctx, evidence.Shard(e.tenant), evidence.ReceiptsDir(e.cycle, e.wave), []fleet.Receipt{receipt.Receipt}); err != nil {
+			return err
+		}
+		if receipt.err != nil {
+			failures = append(failures, receipt.err)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	f.progress(len(effects), len(effects), "done")
+	return errors.Join(failures...)
+}
+
+// errMoved says that main changed while intents were written: read and decide
+// again before calling anyone.
+var errMoved = errors.New("main has moved since the decision")
+
+func movedError(moved bool) error {
+	if moved {
+		return errMoved
+	}
+	return nil
+}
+
+// moved reports whether main is no longer at the commit decisions were made
+// on. It narrows the window in which a revocation could be missed; the lease
+// of every intent closes it.
+func (f *Factory) moved(ctx context.Context, commit string) (bool, error) {
+	if err := f.Git.Fetch(ctx); err != nil {
+		return false, err
+	}
+	now, err := f.Git.Main()
+	return now != commit, err
+}
+
+// a written is an intent, and whether an earlier run left it without a
+// receipt.
+type written struct {
+	fleet.Intent
+	left bool
+}
+
+// intend writes the intents of effects, one batch for each shard, and gives
+// them in the order of effects.
+func (f *Factory) intend(ctx context.Context, facts rollout.Facts, effects []effect) ([]written, error) {
+	now := f.Clock.Now()
+	out := make([]written, len(effects))
+	fresh := map[[2]string][]fleet.Intent{}
+	expired := map[[2]string][]fleet.Receipt{}
+	for i, e := range effects {
+		open, generation := openIntent(facts.Record, e)
+		branch := evidence.Shard(e.tenant)
+		if open != nil && !open.NotAfter.Before(now) {
+			out[i] = written{*open, true}
+			continue
+		}
+		if open != nil {
+			key := [2]string{branch, evidence.ReceiptsDir(e.cycle, e.wave)}
+			expired[key] = append(expired[key], receiptFor(*open, "expired", now))
+		}
+		out[i] = written{Intent: intentFor(e, generation+1, facts.Repo.Commit, now)}
+		key := [2]string{branch, evidence.IntentsDir(e.cycle, e.wave)}
+		fresh[key] = append(fresh[key], out[i].Intent)
+	}
+	for _, key := range sortedKeys(expired) {
+		if err := f.Ledger.Append(ctx, key[0], key[1], expired[key]); err != nil {
+			return nil, err
+		}
+	}
+	for _, key := range sortedKeys(fresh) {
+		if err := f.Ledger.Append(ctx, key[0], key[1], fresh[key]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func sortedKeys[V any](m map[[2]string]V) [][2]string {
+	out := make([][2]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.SortFunc(out, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	return out
+}
+
+// openIntent is the intent of the same effect that has no receipt, and the
+// highest generation of the package on the tenant so far.
+func openIntent(rec *fleet.Record, e effect) (open *fleet.Intent, generation int) {
+	for i := range rec.Intents {
+		in := &rec.Intents[i]
+		if in.Tenant != e.tenant || in.Package != e.pkg {
+			continue
+		}
+		generation = max(generation, in.Generation)
+		if in.Cycle == e.cycle && in.Wave == e.wave && in.Artifact == e.entry.Artifact && in.Action == e.action &&
+			!slices.ContainsFunc(rec.Receipts, func(r fleet.Receipt) bool { return r.Intent == in.ID }) {
+			open = in
+		}
+	}
+	return open, generation
+}
+
+func intentFor(e effect, generation int, main string, now time.Time) fleet.Intent {
+	return fleet.Intent{
+		ID: fleet.DeriveID("intent", string(e.cycle), e.wave, string(e.tenant), string(e.pkg), string(e.entry.Artifact), e.action,
+			strconv.Itoa(generation)),
+		Cycle: e.cycle, Wave: e.wave, Tenant: e.tenant, Package: e.pkg, Release: e.entry.Release, Artifact: e.entry.Artifact,
+		Action: e.action, Generation: generation, Main: main, Plan: e.plan, Opens: e.opens, Deadline: e.deadline,
+		NotAfter: now.Add(rollout.Lease), Reason: e.reason, At: now,
+	}
+}
+
+func receiptFor(i fleet.Intent, outcome string, now time.Time) fleet.Receipt {
+	return fleet.Receipt{
+		Intent: i.ID, Cycle: i.Cycle, Wave: i.Wave, Tenant: i.Tenant, Package: i.Package, Artifact: i.Artifact,
+		Action: i.Action, Outcome: outcome, At: now,
+	}
+}
+
+type attempted struct {
+	fleet.Receipt
+	err error
+}
+
+// attempt makes one effect happen and says what came of it.
+func (f *Factory) attempt(ctx context.Context, facts rollout.Facts, visits map[fleet.TenantID]*visit, e effect, i fleet.Intent) attempted {
+	if f.Clock.Now().After(i.NotAfter) {
+		return attempted{Receipt: receiptFor(i, "expired", f.Clock.Now())}
+	}
+	observed, err := f.effect(ctx, facts, visits, e, i)
+	now := f.Clock.Now()
+	if err != nil {
+		r := receiptFor(i, "failed", now)
+		r.Detail = fleet.KindOf(err).String()
+		return attempted{r, fmt.Errorf("%s: %s of %s: %w", e.tenant, e.action, e.pkg, err)}
+	}
+	r := receiptFor(i, "done", now)
+	r.Observed = observed
+	return attempted{Receipt: r}
+}
