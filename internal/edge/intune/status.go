@@ -146,14 +146,14 @@ func reportRow(row []json.RawMessage, column map[string]int) fleet.DeviceStatus 
 // vocabulary. What is neither installed nor failed has yet to be.
 func installState(s string) string {
 	if n, err := strconv.Atoi(s); err == nil {
-		s = map[int]string{1: "installed", 2: "failed", 3: "notInstalled", 4: "uninstallFailed"}[n]
+		s = map[int]string{-1: "notApplicable", 1: "installed", 2: "failed", 3: "notInstalled", 4: "uninstallFailed"}[n]
 	}
 	switch s {
 	case "installed":
 		return "installed"
 	case "failed", "uninstallFailed":
 		return "failed"
-	case "notInstalled":
+	case "notInstalled", "notApplicable":
 		return "absent"
 	}
 	return "pending"

@@ -1,0 +1,260 @@
+package intune
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/format/intunewin"
+)
+
+const code = "{23170F69-40C1-2702-2409-000001000000}"
+
+// sample is a plain MSI package.
+func sample() fleet.App {
+	return fleet.App{
+		Package: "igor-pavlov/7-zip", Slot: fleet.Stable, Name: "7-Zip", Publisher: "Igor Pavlov", Version: "24.09",
+		Installer: fleet.Installer{
+			Platform: "windows", Arch: "x64", Type: "msi", Scope: "machine", RunAs: "system", InUse: "wait", Restart: "never", Minutes: 30,
+			Detect: []fleet.Detect{{Operator: "=", MSIProduct: true}},
+		},
+		Download: fleet.Download{MSI: &fleet.MSIFacts{ProductCode: code, ProductVersion: "24.09.00.0"}},
+	}
+}
+
+func opened(t *testing.T, setup string, names ...string) *intunewin.File {
+	t.Helper()
+	p := intunewin.Package{Name: setup, SetupFile: setup, Entries: []intunewin.Entry{intunewin.BytesEntry(setup, []byte("x"))}}
+	for _, name := range names {
+		p.Entries = append(p.Entries, intunewin.BytesEntry(name, []byte("y")))
+	}
+	var w memory
+	if _, err := intunewin.Write(t.Context(), &w, p); err != nil {
+		t.Fatal(err)
+	}
+	f, err := intunewin.Read(bytes.NewReader(w), int64(len(w)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+type memory []byte
+
+// WriteAt writes into memory.
+func (m *memory) WriteAt(p []byte, off int64) (int, error) {
+	if end := int(off) + len(p); end > len(*m) {
+		*m = append(*m, make([]byte, end-len(*m))...)
+	}
+	return copy((*m)[off:], p), nil
+}
+
+func TestCommands(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change             func(*fleet.App)
+		setup              string
+		others             []string
+		install, uninstall string // install "" is an error of kind Invalid
+	}{
+		"msi": {func(a *fleet.App) {}, "7zip.msi", nil, `msiexec /i "7zip.msi" /qn /norestart`, `msiexec /x ` + code + ` /qn /norestart`},
+		"properties and transforms": {func(a *fleet.App) {
+			a.Installer.Properties = map[string]string{"SERVER": `say "hi"`, "ALLUSERS": "1"}
+			a.Installer.Transforms = []string{"files/acme.mst", "files/fi.mst"}
+		}, "client.msi", nil, `msiexec /i "client.msi" /qn /norestart TRANSFORMS="acme.mst;fi.mst" ALLUSERS="1" SERVER="say ""hi"""`, `msiexec /x ` + code + ` /qn /norestart`},
+		"wrapper": {func(a *fleet.App) {}, "install.cmd", []string{"uninstall.cmd", "7zip.msi"}, "install.cmd", "uninstall.cmd"},
+		"exe": {func(a *fleet.App) {
+			a.Installer.Type, a.Installer.Arguments = "exe", &fleet.Arguments{Install: "/S", Uninstall: `"%ProgramFiles%\7-Zip\Uninstall.exe" /S`}
+		}, "7z.exe", nil, `"7z.exe" /S`, `"%ProgramFiles%\7-Zip\Uninstall.exe" /S`},
+		"exe removes itself": {func(a *fleet.App) {
+			a.Installer.Type, a.Installer.Arguments = "exe", &fleet.Arguments{Install: "/S", Uninstall: "/uninstall /S"}
+		}, "7z.exe", nil, `"7z.exe" /S`, `"7z.exe" /uninstall /S`},
+		"exe that asks":            {func(a *fleet.App) { a.Installer.Type = "exe" }, "7z.exe", nil, "", ""},
+		"portable without wrapper": {func(a *fleet.App) { a.Installer.Type = "portable" }, "7z.exe", nil, "", ""},
+		"deb":                      {func(a *fleet.App) { a.Installer.Type = "deb" }, "7z.deb", nil, "", ""},
+		"no product code":          {func(a *fleet.App) { a.Download.MSI.ProductCode = "& calc" }, "7zip.msi", nil, "", ""},
+		"a property's name":        {func(a *fleet.App) { a.Installer.Properties = map[string]string{"A=1 B": "x"} }, "7zip.msi", nil, "", ""},
+		"a second line":            {func(a *fleet.App) { a.Installer.Properties = map[string]string{"A": "x\r\ncalc"} }, "7zip.msi", nil, "", ""},
+		"a file's name":            {func(a *fleet.App) {}, "7%PATH%.msi", nil, "", ""},
+	} {
+		app := sample()
+		tt.change(&app)
+		install, uninstall, err := commands(app, opened(t, tt.setup, tt.others...))
+		if tt.install == "" {
+			if fleet.KindOf(err) != fleet.Invalid || err == nil {
+				t.Errorf("%s: %q, %v", name, install, err)
+			}
+			continue
+		}
+		if err != nil || install != tt.install || uninstall != tt.uninstall {
+			t.Errorf("%s: %q, %q, %v", name, install, uninstall, err)
+		}
+	}
+}
+
+func TestRules(t *testing.T) {
+	file := func(path string, version bool) []fleet.Detect {
+		return []fleet.Detect{{Operator: ">=", File: &fleet.FileRule{Path: path, Version: version}}}
+	}
+	registry := func(key, value string, view int, operator string) []fleet.Detect {
+		return []fleet.Detect{{Operator: operator, Registry: &fleet.RegistryRule{Key: key, Value: value, View: view}}}
+	}
+	for name, tt := range map[string]struct {
+		detect  []fleet.Detect
+		version string
+		want    string // JSON of the first rule; "" is an error of kind Invalid
+	}{
+		"product": {[]fleet.Detect{{Operator: ">=", MSIProduct: true}}, "24.09",
+			`{"@odata.type":"#microsoft.graph.win32LobAppProductCodeRule","ruleType":"detection","productCode":"` + code + `","productVersion":"24.09.00.0","productVersionOperator":"greaterThanOrEqual"}`},
+		"file": {file(`%ProgramFiles%\7-Zip\7z.exe`, false), "24.09",
+			`{"@odata.type":"#microsoft.graph.win32LobAppFileSystemRule","ruleType":"detection","path":"%ProgramFiles%\\7-Zip","fileOrFolderName":"7z.exe","check32BitOn64System":false,"operationType":"exists","operator":"notConfigured"}`},
+		"file version": {file(`%ProgramFiles%\7-Zip\7z.exe`, true), "24.09",
+			`{"@odata.type":"#microsoft.graph.win32LobAppFileSystemRule","ruleType":"detection","path":"%ProgramFiles%\\7-Zip","fileOrFolderName":"7z.exe","check32BitOn64System":false,"operationType":"version","operator":"greaterThanOrEqual","comparisonValue":"24.09"}`},
+		"registry, 32-bit view": {registry(`HKLM\SOFTWARE\7-Zip`, "Version", 32, "="), "24.09",
+			`{"@odata.type":"#microsoft.graph.win32LobAppRegistryRule","ruleType":"detection","keyPath":"HKEY_LOCAL_MACHINE\\SOFTWARE\\7-Zip","valueName":"Version","check32BitOn64System":true,"operationType":"version","operator":"equal","comparisonValue":"24.09"}`},
+		"registry key": {registry(`HKCU\Software\X`, "", 64, "="), "24.09",
+			`{"@odata.type":"#microsoft.graph.win32LobAppRegistryRule","ruleType":"detection","keyPath":"HKEY_CURRENT_USER\\Software\\X","check32BitOn64System":false,"operationType":"exists","operator":"notConfigured"}`},
+		"registry text": {registry(`HKLM\SOFTWARE\X`, "Release", 64, "="), "2026-b",
+			`{"@odata.type":"#microsoft.graph.win32LobAppRegistryRule","ruleType":"detection","keyPath":"HKEY_LOCAL_MACHINE\\SOFTWARE\\X","valueName":"Release","check32BitOn64System":false,"operationType":"string","operator":"equal","comparisonValue":"2026-b"}`},
+		"script":                {[]fleet.Detect{{Script: "files/d.ps1"}}, "1", `{"@odata.type":"#microsoft.graph.win32LobAppPowerShellScriptRule","ruleType":"detection","operationType":"notConfigured","operator":"notConfigured","enforceSignatureCheck":false,"runAs32Bit":false,"scriptContent":"` + base64.StdEncoding.EncodeToString([]byte("'yes'")) + `"}`},
+		"configuration":         {nil, "1", `{"@odata.type":"#microsoft.graph.win32LobAppPowerShellScriptRule","ruleType":"detection","operationType":"notConfigured","operator":"notConfigured","enforceSignatureCheck":false,"runAs32Bit":false,"scriptContent":"` + base64.StdEncoding.EncodeToString([]byte("'yes'")) + `"}`},
+		"two scripts":           {[]fleet.Detect{{Script: "a"}, {Script: "b"}}, "1", ""},
+		"text by >=":            {registry(`HKLM\SOFTWARE\X`, "Release", 64, ">="), "2026-b", ""},
+		"text as file version":  {file(`C:\a\b.exe`, true), "2026-b", ""},
+		"no full path":          {file(`7z.exe`, false), "24.09", ""},
+		"another hive":          {registry(`HKX\SOFTWARE\X`, "", 64, "="), "24.09", ""},
+		"a bundle":              {[]fleet.Detect{{Bundle: "org.x"}}, "24.09", ""},
+		"version of five parts": {file(`C:\a\b.exe`, true), "1.2.3.4.5", ""},
+	} {
+		app := sample()
+		app.Version, app.DetectText, app.Installer.Detect = tt.version, "'yes'", tt.detect
+		rules, err := appRules(app)
+		if tt.want == "" {
+			if err == nil || fleet.KindOf(err) != fleet.Invalid {
+				t.Errorf("%s: %+v, %v", name, rules, err)
+			}
+			continue
+		}
+		if err != nil || len(rules) != 1 {
+			t.Errorf("%s: %+v, %v", name, rules, err)
+			continue
+		}
+		var got, want any
+		data, _ := json.Marshal(rules[0])
+		if json.Unmarshal(data, &got) != nil || json.Unmarshal([]byte(tt.want), &want) != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: %s\nwant %s", name, data, tt.want)
+		}
+	}
+	app := sample()
+	app.Installer.Detect = nil
+	if _, err := appRules(app); fleet.KindOf(err) != fleet.Invalid {
+		t.Errorf("no rule at all: %v", err)
+	}
+}
+
+func TestRequirementScript(t *testing.T) {
+	app := sample()
+	app.Installer.Needs, app.NeedText = &fleet.Needs{Script: "files/need.ps1"}, "exit 3 # ä"
+	rules, err := appRules(app)
+	if err != nil || len(rules) != 2 || rules[1].RuleType != "requirement" || rules[1].ComparisonValue != "met" {
+		t.Fatalf("%+v, %v", rules, err)
+	}
+	script, err := base64.StdEncoding.DecodeString(rules[1].ScriptContent)
+	if err != nil || !strings.Contains(string(script), base64.StdEncoding.EncodeToString([]byte("e\x00x\x00i\x00t\x00 \x003\x00 \x00#\x00 \x00\xe4\x00"))) {
+		t.Errorf("script %s, %v", script, err)
+	}
+	for _, text := range []string{"", strings.Repeat("x", maxNeedScript+1)} {
+		app.NeedText = text
+		if _, err := appRules(app); fleet.KindOf(err) != fleet.Invalid {
+			t.Errorf("a script of %d bytes: %v", len(text), err)
+		}
+	}
+}
+
+func TestProperties(t *testing.T) {
+	app := sample()
+	app.Installer.Needs = &fleet.Needs{OS: ">=10.0.19045", DiskMB: 500}
+	app.Installer.ExitCodes = map[string]string{"-5": "retry", "1707": "softReboot"}
+	app.Installer.Restart, app.Installer.InUse, app.Installer.RunAs = "byExitCode", "close", "user"
+	p, err := properties(app, opened(t, "7zip.msi"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.MinimumRelease != "Windows10_22H2" || *p.MinimumDiskMB != 500 || p.MinimumMemoryMB != nil || p.AllowedArchitectures != "x64" || p.Description != "7-Zip" {
+		t.Errorf("properties %+v", p)
+	}
+	if want := (installExperience{"user", "basedOnReturnCode", 30, "terminateWithoutUserInteraction"}); *p.InstallExperience != want {
+		t.Errorf("experience %+v", *p.InstallExperience)
+	}
+	if got := fmt.Sprint(p.ReturnCodes); got != "[{-5 retry} {0 success} {1618 retry} {1641 hardReboot} {1707 softReboot} {3010 softReboot}]" {
+		t.Errorf("return codes %s", got)
+	}
+	if p.MSIInformation == nil || p.MSIInformation.ProductCode != code || p.MSIInformation.PackageType != "perMachine" {
+		t.Errorf("MSI %+v", p.MSIInformation)
+	}
+	one := specID(p)
+	p.DisplayVersion = "24.10"
+	if specID(p) == one {
+		t.Error("other properties have the same id")
+	}
+	for name, change := range map[string]func(*fleet.App){
+		"platform":  func(a *fleet.App) { a.Installer.Platform = "linux" },
+		"publisher": func(a *fleet.App) { a.Publisher = "" },
+		"exit code": func(a *fleet.App) { a.Installer.ExitCodes = map[string]string{"x": "retry"} },
+		"meaning":   func(a *fleet.App) { a.Installer.ExitCodes = map[string]string{"5": "fine"} },
+		"os":        func(a *fleet.App) { a.Installer.Needs = &fleet.Needs{OS: ">=11.0"} },
+		"future os": func(a *fleet.App) { a.Installer.Needs = &fleet.Needs{OS: ">=10.0.99999"} },
+	} {
+		app := sample()
+		change(&app)
+		if _, err := properties(app, opened(t, "7zip.msi")); fleet.KindOf(err) != fleet.Invalid || err == nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestMarker(t *testing.T) {
+	m := Marker{Package: "a/b", Slot: fleet.Stable, File: fleet.DigestOf(nil), Targets: []string{"x", "all devices"}}
+	notes := withMarker("kept\r\npackmill: {\"package\":\"old\"}\nkept too", m)
+	if !strings.HasPrefix(notes, "kept\nkept too\npackmill: {") || strings.Contains(notes, "old") {
+		t.Errorf("notes %q", notes)
+	}
+	if got, ok := ParseMarker(notes); !ok || got.line() != m.line() {
+		t.Errorf("read back %+v", got)
+	}
+	for _, notes := range []string{"", "packmill", "packmill: {", `packmill: {"package":"a/b"}`, `packmill: {"slot":"stable"}`, `packmill: {"package":"a/b","slot":"other"}`} {
+		if m, ok := ParseMarker(notes); ok {
+			t.Errorf("%q was read as %+v", notes, m)
+		}
+	}
+}
+
+func FuzzParseMarker(f *testing.F) {
+	f.Add("note\npackmill: {\"package\":\"a/b\",\"slot\":\"stable\",\"generation\":3}")
+	f.Add("packmill: [\x00")
+	f.Fuzz(func(t *testing.T, notes string) {
+		m, ok := ParseMarker(notes)
+		if !ok {
+			return
+		}
+		again, ok := ParseMarker(withMarker(notes, m))
+		if !ok || again.line() != m.line() {
+			t.Errorf("%q: %+v became %+v", notes, m, again)
+		}
+	})
+}
+
+func TestTenantOf(t *testing.T) {
+	token := func(claims string) string { return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + "." }
+	if tid, err := tenantOf(token(`{"tid":"abc"}`)); err != nil || tid != "abc" {
+		t.Errorf("%q, %v", tid, err)
+	}
+	for _, bad := range []string{"", "a.b", "a.%.c", token(`{"tid":""}`), token(`[]`), token(`{`)} {
+		if tid, err := tenantOf(bad); err == nil {
+			t.Errorf("%q belongs to %q", bad, tid)
+		}
+	}
+}
