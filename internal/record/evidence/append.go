@@ -3,7 +3,6 @@ package evidence
 import (
 	"context"
 	"errors"
-	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -186,9 +185,9 @@ func (l *Ledger) said(ctx context.Context, commit, dir string, payload []byte) (
 	if err != nil {
 		return false, err
 	}
-	files, err := l.git.Files(ctx, commit, dir)
+	files, err := l.git.Files(ctx, commit, folderOf(dir, fleet.DigestOf(payload)))
 	return slices.ContainsFunc(files, func(f gitrepo.File) bool {
-		return f.Blob == id && path.Dir(f.Path) == dir && strings.HasSuffix(f.Path, rowsSuffix)
+		return f.Blob == id && dirOf(f.Path) == dir && strings.HasSuffix(f.Path, rowsSuffix)
 	}), err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 
@@ -192,7 +191,7 @@ func (c *chain) prefix(head string) ([]batch, error) {
 }
 
 // dir is the folder of the batch.
-func (b batch) dir() string { return path.Dir(b.Path) }
+func (b batch) dir() string { return dirOf(b.Path) }
 
 // timeLayout is how findings tell an instant.
 const timeLayout = "2006-01-02T15:04:05Z"

@@ -69,7 +69,9 @@ func ReportsDir(c fleet.CycleID, wave string) string { return path.Join(string(c
 func InventoryDir(t fleet.TenantID) string { return path.Join("inventory", t.Slug()) }
 
 // The folders of facts that belong to no cycle, on the control branch:
-// fleet.Merge, fleet.Heartbeat and Checkpoint rows.
+// fleet.Merge, fleet.Heartbeat and Checkpoint rows. They grow for years, so
+// their batches are spread over 256 folders: git
+// writes a folder's whole list anew with every file it adds.
 const (
 	MergesDir    = "merges"
 	HeartbeatDir = "heartbeat"
@@ -92,6 +94,27 @@ func batchName(file string) (batch, suffix string, ok bool) {
 		}
 	}
 	return "", "", false
+}
+
+// spread reports whether a folder's batches lie one folder deeper.
+func spread(dir string) bool { return dir == MergesDir || dir == HeartbeatDir || dir == HeadsDir }
+
+// folderOf is where the batches of dir with these rows lie. It rests on the
+// rows alone, so that looking whether they were said before reads one folder.
+func folderOf(dir string, rows fleet.Digest) string {
+	if spread(dir) {
+		return path.Join(dir, rows.Hex()[:2])
+	}
+	return dir
+}
+
+// dirOf is the dir of a batch whose rows lie at file, the inverse of folderOf.
+func dirOf(file string) string {
+	dir := path.Dir(file)
+	if top, rest, deeper := strings.Cut(dir, "/"); deeper && spread(top) && isHex(rest, 2) {
+		return top
+	}
+	return dir
 }
 
 // validPlace reports whether dir is a plain relative path of names.

@@ -46,11 +46,11 @@ func nextHead(previous, file string, rows []byte) string {
 // batchPath is where a batch of dir goes that follows the given head: the path
 // of its rows. It is derived, so that a second run makes the same.
 func batchPath(branch, dir, previous string, rows fleet.Digest) string {
-	return path.Join(dir, fleet.DeriveID("evidence/v1", branch, dir, previous, string(rows))+rowsSuffix)
+	return path.Join(folderOf(dir, rows), fleet.DeriveID("evidence/v1", branch, dir, previous, string(rows))+rowsSuffix)
 }
 
 // message is the commit message of a batch.
-func (s statement) message() string { return "Record " + path.Dir(s.Path) + "\n" }
+func (s statement) message() string { return "Record " + dirOf(s.Path) + "\n" }
 
 // commitID is the id of the one commit object that may record a batch. Nothing
 // in it is free, so nothing in it can be altered unseen (gitformat-commit;
@@ -160,7 +160,7 @@ func (s statement) check(branch, file string, rows []byte) error {
 		return fmt.Errorf("was signed for %s", s.Path)
 	case s.Rows != fleet.DigestOf(rows):
 		return fmt.Errorf("its rows are not those that were signed: %s, not %s", fleet.DigestOf(rows).Short(), s.Rows.Short())
-	case s.Path != batchPath(branch, path.Dir(file), s.Previous, s.Rows):
+	case s.Path != batchPath(branch, dirOf(file), s.Previous, s.Rows):
 		return errors.New("its name is not the one its content gives")
 	case s.Head != nextHead(s.Previous, file, rows):
 		return errors.New("its chain head is not the one its content gives")
