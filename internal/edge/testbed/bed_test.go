@@ -2,7 +2,6 @@ package testbed
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/rules/version"
 	"github.com/packmill/packmill/internal/testreq"
 )
 
@@ -40,30 +38,6 @@ func prepared(t *testing.T, bed Bed, glob string) {
 		return strings.HasSuffix(name, ".lock") || strings.HasSuffix(name, ".partial")
 	})
 	testreq.Need(t, "a prepared base", err == nil && len(found) > 0, "run `packmill test --prepare` once")
-}
-
-// equals is a detector that compares texts: rules hold when what they found is
-// there and is the release's version.
-func equals(rules []fleet.Detect, want string, d fleet.Download, seen []Observation) (bool, string, error) {
-	if d.MSI != nil {
-		want = d.MSI.ProductVersion
-	}
-	if d.Deb != nil {
-		want = d.Deb.Version
-	}
-	for i, s := range seen {
-		if !s.Found || s.Value != "" && !same(s.Value, want) {
-			return false, fmt.Sprintf("%s: found %v %q", ruleName(rules[i]), s.Found, s.Value), nil
-		}
-	}
-	return true, "all rules hold", nil
-}
-
-// same reports whether two dotted versions are the same one.
-func same(a, b string) bool {
-	x, errX := version.Parse(version.Windows, a)
-	y, errY := version.Parse(version.Windows, b)
-	return errX == nil && errY == nil && version.Compare(x, y) == 0
 }
 
 // files is content that a test has in memory.

@@ -133,7 +133,7 @@ func (c *Chroot) Run(ctx context.Context, spec Spec) ([]fleet.TestStep, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &debian{cell: c, base: base, layer: layer, rules: spec.installer().Detect, detect: spec.Detect, box: debianBox(bwrap, layer.root)}, nil
+		return &debian{cell: c, base: base, layer: layer, rules: spec.installer().Detect, box: debianBox(bwrap, layer.root)}, nil
 	})
 }
 
@@ -150,13 +150,12 @@ func debianBox(bwrap, root string) sandbox {
 
 // debian is one fresh Debian device.
 type debian struct {
-	cell   *Chroot
-	base   string
-	layer  *layer
-	rules  []fleet.Detect
-	detect Detector
-	box    sandbox
-	count  int // of installs
+	cell  *Chroot
+	base  string
+	layer *layer
+	rules []fleet.Detect
+	box   sandbox
+	count int // of installs
 }
 
 func (d *debian) close() error { return d.layer.remove() }

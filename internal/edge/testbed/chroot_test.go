@@ -69,7 +69,7 @@ func debSpec(this Candidate, previous *Candidate) Spec {
 			ID: "example/widget", Rollback: "previous", Tests: fleet.Tests{Launch: "widget --version"},
 			Installers: map[string]fleet.Installer{"deb": {Platform: "linux", Type: "deb", Detect: []fleet.Detect{{Operator: "=", Package: "packmill-widget"}}}},
 		},
-		Installer: "deb", This: this, Previous: previous, Detect: equals,
+		Installer: "deb", This: this, Previous: previous,
 	}
 }
 

@@ -20,8 +20,8 @@ const (
 )
 
 // An endpoint is one fresh device. Its methods return a failure for what the
-// package did wrong and any other error for what the device did; the text is
-// the step's detail.
+// package did wrong, skipped where the device cannot tell, and any other error
+// for what went wrong with the device; the text is the step's detail.
 type endpoint interface {
 	install(ctx context.Context, c Candidate) (string, error)
 	uninstall(ctx context.Context, c Candidate) (string, error)
@@ -152,7 +152,10 @@ func (r *run) step(name string, do func() (string, error)) {
 	}
 	text, err := do()
 	var f failure
+	var none skipped
 	switch {
+	case errors.As(err, &none):
+		r.skip(name, none.why)
 	case err == nil:
 		r.steps = append(r.steps, fleet.TestStep{Name: name, Result: "passed", Detail: detail(text)})
 	case errors.As(err, &f):

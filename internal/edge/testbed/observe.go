@@ -10,19 +10,8 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/pe"
+	"github.com/packmill/packmill/internal/rules/detection"
 )
-
-// An Observation is what a device answers to one detection rule: whether there
-// is what the rule asks for, and the version or text it has, "" when the rule
-// asks for none.
-type Observation struct {
-	Found bool
-	Value string
-}
-
-// A Detector judges what a device answered to an installer's rules, in their
-// order: whether a release is present, and why.
-type Detector func(rules []fleet.Detect, version string, d fleet.Download, seen []Observation) (present bool, why string, err error)
 
 // unanswerable is the error of a rule that a cell cannot put to its device.
 func unanswerable(cell, what string) error {
@@ -30,49 +19,49 @@ func unanswerable(cell, what string) error {
 }
 
 func (d *debian) present(ctx context.Context, c Candidate) (bool, string, error) {
-	return judge(d.rules, c, d.detect, func(rule fleet.Detect) (Observation, error) { return d.observe(ctx, rule) })
+	return judge(d.rules, c, func(rule fleet.Detect) (detection.Observation, error) { return d.observe(ctx, rule) })
 }
 
 func (d *windows) present(ctx context.Context, c Candidate) (bool, string, error) {
-	return judge(d.in.Detect, c, d.detect, func(rule fleet.Detect) (Observation, error) { return d.observe(ctx, rule, c) })
+	return judge(d.in.Detect, c, func(rule fleet.Detect) (detection.Observation, error) { return d.observe(ctx, rule, c) })
 }
 
-// judge puts every rule to the device and has the answers judged.
-func judge(rules []fleet.Detect, c Candidate, detect Detector, observe func(fleet.Detect) (Observation, error)) (bool, string, error) {
-	seen := make([]Observation, len(rules))
+// judge puts every rule to the device and judges the answers.
+func judge(rules []fleet.Detect, c Candidate, observe func(fleet.Detect) (detection.Observation, error)) (bool, string, error) {
+	seen := make([]detection.Observation, len(rules))
 	for i, rule := range rules {
 		var err error
 		if seen[i], err = observe(rule); err != nil {
 			return false, "", err
 		}
 	}
-	return detect(rules, c.Version, c.Download, seen)
+	return detection.Judge(rules, c.Version, c.Download, seen)
 }
 
-func (d *debian) observe(ctx context.Context, rule fleet.Detect) (Observation, error) {
+func (d *debian) observe(ctx context.Context, rule fleet.Detect) (detection.Observation, error) {
 	switch {
 	case rule.Package != "":
 		r, err := d.box.run(ctx, probeLimit, nil, "dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", "--", rule.Package)
 		if err != nil || r.exit != 0 {
-			return Observation{}, err
+			return detection.Observation{}, err
 		}
 		status, version, _ := strings.Cut(strings.TrimSpace(r.output), " ")
 		if status != "installed" {
-			return Observation{}, nil
+			return detection.Observation{}, nil
 		}
-		return Observation{Found: true, Value: version}, nil
+		return detection.Observation{Found: true, Value: version}, nil
 	case rule.File != nil && !rule.File.Version:
 		r, err := d.box.run(ctx, probeLimit, nil, "test", "-e", rule.File.Path)
-		return Observation{Found: err == nil && r.exit == 0}, err
+		return detection.Observation{Found: err == nil && r.exit == 0}, err
 	}
-	return Observation{}, unanswerable("chroot", ruleName(rule))
+	return detection.Observation{}, unanswerable("chroot", detection.Name(rule))
 }
 
-func (d *windows) observe(ctx context.Context, rule fleet.Detect, c Candidate) (Observation, error) {
+func (d *windows) observe(ctx context.Context, rule fleet.Detect, c Candidate) (detection.Observation, error) {
 	switch {
 	case rule.MSIProduct:
 		if c.Download.MSI == nil {
-			return Observation{}, fleet.Errorf(fleet.Invalid, "testbed.wine", c.Version, "the release does not say its MSI product code")
+			return detection.Observation{}, fleet.Errorf(fleet.Invalid, "testbed.wine", c.Version, "the release does not say its MSI product code")
 		}
 		key := `HKLM\Software\Microsoft\Windows\CurrentVersion\Uninstall\` + c.Download.MSI.ProductCode
 		seen, err := d.registry(ctx, key, "DisplayVersion", 64)
@@ -85,11 +74,11 @@ func (d *windows) observe(ctx context.Context, rule fleet.Detect, c Candidate) (
 	case rule.File != nil:
 		return d.file(*rule.File)
 	}
-	return Observation{}, unanswerable("wine", ruleName(rule))
+	return detection.Observation{}, unanswerable("wine", detection.Name(rule))
 }
 
 // registry asks the cell's own registry program for a value, or for a key alone.
-func (d *windows) registry(ctx context.Context, key, value string, view int) (Observation, error) {
+func (d *windows) registry(ctx context.Context, key, value string, view int) (detection.Observation, error) {
 	query := []string{"reg", "query", key}
 	if value != "" {
 		query = append(query, "/v", value)
@@ -102,13 +91,13 @@ func (d *windows) registry(ctx context.Context, key, value string, view int) (Ob
 	const run = `cd drive_c; "$SERVER" -p0; "$WINE" "$@" </dev/null; status=$?; "$SERVER" -k; exit $status`
 	r, err := d.box.run(ctx, probeLimit, nil, append([]string{"/bin/sh", "-c", run, "sh"}, query...)...)
 	if err != nil || r.exit != 0 {
-		return Observation{}, err
+		return detection.Observation{}, err
 	}
 	if value == "" {
-		return Observation{Found: true}, nil
+		return detection.Observation{Found: true}, nil
 	}
 	text, found := registryValue(r.output, value)
-	return Observation{Found: found, Value: text}, nil
+	return detection.Observation{Found: found, Value: text}, nil
 }
 
 // registryValue finds a value in what `reg query` prints: lines of four blanks,
@@ -125,36 +114,36 @@ func registryValue(output, name string) (string, bool) {
 
 // file looks for a file on drive C:, and reads its version resource where the
 // rule compares it.
-func (d *windows) file(rule fleet.FileRule) (Observation, error) {
+func (d *windows) file(rule fleet.FileRule) (detection.Observation, error) {
 	root, err := d.drive()
 	if err != nil {
-		return Observation{}, err
+		return detection.Observation{}, err
 	}
 	defer root.Close()
 	name, ok := resolveCase(root, rule.Path)
 	if !ok {
-		return Observation{}, nil
+		return detection.Observation{}, nil
 	}
 	if !rule.Version {
-		return Observation{Found: true}, nil
+		return detection.Observation{Found: true}, nil
 	}
 	f, err := root.Open(name)
 	if err != nil {
-		return Observation{}, err
+		return detection.Observation{}, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
-		return Observation{}, err
+		return detection.Observation{}, err
 	}
 	program, err := pe.Read(f, info.Size())
 	var invalid *fleet.Error
 	if errors.As(err, &invalid) && invalid.Kind == fleet.Invalid {
-		return Observation{Found: true}, nil // it is there, and tells no version
+		return detection.Observation{Found: true}, nil // it is there, and tells no version
 	} else if err != nil {
-		return Observation{}, err
+		return detection.Observation{}, err
 	}
-	return Observation{Found: true, Value: program.Facts.FileVersion}, nil
+	return detection.Observation{Found: true, Value: program.Facts.FileVersion}, nil
 }
 
 // places are the variables that detection paths are written with.
@@ -187,21 +176,4 @@ func resolveCase(root *os.Root, windowsPath string) (string, bool) {
 		at = path.Join(at, next)
 	}
 	return at, true
-}
-
-// ruleName is what kind of rule it is.
-func ruleName(rule fleet.Detect) string {
-	switch {
-	case rule.MSIProduct:
-		return "msiProduct"
-	case rule.File != nil:
-		return "file " + rule.File.Path
-	case rule.Registry != nil:
-		return "registry " + rule.Registry.Key
-	case rule.Bundle != "":
-		return "bundle " + rule.Bundle
-	case rule.Package != "":
-		return "package " + rule.Package
-	}
-	return "script " + rule.Script
 }

@@ -24,11 +24,16 @@ type Spec struct {
 	Installer string // key in Package.Installers, or in Settings of a configuration
 	This      Candidate
 	Previous  *Candidate // the release before, nil when there is none
-	Detect    Detector   // the detection engine
 }
 
-// installer is the installer under test.
-func (s Spec) installer() fleet.Installer { return s.Package.Installers[s.Installer] }
+// installer is the installer under test. A configuration's scripts count as one
+// that its detect script detects.
+func (s Spec) installer() fleet.Installer {
+	if set, ok := s.Package.Settings[s.Installer]; ok && set.Scripts != nil {
+		return fleet.Installer{Platform: "windows", Arch: "x64", Type: "script", Detect: []fleet.Detect{{Operator: "=", Script: set.Scripts.Detect}}}
+	}
+	return s.Package.Installers[s.Installer]
+}
 
 // A Candidate is the built content of one release.
 type Candidate struct {
@@ -45,6 +50,11 @@ type Candidate struct {
 type failure struct{ text string }
 
 func (f failure) Error() string { return f.text }
+
+// skipped is why a cell has no answer to a step.
+type skipped struct{ why string }
+
+func (s skipped) Error() string { return s.why }
 
 func failf(format string, args ...any) error { return failure{fmt.Sprintf(format, args...)} }
 

@@ -21,7 +21,6 @@ import (
 type windows struct {
 	layer   *layer
 	in      fleet.Installer
-	detect  Detector
 	box     sandbox
 	folders map[string]string // version → folder of its content below drive_c
 	count   int               // of command files

@@ -100,7 +100,7 @@ func windowsSpec(in fleet.Installer, this Candidate, previous *Candidate) Spec {
 			ID: "example/widget", Rollback: "previous", Tests: fleet.Tests{Launch: "widget.exe --version"},
 			Installers: map[string]fleet.Installer{"x64": in},
 		},
-		Installer: "x64", This: this, Previous: previous, Detect: equals,
+		Installer: "x64", This: this, Previous: previous,
 	}
 }
 
