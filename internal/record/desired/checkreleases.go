@@ -71,7 +71,7 @@ func (x *checks) payloads(file, id string, p fleet.Package) {
 // release checks the releases of a package against it and against each other.
 func (x *checks) release(id string, p fleet.Package) {
 	counters := map[int]string{}
-	for _, version := range p.Versions() {
+	for _, version := range slices.Sorted(maps.Keys(p.Releases)) {
 		r := p.Releases[version]
 		file := ReleasePath(fleet.PackageID(id), version)
 		at := k("pkg", "releases", version)

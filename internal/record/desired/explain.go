@@ -23,6 +23,9 @@ type explainer struct {
 	findings fleet.Errors
 	covered  []string // paths something was said about
 	unknown  []string // paths of fields that are not allowed
+	// own are the files that are being judged, nil for all: of two that
+	// contradict each other, it is their side that is at fault.
+	own map[string]bool
 }
 
 // explain are the findings for a value that failed its definition with err.
@@ -285,7 +288,15 @@ func (e *explainer) rest(prefix string, sources []source, err error) {
 			continue
 		}
 		format, args := ce.Msg()
-		e.say(ownPosition(ce, mine, sources), path, format, args...)
+		at, other := e.sides(ce, mine)
+		if at.File == "" {
+			at = sources[0].at
+		}
+		if other.File != "" {
+			e.say(at, path, "%s; the other side is %s", fmt.Sprintf(format, args...), other)
+			continue
+		}
+		e.say(at, path, format, args...)
 	}
 }
 
@@ -313,18 +324,24 @@ func leads(a, b string) bool {
 	return strings.HasPrefix(b, a) && (len(a) == len(b) || b[len(a)] == '.' || b[len(a)] == '[')
 }
 
-// ownPosition is the first position of an error in the author's files; the
-// first source's when there is none.
-func ownPosition(err errors.Error, mine map[string]bool, sources []source) fleet.Pos {
+// sides are the position of an error in the files that are judged, else in any
+// of the author's, and one in another file when two contradict each other.
+func (e *explainer) sides(err errors.Error, mine map[string]bool) (at, other fleet.Pos) {
 	for _, p := range errors.Positions(err) {
-		if p.IsValid() && mine[p.Filename()] {
-			return position(p.Filename(), p)
+		if !p.IsValid() || !mine[p.Filename()] {
+			continue
+		}
+		pos := position(p.Filename(), p)
+		switch {
+		case at.File == "":
+			at = pos
+		case e.own[pos.File] && !e.own[at.File]:
+			at, other = pos, at
+		case pos.File != at.File && other.File == "":
+			other = pos
 		}
 	}
-	if len(sources) == 0 {
-		return fleet.Pos{}
-	}
-	return sources[0].at
+	return at, other
 }
 
 // join adds a name to a path, quoted where CUE would quote it.

@@ -54,7 +54,7 @@ func with(tree MapTree, files map[string]string) MapTree {
 
 func load(t testing.TB, tree Tree) (*fleet.Repository, error) {
 	t.Helper()
-	return Load(context.Background(), tree, Options{Evaluator: InProcess{}, Now: now})
+	return Load(context.Background(), tree, Options{Evaluator: InProcess{}, Now: now, Workers: 1})
 }
 
 func TestLoad(t *testing.T) {

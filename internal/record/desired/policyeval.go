@@ -134,9 +134,13 @@ func (e *policyEval) instance(folder string) (instance, bool, error) {
 		e.fault(inst, "", nil, err)
 		return instance{}, false, nil
 	}
+	if b.ResolutionErr != nil {
+		e.fault(inst, "", nil, b.ResolutionErr)
+		return instance{}, false, nil
+	}
 	inst.value = e.c.ctx.BuildInstance(b)
-	if err := inst.value.Err(); err != nil && len(e.folders[folder]) > 0 && !inst.value.Exists() {
-		e.fault(inst, "", nil, err)
+	if inst.value.BuildInstance() == nil { // no package came out: it does not compile
+		e.fault(inst, "", nil, inst.value.Err())
 		return instance{}, false, nil
 	}
 	return inst, true, nil
@@ -151,7 +155,10 @@ func (e *policyEval) fault(inst instance, def string, keys []string, err error) 
 	for _, f := range inst.files { // errors may point into parents
 		sources = append(sources, source{file: f.Path, at: fleet.Pos{File: f.Path, Line: 1, Col: 1}})
 	}
-	x := &explainer{c: e.c}
+	x := &explainer{c: e.c, own: map[string]bool{}}
+	for _, f := range inst.own {
+		x.own[f.Path] = true
+	}
 	prefix := ""
 	if def != "" {
 		prefix = pathOf(keys)

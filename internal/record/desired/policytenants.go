@@ -86,7 +86,12 @@ func (e *policyEval) policy(inst instance, levels map[string]levelPolicy) (level
 	}
 	bounds, faults := e.c.policy(v)
 	for _, field := range slices.Sorted(maps.Keys(faults)) {
-		e.policyFinding(inst, field, faults[field].Error())
+		if inst.folder != "tenants" || stated(v.LookupPath(cue.ParsePath(field))) {
+			e.policyFinding(inst, field, faults[field].Error())
+		}
+	}
+	if inst.folder == "tenants" {
+		e.complete(inst, v)
 	}
 	entries := e.entries(inst, v)
 	if len(e.findings) > before {
@@ -100,21 +105,25 @@ func (e *policyEval) policy(inst instance, levels map[string]levelPolicy) (level
 	return l, len(e.findings) == before
 }
 
-// guard checks a level against the one above: the operator states everything,
-// nobody below loosens anything, whatever CUE made of it, and a longer deferral
-// is explained in the file that asks for it.
+// complete checks that the operator states every bound.
+func (e *policyEval) complete(inst instance, v cue.Value) {
+	list, _ := e.c.directions()
+	for _, d := range list {
+		if !stated(v.LookupPath(cue.ParsePath(d.field))) {
+			e.policyFinding(inst, d.field, "tenants/operator.cue must state it")
+		}
+	}
+}
+
+// guard checks a level against the one above: nobody below loosens anything,
+// whatever CUE made of it, and a longer deferral is explained in the file that
+// asks for it.
 func (e *policyEval) guard(inst instance, v cue.Value, l *levelPolicy, levels map[string]levelPolicy) {
 	list, _ := e.c.directions()
 	parent, hasParent := above(inst.folder, levels)
 	for _, d := range list {
 		b := l.bounds[d.field]
-		if !hasParent {
-			if inst.folder == "tenants" && !stated(v.LookupPath(cue.ParsePath(d.field))) {
-				e.policyFinding(inst, d.field, "tenants/operator.cue must state it")
-			}
-			continue
-		}
-		if d.tighter(b, parent.bounds[d.field]) {
+		if hasParent && d.tighter(b, parent.bounds[d.field]) {
 			e.policyFinding(inst, d.field, "is "+d.String(b)+", looser than "+d.String(parent.bounds[d.field])+" at "+parent.bounds[d.field].pos.String())
 		}
 	}

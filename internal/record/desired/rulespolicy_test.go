@@ -1,0 +1,124 @@
+package desired
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// What a level below may not do, whether CUE sees it or not.
+func TestPolicyGuards(t *testing.T) {
+	checkRules(t, []rule{
+		{"looser bound below", []edit{{group, `maxFailuresPercent: 0.5`, `maxFailuresPercent: 1.5`}}},
+		{"looser word below", []edit{{tenant, `policy: pins:`, "policy: reboot: \"anytime\"\npolicy: pins:"}}},
+		{"bound without a loosest value", []edit{{"tenants/operator.cue", `maxFailuresPercent: <=2`, `maxFailuresPercent: <2`}}},
+		{"bound the operator left out", []edit{{"tenants/operator.cue", "	maxFailuresPercent: <=2\n", ""}}},
+		{"all bounds left out", []edit{{"tenants/operator.cue", `	critical: withinHours:  <=72
+	nonSecurity: deferDays: >=0
+	reboot:             "windowOnly"
+	maxFailuresPercent: <=2
+	approval:           "implicit" | "partner" | "site"
+	maxExceptionDays:   90
+`, ""}}},
+		{"misspelt bound", []edit{{partner, `maxFailuresPercent: <=1`, `maxFailurePercent: <=1`}}},
+		{"default turned below", []edit{
+			{"tenants/operator.cue", `	maxFailuresPercent: <=2`, "	if _strict {maxFailuresPercent: <=2}\n	maxFailuresPercent: <=50"},
+			{"tenants/operator.cue", `operator:`, "_strict: *true | bool\noperator:"},
+			{group, `group:`, "_strict: false\ngroup:"},
+			{group, `maxFailuresPercent: 0.5`, `maxFailuresPercent: <=40`},
+			{partner, `maxFailuresPercent: <=1`, ``},
+		}},
+		{"choice turned below", []edit{
+			{"tenants/operator.cue", `maxFailuresPercent: <=2`, "maxFailuresPercent: [if _strict {<=2}, <=50][0]"},
+			{"tenants/operator.cue", `operator:`, "_strict: *true | bool\noperator:"},
+			{group, `group:`, "_strict: false\ngroup:"},
+			{group, `maxFailuresPercent: 0.5`, `maxFailuresPercent: <=40`},
+			{partner, `maxFailuresPercent: <=1`, ``},
+		}},
+		{"partner speaks for the operator", []edit{{partner, `partner:`, "operator: approvers: releases: [{login: \"me\", name: \"Me\", from: \"2026-01-01\"}]\npartner:"}}},
+		{"tenant adds a key", []edit{{tenant, `tenant:`, "operator: trust: keys: mine: {pem: \"x\"}\ntenant:"}}},
+		{"tenant adds an approver of its partner", []edit{{tenant, `tenant:`, "partner: approvers: [{login: \"me\", name: \"Me\", from: \"2026-01-01\"}]\ntenant:"}}},
+		{"embedding at the top", []edit{{tenant, `tenant:`, "{operator: name: \"Me\"}\ntenant:"}}},
+		{"comprehension at the top", []edit{{tenant, `tenant:`, "if true {operator: name: \"Me\"}\ntenant:"}}},
+		{"computed name at the top", []edit{{tenant, `tenant:`, "(\"oper\" + \"ator\"): name: \"Me\"\ntenant:"}}},
+		{"pattern at the top", []edit{{tenant, `tenant:`, "[=~\"oper\"]: name: \"Me\"\ntenant:"}}},
+		{"exception limit below", []edit{{partner, `maxFailuresPercent: <=1`, `maxExceptionDays: 900`}}},
+		{"pin without reason", []edit{{tenant, `, reason: "archive format of the document system"`, ``}}},
+		{"pin without end", []edit{{tenant, `, expires: "2027-02-01T00:00:00Z"`, ``}}},
+		{"pin that lasts too long", []edit{{tenant, `"2027-02-01T00:00:00Z"`, `"2027-03-01T00:00:00Z"`}}},
+		{"expired opt-out", []edit{{tenant, `policy: pins:`, "policy: optOuts: \"acme/ledger-client\": {reason: \"x\", expires: \"2026-11-18T11:59:59Z\"}\npolicy: pins:"}}},
+		{"driver block without end", []edit{{partner, `, expires: "2027-01-31T00:00:00Z"`, ``}}},
+		{"longer deferral without reason", []edit{{partner, `maxFailuresPercent: <=1`, `nonSecurity: deferDays: >=14`}}},
+		{"longer deferral explained elsewhere", []edit{
+			{partner, `maxFailuresPercent: <=1`, `nonSecurity: {deferDays: >=14, because: quarter: {reason: "audit", expires: "2027-01-01T00:00:00Z"}}`},
+			{tenant, `policy: pins:`, "policy: nonSecurity: deferDays: >=21\npolicy: pins:"},
+		}},
+		{"longer deferral that has ended", []edit{{partner, `maxFailuresPercent: <=1`, `nonSecurity: {deferDays: >=14, because: quarter: {reason: "audit", expires: "2026-11-01T00:00:00Z"}}`}}},
+		{"list where bounds stand", []edit{{partner, `maxFailuresPercent: <=1`, `maxFailuresPercent: [1]`}}},
+		{"default in a bound", []edit{{partner, `maxFailuresPercent: <=1`, `maxFailuresPercent: *1 | <=1`}}},
+		{"approvals are not asked of a freeze", []edit{{freeze, `freezes:`, "approvals: \"2026-W47\": dogfood: decision: \"approved\"\nfreezes:"}}},
+		{"computed id of a hold", []edit{{holdFile, `holds: "7-zip-24.09"`, `holds: ("7-zip-" + "24.09")`}}},
+		{"reference to nothing", []edit{{group, `maxFailuresPercent: 0.5`, `maxFailuresPercent: half`}}},
+		{"hidden contradiction", []edit{{group, `group:`, "_x: 1 & 2\ngroup:"}}},
+	})
+}
+
+func TestPolicyValues(t *testing.T) {
+	tree := edited(t,
+		edit{"tenants/operator.cue", `nonSecurity: deferDays: >=0`, `nonSecurity: deferDays: >=2`},
+		edit{partner, `maxFailuresPercent: <=1`, "maxFailuresPercent: <=1\n\tcritical: withinHours: <=48\n\tnonSecurity: {deferDays: >=14, because: quarter: {reason: \"audit\", expires: \"2027-01-01T00:00:00Z\"}}"},
+	)
+	repo, err := load(t, tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type values struct {
+		hours     float64
+		defer_    int
+		reboot    string
+		failures  float64
+		approval  string
+		days      int
+		pins      int
+		blocks    int
+		decidedBy string // of maxFailuresPercent
+	}
+	of := func(p fleet.Policy) values {
+		return values{p.CriticalWithinHours, p.NonSecurityDeferDays, p.Reboot, p.MaxFailuresPercent, p.Approval, p.MaxExceptionDays, len(p.Pins), len(p.DriverBlock), p.Origins["maxFailuresPercent"].String()}
+	}
+	acme := repo.Tenants["nordic/acme"]
+	for name, pair := range map[string][2]values{
+		"own/office":  {of(repo.Tenants["own/office"].Policy), {72, 2, "windowOnly", 2, "implicit", 90, 0, 0, "tenants/operator.cue:18:22"}},
+		"nordic/acme": {of(acme.Policy), {48, 14, "windowOnly", 1, "implicit", 90, 1, 1, "tenants/nordic/partner.cue:13:22"}},
+		"finance":     {of(acme.Groups["finance"].Policy), {48, 14, "windowOnly", 0.5, "partner", 90, 1, 1, "tenants/nordic/acme/groups/finance/group.cue:8:22"}},
+	} {
+		if !reflect.DeepEqual(pair[0], pair[1]) {
+			t.Errorf("%s: got %+v, want %+v", name, pair[0], pair[1])
+		}
+	}
+	if got, want := acme.Groups["finance"].Policy.Origins["approval"].String(), "tenants/nordic/acme/groups/finance/group.cue:9:2"; got != want {
+		t.Errorf("approval of finance was decided at %s, want %s", got, want)
+	}
+	if got, want := acme.Policy.Origins["nonSecurity.deferDays"].String(), "tenants/nordic/partner.cue:15:27"; got != want {
+		t.Errorf("deferral of acme was decided at %s, want %s", got, want)
+	}
+	if pin := acme.Policy.Pins["igor-pavlov/7-zip"]; pin.Version != "24.*" || pin.Reason == "" || pin.Expires.IsZero() {
+		t.Errorf("pin: %+v", pin)
+	}
+	if p := repo.Partners["direct"]; p.Name != "Example MSP" || p.Language != "en" {
+		t.Errorf("the operator is the direct customers' partner; got %+v", p)
+	}
+	if name := acme.Name; name != "nordic/acme" {
+		t.Errorf("a tenant without a name has its id; got %q", name)
+	}
+}
+
+// Without a time, exceptions are not judged by it: what they mean is decided
+// where they are applied.
+func TestNoTime(t *testing.T) {
+	tree := edited(t, edit{tenant, `"2027-02-01T00:00:00Z"`, `"2020-02-01T00:00:00Z"`})
+	if _, err := Load(t.Context(), tree, Options{Evaluator: InProcess{}}); err != nil {
+		t.Error(err)
+	}
+}
