@@ -55,13 +55,13 @@ type Change struct {
 }
 
 // Empty reports whether nothing that packmill knows about differs.
-func (c *Change) Empty() bool {
+func (c Change) Empty() bool {
 	return len(c.Releases)+len(c.Packages)+len(c.Subjects)+len(c.Tenants)+len(c.Policies)+len(c.Waves)+
 		len(c.Freezes)+len(c.Holds)+len(c.Cycles)+len(c.Approvals) == 0
 }
 
 // Refusals are the findings that forbid the merge, as errors of kind Refused.
-func (c *Change) Refusals() fleet.Errors {
+func (c Change) Refusals() fleet.Errors {
 	var out fleet.Errors
 	for _, f := range c.Findings {
 		if f.Level == Refused {
