@@ -125,7 +125,8 @@ func sourceOf(d fleet.Download) string {
 // was merged, and is not what was merged. A vendor out of reach stays an outage.
 func asRefused(err error) error {
 	var own *fleet.Error
-	if errors.As(err, &own) {
+	var already *upstream.Hold
+	if !errors.As(err, &already) && errors.As(err, &own) {
 		return err
 	}
 	hold, ok := upstream.HoldOf(err)
@@ -178,8 +179,12 @@ func (b *builder) setupName(key string, in fleet.Installer, d fleet.Download) (s
 	case d.Member != "":
 		name = path.Base(d.Member)
 	case d.Deb != nil:
-		// As Debian's archive names it, with the epoch's colon written out.
-		return clean(fmt.Sprintf("%s_%s_%s.deb", d.Deb.Package, strings.ReplaceAll(d.Deb.Version, ":", "%3a"), d.Deb.Architecture)), nil
+		// As Debian's archive names it: the epoch is left out.
+		_, version, epoch := strings.Cut(d.Deb.Version, ":")
+		if !epoch {
+			version = d.Deb.Version
+		}
+		return clean(fmt.Sprintf("%s_%s_%s.deb", d.Deb.Package, version, d.Deb.Architecture)), nil
 	case d.URL != "":
 		u, err := url.Parse(d.URL)
 		if err != nil {
