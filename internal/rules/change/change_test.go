@@ -166,7 +166,7 @@ func TestMergedReleaseIsImmutable(t *testing.T) {
 	})
 	c := compare(t, world(), changed)
 	wantFindings(t, c, "refused igor-pavlov/7-zip@24.08: a merged release is immutable, and this changes installers.x64.sha256")
-	if e := c.Refusals(); len(e) != 1 || e.Kind() != fleet.Refused || e[0].Pos.File != "catalog/igor-pavlov/7-zip/24.08.cue" || e[0].Hint == "" {
+	if e := c.Refusals(); len(e) != 1 || fleet.KindOf(e) != fleet.Refused || e[0].Pos.File != "catalog/igor-pavlov/7-zip/24.08.cue" || e[0].Hint == "" {
 		t.Errorf("refusals: %+v", e)
 	}
 	if r := c.Releases[0]; r.What != Changed || len(r.Edits) != 1 || r.Edits[0].Old != string(digit(1)) || r.Edits[0].New != string(digit(9)) {
