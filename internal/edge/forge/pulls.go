@@ -89,7 +89,13 @@ func (c *Client) create(ctx context.Context, spec fleet.PullSpec) (*github.PullR
 func (c *Client) label(ctx context.Context, pull *fleet.Pull, want []string) (changed bool, err error) {
 	add, remove := labelChanges(pull.Labels, want)
 	if len(add) > 0 {
-		if _, _, err := c.api.Issues.AddLabelsToIssue(ctx, c.o.Owner, c.o.Name, pull.Number, add); err != nil {
+		// go-github sends a bare list, which GitHub's description no longer has.
+		path := fmt.Sprintf("repos/%s/issues/%d/labels", c.repository(), pull.Number)
+		req, err := c.api.NewRequest(http.MethodPost, path, map[string][]string{"labels": add})
+		if err != nil {
+			return false, err
+		}
+		if _, err := c.api.Do(ctx, req, nil); err != nil {
 			return false, err
 		}
 	}

@@ -12,6 +12,24 @@ import (
 
 // Labels and comments belong to issues in GitHub's API; a pull request is one.
 
+// issuePart answers for what an issue has. It stands in for routes that
+// http.ServeMux cannot tell from issues/comments/{id}.
+func (s *Server) issuePart(r *request) reply {
+	switch r.Method + " " + r.PathValue("part") {
+	case "GET labels":
+		return s.listLabels(r)
+	case "POST labels":
+		return s.addLabels(r)
+	case "PUT labels":
+		return s.setLabels(r)
+	case "GET comments":
+		return s.listComments(r)
+	case "POST comments":
+		return s.createComment(r)
+	}
+	return notFound()
+}
+
 func (s *Server) labelObject(l links, name string) object {
 	var id int64
 	for _, known := range s.state.Labels {
