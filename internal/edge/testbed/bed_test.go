@@ -40,15 +40,15 @@ func prepared(t *testing.T, bed Bed, glob string) {
 	testreq.Need(t, "a prepared base", err == nil && len(found) > 0, "run `packmill test --prepare` once")
 }
 
-// files is content that a test has in memory.
-func files(content map[string][]byte) func(context.Context, *os.Root) error {
-	return func(_ context.Context, dir *os.Root) error {
+// files is content that a test has in memory, and the name of what is installed.
+func files(setup string, content map[string][]byte) func(context.Context, *os.Root) (string, error) {
+	return func(_ context.Context, dir *os.Root) (string, error) {
 		for name, data := range content {
 			if err := dir.WriteFile(name, data, 0o644); err != nil {
-				return err
+				return "", err
 			}
 		}
-		return nil
+		return setup, nil
 	}
 }
 

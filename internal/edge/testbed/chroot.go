@@ -169,13 +169,14 @@ func (d *debian) install(ctx context.Context, c Candidate) (string, error) {
 	if err := os.MkdirAll(archives, 0o755); err != nil {
 		return "", err
 	}
-	if err := unpack(ctx, c, archives); err != nil {
+	setup, err := unpack(ctx, c, archives)
+	if err != nil {
 		return "", err
 	}
-	if !filepath.IsLocal(c.Setup) || filepath.Ext(c.Setup) != ".deb" {
-		return "", fleet.Errorf(fleet.Invalid, "testbed.chroot", c.Setup, "is no name of a .deb")
+	if filepath.Base(setup) != setup || filepath.Ext(setup) != ".deb" {
+		return "", fleet.Errorf(fleet.Invalid, "testbed.chroot", setup, "is no name of a .deb")
 	}
-	if err := d.fetch(ctx, scratch, filepath.Join(archives, c.Setup)); err != nil {
+	if err := d.fetch(ctx, scratch, filepath.Join(archives, setup)); err != nil {
 		return "", err
 	}
 	names, err := d.place(archives, scratch)
@@ -187,10 +188,10 @@ func (d *debian) install(ctx context.Context, c Candidate) (string, error) {
 }
 
 // unpack writes a candidate's content below dir and nowhere else.
-func unpack(ctx context.Context, c Candidate, dir string) error {
+func unpack(ctx context.Context, c Candidate, dir string) (setup string, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer root.Close()
 	return c.Unpack(ctx, root)

@@ -47,9 +47,9 @@ func (f debFixture) candidate(t *testing.T) Candidate {
 		t.Fatal(err)
 	}
 	return Candidate{
-		Version: f.version, Setup: "packmill-widget.deb",
+		Version:  f.version,
 		Download: fleet.Download{Deb: &fleet.DebFacts{Package: "packmill-widget", Version: f.version, Architecture: runtime.GOARCH}},
-		Unpack:   files(map[string][]byte{"packmill-widget.deb": out.Bytes()}),
+		Unpack:   files("packmill-widget.deb", map[string][]byte{"packmill-widget.deb": out.Bytes()}),
 	}
 }
 

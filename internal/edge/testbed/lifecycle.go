@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -62,9 +63,10 @@ func lifecycle(ctx context.Context, spec Spec, open func(context.Context) (endpo
 func upgrade(ctx context.Context, run *run, spec Spec, open func(context.Context) (endpoint, error)) {
 	back := spec.Package.Rollback == "previous"
 	if spec.Previous == nil {
-		run.skip(stepUpgrade, "there is no release before")
+		why := cmp.Or(spec.Without, "there is no release before")
+		run.skip(stepUpgrade, why)
 		if back {
-			run.skip(stepRollback, "there is no release before")
+			run.skip(stepRollback, why)
 		}
 		return
 	}

@@ -23,7 +23,8 @@ type Spec struct {
 	Package   fleet.Package
 	Installer string // key in Package.Installers, or in Settings of a configuration
 	This      Candidate
-	Previous  *Candidate // the release before, nil when there is none
+	Previous  *Candidate // the release before, nil when there is none to install
+	Without   string     // why there is no Previous
 }
 
 // installer is the installer under test. A configuration's scripts count as one
@@ -39,11 +40,10 @@ func (s Spec) installer() fleet.Installer {
 type Candidate struct {
 	Version  string
 	Download fleet.Download
-	// Setup names the file of the content that is installed: the .deb, the .msi,
-	// or the command file a portable program is placed by.
-	Setup string
-	// Unpack writes the content into an empty folder. It must write nothing else.
-	Unpack func(ctx context.Context, dir *os.Root) error
+	// Unpack writes the content into an empty folder and tells which of its
+	// files is installed: the .deb, the .msi, or the command file that puts a
+	// portable program in place. A simulated cell does not ask.
+	Unpack func(ctx context.Context, dir *os.Root) (setup string, err error)
 }
 
 // A failure is what a package did wrong: it fails a step, not the run.

@@ -19,66 +19,72 @@ import (
 
 // windows is one fresh Windows device.
 type windows struct {
-	layer   *layer
-	in      fleet.Installer
-	box     sandbox
-	folders map[string]string // version → folder of its content below drive_c
-	count   int               // of command files
+	layer  *layer
+	in     fleet.Installer
+	box    sandbox
+	placed map[string]content // by version
+	count  int                // of command files
 }
 
 func (d *windows) close() error { return d.layer.remove() }
+
+// A content is an unpacked candidate.
+type content struct {
+	folder string // below drive_c
+	setup  string // file in it
+}
 
 // workFolder is where content and command files lie, below drive_c.
 const workFolder = "packmill"
 
 func (d *windows) install(ctx context.Context, c Candidate) (string, error) {
-	folder, err := d.place(ctx, c)
+	at, err := d.place(ctx, c)
 	if err != nil {
 		return "", err
 	}
-	line, _, err := d.commands(c, folder)
+	line, _, err := d.commands(c, at)
 	if err != nil {
 		return "", err
 	}
-	return d.do(ctx, folder, line)
+	return d.do(ctx, at.folder, line)
 }
 
 func (d *windows) uninstall(ctx context.Context, c Candidate) (string, error) {
-	folder, err := d.place(ctx, c)
+	at, err := d.place(ctx, c)
 	if err != nil {
 		return "", err
 	}
-	_, line, err := d.commands(c, folder)
+	_, line, err := d.commands(c, at)
 	if err != nil {
 		return "", err
 	}
-	return d.do(ctx, folder, line)
+	return d.do(ctx, at.folder, line)
 }
 
-// place unpacks a candidate's content once and tells its folder below drive_c.
-func (d *windows) place(ctx context.Context, c Candidate) (string, error) {
-	if folder := d.folders[c.Version]; folder != "" {
-		return folder, nil
+// place unpacks a candidate's content, once.
+func (d *windows) place(ctx context.Context, c Candidate) (content, error) {
+	if at, ok := d.placed[c.Version]; ok {
+		return at, nil
 	}
 	root, err := d.drive()
 	if err != nil {
-		return "", err
+		return content{}, err
 	}
 	defer root.Close()
-	folder := path.Join(workFolder, "content-"+strconv.Itoa(len(d.folders)+1))
-	if err := root.MkdirAll(folder, 0o755); err != nil {
-		return "", err
+	at := content{folder: path.Join(workFolder, "content-"+strconv.Itoa(len(d.placed)+1))}
+	if err := root.MkdirAll(at.folder, 0o755); err != nil {
+		return content{}, err
 	}
-	content, err := root.OpenRoot(folder)
+	dir, err := root.OpenRoot(at.folder)
 	if err != nil {
-		return "", err
+		return content{}, err
 	}
-	defer content.Close()
-	if err := c.Unpack(ctx, content); err != nil {
-		return "", err
+	defer dir.Close()
+	if at.setup, err = c.Unpack(ctx, dir); err != nil {
+		return content{}, err
 	}
-	d.folders[c.Version] = folder
-	return folder, nil
+	d.placed[c.Version] = at
+	return at, nil
 }
 
 // drive is drive C:, which links do not leave.
@@ -94,22 +100,22 @@ func (d *windows) drive() (*os.Root, error) {
 // commands are the command lines devices run in the content's folder: the
 // wrapper scripts where the content brings them, else what the type of the
 // installer says.
-func (d *windows) commands(c Candidate, folder string) (install, uninstall string, err error) {
+func (d *windows) commands(c Candidate, at content) (install, uninstall string, err error) {
 	root, err := d.drive()
 	if err != nil {
 		return "", "", err
 	}
 	defer root.Close()
-	_, noInstall := root.Stat(path.Join(folder, "install.cmd"))
-	_, noUninstall := root.Stat(path.Join(folder, "uninstall.cmd"))
+	_, noInstall := root.Stat(path.Join(at.folder, "install.cmd"))
+	_, noUninstall := root.Stat(path.Join(at.folder, "uninstall.cmd"))
 	if noInstall == nil && noUninstall == nil {
 		// A cmd of its own: `call` makes every exit code a 1 in Wine.
 		return "cmd /c install.cmd", "cmd /c uninstall.cmd", nil
 	}
-	setup := `"` + strings.ReplaceAll(c.Setup, "/", `\`) + `"`
+	setup := `"` + strings.ReplaceAll(at.setup, "/", `\`) + `"`
 	switch {
-	case strings.ContainsAny(c.Setup, "\"%\r\n"):
-		return "", "", fleet.Errorf(fleet.Invalid, "testbed.wine", c.Setup, "cannot stand on a command line")
+	case strings.ContainsAny(at.setup, "\"%\r\n"):
+		return "", "", fleet.Errorf(fleet.Invalid, "testbed.wine", at.setup, "cannot stand on a command line")
 	case d.in.Type == "msi" && c.Download.MSI != nil:
 		line := "msiexec /i " + setup + " /qn /norestart"
 		for _, name := range slices.Sorted(maps.Keys(d.in.Properties)) {

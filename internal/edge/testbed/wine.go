@@ -111,7 +111,7 @@ func (w *Wine) Run(ctx context.Context, spec Spec) ([]fleet.TestStep, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &windows{layer: layer, in: in, box: wineBox(p, layer.root), folders: map[string]string{}}, nil
+		return &windows{layer: layer, in: in, box: wineBox(p, layer.root), placed: map[string]content{}}, nil
 	})
 }
 

@@ -88,8 +88,8 @@ func msi(t *testing.T, version, code string) Candidate {
 		t.Fatalf("wixl: %v\n%s", err, text)
 	}
 	return Candidate{
-		Version: version, Setup: "widget.msi", Download: fleet.Download{MSI: &fleet.MSIFacts{ProductCode: code, ProductVersion: version}},
-		Unpack: files(map[string][]byte{"widget.msi": read(t, filepath.Join(dir, "widget.msi"))}),
+		Version: version, Download: fleet.Download{MSI: &fleet.MSIFacts{ProductCode: code, ProductVersion: version}},
+		Unpack: files("widget.msi", map[string][]byte{"widget.msi": read(t, filepath.Join(dir, "widget.msi"))}),
 	}
 }
 
@@ -130,8 +130,8 @@ func portable(t *testing.T, version string, extra string) Candidate {
 	t.Helper()
 	crlf := func(lines ...string) []byte { return []byte(strings.Join(lines, "\r\n") + "\r\n") }
 	return Candidate{
-		Version: version, Setup: "install.cmd",
-		Unpack: files(map[string][]byte{
+		Version: version,
+		Unpack: files("install.cmd", map[string][]byte{
 			"widget.exe": read(t, widget(t, version)),
 			"install.cmd": crlf("@echo off", `if not exist "%ProgramFiles%\Widget" mkdir "%ProgramFiles%\Widget"`,
 				`copy /y widget.exe "%ProgramFiles%\Widget\widget.exe" >nul`, "if errorlevel 1 exit /b 1",
