@@ -98,8 +98,9 @@ func (c *comparison) looserPolicy(p Policy) {
 	}
 }
 
-// boundEdits are the edits of a policy's bounds, each with its side. The schema
-// declares the same directions.
+// boundEdits are the edits of a policy's bounds, each with its side, as the
+// schema declares them (#Tightening), but for one: a longer deferral leaves
+// devices unpatched for longer, so it is loosening whichever way the bound meets.
 func boundEdits(was, is fleet.Policy) []Edit {
 	found := edits(bounds(was), bounds(is))
 	for i, e := range found {
