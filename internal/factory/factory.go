@@ -29,9 +29,10 @@ type Factory struct {
 	Ledger  Ledger
 	Forge   Forge
 
-	Upstream Upstream     // of this run
-	Store    *store.Store // of artifacts
-	Attester Attester     // of builds and tests
+	Upstream Upstream        // of this run
+	Store    *store.Store    // of artifacts
+	Attester Attester        // of builds and tests
+	Cells    map[string]Cell // of this machine, by kind: chroot, wine, simulated
 
 	Signer   fleet.Signer
 	Consoles func(ctx context.Context, t fleet.Tenant) (Console, error)
