@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"path"
 	"slices"
 	"sync"
@@ -155,8 +156,18 @@ func held(ctx context.Context, finding Finding, err error) (Finding, error) {
 	if !ok {
 		return finding, err
 	}
-	finding.State, finding.Hold, finding.Why = fleet.StateHeld, hold.Name, err.Error()
+	finding.State, finding.Hold, finding.Why = fleet.StateHeld, hold.Name, plainly(err)
 	return finding, nil
+}
+
+// plainly leaves out of an error what only this machine knows: which resolver
+// did not find a host.
+func plainly(err error) string {
+	var dns *net.DNSError
+	if errors.As(err, &dns) && dns.IsNotFound {
+		return "there is no host " + dns.Name
+	}
+	return err.Error()
 }
 
 // stated is what the vendor states about bytes, by version and installer.

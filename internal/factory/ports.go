@@ -28,7 +28,7 @@ type Forge interface {
 	Checks(ctx context.Context, commit string) ([]fleet.Check, error)
 	// Merge merges the pull request by a merge commit if its head is still head.
 	Merge(ctx context.Context, number int, head string) (commit string, err error)
-	// ClosePull closes a pull request without merging it, after a comment
+	// Close closes a pull request without merging it, after a comment
 	// (Markdown) that says why. One that is not open is left alone.
-	ClosePull(ctx context.Context, number int, comment string) error
+	Close(ctx context.Context, number int, why string) error
 }

@@ -117,7 +117,7 @@ func (f *Factory) supersede(ctx context.Context, out *Proposed, pulls []fleet.Pu
 			continue
 		}
 		text := fmt.Sprintf("Superseded by #%d, which proposes %s.", out.Pull.Number, view.Code(out.Found))
-		if err := f.Forge.ClosePull(ctx, p.Number, text); err != nil {
+		if err := f.Forge.Close(ctx, p.Number, text); err != nil {
 			return err
 		}
 		out.Changed = true
