@@ -16,7 +16,7 @@ import (
 // DiffOptions are what Diff needs beside the repository.
 type DiffOptions struct {
 	Evaluator desired.Evaluator
-	Devices   map[fleet.TenantID]int // by newest inventory; nil when none is known
+	Devices   map[fleet.TenantID]int // by newest inventory; nil reads it from this clone's evidence
 	Now       time.Time              // when it would be merged; zero gives no dates
 }
 
@@ -59,7 +59,14 @@ func Diff(ctx context.Context, git *gitrepo.Repo, base, head string, o DiffOptio
 	if err != nil {
 		return change.Change{}, err
 	}
-	return change.Compare(before, loaded, change.Options{Devices: o.Devices, Now: o.Now}), nil
+	options := change.Options{Devices: o.Devices, Now: o.Now}
+	if options.Devices == nil {
+		reached := change.Compare(before, loaded, options).Reach.Tenants
+		if options.Devices, err = inventoried(ctx, git, reached); err != nil {
+			return change.Change{}, err
+		}
+	}
+	return change.Compare(before, loaded, options), nil
 }
 
 func loadPart(ctx context.Context, git *gitrepo.Repo, commit string, part desired.Part, o DiffOptions) (*fleet.Repository, error) {

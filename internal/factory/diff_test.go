@@ -2,6 +2,7 @@ package factory_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/desired"
+	"github.com/packmill/packmill/internal/record/evidence"
 	"github.com/packmill/packmill/internal/record/gitrepo"
 	"github.com/packmill/packmill/internal/rules/change"
 )
@@ -200,6 +202,40 @@ cycles: "2026-W47": schema.#Cycle & {
 	}
 	if c := diff(t, git, commits[0], commits[4]); len(c.Packages) != 1 || c.Packages[0].What != change.Removed || len(c.Refusals()) != 0 {
 		t.Errorf("a package nobody has may go: %+v", c)
+	}
+}
+
+// TestDiffCountsDevices reads the newest of two inventories from evidence.
+func TestDiffCountsDevices(t *testing.T) {
+	bump := map[string][]byte{"catalog/acme/app-0000/1.1.cue": diffRelease("1.1", 2, 0)}
+	git, commits := diffRepo(t, diffFiles(1), bump)
+	inventory := func(at time.Time, devices ...string) []byte {
+		var out []byte
+		for _, d := range devices {
+			row, err := json.Marshal(fleet.InventoryRow{Tenant: "direct/cedar", Device: d, Platform: "windows", LastSeen: "2026-11-16", At: at})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(append(out, row...), '\n')
+		}
+		return out
+	}
+	dir := evidence.InventoryDir("direct/cedar") + "/"
+	tip, err := git.Commit(t.Context(), gitrepo.CommitSpec{Files: map[string][]byte{
+		dir + strings.Repeat("b", 32) + ".jsonl":     inventory(diffTime.AddDate(0, 0, -7), "a", "b", "c"),
+		dir + strings.Repeat("a", 32) + ".jsonl":     inventory(diffTime, "a", "b"),
+		dir + strings.Repeat("c", 32) + ".jsonl":     []byte("no row\n"),
+		dir + strings.Repeat("a", 32) + ".dsse.json": []byte("{}"),
+	}, Message: "inventory", Author: fleet.Identity{Name: "t", Email: "t@example.com"}, When: diffTime})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := git.SetBranch(evidence.Shard("direct/cedar"), "", tip); err != nil {
+		t.Fatal(err)
+	}
+	c, err := factory.Diff(t.Context(), git, commits[0], commits[1], factory.DiffOptions{Evaluator: desired.InProcess{}})
+	if err != nil || c.Reach.Devices != 2 || c.Reach.Unknown != 0 {
+		t.Errorf("reach %+v, %v", c.Reach, err)
 	}
 }
 
