@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -173,20 +172,14 @@ func (c *Client) split(ctx context.Context, m Marker, want, present []assignment
 	for _, a := range want {
 		own[a.key()] = true
 	}
-	groups := map[string]string{}
 	for _, a := range present {
-		if !own[a.key()] && a.Target.GroupID != "" {
-			if groups, err = c.ownGroups(ctx, false); err != nil {
+		mine := own[a.key()]
+		if !mine && a.Target.GroupID != "" {
+			if mine, err = c.ownGroup(ctx, a.Target.GroupID); err != nil {
 				return nil, nil, err
 			}
-			break
 		}
-	}
-	for _, id := range groups {
-		own[id], own["-"+id] = true, true
-	}
-	for _, a := range present {
-		if own[a.key()] {
+		if mine {
 			ours = append(ours, a)
 		} else {
 			foreign = append(foreign, a)
@@ -199,21 +192,17 @@ func (c *Client) split(ctx context.Context, m Marker, want, present []assignment
 // nothing else shows that packmill assigned them; sorted.
 func (c *Client) foreignGroups(ctx context.Context, want []assignment) ([]string, error) {
 	var out []string
-	if len(want) == 0 {
-		return nil, nil
-	}
-	groups, err := c.ownGroups(ctx, false)
-	if err != nil {
-		return nil, err
-	}
-	own := map[string]bool{}
-	for _, id := range groups {
-		own[id] = true
-	}
 	for _, a := range want {
-		if !own[strings.TrimPrefix(a.key(), "-")] {
-			out = append(out, a.key())
+		if a.Target.GroupID != "" {
+			own, err := c.ownGroup(ctx, a.Target.GroupID)
+			if err != nil {
+				return nil, err
+			}
+			if own {
+				continue
+			}
 		}
+		out = append(out, a.key())
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil

@@ -88,12 +88,24 @@ type ClientCredentials struct {
 	Endpoint string // <authority>/<tenant id>/oauth2/v2.0/token
 	ClientID string
 	Secret   string
-	HTTP     *transport.Client
-	Clock    fleet.Clock
+	HTTP     *transport.Client // nil: that of the Client it is given to
+	Clock    fleet.Clock       // nil: that of the Client it is given to
 
 	mu      sync.Mutex
 	token   string
 	expires time.Time
+}
+
+// fill sets what was left to the client.
+func (s *ClientCredentials) fill(h *transport.Client, clock fleet.Clock) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.HTTP == nil {
+		s.HTTP = h
+	}
+	if s.Clock == nil {
+		s.Clock = clock
+	}
 }
 
 // early is how long before its end a token is no longer used.

@@ -59,10 +59,12 @@ type Client struct {
 	any    *rate.Limiter
 	writes *rate.Limiter
 
-	mu      sync.Mutex
-	slots   map[slotKey]slotApps // nil until listed
-	groups  map[string]string    // wave → group id; nil until listed
-	devices map[string]string    // managed device id → directory object id; nil until listed
+	mu       sync.Mutex
+	slots    map[slotKey]slotApps // nil until listed
+	believed bool                 // what slots lacks is not there
+	groups   map[string]string    // wave → group id; nil until listed
+	judged   map[string]bool      // groups by id: packmill's or not
+	devices  map[string]string    // managed device id → directory object id; nil until listed
 }
 
 // New makes a client. Options without a directory or token source are an error
@@ -81,13 +83,16 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		base: base, directory: o.Directory, token: o.Token, http: o.Transport, clock: o.Clock,
-		log: o.Log, tempDir: o.TempDir, blockSize: o.BlockSize,
+		log: o.Log, tempDir: o.TempDir, blockSize: o.BlockSize, judged: map[string]bool{},
 	}
 	if c.clock == nil {
 		c.clock = fleet.SystemClock{}
 	}
 	if c.http == nil {
 		c.http = transport.New(transport.Options{Clock: c.clock})
+	}
+	if cc, ok := o.Token.(*ClientCredentials); ok {
+		cc.fill(c.http, c.clock)
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/transport"
 )
 
 const nickPrefix = "packmill-"
@@ -90,6 +91,34 @@ func (c *Client) ownGroups(ctx context.Context, again bool) (map[string]string, 
 		c.groups[m.Wave] = g.ID
 	}
 	return maps.Clone(c.groups), nil
+}
+
+// ownGroup reports whether a group is packmill's. What the list does not show is
+// asked for by its id: an assignment taken for somebody else's would survive a
+// withdrawal.
+func (c *Client) ownGroup(ctx context.Context, id string) (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, own := range c.groups {
+		if own == id {
+			return true, nil
+		}
+	}
+	if own, known := c.judged[id]; known {
+		return own, nil
+	}
+	var g directoryGroup
+	err := c.call(ctx, final, http.MethodGet, query(groupsPath+"/"+url.PathEscape(id), "$select", "id,description,mailNickname"), nil, &g)
+	status := transport.StatusOf(err)
+	if err != nil && status != http.StatusNotFound && status != http.StatusBadRequest {
+		return false, err
+	}
+	m, own := parseGroupMarker(g.Description)
+	own = err == nil && own && g.MailNickname == nickname(m.Wave)
+	if err == nil {
+		c.judged[id] = own
+	}
+	return own, nil
 }
 
 // setMembers makes the membership exact.

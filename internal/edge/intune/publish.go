@@ -108,7 +108,11 @@ func (p *publication) ensure(ctx context.Context) (*found, error) {
 	if err != nil || f != nil {
 		return f, err
 	}
+	// What an answer that was lost made, the cache does not know.
 	if p.again {
+		if err := p.c.clock.Sleep(ctx, listWait); err != nil {
+			return nil, err
+		}
 		if _, _, err := p.c.lookup(ctx, p.key, true); err != nil {
 			return nil, err
 		}

@@ -66,8 +66,13 @@ func (c *Client) find(ctx context.Context, k slotKey) (*found, error) {
 	}
 }
 
+// listWait is how long a list is given to show what was made a moment ago.
+const listWait = 3 * time.Second
+
 // lookup finds the slot's objects in the list of packmill's apps, which is read
-// once, or again if the caller asks.
+// once, or again if the caller asks. The first time that something is missing
+// from it, the list is read again after a while: another run may have been
+// killed just after it made the object, and a withdrawal must find that.
 func (c *Client) lookup(ctx context.Context, k slotKey, again bool) (slotApps, bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -79,6 +84,18 @@ func (c *Client) lookup(ctx context.Context, k slotKey, again bool) (slotApps, b
 		c.slots = slots
 	}
 	apps, ok := c.slots[k]
+	if ok || c.believed {
+		return apps, ok, nil
+	}
+	if err := c.clock.Sleep(ctx, listWait); err != nil {
+		return slotApps{}, false, err
+	}
+	slots, err := c.listSlots(ctx)
+	if err != nil {
+		return slotApps{}, false, err
+	}
+	c.slots, c.believed = slots, true
+	apps, ok = c.slots[k]
 	return apps, ok, nil
 }
 

@@ -80,7 +80,7 @@ func TestKilledAtEachStep(t *testing.T) {
 	}
 	for kill := 1; kill <= marks[1]; kill++ {
 		t.Run(fmt.Sprintf("%d %s", kill, alone.events[kill-1].Name), func(t *testing.T) {
-			w := newWorld(t, nil)
+			w := newWorld(t, func(o *graph.Options) { o.ListLag = 1 })
 			for i, version := range []string{"24.08", "24.09"} {
 				ctx, cancel := context.WithCancel(t.Context())
 				if (kill <= marks[0]) == (i == 0) {

@@ -1,11 +1,12 @@
 package graph
 
 import (
-	"cmp"
 	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/packmill/packmill/internal/fleet"
+	detect "github.com/packmill/packmill/internal/rules/detection"
 )
 
 // A detection is a rule as far as a simulated device can evaluate it.
@@ -28,13 +29,14 @@ func detections(props map[string]json.RawMessage) []detection {
 	return slices.DeleteFunc(all, func(d detection) bool { return d.RuleType != "detection" })
 }
 
-func productCode(props map[string]json.RawMessage) string {
+// product is the MSI product an app installs, as its rules name it.
+func product(props map[string]json.RawMessage) (code, version string) {
 	for _, d := range detections(props) {
 		if d.ProductCode != "" {
-			return d.ProductCode
+			return d.ProductCode, d.ProductVersion
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // detects reports whether all detection rules of an app hold on the device.
@@ -47,69 +49,41 @@ func (r *run) detects(e *epoch) bool {
 	return true
 }
 
-// holds evaluates one rule. A simulated program shows its version in files and
-// registry alike; a script finds exactly the content it came with.
+// holds evaluates one rule, by the engine that test cells use too. A simulated
+// program shows its version in files and registry alike; a script finds exactly
+// the content it came with.
 func (r *run) holds(d detection, e *epoch) bool {
+	if strings.HasSuffix(d.Type, "PowerShellScriptRule") {
+		return r.has.artifact != "" && r.has.artifact == e.Artifact
+	}
+	rule := fleet.Detect{Operator: "="}
+	operator := d.Operator
+	seen := detect.Observation{Found: r.has.version != "", Value: r.has.version}
+	var download fleet.Download
 	switch {
 	case strings.HasSuffix(d.Type, "ProductCodeRule"):
-		// The release before the world began was of the same product only if
-		// its version says so.
+		rule.MSIProduct, operator = true, d.ProductOperator
+		download.MSI = &fleet.MSIFacts{ProductCode: d.ProductCode, ProductVersion: d.ProductVersion}
+		seen = detect.Observation{Found: strings.EqualFold(r.has.product, d.ProductCode), Value: r.has.msi}
 		if r.has.product == "" {
-			return r.has.version != "" && r.has.version == e.Version
+			// What was there before the world began is known by its version.
+			seen = detect.Observation{Found: r.has.version != "" && r.has.version == e.Version, Value: d.ProductVersion}
 		}
-		return strings.EqualFold(r.has.product, d.ProductCode) && (d.ProductVersion == "" || r.has.version == e.Version || compare(r.has.version, d.ProductVersion, d.ProductOperator))
-	case strings.HasSuffix(d.Type, "PowerShellScriptRule"):
-		return r.has.artifact != "" && r.has.artifact == e.Artifact
-	case d.OperationType == "exists":
-		return r.has.version != ""
-	case d.OperationType == "doesNotExist":
-		return r.has.version == ""
-	case d.OperationType == "version":
-		return r.has.version != "" && compare(r.has.version, d.Comparison, d.Operator)
-	case d.OperationType == "string":
-		return (r.has.version == d.Comparison) == (d.Operator == "equal")
+	case strings.HasSuffix(d.Type, "FileSystemRule"):
+		rule.File = &fleet.FileRule{Path: "file", Version: d.OperationType == "version"}
+	default:
+		rule.Registry = &fleet.RegistryRule{Key: "key"}
+		if d.OperationType != "exists" {
+			rule.Registry.Value = "value"
+		}
 	}
-	return false
-}
-
-// compare applies an operator to two dotted versions.
-func compare(have, want, operator string) bool {
-	c := compareVersions(have, want)
 	switch operator {
-	case "equal":
-		return c == 0
-	case "notEqual":
-		return c != 0
-	case "greaterThan":
-		return c > 0
 	case "greaterThanOrEqual":
-		return c >= 0
-	case "lessThan":
-		return c < 0
-	case "lessThanOrEqual":
-		return c <= 0
+		rule.Operator = ">="
+	case "equal", "notConfigured", "":
+	default:
+		return false // not an operator that packmill has a word for
 	}
-	return true // notConfigured: any version will do
-}
-
-// compareVersions compares number by number; a missing one is zero.
-func compareVersions(a, b string) int {
-	x, y := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range max(len(x), len(y)) {
-		if c := cmp.Compare(number(x, i), number(y, i)); c != 0 {
-			return c
-		}
-	}
-	return 0
-}
-
-func number(parts []string, i int) int {
-	if i >= len(parts) {
-		return 0
-	}
-	n, err := strconv.Atoi(parts[i])
-	if err != nil {
-		return -1 // text sorts before numbers
-	}
-	return n
+	present, _, err := detect.Judge([]fleet.Detect{rule}, d.Comparison, download, []detect.Observation{seen})
+	return err == nil && present
 }

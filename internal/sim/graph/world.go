@@ -25,6 +25,7 @@ const (
 type program struct {
 	version  string // "" when it has nothing
 	product  string // MSI product code, as far as known
+	msi      string // MSI product version
 	artifact fleet.Digest
 }
 
@@ -242,7 +243,8 @@ func (r *run) install(e *epoch) (int, uint32) {
 		return failedState, errInstall
 	}
 	before := r.has
-	r.has = program{version: e.Version, artifact: e.Artifact, product: productCode(e.Props)}
+	r.has = program{version: e.Version, artifact: e.Artifact}
+	r.has.product, r.has.msi = product(e.Props)
 	if !r.detects(e) {
 		r.has = before
 		return failedState, errNotDetected
