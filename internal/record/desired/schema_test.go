@@ -1,0 +1,105 @@
+package desired
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"cuelang.org/go/cue"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// The schema and the Go types say the same words: every field of a definition
+// has a Go field of that JSON name, and the other way round.
+func TestSchemaMatchesTypes(t *testing.T) {
+	c, err := newChecker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	filled := map[string][]string{ // Go fields that are no file's business
+		"#Wave": {"name"}, "#Tenant": {"groups", "policy"}, "#Group": {"policy"},
+	}
+	for def, value := range map[string]any{
+		"#Publisher": fleet.Publisher{}, "#ExpectedSigner": fleet.ExpectedSigner{}, "#Package": fleet.Package{}, "#Upstream": fleet.Upstream{}, "#Feed": fleet.Feed{},
+		"#GitHubReleases": fleet.GitHubReleases{}, "#HTTPJSON": fleet.HTTPJSON{}, "#NPM": fleet.NPM{}, "#Apt": fleet.Apt{}, "#GoProxy": fleet.GoProxy{},
+		"#Installer": fleet.Installer{}, "#Source": fleet.Source{}, "#Detect": fleet.Detect{}, "#File": fleet.FileRule{}, "#Registry": fleet.RegistryRule{}, "#Needs": fleet.Needs{},
+		"#Setting": fleet.Setting{}, "#SettingScripts": fleet.SettingScripts{}, "#Driver": fleet.Driver{}, "#OSPatch": fleet.OSPatch{}, "#Tests": fleet.Tests{}, "#Probe": fleet.Probe{},
+		"#Advisories": fleet.Advisories{}, "#Release": fleet.Release{}, "#Download": fleet.Download{}, "#SignedBy": fleet.SignedBy{}, "#Patched": fleet.Patched{}, "#Blob": fleet.Blob{},
+		"#Environment": fleet.Environment{}, "#Runner": fleet.Runner{}, "#Week": fleet.Week{}, "#DST": fleet.DSTRule{}, "#Wave": fleet.Wave{}, "#Select": fleet.Select{}, "#Opens": fleet.Opens{}, "#Gate": fleet.Gate{},
+		"#Freeze": fleet.Freeze{}, "#Hold": fleet.Hold{}, "#Cycle": fleet.Cycle{}, "#Plan": fleet.PlanRecord{}, "#Summary": fleet.Summary{}, "#Approval": fleet.Approval{},
+		"#Operator": fleet.Operator{}, "#Person": fleet.Person{}, "#Trust": fleet.Trust{}, "#TrustedKey": fleet.TrustedKey{}, "#Store": fleet.Store{}, "#Partner": fleet.Partner{}, "#Channel": fleet.Channel{}, "#Brand": fleet.Brand{},
+		"#Tenant": fleet.Tenant{}, "#Window": fleet.Window{}, "#Assignment": fleet.Assignment{}, "#Group": fleet.Group{}, "#Because": fleet.Because{},
+	} {
+		v := c.looseDef(strings.TrimPrefix(def, ""))
+		iter, err := v.Fields(cue.Optional(true))
+		if err != nil {
+			t.Errorf("%s: %v", def, err)
+			continue
+		}
+		var words []string
+		for iter.Next() {
+			words = append(words, iter.Selector().Unquoted())
+		}
+		var names []string
+		typ := reflect.TypeOf(value)
+		for i := range typ.NumField() {
+			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+			if !slices.Contains(filled[def], name) {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(words)
+		slices.Sort(names)
+		if !slices.Equal(words, names) {
+			t.Errorf("%s: the schema says %v, Go says %v", def, words, names)
+		}
+	}
+}
+
+// Every definition and every field of it is explained.
+func TestSchemaIsDocumented(t *testing.T) {
+	c, err := newChecker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	iter, err := c.schema.Fields(cue.Definitions(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for iter.Next() {
+		n++
+		if len(iter.Value().Doc()) == 0 {
+			t.Errorf("%s has no comment", iter.Selector())
+		}
+	}
+	if n < 50 {
+		t.Errorf("%d definitions: the test looks at nothing", n)
+	}
+}
+
+// The tightening table names fields that a policy has, and fills every bound.
+func TestTightening(t *testing.T) {
+	c, err := newChecker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := c.directions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ways := map[string]string{}
+	for _, d := range list {
+		ways[d.field] = d.way
+		if !c.def("#Policy").LookupPath(cue.ParsePath(d.field)).Exists() {
+			t.Errorf("#Policy has no field %s", d.field)
+		}
+	}
+	want := map[string]string{"approval": "right", "critical.withinHours": "down", "maxExceptionDays": "down", "maxFailuresPercent": "down", "nonSecurity.deferDays": "up", "reboot": "right"}
+	if !maps.Equal(ways, want) {
+		t.Errorf("got %v, want %v", ways, want)
+	}
+}
