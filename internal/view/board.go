@@ -2,6 +2,7 @@ package view
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -18,6 +19,9 @@ func BoardOf(c Cycle) Board {
 		Cycle: c.ID, Operator: c.Repo.Operator.Name, State: "open", CutOff: cycle.CutOff, Main: c.Repo.Commit, Heads: c.Record.Heads,
 		Data: x.newest, Oldest: x.oldest, Version: c.Version, Held: heldBefore(c.Record, cycle.CutOff),
 	}
+	if b.Heads == nil {
+		b.Heads = map[string]string{}
+	}
 	if c.Closed {
 		b.State = "closed"
 	}
@@ -29,7 +33,28 @@ func BoardOf(c Cycle) Board {
 	}
 	b.Tenants = x.tenants(c.Repo)
 	b.Story = story(c, b, x)
+	b.Waves, b.Packages, b.Held, b.Tenants = list(b.Waves), list(b.Packages), list(b.Held), list(b.Tenants)
 	return b
+}
+
+// BoardSchema is the schema field of a board's JSON form.
+const BoardSchema = "packmill.dev/cycle/v1"
+
+// BoardJSON is a board as cycle.json holds it and `cycle status` prints it.
+func BoardJSON(b Board) ([]byte, error) {
+	data, err := json.MarshalIndent(struct {
+		Schema string `json:"schema"`
+		Board
+	}{BoardSchema, b}, "", "  ")
+	return append(data, '\n'), err
+}
+
+// list is s, or an empty list where there is none: JSON says [] and not null.
+func list[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
 }
 
 func boardWave(c Cycle, x *index, w CycleWave) BoardWave {
@@ -43,6 +68,7 @@ func boardWave(c Cycle, x *index, w CycleWave) BoardWave {
 	if w.Merge != nil {
 		out.Approvers, out.Approved, out.PR = w.Merge.Approvers, w.Merge.At, w.Merge.PR
 	}
+	out.Approvers = list(out.Approvers)
 	return out
 }
 
@@ -71,6 +97,7 @@ func boardPackage(c Cycle, x *index, e CycleEntry) BoardPackage {
 		}
 		out.Waves = append(out.Waves, cell)
 	}
+	out.Fixes, out.Waves, out.Signed = list(out.Fixes), list(out.Waves), list(out.Signed)
 	return out
 }
 

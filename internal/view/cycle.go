@@ -59,7 +59,7 @@ type CycleEntry struct {
 	Merge   *fleet.Merge // that brought the release, nil when it is not known
 }
 
-// A Board is a cycle as it is told: `cycle status` and cycle.json print it, the
+// A Board is a cycle as it is told: `cycle status` and cycle.json hold it, the
 // pages draw it.
 type Board struct {
 	Cycle    fleet.CycleID     `json:"cycle"`

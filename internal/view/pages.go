@@ -15,10 +15,8 @@ var pageFiles embed.FS
 
 // Pages are the static pages of a cycle: path → content. index.html is the
 // board; packages/ holds a page for each release; the tables stand beside them
-// as CSV. They load nothing, run nothing, and open from a folder or a zip.
-//
-// cycle.json, which index.html links, is the Board itself: whoever writes the
-// pages adds it in the form its schema describes.
+// as CSV, and cycle.json is the Board itself. They load nothing, run nothing, and
+// open from a folder or a zip.
 func Pages(c Cycle) (map[string][]byte, error) {
 	p, err := newPages(c)
 	if err != nil {
@@ -26,6 +24,9 @@ func Pages(c Cycle) (map[string][]byte, error) {
 	}
 	out := map[string][]byte{}
 	if out["index.html"], err = p.render("index.html", p.indexData()); err != nil {
+		return nil, err
+	}
+	if out["cycle.json"], err = BoardJSON(p.board); err != nil {
 		return nil, err
 	}
 	for i, e := range c.Entries {
