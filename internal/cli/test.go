@@ -1,0 +1,204 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/packmill/packmill/internal/edge/testbed"
+	"github.com/packmill/packmill/internal/factory"
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/view"
+)
+
+// tested is the JSON form of test.
+type tested struct {
+	Package  fleet.PackageID `json:"package"`
+	Version  string          `json:"version"`
+	Artifact fleet.Digest    `json:"artifact"`
+	Store    string          `json:"store"`
+	Passed   bool            `json:"passed"` // no cell failed, and one passed
+	Cells    []fleet.Tested  `json:"cells"`
+}
+
+func newTestCmd(a *app) *cobra.Command {
+	var cell, at, key, rev string
+	var prepare bool
+	cmd := &cobra.Command{
+		Use:   "test PACKAGE[@VERSION]",
+		Short: "Install, upgrade and remove a release in the cells of this machine",
+		Long: `test builds a release, and the one before it, and takes it through its life in
+every cell of its matrix that runs on this machine: detection must not hold
+before, must hold after the installation; the program starts; the release before
+is upgraded; after the removal nothing is detected any more. Linux cells are
+Debian systems in a folder and take root; Windows cells are Wine prefixes.
+
+What packages bring runs in a sandbox without network and without anything of
+this machine. What was found is signed and attached to the artifact. packmill run
+tests what is due by itself and records it in evidence.
+
+The cells' systems are fetched once, when first needed or by --prepare. A failed
+cell ends it with exit code 3.`,
+		Example: `  packmill test --prepare
+  packmill test igor-pavlov/7-zip@24.09 --cell wine`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completePackages,
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&cell, "cell", "", "only this environment of catalog/matrices.cue; with --prepare chroot or wine")
+	flags.BoolVar(&prepare, "prepare", false, "only make the systems that cells stand on")
+	flags.StringVar(&at, "store", "", storeFlagText)
+	flags.StringVar(&key, "key", "", keyFlagText)
+	flags.StringVar(&rev, "rev", "", "read the release from this commit")
+	f := formatFlag(cmd, formatTable, formatJSON, formatMarkdown, formatGitHub)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case prepare:
+			return a.prepareCells(cmd.Context(), cell)
+		case len(args) == 0:
+			return usageErrorf("test needs a package: packmill test PACKAGE")
+		}
+		git, repo, err := a.loadMain(cmd.Context(), rev)
+		if err != nil {
+			return err
+		}
+		mill := &factory.Factory{Log: a.log(), Progress: a.progress(), Git: git}
+		if mill.Attester, err = a.loadKey(key); err != nil {
+			return err
+		}
+		if mill.Store, err = a.openStore(at, repo.Operator.Store); err != nil {
+			return err
+		}
+		v, err := a.test(cmd.Context(), mill, repo, args[0], cell)
+		if err != nil {
+			return err
+		}
+		if err := a.write(*f, testResult(v)); err != nil || v.Passed || !v.failed() {
+			return err
+		}
+		return errTold{exitRefused}
+	}
+	return cmd
+}
+
+// test builds what the argument names and the release before, and tests it.
+func (a *app) test(ctx context.Context, mill *factory.Factory, repo *fleet.Repository, arg, cell string) (v tested, err error) {
+	id, version, err := releaseOf(repo, arg)
+	if err != nil {
+		return v, err
+	}
+	if mill.Clock, err = a.clock(); err != nil {
+		return v, err
+	}
+	client, err := a.upstream(ctx, mill.Clock)
+	if err != nil {
+		return v, err
+	}
+	mill.Upstream = client
+	if err := a.wireCells(mill); err != nil {
+		return v, err
+	}
+	built, err := mill.Build(ctx, repo, id, version)
+	if err != nil {
+		return v, err
+	}
+	rec := &fleet.Record{Builds: []fleet.Built{built}}
+	if older, _, ok := repo.Packages[id].Before(version); ok {
+		before, err := mill.Build(ctx, repo, id, older)
+		if err != nil {
+			return v, fmt.Errorf("the release before, %s: %w", older, err)
+		}
+		rec.Builds = append(rec.Builds, before)
+	}
+	cells, err := mill.TestCells(ctx, repo, built, rec, cell)
+	if err != nil {
+		return v, err
+	}
+	v = tested{Package: id, Version: version, Artifact: built.Artifact, Store: mill.Store.Where(), Cells: cells}
+	v.Passed = !v.failed() && slices.ContainsFunc(cells, func(t fleet.Tested) bool { return t.Result == "passed" })
+	return v, nil
+}
+
+func (v tested) failed() bool {
+	return slices.ContainsFunc(v.Cells, func(t fleet.Tested) bool { return t.Result == "failed" })
+}
+
+func testResult(v tested) result {
+	t := view.Table{Columns: view.Cols("cell", "installer", "step", "result", "detail"), Empty: "no cell"}
+	for _, c := range v.Cells {
+		for _, s := range c.Steps {
+			t.Add(c.Cell, c.Installer, s.Name, s.Result, s.Detail)
+		}
+	}
+	return result{name: "test", value: v, table: t}
+}
+
+// localCells are the cells of this machine, by kind.
+func (a *app) localCells() (map[string]localCell, error) {
+	dir, err := a.testbedDir()
+	if err != nil {
+		return nil, err
+	}
+	bed := testbed.Bed{Dir: dir, System: os.DirFS("/"), Getenv: a.getenv, Say: func(what string) { fmt.Fprintln(a.stderr, "packmill: "+what) }}
+	return map[string]localCell{"chroot": testbed.NewChroot(bed), "wine": testbed.NewWine(bed), "simulated": testbed.Simulated{}}, nil
+}
+
+// A localCell can be prepared before it is used.
+type localCell interface {
+	factory.Cell
+	Prepare(ctx context.Context) error
+}
+
+// testbedDir is where bases and running cells lie: PACKMILL_TESTBED, or a folder
+// of the user's cache.
+func (a *app) testbedDir() (string, error) {
+	if dir := a.getenv("PACKMILL_TESTBED"); dir != "" {
+		return dir, nil
+	}
+	return a.cacheDir("testbed")
+}
+
+// wireCells gives the factory the cells of this machine.
+func (a *app) wireCells(f *factory.Factory) error {
+	cells, err := a.localCells()
+	if err != nil {
+		return err
+	}
+	f.Cells = map[string]factory.Cell{}
+	for kind, c := range cells {
+		f.Cells[kind] = c
+	}
+	return nil
+}
+
+// prepareCells makes the bases of all cells, or of one. What this machine lacks
+// is told and is no failure: other cells may still run.
+func (a *app) prepareCells(ctx context.Context, only string) error {
+	cells, err := a.localCells()
+	if err != nil {
+		return err
+	}
+	if _, ok := cells[only]; only != "" && !ok {
+		return usageErrorf("--cell %q is none of %v", only, slices.Sorted(maps.Keys(cells)))
+	}
+	t := view.Table{Columns: view.Cols("cell", "state")}
+	for _, kind := range slices.Sorted(maps.Keys(cells)) {
+		if only != "" && kind != only {
+			continue
+		}
+		err := cells[kind].Prepare(ctx)
+		switch {
+		case err == nil:
+			t.Add(kind, "ready")
+		case fleet.KindOf(err) == fleet.Waiting && ctx.Err() == nil:
+			t.Add(kind, "not here: "+err.Error())
+		default:
+			return err
+		}
+	}
+	return a.write(formatTable, result{table: t})
+}
