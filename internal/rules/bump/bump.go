@@ -179,6 +179,7 @@ func JudgePayload(p fleet.Package, payload map[string]fleet.Digest, now time.Tim
 	}
 	n, err := strconv.Atoi(current)
 	if err != nil || n < 1 {
+		d.Found = current
 		d.State, d.Hold, d.Why = fleet.StateHeld, fleet.HoldUnparsable, fmt.Sprintf("the newest release %q of a configuration is no whole number", current)
 		return d
 	}
