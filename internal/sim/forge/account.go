@@ -106,7 +106,7 @@ func (s *Server) getRateLimit(r *request) reply {
 func (s *Server) getUser(r *request) reply {
 	u := r.at.user(r.user)
 	profile := object{
-		"name": r.user.Name, "company": nil, "blog": nil, "location": nil, "email": nil, "hireable": nil, "bio": nil,
+		"user_view_type": "public", "name": r.user.Name, "company": nil, "blog": nil, "location": nil, "email": nil, "hireable": nil, "bio": nil,
 		"public_repos": 0, "public_gists": 0, "followers": 0, "following": 0,
 		"created_at": instant(s.state.Created), "updated_at": instant(s.state.Created),
 	}

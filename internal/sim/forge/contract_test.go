@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -24,13 +25,18 @@ import (
 // A contract holds every call of the API against GitHub's own description: the
 // request before the forge sees it, the answer before the client does.
 type contract struct {
-	t      testing.TB
-	routes []*route
-	error  *openapi3.Schema
-	next   http.Handler
+	t testing.TB
+	description
+	next http.Handler
 
 	mu   sync.Mutex
 	seen map[string]int // "METHOD path status" → calls
+}
+
+// A description is GitHub's, ready to be asked.
+type description struct {
+	routes []*route
+	error  *openapi3.Schema // the common form of errors
 }
 
 type route struct {
@@ -41,15 +47,24 @@ type route struct {
 
 func newContract(t testing.TB, next http.Handler) *contract {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", "openapi", "github.json"))
+	d, err := described()
 	if err != nil {
 		t.Fatal(err)
+	}
+	return &contract{t: t, description: d, next: next, seen: map[string]int{}}
+}
+
+// described reads the description once.
+var described = sync.OnceValues(func() (description, error) {
+	data, err := os.ReadFile(filepath.Join("testdata", "openapi", "github.json"))
+	if err != nil {
+		return description{}, err
 	}
 	doc, err := openapi3.NewLoader().LoadFromData(data)
 	if err != nil {
-		t.Fatal(err)
+		return description{}, err
 	}
-	c := &contract{t: t, error: doc.Components.Schemas["basic-error"].Value, next: next, seen: map[string]int{}}
+	d := description{error: doc.Components.Schemas["basic-error"].Value}
 	variable := regexp.MustCompile(`\\\{([a-z_]+)\\\}`)
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
@@ -62,11 +77,11 @@ func newContract(t testing.TB, next http.Handler) *contract {
 				return `([^/]+)`
 			})
 			r.pattern = regexp.MustCompile("^" + apiRoot + pattern + "$")
-			c.routes = append(c.routes, r)
+			d.routes = append(d.routes, r)
 		}
 	}
-	return c
-}
+	return d, nil
+})
 
 // find is the described operation of a request, with its path parameters.
 func (c *contract) find(r *http.Request) (*route, map[string]string) {
@@ -175,4 +190,48 @@ func (c *contract) unseen() (out []string) {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// A listener notes errors instead of failing the test.
+type listener struct {
+	testing.TB
+	heard []string
+}
+
+func (l *listener) Errorf(format string, args ...any) {
+	l.heard = append(l.heard, fmt.Sprintf(format, args...))
+}
+
+// TestContractFinds proves that the contract notices what it is there for.
+func TestContractFinds(t *testing.T) {
+	for name, c := range map[string]struct {
+		method, path, body, answer string
+		status                     int
+		says                       string
+	}{
+		"unknown operation": {"GET", "/repos/o/n/nothing", "", `{}`, 200, "is not described"},
+		"wrong request":     {"POST", "/repos/o/n/pulls", `{"title":7}`, `{"message":"x","documentation_url":"https://x.example"}`, 422, "request does not conform"},
+		"wrong answer":      {"GET", "/repos/o/n/pulls", "", `[{"number":"one"}]`, 200, "answer 200 does not conform"},
+		"no address":        {"GET", "/repos/o/n/issues/1/labels", "", `[{"id":1,"node_id":"","url":"nowhere","name":"","description":"","color":"","default":false}]`, 200, "is no address"},
+		"odd status":        {"GET", "/repos/o/n/pulls", "", `[]`, 206, "is not described"},
+		"odd error":         {"GET", "/repos/o/n/pulls", "", `{"message":7}`, 403, "no common error"},
+		"defect":            {"GET", "/repos/o/n/pulls", "", `{}`, 500, "500"},
+	} {
+		l := &listener{TB: t}
+		contract := newContract(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(c.status)
+			fmt.Fprint(w, c.answer)
+		}))
+		req := httptest.NewRequest(c.method, "http://forge.example"+apiRoot+c.path, strings.NewReader(c.body))
+		if c.body != "" {
+			req.Header.Set("Content-Type", "application/json")
+		} else {
+			req.Body = http.NoBody
+		}
+		contract.ServeHTTP(httptest.NewRecorder(), req)
+		if len(l.heard) == 0 || !strings.Contains(strings.Join(l.heard, "\n"), c.says) {
+			t.Errorf("%s: heard %q, want %q", name, l.heard, c.says)
+		}
+	}
 }
