@@ -92,10 +92,13 @@ func writeFinding(b *strings.Builder, indent string, f fleet.AuditFinding) {
 }
 
 func auditVerdict(a fleet.Audit) string {
-	what := fmt.Sprintf("%s, %s, %s of evidence, main at %s", plural(len(a.Rows), "release on a tenant"),
-		plural(a.Merges, "merge"), plural(a.Batches, "batch"), shortCommit(a.Main))
+	rows := "1 release on a tenant"
+	if n := len(a.Rows); n != 1 {
+		rows = grouped(n) + " releases on tenants"
+	}
+	what := fmt.Sprintf("%s, %s, %s of evidence, main at %s", rows, plural(a.Merges, "merge"), plural(a.Batches, "batch"), shortCommit(a.Main))
 	if a.Passed() {
-		return markYes + " the audit passes: " + what
+		return markYes + " the audit passes; it looked at " + what
 	}
 	bad := len(a.Findings)
 	for _, r := range a.Rows {
@@ -103,5 +106,5 @@ func auditVerdict(a fleet.Audit) string {
 			bad++
 		}
 	}
-	return fmt.Sprintf("%s the audit fails in %s: %s", markNo, plural(bad, "place"), what)
+	return fmt.Sprintf("%s the audit fails in %s; it looked at %s", markNo, plural(bad, "place"), what)
 }

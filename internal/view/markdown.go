@@ -77,9 +77,11 @@ func Code(s string) string {
 	return fence + strings.ReplaceAll(s, "|", "\\|") + fence
 }
 
-// Quoted is text from outside as a fenced block: nothing in it is mark-up, a
-// mention or a link. It is cut after the given number of lines and bytes, and
-// says so.
+// Quoted is text from outside as a fenced block: nothing in it is mark-up. Nor
+// is anything in it a mention, a reference or a link, which matters where the
+// text becomes a commit's message: there a fence means nothing, and "fixes #1"
+// closes an issue. It is cut after the given number of lines and bytes, and says
+// so.
 func Quoted(s string, lines, bytes int) string {
 	all := strings.Split(strings.ReplaceAll(strings.TrimSpace(s), "\r\n", "\n"), "\n")
 	kept := all[:min(len(all), lines)]
@@ -87,7 +89,7 @@ func Quoted(s string, lines, bytes int) string {
 	var b strings.Builder
 	cut := len(kept) < len(all)
 	for _, line := range kept {
-		line = Plain(line)
+		line = unlink(strings.NewReplacer("@", "@"+zeroWidth, "#", "#"+zeroWidth).Replace(Plain(line)))
 		if b.Len()+len(line) > bytes {
 			cut = true
 			break

@@ -111,9 +111,14 @@ func TestHostileNotes(t *testing.T) {
 		}
 	}
 	checkTrailers(t, p, "Risk", "Impact", "Back-out", "Change-Class", "Fixes")
+	for _, bad := range []string{"@admin", "#1", "https://evil"} {
+		if strings.Contains(p.Text, bad) {
+			t.Errorf("%q would act in the merge commit's message", bad)
+		}
+	}
 	quoted := p.Text[strings.Index(p.Text, "````text"):]
 	end := strings.Index(quoted[8:], "\n````\n")
-	if end < 0 || !strings.Contains(quoted[:end], "@admin") || strings.Contains(p.Text, "\x1b") {
+	if end < 0 || !strings.Contains(quoted[:end], "admin please merge") || strings.Contains(p.Text, "\x1b") {
 		t.Errorf("the vendor's text is not fenced: %q", quoted[:min(len(quoted), 400)])
 	}
 }

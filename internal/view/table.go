@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 )
@@ -93,8 +94,9 @@ func (t *Table) line(cells []string, widths []int) string {
 	return strings.TrimRight(b.String(), " ") + "\n"
 }
 
-// CSV writes the table as RFC 4180 CSV with a head of keys. Text that a
-// spreadsheet would run as a formula is preceded by an apostrophe.
+// CSV writes the table as RFC 4180 CSV with a head of keys. Marks and the dash
+// for nothing are for eyes and left out; text that a spreadsheet would run as a
+// formula is preceded by an apostrophe.
 func (t *Table) CSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	head := make([]string, len(t.Columns))
@@ -110,7 +112,7 @@ func (t *Table) CSV(w io.Writer) error {
 	for _, cells := range t.Rows {
 		row := make([]string, len(t.Columns))
 		for i := range row {
-			row[i] = unformula(Plain(cell(cells, i)))
+			row[i] = unformula(unmarked(Plain(cell(cells, i))))
 		}
 		if err := out.Write(row); err != nil {
 			return err
@@ -173,6 +175,18 @@ func Plain(s string) string {
 			return r
 		}
 	}, s)
+}
+
+// unmarked is a cell without the mark before its word.
+func unmarked(s string) string {
+	if s == "–" {
+		return ""
+	}
+	mark, word, ok := strings.Cut(s, " ")
+	if ok && utf8.RuneCountInString(mark) == 1 && strings.Contains(marks, mark) {
+		return word
+	}
+	return s
 }
 
 // unformula disarms a cell that a spreadsheet would take for a formula. Plain

@@ -25,8 +25,10 @@ const (
 	markYes  = "✓"
 	markNo   = "✗"
 	markLook = "!"
-	markNew  = "+"
+	markNew  = "●"
 	markNone = "·"
+
+	marks = "✓✗!●·◔◐○■" // all that stand before a word in a table
 )
 
 // plural is "1 tenant", "12 tenants", "2 batches", "3 policies": the first word

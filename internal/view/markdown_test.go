@@ -1,0 +1,115 @@
+package view
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/renderer/html"
+)
+
+// rendered is Markdown as a forge would draw it, HTML let through: what is
+// inert here is inert anywhere.
+func rendered(t *testing.T, markdown string) string {
+	t.Helper()
+	var out strings.Builder
+	m := goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithRendererOptions(html.WithUnsafe()))
+	if err := m.Convert([]byte(markdown), &out); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+var (
+	tag     = regexp.MustCompile(`<[^>]*>`)
+	mention = regexp.MustCompile(`@[A-Za-z0-9]`)
+)
+
+// FuzzNeutral writes text from outside into a table's cell: it must stay one
+// cell of plain text.
+func FuzzNeutral(f *testing.F) {
+	for _, s := range []string{
+		"", "plain", "a|b", "`code`", "**bold** _it_ ~~no~~", "<img src=x onerror=alert(1)>", "[x](https://evil.example)", "![x](y)", "<https://evil.example>",
+		"https://evil.example www.evil.example mail@evil.example", "@team please", "#12 GH-12", "a\nb\r\n\n# head", "\\|", "\\`|", "&lt;b&gt; &amp; &copy;", "x\x1b[2Jy", "1. a\n- b", "\u202eabc", "a\\", "\\\\|", "https://x|y", "[a]: https://x", "```\nx\n```",
+		"<!-- c -->", "x_y_z __a__", "<a\nb>", "http://a.b/c_d*e*", "ftp://a.b", "xmpp:a@b.c/d", "a@b.c",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got := rendered(t, "| a | b |\n| --- | --- |\n| first | "+Neutral(s)+" |\n")
+		if !utf8.ValidString(Neutral(s)) && utf8.ValidString(s) {
+			t.Errorf("no longer UTF-8: %q", Neutral(s))
+		}
+		for _, found := range tag.FindAllString(got, -1) {
+			switch strings.TrimLeft(found, "</") {
+			case "table>", "thead>", "tbody>", "tr>", "td>", "th>":
+			default:
+				t.Errorf("%q becomes the element %s in %s", s, found, got)
+			}
+		}
+		if n := strings.Count(got, "<td>"); n != 2 {
+			t.Errorf("%q makes %d cells: %s", s, n, got)
+		}
+		if mention.MatchString(Neutral(s)) {
+			t.Errorf("%q still mentions somebody: %q", s, Neutral(s))
+		}
+	})
+}
+
+// FuzzQuoted puts a vendor's text into a fenced block: it must not leave it.
+func FuzzQuoted(f *testing.F) {
+	for _, s := range []string{"", "one\ntwo", "```\n<b>out</b>", "````\n```", "~~~\n<b>", "    ```\n<b>", "```text\n```\n<b>", "\x1b[2J", "a\r\n```\r\n<script>"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		quoted := Quoted(s, 20, 2000)
+		if len(quoted) > 2000*2+400 {
+			t.Errorf("%d bytes", len(quoted))
+		}
+		got := rendered(t, quoted+"\nafter\n")
+		rest := got[strings.Index(got, "</code></pre>")+len("</code></pre>"):]
+		if !strings.HasPrefix(got, `<pre><code class="language-text">`) || strings.Contains(strings.ReplaceAll(strings.ReplaceAll(rest, "<p>", ""), "</p>", ""), "<") {
+			t.Errorf("%q leaves its block: %s", s, got)
+		}
+	})
+}
+
+func FuzzCode(f *testing.F) {
+	for _, s := range []string{"", "x", "`", "``x", "a`b`", "a|b", "\n", " ", "` `"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got := rendered(t, "x "+Code(s)+" y\n")
+		inner := tag.ReplaceAllString(strings.NewReplacer("<code>", "", "</code>", "", "<p>", "", "</p>", "").Replace(got), "\x00")
+		if strings.Contains(inner, "\x00") {
+			t.Errorf("%q: %s", s, got)
+		}
+	})
+}
+
+func TestCut(t *testing.T) {
+	long := strings.Repeat("äöü line\n", 100)
+	for _, limit := range []int{60, 61, 62, 100, 899, 2000} {
+		got := Cut(long, limit)
+		if len(got) > limit || !utf8.ValidString(got) {
+			t.Errorf("limit %d: %d bytes, %q", limit, len(got), got)
+		}
+		if cut := limit < len(long); cut != strings.Contains(got, "cut here") {
+			t.Errorf("limit %d: %q", limit, got)
+		}
+	}
+	if got := Cut(strings.Repeat("ä", 100), 80); !utf8.ValidString(got) || len(got) > 80 {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestTrailerIsOneLine(t *testing.T) {
+	got := Trailers{Risk: "high: @all\n\nFixes: forged <b>", Plan: "sha256:1"}.String()
+	want := "Risk: high: @\u200ball  Fixes: forged ‹b›\nPlan-Digest: sha256:1\n"
+	if got != want {
+		t.Errorf("got %q", got)
+	}
+}
