@@ -17,7 +17,7 @@ import (
 
 // rollout is what one apply does to a tenant: publish, group, assign.
 func rollout(ctx context.Context, t testing.TB, c *intune.Client, version string, devices []string) error {
-	app, content := release(t, fleet.Candidate, version, 5000)
+	app, content := release(t, fleet.Candidate, version, 2000)
 	if _, err := c.Publish(ctx, app, content); err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func end(t testing.TB, w *world) string {
 // end is that of a run that was left alone, and no content is committed twice.
 func TestKilledAtEachStep(t *testing.T) {
 	alone := newWorld(t, nil)
-	devices := ids(must[[]fleet.Device](t)(alone.client(nordic).Inventory(t.Context())))[:4]
+	devices := ids(must[[]fleet.Device](t)(alone.client(nordic).Inventory(t.Context())))[:2]
 	var marks []int // events at the end of each rollout
 	var ends []string
 	for _, version := range []string{"24.08", "24.09"} {
@@ -115,7 +115,7 @@ func TestKilledAtEachStep(t *testing.T) {
 // status and by a lost connection, and then lets a second run finish.
 func TestGraphFailsAtEachStep(t *testing.T) {
 	alone := newWorld(t, nil)
-	devices := ids(must[[]fleet.Device](t)(alone.client(nordic).Inventory(t.Context())))[:4]
+	devices := ids(must[[]fleet.Device](t)(alone.client(nordic).Inventory(t.Context())))[:2]
 	if err := rollout(t.Context(), t, alone.client(nordic), "24.09", devices); err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestGraphFailsAtEachStep(t *testing.T) {
 // TestGraphStumbles lets each operation fail once: one run gets through.
 func TestGraphStumbles(t *testing.T) {
 	alone := newWorld(t, nil)
-	devices := ids(must[[]fleet.Device](t)(alone.client(nordic).Inventory(t.Context())))[:4]
+	devices := ids(must[[]fleet.Device](t)(alone.client(nordic).Inventory(t.Context())))[:2]
 	if err := rollout(t.Context(), t, alone.client(nordic), "24.09", devices); err != nil {
 		t.Fatal(err)
 	}

@@ -21,17 +21,21 @@ type detection struct {
 	Comparison      string `json:"comparisonValue"`
 }
 
-func detections(props map[string]json.RawMessage) []detection {
-	var all []detection
-	if json.Unmarshal(props["rules"], &all) != nil {
-		return nil // createApp has refused such rules
+// detections are the epoch's detection rules.
+func (e *epoch) detections() []detection {
+	if e.rules == nil {
+		var all []detection
+		if json.Unmarshal(e.Props["rules"], &all) != nil {
+			return nil // createApp has refused such rules
+		}
+		e.rules = slices.DeleteFunc(all, func(d detection) bool { return d.RuleType != "detection" })
 	}
-	return slices.DeleteFunc(all, func(d detection) bool { return d.RuleType != "detection" })
+	return e.rules
 }
 
 // product is the MSI product an app installs, as its rules name it.
-func product(props map[string]json.RawMessage) (code, version string) {
-	for _, d := range detections(props) {
+func (e *epoch) product() (code, version string) {
+	for _, d := range e.detections() {
 		if d.ProductCode != "" {
 			return d.ProductCode, d.ProductVersion
 		}
@@ -41,7 +45,7 @@ func product(props map[string]json.RawMessage) (code, version string) {
 
 // detects reports whether all detection rules of an app hold on the device.
 func (r *run) detects(e *epoch) bool {
-	for _, d := range detections(e.Props) {
+	for _, d := range e.detections() {
 		if !r.holds(d, e) {
 			return false
 		}

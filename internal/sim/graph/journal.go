@@ -46,7 +46,8 @@ func openJournal(path string) (*journal, []change, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := f.Truncate(int64(len(whole))); err == nil {
+	err = f.Truncate(int64(len(whole)))
+	if err == nil {
 		_, err = f.Seek(int64(len(whole)), 0)
 	}
 	if err != nil {

@@ -53,15 +53,15 @@ func TestPublishedLimits(t *testing.T) {
 	})
 	before := w.clock.Now()
 	c := w.client(nordic)
-	for i := range 30 {
-		app, content := release(t, fleet.Stable, "24.09", 2000)
+	for i := range 25 {
+		app, content := release(t, fleet.Stable, "24.09", 500)
 		app.Package = fleet.PackageID(fmt.Sprintf("many/package-%02d", i))
 		if _, err := c.Publish(t.Context(), app, content); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if took := w.clock.Now().Sub(before); refused.Load() > 0 || took < 20*time.Second {
-		t.Errorf("%d requests were refused; 30 publications took %v of the virtual clock", refused.Load(), took)
+		t.Errorf("%d requests were refused; 25 publications took %v of the virtual clock", refused.Load(), took)
 	}
 }
 
@@ -80,7 +80,7 @@ func (s *statusWriter) WriteHeader(status int) {
 func TestPaging(t *testing.T) {
 	w := newWorld(t, func(o *graph.Options) {
 		o.Lag = 0
-		o.Tenants = []graph.Tenant{{Directory: nordic, Devices: devices(1200)}}
+		o.Tenants = []graph.Tenant{{Directory: nordic, Devices: devices(1050)}}
 	})
 	foreign := map[string]any{
 		"@odata.type": "#microsoft.graph.win32LobApp", "displayName": "7-Zip", "publisher": "Igor Pavlov", "fileName": "a.intunewin", "setupFilePath": "a.msi",
@@ -99,21 +99,21 @@ func TestPaging(t *testing.T) {
 	}
 	c := w.client(nordic)
 	inventory := must[[]fleet.Device](t)(c.Inventory(t.Context()))
-	if len(inventory) != 1200 {
+	if len(inventory) != 1050 {
 		t.Fatalf("%d devices", len(inventory))
 	}
 	group := must[string](t)(c.Group(t.Context(), "all", ids(inventory)))
 	assign(t, c, fleet.Stable, fleet.Target{Intent: "required", Group: group})
 	w.clock.Set(w.clock.Now().Add(2 * time.Hour))
-	if got, want := states(t, w.client(nordic), fleet.Stable), map[string]int{"installed 24.09": 1200}; !maps.Equal(got, want) {
+	if got, want := states(t, w.client(nordic), fleet.Stable), map[string]int{"installed 24.09": 1050}; !maps.Equal(got, want) {
 		t.Errorf("statuses %v, want %v", got, want)
 	}
 	// A smaller set removes, and finds the group again.
-	if again := must[string](t)(w.client(nordic).Group(t.Context(), "all", ids(inventory[:700]))); again != group {
+	if again := must[string](t)(w.client(nordic).Group(t.Context(), "all", ids(inventory[:1010]))); again != group {
 		t.Errorf("a second group was made: %s beside %s", again, group)
 	}
 	members := w.members(group)
-	want := ids(inventory[:700])
+	want := ids(inventory[:1010])
 	slices.Sort(want)
 	if !slices.Equal(members, want) {
 		t.Errorf("%d members, want %d", len(members), len(want))

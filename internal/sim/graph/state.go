@@ -94,6 +94,9 @@ type epoch struct {
 	Artifact    fleet.Digest
 	Props       map[string]json.RawMessage
 	Assignments []assignment
+
+	wants []assigned  // Assignments, read once
+	rules []detection // detection rules of Props, read once
 }
 
 type group struct {

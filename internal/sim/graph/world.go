@@ -244,7 +244,7 @@ func (r *run) install(e *epoch) (int, uint32) {
 	}
 	before := r.has
 	r.has = program{version: e.Version, artifact: e.Artifact}
-	r.has.product, r.has.msi = product(e.Props)
+	r.has.product, r.has.msi = e.product()
 	if !r.detects(e) {
 		r.has = before
 		return failedState, errNotDetected
@@ -260,11 +260,13 @@ func (d *device) allowed(props map[string]json.RawMessage) bool {
 
 // decoded are the epoch's assignments; they were checked when they were made.
 func (e *epoch) decoded() []assigned {
-	var out []assigned
-	for _, a := range e.Assignments {
-		if d, err := parseAssigned(a.Body); err == nil {
-			out = append(out, d)
+	if e.wants == nil {
+		e.wants = make([]assigned, 0, len(e.Assignments))
+		for _, a := range e.Assignments {
+			if d, err := parseAssigned(a.Body); err == nil {
+				e.wants = append(e.wants, d)
+			}
 		}
 	}
-	return out
+	return e.wants
 }
