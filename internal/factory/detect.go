@@ -148,8 +148,9 @@ func held(ctx context.Context, finding Finding, err error) (Finding, error) {
 	if ctx.Err() != nil {
 		return finding, ctx.Err()
 	}
+	var told *upstream.Hold
 	var own *fleet.Error
-	if errors.As(err, &own) {
+	if !errors.As(err, &told) && errors.As(err, &own) {
 		return finding, &fleet.Error{Op: own.Op, Object: string(finding.Package), Kind: own.Kind, Err: err, Hint: own.Hint}
 	}
 	hold, ok := upstream.HoldOf(err)

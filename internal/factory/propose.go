@@ -8,6 +8,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/packmill/packmill/internal/edge/upstream"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/desired"
 	"github.com/packmill/packmill/internal/rules/change"
@@ -81,6 +82,7 @@ func (f *Factory) proposeOne(ctx context.Context, look Look, out *Proposed, pull
 	}
 	release, err := f.proposed(ctx, look.Repo.Packages[id], out.Finding, branch)
 	if err != nil {
+		out.Finding, err = held(ctx, out.Finding, err)
 		return err
 	}
 	if out.Release = release; release == nil {
@@ -127,8 +129,9 @@ func (f *Factory) supersede(ctx context.Context, out *Proposed, pulls []fleet.Pu
 }
 
 // proposed is the release that the version's branch proposes already, nil when
-// there is none or it is not what would be proposed now: main has moved on, or
-// the vendor states other bytes than those that were looked at.
+// there is none or it is not what would be proposed now: main has moved on, for
+// example. A vendor that states other bytes than those that people are looking
+// at is a hold.
 func (f *Factory) proposed(ctx context.Context, p fleet.Package, finding Finding, branch string) (*fleet.Release, error) {
 	head, err := f.remoteBranch(branch)
 	if err != nil || head == "" {
@@ -151,10 +154,14 @@ func (f *Factory) proposed(ctx context.Context, p fleet.Package, finding Finding
 		}
 		return &have, nil
 	}
-	for key, at := range finding.Upstream.Installers {
-		d := have.Installers[key]
-		if d.URL != at.URL || d.PURL != at.PURL || at.Digest != "" && d.SHA256 != at.Digest {
+	for _, key := range p.InstallerKeys() {
+		d, at := have.Installers[key], finding.Upstream.Installers[key]
+		if d.URL != at.URL || d.PURL != at.PURL {
 			return nil, nil
+		}
+		if at.Digest != "" && d.SHA256 != at.Digest {
+			return nil, &upstream.Hold{Name: fleet.HoldChangedHash, Err: fmt.Errorf(
+				"installer %s: %s proposes %s, the vendor now states %s; delete the branch to propose the new bytes", key, branch, d.SHA256.Short(), at.Digest.Short())}
 		}
 	}
 	return &have, nil
