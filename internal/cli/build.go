@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -35,7 +36,7 @@ type builtSkip struct {
 }
 
 func newBuildCmd(a *app) *cobra.Command {
-	var at, key, out, rev string
+	var o buildOptions
 	cmd := &cobra.Command{
 		Use:   "build PACKAGE[@VERSION]",
 		Short: "Build, sign and store the artifact of a release",
@@ -54,51 +55,62 @@ commit. packmill run builds what is due by itself and records it in evidence.`,
 		ValidArgsFunction: a.completePackages,
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&at, "store", "", storeFlagText)
-	flags.StringVar(&key, "key", "", keyFlagText)
-	flags.StringVar(&out, "out", "dist", `folder for copies of the files and their bundles; "" writes none`)
-	flags.StringVar(&rev, "rev", "", "read the release from this commit")
+	flags.StringVar(&o.store, "store", "", storeFlagText)
+	flags.StringVar(&o.key, "key", "", keyFlagText)
+	flags.StringVar(&o.out, "out", "dist", `folder for copies of the files and their bundles; "" writes none`)
+	flags.StringVar(&o.rev, "rev", "", "read the release from this commit")
 	f := formatFlag(cmd, formatText, formatJSON)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ctx := cmd.Context()
-		signer, err := a.loadKey(key)
+		r, err := a.build(cmd.Context(), args[0], o)
 		if err != nil {
 			return err
 		}
-		git, repo, err := a.loadMain(ctx, rev)
-		if err != nil {
-			return err
-		}
-		id, version, err := releaseOf(repo, args[0])
-		if err != nil {
-			return err
-		}
-		clock, err := a.clock()
-		if err != nil {
-			return err
-		}
-		mill := &factory.Factory{Clock: clock, Log: a.log(), Progress: a.progress(), Git: git, Attester: signer}
-		if mill.Store, err = a.openStore(at, repo.Operator.Store); err != nil {
-			return err
-		}
-		client, err := a.upstream(ctx, clock)
-		if err != nil {
-			return err
-		}
-		mill.Upstream = client
-		product, err := mill.Make(ctx, repo, id, version)
-		if err != nil {
-			return err
-		}
-		folder := ""
-		if out != "" {
-			if folder, err = mill.Export(ctx, product, out); err != nil {
-				return err
-			}
-		}
-		return a.write(*f, buildResult(product, repo.Commit, mill.Store.Where(), folder, signing.PublicPath(a.keyPath(key))))
+		return a.write(*f, r)
 	}
 	return cmd
+}
+
+// buildOptions are the flags of build.
+type buildOptions struct{ store, key, out, rev string }
+
+// build builds PACKAGE[@VERSION] and copies what it made to the out folder.
+func (a *app) build(ctx context.Context, release string, o buildOptions) (result, error) {
+	signer, err := a.loadKey(o.key)
+	if err != nil {
+		return result{}, err
+	}
+	git, repo, err := a.loadMain(ctx, o.rev)
+	if err != nil {
+		return result{}, err
+	}
+	id, version, err := releaseOf(repo, release)
+	if err != nil {
+		return result{}, err
+	}
+	clock, err := a.clock()
+	if err != nil {
+		return result{}, err
+	}
+	mill := &factory.Factory{Clock: clock, Log: a.log(), Progress: a.progress(), Git: git, Attester: signer}
+	if mill.Store, err = a.openStore(o.store, repo.Operator.Store); err != nil {
+		return result{}, err
+	}
+	client, err := a.upstream(ctx, clock)
+	if err != nil {
+		return result{}, err
+	}
+	mill.Upstream = client
+	product, err := mill.Make(ctx, repo, id, version)
+	if err != nil {
+		return result{}, err
+	}
+	folder := ""
+	if o.out != "" {
+		if folder, err = mill.Export(ctx, product, o.out); err != nil {
+			return result{}, err
+		}
+	}
+	return buildResult(product, repo.Commit, mill.Store.Where(), folder, signing.PublicPath(a.keyPath(o.key))), nil
 }
 
 // releaseOf reads PACKAGE[@VERSION]; without a version the newest is meant.

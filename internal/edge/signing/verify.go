@@ -77,7 +77,9 @@ func (v *Verifier) key(id string, at time.Time) (trusted, error) {
 	k, ok := v.keys[id]
 	switch {
 	case !ok:
-		return k, v.refused("signed with key %q, which the trust policy does not name for %s", id, v.use)
+		err := v.refused("signed with key %q, which the trust policy does not name for %s", id, v.use)
+		err.Hint = "who may sign stands under trust.keys in tenants/operator.cue; packmill keys generate prints such an entry"
+		return k, err
 	case !k.policy.InForce(at):
 		return k, v.refused("signed with key %q, which was not in force on %s", k.name, at.UTC().Format(time.DateOnly))
 	}
@@ -102,7 +104,7 @@ func (v *Verifier) Open(data []byte, payloadType string, at time.Time) ([]byte, 
 	if e.PayloadType != payloadType {
 		return nil, v.refused("the envelope holds %q, not %q", e.PayloadType, payloadType)
 	}
-	why := v.refused("the envelope has no signature")
+	var why error = v.refused("the envelope has no signature")
 	for _, s := range e.Signatures {
 		k, err := v.key(s.KeyID, at)
 		if err != nil {
@@ -202,6 +204,6 @@ func (v *Verifier) check(b *bundle.Bundle, artifact verify.ArtifactPolicyOption,
 	return nil
 }
 
-func (v *Verifier) refused(format string, args ...any) error {
+func (v *Verifier) refused(format string, args ...any) *fleet.Error {
 	return &fleet.Error{Op: "signing.verify", Kind: fleet.Refused, Err: fmt.Errorf(format, args...)}
 }
