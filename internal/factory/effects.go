@@ -30,9 +30,9 @@ type effect struct {
 
 // carryOut makes effects happen with a trace that survives being killed at any
 // point: every intent is pushed before the first call, main is looked at once
-// more, and every receipt is pushed after what it tells. An intent that an
-// earlier run left behind is taken up again, not doubled: the calls find what
-// was made. One tenant's failure does not stop the others.
+// more, and a tenant's receipts are pushed after what they tell. An intent that
+// an earlier run left behind is taken up again, not doubled: the calls find
+// what was made. One tenant's failure does not stop the others.
 func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []effect) error {
 	intents, err := f.intend(ctx, facts, effects)
 	if err != nil {
@@ -43,19 +43,30 @@ func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []e
 	}
 	var failures []error
 	visits := map[fleet.TenantID]*visit{}
-	for i, e := range effects {
-		f.progress(i, len(effects), fmt.Sprintf("%s %s on %s", e.action, e.pkg, e.tenant))
-		receipt := f.attempt(ctx, facts, visits, e, intents[i].Intent)
-		receipt.Recovered = intents[i].left
-		if err := f.Ledger.Append(ctx, evidence.Shard(e.tenant), evidence.ReceiptsDir(e.cycle, e.wave), []fleet.Receipt{receipt.Receipt}); err != nil {
-			return err
+	for from := 0; from < len(effects); {
+		to := from + 1
+		for to < len(effects) && effects[to].tenant == effects[from].tenant && effects[to].wave == effects[from].wave {
+			to++
 		}
-		if receipt.err != nil {
-			failures = append(failures, receipt.err)
+		receipts := make([]fleet.Receipt, 0, to-from)
+		for i := from; i < to; i++ {
+			e := effects[i]
+			f.progress(i, len(effects), fmt.Sprintf("%s %s on %s", e.action, e.pkg, e.tenant))
+			r := f.attempt(ctx, facts, visits, e, intents[i].Intent)
+			r.Recovered = intents[i].left
+			receipts = append(receipts, r.Receipt)
+			if r.err != nil {
+				failures = append(failures, r.err)
+			}
+		}
+		e := effects[from]
+		if err := f.Ledger.Append(ctx, evidence.Shard(e.tenant), evidence.ReceiptsDir(e.cycle, e.wave), receipts); err != nil {
+			return errors.Join(append(failures, err)...)
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		from = to
 	}
 	f.progress(len(effects), len(effects), "done")
 	return errors.Join(failures...)

@@ -269,7 +269,8 @@ type CVEProduct struct {
 // built from it is named in evidence, never here.
 type Release struct {
 	Counter    int                 `json:"counter"`
-	Change     string              `json:"change"` // major, minor, patch, security, config, new
+	Baseline   bool                `json:"baseline,omitempty"` // the fleet had it before: never rolled out
+	Change     string              `json:"change"`             // major, minor, patch, security, config, new
 	Published  *time.Time          `json:"published,omitempty"`
 	Installers map[string]Download `json:"installers,omitempty"`
 	Files      map[string]Digest   `json:"files,omitempty"` // a configuration's payload: path below the package → digest

@@ -145,9 +145,14 @@ func (x *checks) approval(id fleet.CycleID, gate string, c fleet.Cycle) {
 		x.fault(file, at("gate"), "the cycle has no wave %q%s", gate, suggest(gate, c.Waves))
 		return
 	}
-	plan, ok := x.repo.Plans[id][gate]
+	// Closing does nothing new: it names the plan of the last wave.
+	planned := gate
+	if gate == "close" && len(c.Waves) > 0 {
+		planned = c.Waves[len(c.Waves)-1]
+	}
+	plan, ok := x.repo.Plans[id][planned]
 	if !ok {
-		x.fault(file, at("plan"), "%s has no plan for %q", PlanPath(id), gate)
+		x.fault(file, at("plan"), "%s has no plan for %q", PlanPath(id), planned)
 		return
 	}
 	if a.Plan != plan.Digest {

@@ -20,6 +20,9 @@ func ReleaseFile(version string, r fleet.Release) []byte {
 	var b block
 	b.int("counter", int64(r.Counter))
 	b.text("change", r.Change)
+	if r.Baseline {
+		b.raw("baseline", "true")
+	}
 	b.instantIf("published", r.Published)
 	for _, key := range slices.Sorted(maps.Keys(r.Installers)) {
 		b.sub("installers", key).download(r.Installers[key])

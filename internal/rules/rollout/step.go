@@ -82,8 +82,8 @@ func (s *stepper) beatSince(command string, t time.Time) bool {
 func (s *stepper) builds() {
 	for _, id := range s.f.Repo.PackageIDs() {
 		pkg := s.f.Repo.Packages[id]
-		newest, _, ok := pkg.Latest()
-		if !ok || !s.used(id) {
+		newest, release, ok := pkg.Latest()
+		if !ok || release.Baseline || !s.used(id) {
 			continue
 		}
 		versions := []string{newest}
@@ -181,14 +181,14 @@ func (s *stepper) inventoried(t fleet.TenantID, cutOff time.Time) bool {
 }
 
 // Entries are the releases that are ready to travel: the newest of each
-// package that tenants use, built, tested with no cell failed, in no cycle
-// yet, and not held.
+// package that tenants use, no baseline, built, tested with no cell failed, in
+// no cycle yet, and not revoked.
 func Entries(repo *fleet.Repository, rec *fleet.Record) map[fleet.PackageID]fleet.Entry {
 	out := map[fleet.PackageID]fleet.Entry{}
 	s := stepper{f: Facts{Repo: repo, Record: rec}}
 	for _, id := range repo.PackageIDs() {
-		version, _, ok := repo.Packages[id].Latest()
-		if !ok || !s.used(id) || travelled(repo, id, version) {
+		version, release, ok := repo.Packages[id].Latest()
+		if !ok || release.Baseline || !s.used(id) || travelled(repo, id, version) {
 			continue
 		}
 		built := BuiltOf(rec, id, version)
