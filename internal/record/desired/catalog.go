@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -25,8 +26,11 @@ type catalogPart struct {
 	unit      unit
 	publisher *fleet.Publisher
 	pkg       *fleet.Package
-	matrices  map[string]fleet.Environment
-	findings  fleet.Errors
+	// rough is what could be read of a package that has findings: enough to
+	// look up the names in it.
+	rough    *fleet.Package
+	matrices map[string]fleet.Environment
+	findings fleet.Errors
 }
 
 // units groups catalog files. A package's releases belong to its unit.
@@ -118,10 +122,27 @@ func (c *checker) unit(tree Tree, u unit) catalogPart {
 		out.publisher, out.findings = decodeUnit[fleet.Publisher](c, "publisher", "#Publisher", files)
 	case rolePackage:
 		out.pkg, out.findings = decodeUnit[fleet.Package](c, "pkg", "#Package", files)
+		if len(out.findings) > 0 {
+			out.rough = c.rough(files)
+		}
 	case roleMatrices:
 		out.matrices, out.findings = c.matrices(files)
 	}
 	return out
+}
+
+// rough decodes what the files of a package say without asking the schema.
+func (c *checker) rough(files []literalFile) *fleet.Package {
+	data := &ast.StructLit{}
+	for _, f := range files {
+		for _, d := range f.fields {
+			data.Elts = append(data.Elts, d)
+		}
+	}
+	var p fleet.Package
+	// An error leaves out the field it is about and nothing else.
+	_ = c.ctx.BuildExpr(data).LookupPath(cue.ParsePath("pkg")).Decode(&p)
+	return &p
 }
 
 // decodeUnit decodes the one top-level field that the files of a unit set.

@@ -25,7 +25,23 @@ func (x *checks) catalog() {
 			}
 		}
 	}
+	for _, part := range x.parts {
+		if part.rough != nil {
+			x.roughly(part)
+		}
+	}
 	x.dependencies()
+}
+
+// roughly looks up the names in a package that could not be decoded, except
+// where something was said already.
+func (x *checks) roughly(part catalogPart) {
+	before := len(x.findings)
+	x.references(fleet.PackageID(part.unit.id).Dir()+"/package.cue", part.unit.id, *part.rough)
+	fresh := slices.DeleteFunc(x.findings[before:], func(e *fleet.Error) bool {
+		return slices.ContainsFunc(part.findings, func(said *fleet.Error) bool { return said.Pos == e.Pos })
+	})
+	x.findings = x.findings[:before+len(fresh)]
 }
 
 // pkg checks one package.
@@ -37,6 +53,16 @@ func (x *checks) pkg(file, id string, p fleet.Package) {
 	if x.files["catalog/"+publisher+"/publisher.cue"].Path == "" {
 		x.fault(file, k("pkg"), "its publisher has no catalog/%s/publisher.cue", publisher)
 	}
+	x.references(file, id, p)
+	x.kind(file, p)
+	for _, key := range p.InstallerKeys() {
+		x.installer(file, id, key, p)
+	}
+	x.release(id, p)
+}
+
+// references checks every name in a package that stands for something else.
+func (x *checks) references(file, id string, p fleet.Package) {
 	x.names(file, k("pkg", "requires"), id, p.Requires)
 	x.names(file, k("pkg", "conflicts"), id, p.Conflicts)
 	x.names(file, k("pkg", "tests", "neighbours"), id, p.Tests.Neighbours)
@@ -45,12 +71,7 @@ func (x *checks) pkg(file, id string, p fleet.Package) {
 			x.fault(file, k("pkg", "tests", "matrix", index(i)), "catalog/matrices.cue has no environment %q%s", name, suggest(name, slices.Collect(maps.Keys(x.repo.Matrices))))
 		}
 	}
-	x.kind(file, p)
-	for _, key := range p.InstallerKeys() {
-		x.installer(file, id, key, p)
-	}
 	x.payloads(file, id, p)
-	x.release(id, p)
 }
 
 // matricesBroken reports whether there is a catalog/matrices.cue that could not

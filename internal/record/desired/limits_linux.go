@@ -17,15 +17,17 @@ import (
 // private writable mappings since Linux 4.7).
 func limitSelf(l Limits) error {
 	debug.SetMemoryLimit(l.Memory * 3 / 4) // collect harder before the wall is hit
-	limits := []struct {
+	type limit struct {
 		which int
 		value int64
-	}{
-		{syscall.RLIMIT_DATA, l.Memory},
+	}
+	limits := []limit{
 		{syscall.RLIMIT_CPU, max(1, int64(l.CPU.Std().Seconds()))},
 		{syscall.RLIMIT_CORE, 0},
 		{syscall.RLIMIT_FSIZE, l.Output},
-		{syscall.RLIMIT_AS, mapped() + l.Memory},
+	}
+	if !raced {
+		limits = append(limits, limit{syscall.RLIMIT_DATA, l.Memory}, limit{syscall.RLIMIT_AS, mapped() + l.Memory})
 	}
 	for _, r := range limits {
 		if err := syscall.Setrlimit(r.which, &syscall.Rlimit{Cur: uint64(r.value), Max: uint64(r.value)}); err != nil {

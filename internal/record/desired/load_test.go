@@ -2,8 +2,11 @@ package desired
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"path"
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -62,5 +65,60 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%+v", repo)
+	for what, pair := range map[string][2]int{
+		"publishers": {len(repo.Publishers), 3}, "packages": {len(repo.Packages), 3}, "environments": {len(repo.Matrices), 2},
+		"steps": {len(repo.Week.Steps), 5}, "waves": {len(repo.Waves), 2}, "freezes": {len(repo.Freezes), 1}, "holds": {len(repo.Holds), 1},
+		"cycles": {len(repo.Cycles), 1}, "plans": {len(repo.Plans["2026-W47"]), 1}, "approvals": {len(repo.Approvals["2026-W47"]), 1},
+		"partners": {len(repo.Partners), 3}, "tenants": {len(repo.Tenants), 3}, "groups": {len(repo.Tenants["nordic/acme"].Groups), 1},
+		"approvers": {len(repo.Operator.Approvers["releases"]), 2}, "approvals for a merge": {repo.Operator.Trust.Approvals, 1},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s: %d, want %d", what, pair[0], pair[1])
+		}
+	}
+	zip := repo.Packages["igor-pavlov/7-zip"]
+	if got := zip.Versions(); !slices.Equal(got, []string{"24.08", "24.09"}) {
+		t.Errorf("versions: %v", got)
+	}
+	in := zip.Installers["x64"]
+	if in.Minutes != 60 || in.Scope != "machine" || in.RunAs != "system" || in.Detect[0].Operator != "=" || zip.Updater != "none" {
+		t.Errorf("defaults: %+v", in)
+	}
+	if u := zip.Upstream; u.From.GitHubReleases.Tag != "{version}" || u.MinimumReleaseAge.Std() != 72*time.Hour {
+		t.Errorf("upstream: %+v", u)
+	}
+	dogfood, _ := repo.Wave("dogfood")
+	if dogfood.Arm.Std() != 6*time.Hour || dogfood.Gate.Confidence != 0.9 || dogfood.Gate.MinReports != 20 || dogfood.Opens.Zone != "operator" || len(dogfood.Gate.Looks) != 2 {
+		t.Errorf("wave: %+v", dogfood)
+	}
+	if e := repo.Waves[1]; e.Name != "everyone" || e.Select.Percent == nil || *e.Select.Percent != 100 || e.Advance != "autoMerge" {
+		t.Errorf("waves are in order: %+v", repo.Waves)
+	}
+}
+
+// A changed payload is the next release of a configuration, not a fault.
+func TestChangedPayload(t *testing.T) {
+	if _, err := load(t, with(msp(t), map[string]string{"catalog/example-msp/browser-policy/files/edge.json": `{"a": 1}`})); err != nil {
+		t.Error(err)
+	}
+}
+
+// The same tree gives the same repository, and the same findings in the same
+// order, however often and with however many workers it is read.
+func TestLoadIsDeterministic(t *testing.T) {
+	broken := edited(t, edit{sevenZip9, `counter: 7`, `counter: 6`}, edit{ledger, `name: "Ledger Client"`, ``}, edit{tenant, `zone: "Europe/Stockholm"`, `zone: "x"`})
+	_, first := load(t, broken)
+	whole, err := load(t, msp(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		options := Options{Evaluator: InProcess{}, Now: now, Workers: i + 1}
+		if _, err := Load(t.Context(), broken, options); fmt.Sprint(err) != fmt.Sprint(first) {
+			t.Errorf("got\n%v\nwant\n%v", err, first)
+		}
+		if got, err := Load(t.Context(), msp(t), options); err != nil || !reflect.DeepEqual(got, whole) {
+			t.Errorf("got %v, %v", got, err)
+		}
+	}
 }
