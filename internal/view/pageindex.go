@@ -141,7 +141,13 @@ func (p *pages) packageRow(pkg BoardPackage) packageRow {
 }
 
 func classWords(p BoardPackage) string {
-	s := p.Kind + ", " + p.Class + " release"
+	s := p.Class + " release"
+	switch {
+	case p.Class == "config":
+		s = p.Kind
+	case p.Kind != "application":
+		s = p.Kind + ", " + s
+	}
 	if n := len(p.Fixes); n > 0 {
 		s += ", fixes " + plural(n, "vulnerability")
 	}

@@ -129,8 +129,8 @@ func TestSizeCap(t *testing.T) {
 	row := plan.Rows[0]
 	for i := range 5000 {
 		row.Tenant = fleet.TenantID(fmt.Sprintf("nordic/tenant-%04d", i))
-		row.Why = strings.Repeat("because ", 40)
 		plan.Rows = append(plan.Rows, row)
+		plan.Skipped = append(plan.Skipped, fleet.PlanSkip{Tenant: row.Tenant, Package: notepad, Why: strings.Repeat("because ", 40)})
 	}
 	repo := testRepo()
 	p := CyclePull(repo, week, repo.Cycles[week], []fleet.Plan{plan, plan, plan})

@@ -20,13 +20,13 @@ func CyclePull(repo *fleet.Repository, id fleet.CycleID, cycle fleet.Cycle, plan
 	head.WriteString(entryTable(entries))
 	head.WriteString("\n" + waveTable(repo, plans))
 	head.WriteString("\n" + merging(plans) + "\n")
-	folds := make([]fold, 0, len(plans)+1)
+	folds := make([]fold, 0, len(plans))
 	for _, p := range plans {
 		folds = append(folds, planFold(p))
 	}
 	return Pull{
 		Title: "Open cycle " + Plain(string(id)),
-		Text:  assemble(head.String(), append(folds, tenantFold(reached)), "", openTrailers(entries, reached, plans)),
+		Text:  assemble(head.String(), folds, "", openTrailers(entries, reached, plans)),
 	}
 }
 
@@ -153,25 +153,45 @@ func gateWords(w fleet.Wave) string {
 	return fmt.Sprintf("success ≥ %s, errors ≤ %s, %s of soak", percent(w.Gate.Success), percent(w.Gate.Error), span(w.Soak))
 }
 
-// planFold is a plan line by line, as far as there is room to read it.
+// planFold is a plan tenant by tenant: line by line it is in evidence, and the
+// command prints it.
 func planFold(p fleet.Plan) fold {
-	const rows = 150
-	table := PlanTable(p)
-	table.Title = ""
-	more := len(table.Rows) - rows
-	if more > 0 {
-		table.Rows = table.Rows[:rows]
+	const shown = 150
+	t := Table{Columns: Cols("tenant", "devices>", "releases>", "not before", "deadline"), Empty: "this wave reaches nothing"}
+	var last *fleet.PlanRow
+	releases, devices, tenants := 0, 0, 0
+	flush := func() {
+		if last == nil {
+			return
+		}
+		if tenants++; tenants <= shown {
+			t.Add(string(last.Tenant), grouped(devices), grouped(releases), utc(last.NotBefore), utc(last.Deadline))
+		}
 	}
-	body := "Digest " + Code(string(p.Digest())) + "\n\n" + markdownOf(&table)
-	if more > 0 {
-		body += fmt.Sprintf("\n%s more: `packmill plan %s --gate %s` prints all.\n", plural(more, "row"), Plain(string(p.Cycle)), Plain(p.Gate))
+	for i := range p.Rows {
+		r := &p.Rows[i]
+		if last == nil || last.Tenant != r.Tenant {
+			flush()
+			releases, devices = 0, 0
+		}
+		releases++
+		devices = max(devices, r.Devices)
+		if last == nil || last.Tenant != r.Tenant || r.Deadline.After(last.Deadline) {
+			last = r
+		}
+	}
+	flush()
+	body := "Digest " + Code(string(p.Digest())) + ". Every row: `packmill plan " + Plain(string(p.Cycle)) + " --gate " + Plain(p.Gate) + "`\n\n" + markdownOf(&t)
+	if more := tenants - shown; more > 0 {
+		body += fmt.Sprintf("\n%s not listed here.\n", plural(more, "tenant"))
 	}
 	if len(p.Skipped) > 0 {
 		skipped := SkippedTable(p)
-		skipped.Rows = skipped.Rows[:min(len(skipped.Rows), rows)]
-		body += "\n" + markdownOf(&skipped)
+		skipped.Title = ""
+		skipped.Rows = skipped.Rows[:min(len(skipped.Rows), shown)]
+		body += "\nLeft out:\n\n" + markdownOf(&skipped)
 	}
-	return fold{fmt.Sprintf("Plan of %s: %s", p.Gate, plural(len(p.Rows), "row")), body}
+	return fold{fmt.Sprintf("Plan of %s: %s on %s", p.Gate, plural(len(p.Rows), "row"), plural(tenants, "tenant")), body}
 }
 
 func tenantFold(r change.Reach) fold {

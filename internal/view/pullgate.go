@@ -38,8 +38,8 @@ func ApprovalPull(repo *fleet.Repository, rec *fleet.Record, a fleet.Approval, p
 	}
 	fmt.Fprintf(&head, "\n**Approving and merging this** opens wave %s: %s; it opens %s. It approves plan %s. "+
 		"A plan that comes out differently when it is applied is refused, and what is stopped stays stopped. Valid until %s.\n",
-		Code(a.Gate), summaryWords(a.Summary), dash(opening(plan)), Code(string(a.Plan)), utc(a.ValidUntil))
-	t := Trailers{Impact: summaryWords(a.Summary), BackOut: "a revocation for each release; before the wave opens, a hold disarms it", ChangeClass: "normal", Plan: a.Plan}
+		Code(a.Gate), summaryWords(a.Summary)+without(plan, stops), dash(opening(plan)), Code(string(a.Plan)), utc(a.ValidUntil))
+	t := Trailers{Impact: summaryWords(moving(plan, stops).Summary()), BackOut: "a revocation for each release; before the wave opens, a hold disarms it", ChangeClass: "normal", Plan: a.Plan}
 	switch {
 	case before == "":
 		t.Risk = "medium: first wave of the cycle"
@@ -51,6 +51,27 @@ func ApprovalPull(repo *fleet.Repository, rec *fleet.Record, a fleet.Approval, p
 	return Pull{
 		Title: Plain(fmt.Sprintf("Approve %s of %s", a.Gate, a.Cycle)),
 		Text:  assemble(head.String(), []fold{planFold(plan)}, "", t),
+	}
+}
+
+// moving is a plan without what is stopped. It is told, never approved: what an
+// approval names is the whole plan.
+func moving(p fleet.Plan, stops []stop) fleet.Plan {
+	p.Rows = slices.DeleteFunc(slices.Clone(p.Rows), func(r fleet.PlanRow) bool {
+		return slices.ContainsFunc(stops, func(s stop) bool { return s.pkg == r.Package })
+	})
+	return p
+}
+
+func without(p fleet.Plan, stops []stop) string {
+	n := p.Summary().Packages - moving(p, stops).Summary().Packages
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return ", of which 1 package is stopped and goes nowhere"
+	default:
+		return fmt.Sprintf(", of which %d packages are stopped and go nowhere", n)
 	}
 }
 

@@ -24,6 +24,7 @@ func story(c Cycle, b Board, x *index) []BoardLine {
 		out = append(out, packageStory(c, p, x)...)
 	}
 	out = append(out, otherMerges(c)...)
+	out = append(out, recovered(c)...)
 	for _, n := range c.Record.Notices {
 		if n.Cycle == c.ID && n.Sent {
 			text := fmt.Sprintf("partner %s was told by %s", n.Partner, n.Channel)
@@ -100,6 +101,28 @@ func otherMerges(c Cycle) []BoardLine {
 		}
 		if m.Approves == string(c.ID)+"/close" {
 			out = append(out, BoardLine{m.At, "good", "the cycle is closed, approved by " + cmp.Or(strings.Join(m.Approvers, ", "), "nobody")})
+		}
+	}
+	return out
+}
+
+// recovered tells of runs that ended early: what they left half done was found
+// and finished by the next one.
+func recovered(c Cycle) []BoardLine {
+	var out []BoardLine
+	for _, w := range c.Waves {
+		var line BoardLine
+		n := 0
+		for _, r := range c.Record.Receipts {
+			if r.Cycle == c.ID && r.Wave == w.Name && r.Recovered {
+				if n++; n == 1 || r.At.Before(line.At) {
+					line.At = r.At
+				}
+			}
+		}
+		if n > 0 {
+			line.Mark, line.Text = "look", fmt.Sprintf("a run had ended early in wave %s: %s it left open are looked at and finished", w.Name, plural(n, "effect"))
+			out = append(out, line)
 		}
 	}
 	return out

@@ -140,7 +140,8 @@ func testRecord() *fleet.Record {
 			rec.Intents = append(rec.Intents, fleet.Intent{ID: id, Cycle: week, Wave: p.Gate, Tenant: row.Tenant, Package: row.Package, Release: row.To,
 				Artifact: testRepo().Cycles[week].Entries[row.Package].Artifact, Action: "assign", Opens: row.NotBefore, At: row.NotBefore.Add(-time.Hour)})
 			rec.Receipts = append(rec.Receipts, fleet.Receipt{Intent: id, Cycle: week, Wave: p.Gate, Tenant: row.Tenant, Package: row.Package,
-				Artifact: testRepo().Cycles[week].Entries[row.Package].Artifact, Action: "assign", Outcome: "done", At: row.NotBefore.Add(-time.Hour)})
+				Artifact: testRepo().Cycles[week].Entries[row.Package].Artifact, Action: "assign", Outcome: "done", At: row.NotBefore.Add(-time.Hour),
+				Recovered: row.Tenant == "nordic/birch"})
 			if row.Package == policy {
 				rec.Members = append(rec.Members, fleet.Membership{Cycle: week, Wave: p.Gate, Tenant: row.Tenant, Devices: make([]string, row.Devices)})
 			}
