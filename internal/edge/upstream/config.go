@@ -52,13 +52,15 @@ const (
 	maxMetadata = 128 << 20
 	maxIndex    = 512 << 20 // Debian's main index is 50 MB unpacked
 	maxDownload = 8 << 30
+
+	perHost = 64 // requests to one host side by side; GitHub refuses more than 100
 )
 
 // clients makes the two clients: one for addresses from package files, behind
 // the address guard, and one for hosts of the machine's own configuration,
 // which may well be inside the company.
 func (c Config) clients() (guarded, configured *transport.Client) {
-	o := transport.Options{Clock: c.Clock, UserAgent: c.UserAgent, MaxWait: maxWait, MaxBody: maxMetadata, Transport: c.Transport}
+	o := transport.Options{Clock: c.Clock, UserAgent: c.UserAgent, MaxWait: maxWait, MaxBody: maxMetadata, PerHost: perHost, Transport: c.Transport}
 	inside := o
 	inside.AllowLoopback, inside.AllowPrivate = true, true
 	configured = transport.New(inside)

@@ -132,13 +132,15 @@ func (c *Client) locate(ctx context.Context, p fleet.Package, t told, v string) 
 	return out, nil
 }
 
-// newest is the greatest of the candidates by the upstream's scheme, without
-// pre-releases unless they are wanted. What the scheme cannot read is left out;
-// a feed with nothing it can read is a hold.
+// newest is the greatest of the candidates by the upstream's scheme, of those
+// that are allowed, without pre-releases unless they are wanted. What the scheme
+// cannot read is left out; a feed with nothing it can read is a hold.
 func newest(u fleet.Upstream, candidates []string) (string, error) {
 	final := slices.DeleteFunc(slices.Clone(candidates), func(s string) bool {
-		v, err := version.Parse(u.Scheme, s)
-		return err == nil && v.Prerelease() && !u.Prerelease
+		// A malformed pattern is told when the version is judged.
+		allowed, err := version.Allowed(u.Allowed, s)
+		v, parseErr := version.Parse(u.Scheme, s)
+		return err == nil && !allowed || parseErr == nil && v.Prerelease() && !u.Prerelease
 	})
 	if v, ok := version.Newest(u.Scheme, final); ok {
 		return v.String(), nil
@@ -147,7 +149,7 @@ func newest(u fleet.Upstream, candidates []string) (string, error) {
 		return "", holdf(fleet.HoldUnparsable, "the feed lists no version")
 	}
 	if len(final) == 0 {
-		return "", holdf(fleet.HoldNotAllowed, "the feed lists pre-releases only, %s for example", candidates[0])
+		return "", holdf(fleet.HoldNotAllowed, "the feed lists nothing that is allowed, but %s for example", candidates[0])
 	}
 	_, err := version.Parse(u.Scheme, final[0])
 	return "", &Hold{Name: fleet.HoldUnparsable, Err: err}
