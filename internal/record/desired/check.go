@@ -11,6 +11,7 @@ import (
 	"cuelang.org/go/cue/parser"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/version"
 )
 
 var errMissing = errors.New("is missing")
@@ -122,6 +123,13 @@ func (x *checks) zone(file string, keys []string, name string) *time.Location {
 		return nil
 	}
 	return loc
+}
+
+// glob reports a pattern on versions that cannot be read.
+func (x *checks) glob(file string, keys []string, pattern string) {
+	if _, err := version.Allowed(pattern, "1"); err != nil {
+		x.fault(file, keys, "%q is no pattern such as 24.*", pattern)
+	}
 }
 
 // day parses a date that the schema has checked.

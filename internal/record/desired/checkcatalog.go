@@ -118,6 +118,7 @@ func (x *checks) kind(file string, p fleet.Package) {
 	if p.Upstream == nil {
 		return
 	}
+	x.glob(file, k("pkg", "upstream", "allowed"), p.Upstream.Allowed)
 	if p.Upstream.From.GoProxy != nil && len(p.Releases) > 0 {
 		x.fault(file, k("pkg", "upstream", "from", "goProxy"), "source is detected, never released; the package has releases")
 	}

@@ -1,10 +1,12 @@
 package desired
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/version"
 )
 
 // A named file is a payload path and the keys that lead to it in package.cue.
@@ -68,19 +70,46 @@ func (x *checks) payloads(file, id string, p fleet.Package) {
 	}
 }
 
+// order checks that counters rise with versions, as the package's scheme orders
+// them: "the newest release" then means the same to people and to packmill.
+func (x *checks) order(id string, p fleet.Package) {
+	if p.Upstream == nil {
+		return
+	}
+	var newest version.Version
+	var before string
+	versions := slices.Sorted(maps.Keys(p.Releases))
+	slices.SortStableFunc(versions, func(a, b string) int { return cmp.Compare(p.Releases[a].Counter, p.Releases[b].Counter) })
+	for _, v := range versions {
+		file, at := ReleasePath(fleet.PackageID(id), v), k("pkg", "releases", v)
+		parsed, err := version.Parse(p.Upstream.Scheme, v)
+		if err != nil {
+			x.fault(file, at, "%q is no version of scheme %q", v, p.Upstream.Scheme)
+			continue
+		}
+		same := before != "" && p.Releases[before].Counter == p.Releases[v].Counter // said elsewhere
+		if before != "" && !same && version.Compare(parsed, newest) <= 0 {
+			x.fault(file, append(at, "counter"), "%d is above that of %s, which is no lower version", p.Releases[v].Counter, before)
+			continue
+		}
+		newest, before = parsed, v
+	}
+}
+
 // release checks the releases of a package against it and against each other.
 func (x *checks) release(id string, p fleet.Package) {
 	counters := map[int]string{}
-	for _, version := range slices.Sorted(maps.Keys(p.Releases)) {
-		r := p.Releases[version]
-		file := ReleasePath(fleet.PackageID(id), version)
-		at := k("pkg", "releases", version)
+	x.order(id, p)
+	for _, v := range slices.Sorted(maps.Keys(p.Releases)) {
+		r := p.Releases[v]
+		file := ReleasePath(fleet.PackageID(id), v)
+		at := k("pkg", "releases", v)
 		if other, ok := counters[r.Counter]; ok {
 			x.fault(file, append(at, "counter"), "%d is also the counter of %s; every release has one of its own", r.Counter, other)
 		}
-		counters[r.Counter] = version
+		counters[r.Counter] = v
 		if p.Kind == "configuration" {
-			x.configured(file, id, version, p)
+			x.configured(file, id, v, p)
 			continue
 		}
 		if len(r.Files) > 0 {
@@ -90,7 +119,7 @@ func (x *checks) release(id string, p fleet.Package) {
 			x.fault(file, at, "the release has no installers")
 		}
 		for _, key := range slices.Sorted(maps.Keys(r.Installers)) {
-			x.download(file, id, version, key, p)
+			x.download(file, id, v, key, p)
 		}
 	}
 }
@@ -99,13 +128,13 @@ func (x *checks) release(id string, p fleet.Package) {
 // that stand in the folder; older ones name files of their day. That a file has
 // changed since is no fault: it is the next release, which the week's detection
 // finds and proposes.
-func (x *checks) configured(file, id, version string, p fleet.Package) {
-	r := p.Releases[version]
-	at := k("pkg", "releases", version)
+func (x *checks) configured(file, id, v string, p fleet.Package) {
+	r := p.Releases[v]
+	at := k("pkg", "releases", v)
 	if len(r.Installers) > 0 {
 		x.fault(file, append(at, "installers"), "the release of a configuration lists files, not installers")
 	}
-	if latest, _, _ := p.Latest(); latest != version {
+	if latest, _, _ := p.Latest(); latest != v {
 		return
 	}
 	for _, n := range settingFiles(p) {
@@ -122,10 +151,10 @@ func (x *checks) configured(file, id, version string, p fleet.Package) {
 }
 
 // download checks the bytes of one installer of a release.
-func (x *checks) download(file, id, version, key string, p fleet.Package) {
-	d := p.Releases[version].Installers[key]
+func (x *checks) download(file, id, v, key string, p fleet.Package) {
+	d := p.Releases[v].Installers[key]
 	at := func(keys ...string) []string {
-		return append(k("pkg", "releases", version, "installers", key), keys...)
+		return append(k("pkg", "releases", v, "installers", key), keys...)
 	}
 	in, ok := p.Installers[key]
 	if !ok {

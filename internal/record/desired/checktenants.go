@@ -142,6 +142,7 @@ func (x *checks) exception(e exception) {
 	if name := e.Keys[2]; (e.Keys[1] == "pins" || e.Keys[1] == "optOuts") && !x.packages[name] {
 		x.fault(e.File, e.Keys, "there is no package %q%s", name, suggest(name, slices.Collect(maps.Keys(x.packages))))
 	}
+	x.glob(e.File, append(slices.Clone(e.Keys), "version"), e.Pattern)
 	now := x.options.Now
 	if now.IsZero() {
 		return

@@ -16,6 +16,7 @@ type exception struct {
 	File    string    `json:"file"`
 	Keys    []string  `json:"keys"` // from "policy" down to the entry's name
 	Expires time.Time `json:"expires"`
+	Pattern string    `json:"pattern,omitempty"` // of a pin: on versions
 }
 
 // policyMaps are the parts of a policy that are entries, not bounds.
@@ -54,7 +55,7 @@ func (m policyMaps) list() []exception {
 		list = append(list, exception{Keys: []string{"policy", "driverBlock", name}, Expires: m.DriverBlock[name].Expires})
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.Pins)) {
-		list = append(list, exception{Keys: []string{"policy", "pins", string(id)}, Expires: m.Pins[id].Expires})
+		list = append(list, exception{Keys: []string{"policy", "pins", string(id)}, Expires: m.Pins[id].Expires, Pattern: m.Pins[id].Version})
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.OptOuts)) {
 		list = append(list, exception{Keys: []string{"policy", "optOuts", string(id)}, Expires: m.OptOuts[id].Expires})

@@ -27,7 +27,7 @@ func TestReleaseFile(t *testing.T) {
 	published := at("2026-11-02T09:30:00Z")
 	releases := map[string]fleet.Release{
 		"25.00": {
-			Counter: 8, Change: "security", Published: &published, Fixes: []string{"CVE-2026-0001", "CVE-2026-0002"},
+			Counter: 8, Change: "security", Baseline: true, Published: &published, Fixes: []string{"CVE-2026-0001", "CVE-2026-0002"},
 			Installers: map[string]fleet.Download{"x64": {
 				URL: "https://github.com/ip7z/7zip/releases/download/25.00/7z2500-x64.msi", Size: 1991680, SHA256: "sha256:" + zeros + "1",
 				Signer: fleet.SignedBy{Unsigned: true},
@@ -56,7 +56,10 @@ func TestReleaseFile(t *testing.T) {
 			}},
 		},
 	}
-	tree := msp(t)
+	tree := edited(t, // without an upstream: these versions are of no scheme
+		edit{sevenZip, "	upstream: {\n\t\tfrom: githubReleases: {repository: \"ip7z/7zip\"}\n\t\tscheme: \"windows\"\n\t}\n", ""},
+		edit{sevenZip, "\t\tsource: asset: \"7z{digits}-x64.msi\"\n", ""},
+	)
 	for version, r := range releases {
 		tree[ReleasePath("igor-pavlov/7-zip", version)] = ReleaseFile(version, r)
 	}

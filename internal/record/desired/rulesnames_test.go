@@ -26,6 +26,9 @@ func TestCatalogNames(t *testing.T) {
 		{"driver without its facts", []edit{{sevenZip, `kind: "application"`, `kind: "driver"`}}},
 		{"patch without its facts", []edit{{sevenZip, `kind: "application"`, `kind: "osPatch"`}}},
 		{"same counter twice", []edit{{sevenZip9, `counter: 7`, `counter: 6`}}},
+		{"lower version above a higher", []edit{{"catalog/igor-pavlov/7-zip/23.01.cue", "", "package catalog\n\npkg: releases: \"23.01\": {counter: 8, change: \"minor\", installers: x64: {url: \"https://www.7-zip.org/a.msi\", size: 1, sha256: \"sha256:0000000000000000000000000000000000000000000000000000000000000001\", signer: unsigned: true, msi: productCode: \"{23170F69-40C1-2702-2409-000001000000}\"}}\n"}}},
+		{"version the scheme cannot read", []edit{{sevenZip, `scheme: "windows"`, `scheme: "semver"`}}},
+		{"pattern that is none", []edit{{sevenZip, `scheme: "windows"`, "scheme: \"windows\"\n\t\tallowed: \"[24.*\""}}},
 		{"release named otherwise", []edit{{sevenZip9, `releases: "24.09"`, `releases: "24.9"`}}},
 		{"release of two versions", []edit{{sevenZip9, `pkg: releases: "24.09": {`, "pkg: releases: \"24.10\": {counter: 8}\npkg: releases: \"24.09\": {"}}},
 		{"release file that sets more", []edit{{sevenZip9, `pkg: releases:`, "pkg: name: \"7-Zip\"\npkg: releases:"}}},
@@ -78,6 +81,7 @@ func TestScheduleNames(t *testing.T) {
 		{"approval's gate", []edit{{approval, `gate:     "dogfood"`, `gate:     "everyone"`}}},
 		{"approval for another gate", []edit{{approval, `"2026-W47": dogfood`, `"2026-W47": everyone`}}},
 		{"approval without plan", []edit{{planFile, "", ""}}},
+		{"closing on another plan", []edit{{planFile, `dogfood:`, `everyone:`}, {approval, "", ""}, {"schedules/cycles/2026-W47/approvals/close.cue", "", "package schedules\n\napprovals: \"2026-W47\": close: {cycle: \"2026-W47\", gate: \"close\", decision: \"approved\", plan: \"sha256:3333333333333333333333333333333333333333333333333333333333333333\", validUntil: \"2026-12-25T00:00:00Z\", summary: {packages: 1, tenants: 1, devices: 40, deadline: \"2026-11-20T07:00:00Z\"}}\n"}}},
 		{"rejection without a reason", []edit{{approval, `"approved"`, `"rejected"`}}},
 		{"hold on an unknown package", []edit{{holdFile, `package:    "igor-pavlov/7-zip"`, `package:    "igor-pavlov/7zip"`}}},
 		{"hold on an unknown release", []edit{{holdFile, `release:    "24.09"`, `release:    "24.10"`}}},
@@ -105,6 +109,7 @@ func TestTenantNames(t *testing.T) {
 		{"window without length", []edit{{tenant, `until: "23:00"`, `until: "20:00"`}}},
 		{"approver from and until", []edit{{"tenants/operator.cue", `from: "2026-03-01"`, `from: "2026-03-01", until: "2026-02-01"`}}},
 		{"key that is none", []edit{{"tenants/operator.cue", `name: "Example MSP"`, "name: \"Example MSP\"\n\ttrust: keys: build: {pem: \"-----BEGIN PUBLIC KEY-----\\nAAAA\\n-----END PUBLIC KEY-----\\n\", uses: [\"build\"], from: \"2026-01-01\"}"}}},
+		{"pin that is no pattern", []edit{{tenant, `version: "24.*"`, `version: "[24"`}}},
 		{"pin of an unknown package", []edit{{tenant, `pins: "igor-pavlov/7-zip"`, `pins: "igor-pavlov/7zip"`}}},
 	})
 }
