@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/sim/world"
+)
+
+// demoSummary is what demo --format json prints.
+type demoSummary struct {
+	Repository string       `json:"repository"` // the bare repository
+	Seed       int64        `json:"seed"`
+	Cycle      string       `json:"cycle"`
+	Packages   demoPackages `json:"packages"`
+	Tenants    int          `json:"tenants"`
+	Devices    int          `json:"devices"`
+	Events     []demoEvent  `json:"events"`
+}
+
+type demoPackages struct {
+	Released []string `json:"released"`
+	Halted   []string `json:"halted"`
+	Held     []string `json:"held"`
+}
+
+// A demoEvent is one line of the story.
+type demoEvent struct {
+	At   time.Time `json:"at"` // on the virtual clock
+	Step string    `json:"step"`
+	Text string    `json:"text"`
+}
+
+func newDemoCmd(a *app) *cobra.Command {
+	var dir, killAt string
+	var seed int64
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Run a whole week on an embedded world, offline, in seconds",
+		Long: `demo runs one week of an invented operator: twelve tenants, 600 devices, six
+packages. Vendors, the forge, Microsoft Graph and the mailbox are simulators on
+loopback; every step is a packmill process of its own, as a workflow would run
+it. The repositories stay on disk to look into.
+
+A demo that was interrupted goes on where it stopped when it is given the same
+--dir again.`,
+		Args: cobra.NoArgs,
+	}
+	format := formatFlag(cmd, formatText, formatJSON)
+	cmd.Flags().StringVar(&dir, "dir", "", "where to put the world (default a new temporary folder)")
+	cmd.Flags().Int64Var(&seed, "seed", 1, "vary which devices fail and stay silent")
+	cmd.Flags().StringVar(&killAt, "kill-at", string(afterCall), "where the runner is killed once: "+strings.Join(killPoints(), ", ")+", or never")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		d, err := a.newDemo(cmd.Context(), dir, seed, killPoint(killAt))
+		if err != nil {
+			return err
+		}
+		defer d.close()
+		d.quiet = *format == formatJSON
+		started := time.Now()
+		if err := d.run(cmd.Context()); err != nil {
+			return err
+		}
+		summary, err := d.summary(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if *format == formatJSON {
+			return a.write(*format, result{name: "demo", value: summary})
+		}
+		d.ending(summary, time.Since(started))
+		return nil
+	}
+	return cmd
+}
+
+// A demo is one week on the embedded world.
+type demo struct {
+	a       *app
+	dir     string
+	exe     string
+	world   *world.World
+	quiet   bool
+	journal demoJournal
+
+	mu     sync.Mutex  // guards what follows: simulators call observe from many goroutines
+	armed  *os.Process // the child that is to be killed, nil for none
+	passed int         // how often it has passed the point
+	killed bool
+}
+
+// A demoJournal is what a later run needs to go on: kept in demo.json,
+// rewritten after every step.
+type demoJournal struct {
+	Seed   int64       `json:"seed"`
+	KillAt killPoint   `json:"killAt"`
+	Killed bool        `json:"killed"` // the planned kill has happened
+	Done   []string    `json:"done"`
+	Events []demoEvent `json:"events"`
+}
+
+func (a *app) newDemo(ctx context.Context, dir string, seed int64, kill killPoint) (*demo, error) {
+	if kill != neverKill && !slices.Contains(killPoints(), string(kill)) {
+		return nil, usageErrorf("--kill-at %q is not one of %s or never", kill, strings.Join(killPoints(), ", "))
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "packmill-demo-"); err != nil {
+			return nil, err
+		}
+	}
+	d := &demo{a: a, dir: dir, exe: exe, journal: demoJournal{Seed: seed, KillAt: kill}}
+	if err := d.load(); err != nil {
+		return nil, err
+	}
+	if d.world, err = world.Open(ctx, world.Options{Dir: dir, Seed: d.journal.Seed, Observer: d.observe}); err != nil {
+		return nil, err
+	}
+	if len(d.journal.Done) > 0 {
+		_, err = d.clone(ctx) // the forge has another port now
+	}
+	return d, err
+}
+
+func (d *demo) close() { d.world.Close() }
+
+func (d *demo) journalFile() string { return filepath.Join(d.dir, "demo.json") }
+
+// load reads the journal of an earlier run in the same folder. A folder with
+// anything else in it is left alone.
+func (d *demo) load() error {
+	data, err := os.ReadFile(d.journalFile())
+	if errors.Is(err, os.ErrNotExist) {
+		if list, err := os.ReadDir(d.dir); err == nil && len(list) > 0 {
+			return &fleet.Error{Op: "demo", Object: d.dir, Kind: fleet.Invalid, Err: errors.New("the folder is not empty and holds no demo"), Hint: "name another folder with --dir"}
+		}
+		if err := os.MkdirAll(d.dir, 0o755); err != nil {
+			return err
+		}
+		return d.save()
+	}
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, &d.journal); err != nil {
+		return &fleet.Error{Op: "demo", Object: d.journalFile(), Kind: fleet.Invalid, Err: err, Hint: "name another folder with --dir"}
+	}
+	return nil
+}
+
+// save replaces the journal in one step.
+func (d *demo) save() error {
+	data, err := json.MarshalIndent(d.journal, "", "\t")
+	if err != nil {
+		return err
+	}
+	temp := d.journalFile() + ".new"
+	if err := os.WriteFile(temp, append(data, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(temp, d.journalFile())
+}
+
+// run goes through the steps that are not done yet.
+func (d *demo) run(ctx context.Context) error {
+	if len(d.journal.Done) > 0 {
+		for _, e := range d.journal.Events {
+			d.print(e)
+		}
+	}
+	for _, s := range demoSteps() {
+		if slices.Contains(d.journal.Done, s.name) {
+			continue
+		}
+		d.world.SetTime(s.at)
+		if err := s.do(d, ctx, s); err != nil {
+			return fmt.Errorf("demo step %s: %w", s.name, err)
+		}
+		d.journal.Done = append(d.journal.Done, s.name)
+		if err := d.save(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tell adds a line to the story.
+func (d *demo) tell(s demoStep, format string, args ...any) {
+	e := demoEvent{At: s.at, Step: s.name, Text: fmt.Sprintf(format, args...)}
+	d.journal.Events = append(d.journal.Events, e)
+	d.print(e)
+}
+
+func (d *demo) print(e demoEvent) {
+	if d.quiet {
+		return
+	}
+	zone := world.Zone()
+	fmt.Fprintf(d.a.stdout, "%s  %s\n", e.At.In(zone).Format("Mon 15:04"), e.Text)
+}

@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/rollout"
+	"github.com/packmill/packmill/internal/view"
+)
+
+// planReport is what plan prints as JSON.
+type planReport struct {
+	Digest   fleet.Digest `json:"digest"`
+	Recorded fleet.Digest `json:"recorded"` // digest that plan.cue names, "" for a cycle that is not opened yet
+	Plan     fleet.Plan   `json:"plan"`
+}
+
+func newPlanCmd(a *app) *cobra.Command {
+	var gate string
+	cmd := &cobra.Command{
+		Use:   "plan [CYCLE]",
+		Short: "Print what opening a gate will do, and its digest",
+		Long: `plan recomputes what a wave of a cycle will do: a row for every tenant and
+package, with the versions, the wave, the dates and why. Its digest is what an
+approval names; apply recomputes it and refuses a difference.
+
+Without CYCLE it is the newest open one, without --gate its next wave.`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	f := formatFlag(cmd, formatTable, formatJSON, formatCSV, formatMarkdown)
+	cmd.Flags().StringVar(&gate, "gate", "", "the wave to plan")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		mill, _, err := a.factory(cmd.Context())
+		if err != nil {
+			return err
+		}
+		facts, err := mill.Observe(cmd.Context())
+		if err != nil {
+			return err
+		}
+		id, err := chosenCycle(facts, args)
+		if err != nil {
+			return err
+		}
+		if gate == "" {
+			gate = nextGate(facts, id)
+		}
+		plan, err := mill.PlanOf(cmd.Context(), facts.Repo, id, gate)
+		if err != nil {
+			return err
+		}
+		table := view.PlanTable(plan)
+		skipped := view.SkippedTable(plan)
+		r := result{name: "plan", value: planReport{Digest: plan.Digest(), Recorded: facts.Repo.Plans[id][gate].Digest, Plan: plan}, table: table, also: []view.Table{skipped, digestTable(plan)}}
+		return a.write(*f, r)
+	}
+	return cmd
+}
+
+func digestTable(p fleet.Plan) view.Table {
+	t := view.Table{Columns: view.Cols("cycle", "gate", "digest")}
+	t.Add(string(p.Cycle), p.Gate, string(p.Digest()))
+	return t
+}
+
+// chosenCycle is the cycle that was named, or the newest one on main.
+func chosenCycle(facts rollout.Facts, args []string) (fleet.CycleID, error) {
+	ids := facts.Repo.CycleIDs()
+	if len(args) > 0 {
+		id := fleet.CycleID(args[0])
+		if !slices.Contains(ids, id) {
+			return "", &fleet.Error{Op: "cli.cycle", Object: args[0], Kind: fleet.Invalid, Err: errors.New("no such cycle on main"), Hint: "packmill cycle status"}
+		}
+		return id, nil
+	}
+	if len(ids) == 0 {
+		return "", &fleet.Error{Op: "cli.cycle", Kind: fleet.Invalid, Err: errors.New("no cycle was ever opened"), Hint: "packmill cycle open"}
+	}
+	return ids[len(ids)-1], nil
+}
+
+// nextGate is the first wave of a cycle that has not started, or its last.
+func nextGate(facts rollout.Facts, id fleet.CycleID) string {
+	waves := facts.Repo.Cycles[id].Waves
+	for _, name := range waves {
+		if !slices.ContainsFunc(facts.Record.Starts, func(s fleet.WaveStart) bool { return s.Cycle == id && s.Wave == name }) {
+			return name
+		}
+	}
+	if len(waves) == 0 {
+		return slices.Sorted(maps.Keys(facts.Repo.Plans[id]))[0]
+	}
+	return waves[len(waves)-1]
+}

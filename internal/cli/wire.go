@@ -1,0 +1,173 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/packmill/packmill/internal/edge/forge"
+	"github.com/packmill/packmill/internal/edge/signing"
+	"github.com/packmill/packmill/internal/factory"
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/record/desired"
+	"github.com/packmill/packmill/internal/record/evidence"
+	"github.com/packmill/packmill/internal/record/gitrepo"
+	"github.com/packmill/packmill/internal/transport"
+)
+
+// botName and botMail are who commits when the environment does not say.
+const (
+	botName = "packmill"
+	botMail = "packmill@localhost"
+)
+
+// factory wires the edges that the environment names to the repository of
+// --repo. An edge that is not configured stays nil; the function that needs it
+// says which setting is missing.
+func (a *app) factory(ctx context.Context) (*factory.Factory, *evidence.Ledger, error) {
+	clock, err := a.clock()
+	if err != nil {
+		return nil, nil, err
+	}
+	git, err := gitrepo.Open(a.repo)
+	if err != nil {
+		return nil, nil, err
+	}
+	if token := a.getenv("GITHUB_TOKEN"); token != "" {
+		git = git.WithAuth(gitrepo.Auth{User: "x-access-token", Token: token})
+	}
+	load, err := a.desired(git)
+	if err != nil {
+		return nil, nil, err
+	}
+	author := fleet.Identity{Name: cmp.Or(a.getenv("GIT_AUTHOR_NAME"), botName), Email: cmp.Or(a.getenv("GIT_AUTHOR_EMAIL"), botMail)}
+	f := &factory.Factory{Clock: clock, Log: a.log(), Progress: a.progress(), Author: author, Git: git, Desired: load}
+	if err := git.Fetch(ctx); err != nil {
+		return nil, nil, err
+	}
+	main, err := git.Main()
+	if err != nil {
+		return nil, nil, err
+	}
+	ledger, err := a.ledger(ctx, f, main)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, ledger, errors.Join(a.wireForge(f), a.wireUpstream(f), a.wireStore(f), a.wireTenants(f), a.wireCells(f), a.wireOutbox(f))
+}
+
+// offline wires what an audit needs: the clone, and nothing outside of it.
+func (a *app) offline(ctx context.Context) (*factory.Factory, *evidence.Ledger, error) {
+	clock, err := a.clock()
+	if err != nil {
+		return nil, nil, err
+	}
+	git, err := gitrepo.Open(a.repo)
+	if err != nil {
+		return nil, nil, err
+	}
+	load, err := a.desired(git)
+	if err != nil {
+		return nil, nil, err
+	}
+	f := &factory.Factory{Clock: clock, Log: a.log(), Progress: a.progress(), Git: git, Desired: load}
+	main, err := git.Main()
+	if err != nil {
+		return nil, nil, err
+	}
+	ledger, err := a.ledger(ctx, f, main)
+	return f, ledger, err
+}
+
+// desired reads and checks commits, each once.
+func (a *app) desired(git *gitrepo.Repo) (func(context.Context, string) (*fleet.Repository, error), error) {
+	evaluator, err := policyEvaluator()
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	known := map[string]*fleet.Repository{}
+	return func(ctx context.Context, rev string) (*fleet.Repository, error) {
+		tree, err := git.Tree(rev)
+		if err != nil {
+			return nil, err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if repo, ok := known[tree.Commit()]; ok {
+			return repo, nil
+		}
+		// Exceptions are judged when they are merged: a commit that was right
+		// then stays readable after its exceptions have expired.
+		repo, err := desired.Load(ctx, tree.Desired(ctx), desired.Options{Evaluator: evaluator})
+		if err == nil {
+			known[tree.Commit()] = repo
+		}
+		return repo, err
+	}, nil
+}
+
+// ledger opens the evidence of the repository: read with the keys that main
+// trusts, written with PACKMILL_KEY if there is one.
+func (a *app) ledger(ctx context.Context, f *factory.Factory, main string) (*evidence.Ledger, error) {
+	repo, err := f.Desired(ctx, main)
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := signing.NewVerifier(repo.Operator.Trust, "evidence")
+	if err != nil {
+		return nil, err
+	}
+	var signer fleet.Signer
+	if path := a.getenv("PACKMILL_KEY"); path != "" {
+		key, err := signing.Load(path, []byte(a.getenv("PACKMILL_KEY_PASSWORD")))
+		if err != nil {
+			return nil, err
+		}
+		signer, f.Signer, f.Attester = key, key, key
+	}
+	ledger := evidence.Open(f.Git, signer, verifier, f.Clock, f.Author)
+	f.Ledger = ledger
+	return ledger, nil
+}
+
+// wireForge takes the forge from the variables that GitHub Actions sets.
+func (a *app) wireForge(f *factory.Factory) error {
+	name := a.getenv("GITHUB_REPOSITORY")
+	if name == "" {
+		return nil
+	}
+	client, err := a.forge(f.Clock, name, a.getenv("GITHUB_TOKEN"))
+	if err != nil {
+		return err
+	}
+	f.Forge = client
+	return nil
+}
+
+func (a *app) forge(clock fleet.Clock, repository, token string) (*forge.Client, error) {
+	owner, name, ok := strings.Cut(repository, "/")
+	if !ok {
+		return nil, usageErrorf("GITHUB_REPOSITORY %q is not owner/name", repository)
+	}
+	return forge.New(forge.Options{
+		BaseURL: cmp.Or(a.getenv("GITHUB_API_URL"), "https://api.github.com/"), Owner: owner, Name: name, Token: token,
+		HTTP: transport.New(transport.Options{Clock: clock, AllowLoopback: true}), Clock: clock,
+	})
+}
+
+// cacheDir is a folder of packmill's below the user's cache.
+func (a *app) cacheDir(name string) (string, error) {
+	if dir := a.getenv("PACKMILL_CACHE"); dir != "" {
+		return filepath.Join(dir, name), nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", &fleet.Error{Op: "cli.cache", Kind: fleet.Invalid, Err: err, Hint: "set PACKMILL_CACHE to a folder"}
+	}
+	return filepath.Join(dir, "packmill", name), nil
+}

@@ -1,0 +1,340 @@
+package factory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/record/evidence"
+	"github.com/packmill/packmill/internal/rules/calendar"
+	"github.com/packmill/packmill/internal/rules/rollout"
+)
+
+// An Outcome is one action that a run carried out, and what came of it.
+type Outcome struct {
+	rollout.Action
+	Note string `json:"note"`            // for people, one line
+	Err  string `json:"error,omitempty"` // empty when it succeeded
+}
+
+// A RunResult is everything a run did, and what is left to wait for.
+type RunResult struct {
+	Done  []Outcome      `json:"done"`
+	Waits []rollout.Wait `json:"waits"`
+}
+
+// Only limits a run to some kinds of action and to one shard; the zero value
+// limits nothing.
+type Only struct {
+	Kinds map[string]bool
+	Shard Shard
+	Plan  fleet.Digest // waves of this plan alone
+}
+
+// Allows reports whether an action is within the limits of kind and shard.
+func (o Only) Allows(a rollout.Action) bool {
+	return (o.Kinds == nil || o.Kinds[a.Kind]) && o.Shard.Owns(a.Tenant)
+}
+
+// A Shard is the part I of N of the evidence shards: those s with s mod N = I.
+// The zero value is all of them. Only part 0 writes control.
+type Shard struct{ I, N int }
+
+// Owns reports whether the part does an action: those on a tenant by the
+// tenant's shard, all others by part 0.
+func (s Shard) Owns(t fleet.TenantID) bool {
+	if s.N <= 1 {
+		return true
+	}
+	if t == "" {
+		return s.I == 0
+	}
+	var n int
+	fmt.Sscanf(t.Shard(), "%x", &n)
+	return n%s.N == s.I
+}
+
+// maxRounds bounds how often a run reads all facts again. Each round does
+// something no earlier one did, so this is never reached unless two runs
+// fight.
+const maxRounds = 200
+
+// Run does whatever is due now: it observes, asks rollout.Step, carries out
+// what it says, and asks again until nothing new is due. A failed action does
+// not stop the others; it is tried again by the next run.
+func (f *Factory) Run(ctx context.Context, only Only, told func(Outcome)) (RunResult, error) {
+	var result RunResult
+	var failures []error
+	tried := map[string]bool{}
+	for range maxRounds {
+		facts, err := f.Observe(ctx)
+		if err != nil {
+			return result, errors.Join(append(failures, err)...)
+		}
+		actions, waits, err := rollout.Step(facts, f.Clock.Now())
+		if err != nil {
+			return result, errors.Join(append(failures, err)...)
+		}
+		result.Waits = waits
+		if err := approvedPlan(facts, only.Plan); err != nil {
+			return result, err
+		}
+		batch := f.batch(actions, only, tried)
+		if len(batch) == 0 {
+			return result, errors.Join(failures...)
+		}
+		note, err := f.do(ctx, facts, batch)
+		if errors.Is(err, errMoved) {
+			for _, a := range batch {
+				delete(tried, key(a))
+			}
+			continue
+		}
+		if ctx.Err() != nil {
+			return result, ctx.Err()
+		}
+		if err != nil {
+			failures = append(failures, err)
+		}
+		for _, a := range batch {
+			o := Outcome{Action: a, Note: note}
+			if err != nil {
+				o.Err = err.Error()
+			}
+			result.Done = append(result.Done, o)
+			if told != nil {
+				told(o)
+			}
+		}
+	}
+	return result, fleet.Errorf(fleet.Internal, "factory.run", "", "still not at rest after %d rounds; another run may be at work", maxRounds)
+}
+
+// approvedPlan refuses to go on when a run was asked for one plan and no
+// merged approval names it.
+func approvedPlan(facts rollout.Facts, plan fleet.Digest) error {
+	if plan == "" || len(facts.Unrecorded) > 0 {
+		return nil
+	}
+	for _, gates := range facts.Repo.Approvals {
+		for _, a := range gates {
+			if a.Plan == plan {
+				return nil
+			}
+		}
+	}
+	return &fleet.Error{Op: "factory.apply", Object: string(plan), Kind: fleet.Refused, Err: errors.New("no merged approval names this plan"), Hint: "packmill plan"}
+}
+
+// batch takes from the head of the actions those that can be done together:
+// all of the first one's kind, cycle and wave. What was tried in this run is
+// left out.
+func (f *Factory) batch(actions []rollout.Action, only Only, tried map[string]bool) []rollout.Action {
+	var out []rollout.Action
+	for _, a := range actions {
+		if tried[key(a)] || !only.Allows(a) {
+			continue
+		}
+		if len(out) > 0 && (!together[a.Kind] || a.Kind != out[0].Kind || a.Cycle != out[0].Cycle || a.Wave != out[0].Wave) {
+			continue
+		}
+		tried[key(a)] = true
+		out = append(out, a)
+	}
+	return out
+}
+
+// together are the kinds whose actions share intents and receipts by shard,
+// and merges, which are one chain.
+var together = map[string]bool{
+	rollout.RecordMerge: true, rollout.Deploy: true, rollout.Withdraw: true, rollout.RollBack: true, rollout.Promote: true,
+}
+
+func key(a rollout.Action) string {
+	return fleet.DeriveID(a.Kind, string(a.Cycle), a.Wave, string(a.Tenant), fmt.Sprint(a.Packages), a.Version, a.Look.String(), a.Commit)
+}
+
+// do carries out a batch of actions of one kind and says in one line what
+// came of it.
+func (f *Factory) do(ctx context.Context, facts rollout.Facts, batch []rollout.Action) (string, error) {
+	a := batch[0]
+	switch a.Kind {
+	case rollout.RecordMerge:
+		commits := make([]string, len(batch))
+		for i, b := range batch {
+			commits[i] = b.Commit
+		}
+		return fmt.Sprintf("%d merges recorded", len(commits)), f.RecordMerges(ctx, commits, facts.Record.Merges)
+	case rollout.Detect:
+		return f.detectStep(ctx, facts)
+	case rollout.Build, rollout.Test:
+		return f.mill(ctx, facts, a)
+	case rollout.TakeInventory:
+		return "devices read", f.TakeInventory(ctx, facts.Repo.Tenants[a.Tenant])
+	case rollout.OpenCycle:
+		cutOff, err := calendar.Last(facts.Repo.Week, "cutOff", f.Clock.Now())
+		if err != nil {
+			return "", err
+		}
+		pull, _, err := f.OpenCycle(ctx, facts, a.Cycle, cutOff)
+		return pullNote(pull), err
+	case rollout.StartWave:
+		return "membership frozen", f.StartWave(ctx, facts, a.Cycle, a.Wave)
+	case rollout.Deploy, rollout.Withdraw, rollout.RollBack, rollout.Promote:
+		effects := f.effects(facts, batch)
+		return fmt.Sprintf("%d changes on tenants", len(effects)), f.carryOut(ctx, facts, effects)
+	case rollout.Judge:
+		verdicts, err := f.Judge(ctx, facts, a)
+		return verdictNote(verdicts), err
+	case rollout.Announce:
+		return f.announceStep(ctx, facts, a)
+	default:
+		return f.proposeStep(ctx, facts, a)
+	}
+}
+
+func (f *Factory) proposeStep(ctx context.Context, facts rollout.Facts, a rollout.Action) (string, error) {
+	var pull fleet.Pull
+	var err error
+	switch a.Kind {
+	case rollout.ProposeRevoke:
+		pull, _, err = f.ProposeRevocation(ctx, facts, a)
+	case rollout.ProposeApproval:
+		pull, _, err = f.ProposeApproval(ctx, facts, a.Cycle, a.Wave)
+	case rollout.ProposeClose:
+		pull, _, err = f.ProposeClose(ctx, facts, a.Cycle)
+	default:
+		err = fleet.Errorf(fleet.Internal, "factory.run", a.Kind, "no such kind of action")
+	}
+	return pullNote(pull), err
+}
+
+// effects are the changes on tenants that a batch asks for.
+func (f *Factory) effects(facts rollout.Facts, batch []rollout.Action) []effect {
+	name := map[string]string{rollout.Deploy: "assign", rollout.Withdraw: "withdraw", rollout.RollBack: "rollback", rollout.Promote: "promote"}
+	var out []effect
+	for _, a := range batch {
+		for _, id := range a.Packages {
+			e := effect{
+				action: name[a.Kind], cycle: a.Cycle, wave: a.Wave, tenant: a.Tenant, pkg: id,
+				entry: facts.Repo.Cycles[a.Cycle].Entries[id], reason: a.Why,
+			}
+			if row, plan, ok := planned(facts.Record, a, id); ok {
+				e.opens, e.deadline, e.local, e.plan = row.NotBefore, row.Deadline, row.LocalTime, plan
+			}
+			if e.wave == "" {
+				e.wave = lastWave(facts.Record, e)
+			}
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// planned is the row of a started wave's plan for one package on one tenant.
+func planned(rec *fleet.Record, a rollout.Action, id fleet.PackageID) (fleet.PlanRow, fleet.Digest, bool) {
+	for _, s := range rec.Starts {
+		if s.Cycle != a.Cycle || s.Wave != a.Wave {
+			continue
+		}
+		for _, row := range rec.PlanRows[s.Plan] {
+			if row.Tenant == a.Tenant && row.Package == id {
+				return row, s.Plan, true
+			}
+		}
+	}
+	return fleet.PlanRow{}, "", false
+}
+
+// lastWave is the wave of the newest intent by which a tenant took an artifact.
+func lastWave(rec *fleet.Record, e effect) string {
+	wave := ""
+	for _, i := range rec.Intents {
+		if i.Cycle == e.cycle && i.Tenant == e.tenant && i.Package == e.pkg && i.Artifact == e.entry.Artifact && i.Action == "assign" {
+			wave = i.Wave
+		}
+	}
+	return wave
+}
+
+func pullNote(p fleet.Pull) string {
+	if p.Number == 0 {
+		return ""
+	}
+	return fmt.Sprintf("pull request %d: %s", p.Number, p.Title)
+}
+
+func verdictNote(list []fleet.Verdict) string {
+	count := map[string]int{}
+	for _, v := range list {
+		count[v.Decision]++
+	}
+	return fmt.Sprintf("%d pass, %d fail, %d inconclusive", count["pass"], count["fail"], count["inconclusive"])
+}
+
+// mill builds or tests one release and records the outcome.
+func (f *Factory) mill(ctx context.Context, facts rollout.Facts, a rollout.Action) (string, error) {
+	id := a.Packages[0]
+	cycle, err := calendar.CycleAt(facts.Repo.Week, f.Clock.Now())
+	if err != nil {
+		return "", err
+	}
+	if a.Kind == rollout.Build {
+		built, err := f.Build(ctx, facts.Repo, id, a.Version)
+		if err != nil {
+			return "", err
+		}
+		return "artifact " + built.Artifact.Short(), f.Ledger.Append(ctx, evidence.Control, evidence.BuiltDir(cycle), []fleet.Built{built})
+	}
+	built := rollout.BuiltOf(facts.Record, id, a.Version)
+	tests, err := f.Test(ctx, facts.Repo, *built, facts.Record)
+	if err != nil {
+		return "", err
+	}
+	return testNote(tests), f.Ledger.Append(ctx, evidence.Control, evidence.TestedDir(cycle), tests)
+}
+
+func testNote(tests []fleet.Tested) string {
+	count := map[string]int{}
+	for _, t := range tests {
+		count[t.Result]++
+	}
+	return fmt.Sprintf("%d cells passed, %d failed, %d skipped", count["passed"], count["failed"], count["skipped"])
+}
+
+// detectStep is the week's look upstream: what is new is proposed, what is
+// odd is held and listed.
+func (f *Factory) detectStep(ctx context.Context, facts rollout.Facts) (string, error) {
+	result, err := f.DetectAndPropose(ctx, facts)
+	if err != nil {
+		return "", err
+	}
+	cycle, err := calendar.CycleAt(facts.Repo.Week, f.Clock.Now())
+	if err != nil {
+		return "", err
+	}
+	if len(result) > 0 {
+		if err := f.Ledger.Append(ctx, evidence.Control, evidence.DetectedDir(cycle), result); err != nil {
+			return "", err
+		}
+	}
+	held, found := 0, 0
+	for _, d := range result {
+		if d.Hold != "" {
+			held++
+		} else if d.Found != "" && d.Found != d.Current {
+			found++
+		}
+	}
+	return fmt.Sprintf("%d looked at, %d new, %d held", len(result), found, held), f.beat(ctx, "detect", facts.Repo.Commit)
+}
+
+// announceStep tells the partners of a cycle, then notes that it was done.
+func (f *Factory) announceStep(ctx context.Context, facts rollout.Facts, a rollout.Action) (string, error) {
+	n, err := f.Announce(ctx, facts, a.Cycle)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d messages", n), f.beat(ctx, "announce "+string(a.Cycle), facts.Repo.Commit)
+}
