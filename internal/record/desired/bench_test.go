@@ -37,3 +37,19 @@ func BenchmarkLoad1000(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkTenants500 is the policy lane at the size of a large operator.
+func BenchmarkTenants500(b *testing.B) {
+	tree := msp(b)
+	text, partnerText := string(tree[tenant]), string(tree[partner])
+	for i := range 500 {
+		folder := fmt.Sprintf("partner-%d", i/10)
+		tree["tenants/"+folder+"/partner.cue"] = []byte(partnerText)
+		tree[fmt.Sprintf("tenants/%s/tenant-%d/tenant.cue", folder, i)] = []byte(strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(text, "nordic/acme", fmt.Sprintf("%s/tenant-%d", folder, i)), `{group: "Finance"},`, ""), `, exclude: ["Finance"]`, ""))
+	}
+	for b.Loop() {
+		if _, err := load(b, tree); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
