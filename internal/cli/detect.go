@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,11 +92,28 @@ func (a *app) look(ctx context.Context, args []string) (*factory.Factory, factor
 	if err != nil {
 		return nil, factory.Look{}, nil, err
 	}
-	look := factory.Look{Repo: repo, Read: tree.Read}
+	look := factory.Look{Repo: repo, Read: tree.Read, FirstSeen: a.firstSeen(ctx)}
 	for _, arg := range args {
 		look.Packages = append(look.Packages, fleet.PackageID(arg))
 	}
 	return &factory.Factory{Clock: clock, Log: a.log(), Progress: a.progress(), Upstream: client}, look, done, nil
+}
+
+// firstSeen asks the repository's evidence, when a vendor does not say when it
+// published. Without evidence nothing was seen before.
+func (a *app) firstSeen(ctx context.Context) func(fleet.PackageID, string) time.Time {
+	read := sync.OnceValue(func() func(fleet.PackageID, string) time.Time {
+		_, ledger, err := a.offline(ctx)
+		if err == nil {
+			var rec *fleet.Record
+			if rec, err = ledger.Read(ctx); err == nil {
+				return factory.FirstSeen(rec.Detections)
+			}
+		}
+		a.log().Debug("no evidence of earlier looks", "error", err)
+		return factory.FirstSeen(nil)
+	})
+	return func(id fleet.PackageID, version string) time.Time { return read()(id, version) }
 }
 
 // completePackages completes ids of packages.

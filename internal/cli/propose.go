@@ -108,10 +108,14 @@ Nothing is written unless the repository is valid with it.`,
   packmill propose --yes`,
 		ValidArgsFunction: a.completePackages,
 	}
+	a.yesFlag(cmd)
 	cmd.Flags().BoolVar(&write, "write", false, "write release files into the work tree instead of opening pull requests")
 	f := formatFlag(cmd, formatTable, formatJSON, formatCSV)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
+		if a.yes && !write {
+			return a.proposePulls(ctx, *f, args)
+		}
 		mill, look, done, err := a.look(ctx, args)
 		if err != nil {
 			return err
@@ -134,6 +138,40 @@ Nothing is written unless the repository is valid with it.`,
 		return errors.Join(a.write(*f, proposeResult(list, write)), failed)
 	}
 	return cmd
+}
+
+// proposePulls looks upstream from main and evidence, as the week does, and
+// opens pull requests.
+func (a *app) proposePulls(ctx context.Context, f format, args []string) error {
+	mill, ledger, err := a.factory(ctx)
+	if err != nil {
+		return err
+	}
+	main, err := mill.Git.Main()
+	if err != nil {
+		return err
+	}
+	repo, err := mill.Desired(ctx, main)
+	if err != nil {
+		return err
+	}
+	tree, err := mill.Git.Tree(main)
+	if err != nil {
+		return err
+	}
+	rec, err := ledger.Read(ctx)
+	if err != nil {
+		return err
+	}
+	look := factory.Look{Repo: repo, FirstSeen: factory.FirstSeen(rec.Detections), Read: tree.Read, Devices: factory.Devices(rec)}
+	for _, arg := range args {
+		look.Packages = append(look.Packages, fleet.PackageID(arg))
+	}
+	list, err := mill.Propose(ctx, look)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return errors.Join(a.write(f, proposeResult(list, false)), err)
 }
 
 func proposeResult(list []factory.Proposed, written bool) result {

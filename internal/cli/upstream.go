@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"path/filepath"
 
 	"github.com/packmill/packmill/internal/edge/upstream"
 	"github.com/packmill/packmill/internal/factory"
@@ -19,22 +18,10 @@ func (a *app) upstream(ctx context.Context, clock fleet.Clock) (*upstream.Client
 	config.Clock = clock
 	config.UserAgent = "packmill/" + buildVersion()
 	var err error
-	if config.CacheDir, err = a.upstreamCache(); err != nil {
+	if config.CacheDir, err = a.cacheDir("upstream"); err != nil {
 		return nil, err
 	}
 	return upstream.New(config), nil
-}
-
-// upstreamCache is where answers of upstreams are kept between runs.
-func (a *app) upstreamCache() (string, error) {
-	if dir := a.getenv("PACKMILL_CACHE"); dir != "" {
-		return filepath.Join(dir, "upstream"), nil
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", &fleet.Error{Op: "cli.cache", Kind: fleet.Invalid, Err: err, Hint: "set PACKMILL_CACHE to a folder"}
-	}
-	return filepath.Join(dir, "packmill", "upstream"), nil
 }
 
 // runOutside runs a program outside of the repository, whose configuration

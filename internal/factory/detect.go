@@ -123,7 +123,7 @@ func (f *Factory) detect(ctx context.Context, look Look, p fleet.Package) (Findi
 		}
 		return held(ctx, Finding{Detection: fleet.Detection{Package: p.ID, Current: current, Found: found.Version, At: now}}, err)
 	}
-	if look.FirstSeen != nil {
+	if look.FirstSeen != nil && found.Published.IsZero() {
 		seen.FirstSeen = look.FirstSeen(p.ID, found.Version)
 	}
 	for _, feed := range p.Upstream.Agree {
