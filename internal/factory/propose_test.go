@@ -1,6 +1,8 @@
 package factory_test
 
 import (
+	"context"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -304,3 +306,45 @@ func TestBumpBranch(t *testing.T) {
 }
 
 var _ factory.Upstream = (*upstream.Client)(nil)
+
+// A brokenForge refuses to open pull requests of one branch.
+type brokenForge struct {
+	factory.Forge
+	branch string
+}
+
+func (f brokenForge) EnsurePull(ctx context.Context, spec fleet.PullSpec) (fleet.Pull, bool, error) {
+	if spec.Branch == f.branch {
+		return fleet.Pull{}, false, fleet.Errorf(fleet.Internal, "forge.pull", spec.Branch, "down for maintenance")
+	}
+	return f.Forge.EnsurePull(ctx, spec)
+}
+
+// TestOneFailureStopsNothingElse breaks the forge for one package: the others
+// are proposed, the run fails, and the next one goes on from the branch that was
+// pushed without downloading again.
+func TestOneFailureStopsNothingElse(t *testing.T) {
+	m := newMill(t, vendorData(), nil)
+	m.config.CacheDir = t.TempDir()
+	whole := m.Forge
+	m.Forge = brokenForge{whole, "bump/acme/json/1.1.0"}
+	list, err := m.Propose(t.Context(), m.run(t))
+	if err == nil || !strings.Contains(err.Error(), "down for maintenance") {
+		t.Errorf("error = %v", err)
+	}
+	if open := openPulls(t, m); len(open) != 4 || len(list) != 7 {
+		t.Errorf("%d pull requests are open, want 4", len(open))
+	}
+	if kept, err := os.ReadDir(m.config.CacheDir); err != nil || len(kept) != 0 {
+		t.Errorf("a run that failed kept %d answers, %v", len(kept), err)
+	}
+	m.Forge = whole
+	look := m.run(t)
+	before, _ := m.vendors.Requests()
+	if _, err := m.Propose(t.Context(), look); err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := m.vendors.Requests(); after-before != 7 || len(openPulls(t, m)) != 5 {
+		t.Errorf("%d requests to vendors, want feeds only", after-before)
+	}
+}
