@@ -348,3 +348,36 @@ func TestOneFailureStopsNothingElse(t *testing.T) {
 		t.Errorf("%d requests to vendors, want feeds only", after-before)
 	}
 }
+
+// TestDraftMSI reads an installer database: its codes go into the release file,
+// and one for another architecture is held.
+func TestDraftMSI(t *testing.T) {
+	m := newMill(t, vendorData(), nil)
+	if err := m.vendors.Change(func(d *vendors.Data) {
+		d.Pages = append(d.Pages, vendors.Page{Shown: shown(-5), Host: "downloads.example", Path: "/tool-1.1.0.msi",
+			Content: vendors.Content{Kind: vendors.KindMSI, Name: "Tool", Company: "Acme", Version: "1.1.0", Arch: "x64"}})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	look := m.run(t)
+	look.Packages = []fleet.PackageID{"acme/json"}
+	in := look.Repo.Packages["acme/json"].Installers["x64"]
+	in.Type, in.Source = "msi", &fleet.Source{URL: "https://downloads.example/tool-{version}.msi"}
+	look.Repo.Packages["acme/json"].Installers["x64"] = in
+	findings, err := m.Detect(t.Context(), look)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := m.Draft(t.Context(), look.Repo, findings[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if facts := r.Installers["x64"].MSI; facts == nil || facts.ProductVersion != "1.1.0" || len(facts.ProductCode) != 38 {
+		t.Errorf("read %+v", facts)
+	}
+	in.Arch = "arm64"
+	look.Repo.Packages["acme/json"].Installers["x64"] = in
+	if _, err := m.Draft(t.Context(), look.Repo, findings[0]); err == nil {
+		t.Error("a package for x64 became one for arm64")
+	}
+}

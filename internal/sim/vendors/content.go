@@ -7,7 +7,7 @@ import (
 
 // Content describes bytes. Equal descriptions give equal bytes.
 type Content struct {
-	Kind    string `json:"kind"`              // pe, deb, text
+	Kind    string `json:"kind"`              // pe, msi, deb, text
 	Name    string `json:"name,omitempty"`    // product, or Debian package
 	Version string `json:"version,omitempty"` // as the bytes say it
 	Company string `json:"company,omitempty"`
@@ -22,6 +22,7 @@ type Content struct {
 // The kinds of content.
 const (
 	KindPE   = "pe"   // a Windows program that ends at once, with a version resource
+	KindMSI  = "msi"  // a Windows Installer database that installs nothing
 	KindDeb  = "deb"  // a Debian package
 	KindText = "text" // JSON, a script, a page
 )
@@ -31,6 +32,8 @@ func (c Content) Bytes() []byte {
 	switch c.Kind {
 	case KindPE:
 		return pad(c.program(), c.Size)
+	case KindMSI:
+		return c.installerDatabase()
 	case KindDeb:
 		return c.debianPackage()
 	default:

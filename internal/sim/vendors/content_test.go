@@ -11,6 +11,7 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/deb"
+	"github.com/packmill/packmill/internal/format/msi"
 	"github.com/packmill/packmill/internal/format/pe"
 	"github.com/packmill/packmill/internal/testreq"
 )
@@ -32,6 +33,40 @@ func TestProgram(t *testing.T) {
 		want := fleet.PEFacts{FileVersion: "5.2.0.1", ProductVersion: "5.2.0.1", ProductName: "Übungs-Tool", Machine: arch}
 		if f.Facts != want || f.Company != "Acme AB" || f.Signature != nil {
 			t.Errorf("%s: reads as %+v", arch, f.Facts)
+		}
+	}
+}
+
+func TestInstallerDatabase(t *testing.T) {
+	for arch, want := range map[string]string{"x64": "x64", "arm64": "arm64", "x86": "x86"} {
+		c := Content{Kind: KindMSI, Name: "Tool", Company: "Acme AB", Version: "5.2.1", Arch: arch}
+		data := c.Bytes()
+		f, err := msi.Read(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Facts.ProductVersion != "5.2.1" || f.ProductName != "Tool" || f.Publisher != "Acme AB" || f.Arch != want || f.Signature != nil {
+			t.Errorf("reads as %+v", f)
+		}
+		later := Content{Kind: KindMSI, Name: "Tool", Company: "Acme AB", Version: "5.3", Arch: arch}.Bytes()
+		g, err := msi.Read(bytes.NewReader(later), int64(len(later)))
+		if err != nil || g.Facts.UpgradeCode != f.Facts.UpgradeCode || g.Facts.ProductCode == f.Facts.ProductCode {
+			t.Errorf("codes %+v and %+v, %v", f.Facts, g.Facts, err)
+		}
+	}
+}
+
+// TestInstallerDatabaseOpens reads the database with the msitools.
+func TestInstallerDatabaseOpens(t *testing.T) {
+	msiinfo := testreq.Program(t, "msiinfo")
+	file := filepath.Join(t.TempDir(), "tool.msi")
+	if err := os.WriteFile(file, Content{Kind: KindMSI, Name: "Tool", Company: "Acme AB", Version: "5.2.1"}.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"export", file, "Property"}, {"suminfo", file}, {"tables", file}} {
+		out, err := exec.CommandContext(t.Context(), msiinfo, args...).CombinedOutput()
+		if err != nil || args[0] == "export" && !strings.Contains(string(out), "ProductVersion\t5.2.1") {
+			t.Errorf("msiinfo %s: %v\n%s", args[0], err, out)
 		}
 	}
 }
