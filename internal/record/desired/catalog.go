@@ -102,6 +102,10 @@ func (c *checker) unit(tree Tree, u unit) catalogPart {
 	out := catalogPart{unit: u}
 	var files []literalFile
 	for _, p := range u.files {
+		if p.Size > MaxCatalogFile {
+			out.findings = append(out.findings, invalid(fleet.Pos{File: p.Path}, "", "file has %d bytes; a catalog file may have %d", p.Size, MaxCatalogFile))
+			continue
+		}
 		data, err := tree.Read(p.Path)
 		if err != nil {
 			out.findings = append(out.findings, &fleet.Error{Op: "desired.load", Pos: fleet.Pos{File: p.Path}, Kind: fleet.Internal, Err: err})

@@ -28,11 +28,21 @@ type explainer struct {
 	own map[string]bool
 }
 
+// maxFindings is how much is said about one package or file of the policy lane:
+// a hostile file could ask for megabytes of explanations.
+const maxFindings = 50
+
+// full reports whether enough was said.
+func (e *explainer) full() bool { return len(e.findings) >= maxFindings }
+
 // explain are the findings for a value that failed its definition with err.
 func (c *checker) explain(def, prefix string, sources []source, err error) fleet.Errors {
 	e := &explainer{c: c}
 	e.structs(c.looseDef(def), prefix, sources)
 	e.rest(prefix, sources, err)
+	if e.full() {
+		e.findings = append(e.findings[:maxFindings], invalid(sources[0].at, prefix, "and more: the first %d findings are shown", maxFindings))
+	}
 	return e.findings
 }
 
@@ -113,6 +123,9 @@ func (e *explainer) structs(def cue.Value, path string, sources []source) {
 	slices.Sort(known)
 	misspelt := false
 	for _, m := range list {
+		if e.full() {
+			return
+		}
 		value, ok := fields[m.name]
 		if !ok {
 			value, ok = e.byPattern(def, m.name)
@@ -202,6 +215,9 @@ func (e *explainer) value(def cue.Value, path string, sources []source) {
 
 func (e *explainer) list(def cue.Value, path string, s source, x *ast.ListLit) {
 	for i, elt := range x.Elts {
+		if e.full() {
+			return
+		}
 		at := path + "[" + strconv.Itoa(i) + "]"
 		value := def.LookupPath(cue.MakePath(cue.Index(i)))
 		if !value.Exists() {
@@ -284,7 +300,7 @@ func (e *explainer) rest(prefix string, sources []source, err error) {
 		path := errorPath(prefix, ce)
 		said := slices.ContainsFunc(e.covered, func(c string) bool { return leads(path, c) }) ||
 			slices.ContainsFunc(e.unknown, func(u string) bool { return leads(u, path) })
-		if said {
+		if said || e.full() {
 			continue
 		}
 		format, args := ce.Msg()

@@ -170,3 +170,34 @@ func TestNoEvaluator(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// The largest and ugliest literal files end in a bounded number of findings.
+func TestHostileLiterals(t *testing.T) {
+	for _, c := range []struct{ name, text string }{
+		{"thousands of empty installers", "installers: {" + many("a%d: {}, ", 1500) + "}"},
+		{"thousands of unknown fields", many("f%d: 1, ", 1800)},
+		{"thousands of wrong words", "sources: [" + strings.Repeat("1, ", 5000) + "]"},
+		{"one field set a thousand times", strings.Repeat("name: \"a\", ", 1000) + "name: \"b\""},
+		{"a very long name", "\"" + strings.Repeat("x", 15000) + "\": 1"},
+		{"a number without end", "supportEnds: 1" + strings.Repeat("0", 15000)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tree := edited(t, edit{ledger, "", "package catalog\npkg: {" + c.text + "}\n"})
+			_, err := load(t, tree)
+			if err == nil || strings.Count(err.Error(), ledger) > maxFindings+10 {
+				t.Errorf("%d findings", strings.Count(fmt.Sprint(err), ledger))
+			}
+			if len(err.Error()) > 200<<10 {
+				t.Errorf("%d bytes of findings", len(err.Error()))
+			}
+		})
+	}
+}
+
+func many(format string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}

@@ -3,7 +3,11 @@ package desired
 import (
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
@@ -86,6 +90,10 @@ func (l *loader) list() error {
 			return fleet.Errors{invalid(fleet.Pos{File: prefix}, "", "more than %d files", MaxFiles)}
 		}
 		for _, f := range files {
+			if !utf8.ValidString(f.Path) || strings.ContainsFunc(f.Path, unicode.IsControl) {
+				l.say(fleet.Pos{File: strconv.QuoteToASCII(f.Path)}, "", "a file's name must be printable text")
+				continue
+			}
 			if text, ok := refusedMode[f.Mode]; ok {
 				l.say(fleet.Pos{File: f.Path}, "", "%s", text)
 				continue

@@ -16,6 +16,7 @@ func TestFileRules(t *testing.T) {
 		{"tool file", []edit{{"tenants/deploy_tool.cue", "", "package tenants\n"}}},
 		{"tool file among releases", []edit{{"catalog/igor-pavlov/7-zip/1_tool.cue", "", empty}}},
 		{"ignored by CUE", []edit{{"catalog/igor-pavlov/7-zip/_24.10.cue", "", empty}}},
+		{"name that speaks to the terminal", []edit{{"catalog/x\n::error file=y::z\x1b[2J.cue", "", empty}}},
 		{"hidden folder", []edit{{"catalog/.hidden/package.cue", "", empty}}},
 		{"capital publisher", []edit{{"catalog/Igor/publisher.cue", "", empty}}},
 		{"capital package", []edit{{"catalog/igor-pavlov/Zip/package.cue", "", empty}}},

@@ -8,6 +8,9 @@ import (
 // suggest is "; did you mean …" when one of the words is close to what was
 // written, and nothing otherwise.
 func suggest(got string, words []string) string {
+	if len(got) > 64 { // no slip of the pen
+		return ""
+	}
 	best, distance := "", len(got)/3+2
 	for _, w := range slices.Sorted(slices.Values(words)) {
 		if plain := strings.ToLower(strings.Trim(w, `"`)); len(plain) > 2 && strings.HasPrefix(strings.ToLower(got), plain) {
