@@ -253,3 +253,26 @@ func TestDisk(t *testing.T) {
 		t.Error("no cache knows something")
 	}
 }
+
+// TestTokenStaysWithGitHub checks that what stands in for a host is not given
+// the credential that is meant for it.
+func TestTokenStaysWithGitHub(t *testing.T) {
+	var mirror, own http.Header
+	serve := func(seen *http.Header) string {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			*seen = r.Header.Clone()
+			fmt.Fprint(w, `[{"tag_name": "1.0.0"}]`)
+		}))
+		t.Cleanup(srv.Close)
+		return srv.URL
+	}
+	p := fleet.Package{Upstream: &fleet.Upstream{Scheme: "semver", From: fleet.Feed{GitHubReleases: &fleet.GitHubReleases{Repository: "a/b"}}}}
+	for _, c := range []Config{{Mirror: serve(&mirror), GitHubToken: "secret"}, {GitHubAPI: serve(&own), GitHubToken: "secret"}} {
+		if found, err := New(c).Find(t.Context(), p); err != nil || found.Version != "1.0.0" {
+			t.Fatalf("%q, %v", found.Version, err)
+		}
+	}
+	if mirror.Get("Authorization") != "" || own.Get("Authorization") != "Bearer secret" {
+		t.Errorf("the mirror got %q, the API %q", mirror.Get("Authorization"), own.Get("Authorization"))
+	}
+}

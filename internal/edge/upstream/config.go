@@ -87,6 +87,7 @@ func (m mirrored) RoundTrip(req *http.Request) (*http.Response, error) {
 	u.RawQuery = req.URL.RawQuery
 	sent := req.Clone(req.Context())
 	sent.URL, sent.Host = u, ""
+	sent.Header.Del("Authorization") // meant for the host, not for who stands in for it
 	resp, err := m.base.RoundTrip(sent)
 	if resp != nil {
 		resp.Request = req

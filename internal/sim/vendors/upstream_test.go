@@ -1,8 +1,11 @@
 package vendors
 
 import (
+	"context"
 	"errors"
 	"io"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +18,43 @@ import (
 func TestConformance(t *testing.T) {
 	_, config := serve(t, world(), fleet.NewManualClock(morning))
 	conformance.Upstream(t, config, packages(), hosts)
+}
+
+// TestConformanceLive runs the suite on the sources that this machine's own
+// package clients use.
+func TestConformanceLive(t *testing.T) {
+	if testing.Short() {
+		t.Skip("asks real upstreams: left out by -short")
+	}
+	machine := upstream.Machine{Getenv: os.Getenv, Root: os.DirFS("/"), Run: func(ctx context.Context, name string, args ...string) ([]byte, error) {
+		cmd := exec.CommandContext(ctx, name, args...)
+		cmd.Dir = os.TempDir()
+		return cmd.Output()
+	}}
+	config := machine.Config(t.Context())
+	live := packages()
+	for name, configured := range map[string]bool{"npm": config.NPMRegistry != "", "apt": len(config.AptSources) > 0, "go": config.GoProxy != ""} {
+		if !configured {
+			t.Logf("%s is not set up on this machine", name)
+			delete(live, name)
+		}
+	}
+	delete(live, "github")
+	delete(live, "json")
+	set := func(name string, feed fleet.Feed, purl string) {
+		p, ok := live[name]
+		if !ok {
+			return
+		}
+		p.Upstream.From = feed
+		if purl != "" {
+			p.Installers["x64"].Source.PURL = purl
+		}
+	}
+	set("npm", fleet.Feed{NPM: &fleet.NPM{Package: "@esbuild/win32-x64"}}, "pkg:npm/%40esbuild/win32-x64@{version}")
+	set("apt", fleet.Feed{Apt: &fleet.Apt{Package: "jq", Suite: "bookworm"}}, "pkg:deb/debian/jq@{version}?arch=amd64&distro=bookworm")
+	set("go", fleet.Feed{GoProxy: &fleet.GoProxy{Module: "honnef.co/go/tools"}}, "")
+	conformance.Upstream(t, config, live, nil)
 }
 
 // TestFound checks what each datasource reads.
