@@ -68,7 +68,7 @@ func (c *Chroot) prepare(ctx context.Context) (string, error) {
 		if err := os.WriteFile(filepath.Join(dir, "sources.list"), []byte(list.String()), 0o644); err != nil {
 			return err
 		}
-		return c.apt(ctx, dir, filepath.Join(dir, "cache"), "update")
+		return c.apt(ctx, dir, filepath.Join(dir, "archives"), "update")
 	})
 }
 
@@ -79,8 +79,8 @@ func systemOf(base string) string { return filepath.Join(base, "system") }
 // base, with the base's sources and lists. This is where the network is used:
 // outside, before anything of a package has run, reading nothing that a package
 // could have written but the .deb itself.
-func (c *Chroot) apt(ctx context.Context, base, cache string, args ...string) error {
-	for _, dir := range []string{filepath.Join(base, "apt/lists/partial"), filepath.Join(cache, "archives/partial")} {
+func (c *Chroot) apt(ctx context.Context, base, archives string, args ...string) error {
+	for _, dir := range []string{filepath.Join(base, "apt/lists/partial"), filepath.Join(base, "cache"), filepath.Join(archives, "partial")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -91,7 +91,9 @@ func (c *Chroot) apt(ctx context.Context, base, cache string, args ...string) er
 		"-o", "Dir::Etc::sourceparts=-",
 		"-o", "Dir::State=" + filepath.Join(base, "apt"),
 		"-o", "Dir::State::status=" + filepath.Join(systemOf(base), "var/lib/dpkg/status"),
-		"-o", "Dir::Cache=" + cache,
+		"-o", "Dir::Cache=" + filepath.Join(base, "cache"),
+		"-o", "Dir::Cache::archives=" + archives,
+		"-o", "Dir::Cache::pkgcache=pkgcache.bin", "-o", "Dir::Cache::srcpkgcache=srcpkgcache.bin", // container images turn them off
 		"-o", "APT::Sandbox::User=root",
 		"-o", "APT::Install-Recommends=false",
 		"-o", "Acquire::Languages=none",
@@ -176,14 +178,15 @@ func (d *debian) install(ctx context.Context, c Candidate) (string, error) {
 	if filepath.Base(setup) != setup || filepath.Ext(setup) != ".deb" {
 		return "", fleet.Errorf(fleet.Invalid, "testbed.chroot", setup, "is no name of a .deb")
 	}
-	if err := d.fetch(ctx, scratch, filepath.Join(archives, setup)); err != nil {
+	if err := d.fetch(ctx, archives, filepath.Join(archives, setup)); err != nil {
 		return "", err
 	}
 	names, err := d.place(archives, scratch)
 	if err != nil {
 		return "", err
 	}
-	call := []string{"apt-get", "-q", "-y", "--allow-downgrades", "-o", "APT::Install-Recommends=false", "-o", "APT::Sandbox::User=root", "install"}
+	call := []string{"apt-get", "-q", "-y", "--allow-downgrades", "-o", "APT::Install-Recommends=false", "-o", "APT::Sandbox::User=root",
+		"-o", "DPkg::Options::=--force-unsafe-io", "install"} // the cell does not outlive a crash anyway
 	return d.do(ctx, append(call, names...)...)
 }
 
@@ -198,9 +201,9 @@ func unpack(ctx context.Context, c Candidate, dir string) (setup string, err err
 }
 
 // fetch downloads a .deb's dependencies beside it.
-func (d *debian) fetch(ctx context.Context, cache, deb string) error {
+func (d *debian) fetch(ctx context.Context, archives, deb string) error {
 	call := []string{"--download-only", "install", deb}
-	if d.cell.apt(ctx, d.base, cache, call...) == nil {
+	if d.cell.apt(ctx, d.base, archives, call...) == nil {
 		return nil
 	}
 	// The lists of the base may be older than what the mirror still has.
@@ -209,10 +212,10 @@ func (d *debian) fetch(ctx context.Context, cache, deb string) error {
 		return err
 	}
 	defer unlock()
-	if err := d.cell.apt(ctx, d.base, cache, "update"); err != nil {
+	if err := d.cell.apt(ctx, d.base, archives, "update"); err != nil {
 		return err
 	}
-	err = d.cell.apt(ctx, d.base, cache, call...)
+	err = d.cell.apt(ctx, d.base, archives, call...)
 	var failed *fleet.Error
 	if errors.As(err, &failed) && ctx.Err() == nil {
 		return failf("its dependencies cannot be had: %v", failed.Err)

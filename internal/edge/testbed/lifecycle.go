@@ -159,7 +159,7 @@ func (r *run) step(name string, do func() (string, error)) {
 	case errors.As(err, &none):
 		r.skip(name, none.why)
 	case err == nil:
-		r.steps = append(r.steps, fleet.TestStep{Name: name, Result: "passed", Detail: detail(text)})
+		r.steps = append(r.steps, fleet.TestStep{Name: name, Result: "passed", Detail: opening(text)})
 	case errors.As(err, &f):
 		r.broken = name
 		r.steps = append(r.steps, fleet.TestStep{Name: name, Result: "failed", Detail: detail(f.text)})

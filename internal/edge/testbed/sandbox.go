@@ -97,8 +97,28 @@ func (b *cappedBuffer) String() string { return string(b.kept) }
 // for ever.
 const maxDetail = 400
 
-// detail is the end of an output, as one line of plain text.
+// detail is the end of an output as one line of plain text: where a program that
+// failed says why.
 func detail(output string) string {
+	runes := []rune(plain(output))
+	if len(runes) > maxDetail {
+		return "…" + string(runes[len(runes)-maxDetail:])
+	}
+	return string(runes)
+}
+
+// opening is the start of an output as one line of plain text: where a program
+// that works says what it is.
+func opening(output string) string {
+	runes := []rune(plain(output))
+	if len(runes) > maxDetail {
+		return string(runes[:maxDetail]) + "…"
+	}
+	return string(runes)
+}
+
+// plain is text without what a terminal or a page would take for more than text.
+func plain(output string) string {
 	text := strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -109,9 +129,5 @@ func detail(output string) string {
 			return r
 		}
 	}, strings.ToValidUTF8(output, ""))
-	text = strings.Join(strings.Fields(text), " ")
-	if runes := []rune(text); len(runes) > maxDetail {
-		return "…" + string(runes[len(runes)-maxDetail:])
-	}
-	return text
+	return strings.Join(strings.Fields(text), " ")
 }

@@ -63,4 +63,8 @@ func TestDetail(t *testing.T) {
 	if !strings.HasPrefix(long, "…") || !strings.HasSuffix(long, "end") || len([]rune(long)) != maxDetail+1 {
 		t.Errorf("%d runes: %q", len([]rune(long)), long)
 	}
+	long = opening("begin" + strings.Repeat("ä", 5000))
+	if !strings.HasPrefix(long, "begin") || !strings.HasSuffix(long, "…") || len([]rune(long)) != maxDetail+1 {
+		t.Errorf("%d runes: %q", len([]rune(long)), long)
+	}
 }
