@@ -53,13 +53,13 @@ func (r *Repo) differ(ctx context.Context, old, new plumbing.Hash, folder string
 	if depth > maxDepth {
 		return fleet.Errorf(fleet.Refused, "gitrepo.changed", folder, "lies deeper than %d folders", maxDepth)
 	}
-	was, err := r.folder(old, folder)
+	was, err := r.folder(old)
 	if err != nil {
-		return err
+		return inFolder(folder, err)
 	}
-	is, err := r.folder(new, folder)
+	is, err := r.folder(new)
 	if err != nil {
-		return err
+		return inFolder(folder, err)
 	}
 	for name := range was {
 		if _, still := is[name]; !still {
@@ -99,13 +99,13 @@ func (r *Repo) differAt(ctx context.Context, from, to entry, path string, depth 
 }
 
 // folder is a tree's entries by name; a zero id has none.
-func (r *Repo) folder(id plumbing.Hash, path string) (map[string]entry, error) {
+func (r *Repo) folder(id plumbing.Hash) (map[string]entry, error) {
 	if id.IsZero() {
 		return map[string]entry{}, nil
 	}
 	entries, err := r.readTree(id)
 	if err != nil {
-		return nil, inFolder(path, err)
+		return nil, err
 	}
 	out := make(map[string]entry, len(entries))
 	for _, e := range entries {

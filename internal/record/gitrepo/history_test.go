@@ -1,10 +1,12 @@
 package gitrepo
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -202,4 +204,47 @@ func TestObjectsThatGitPackedMeanwhile(t *testing.T) {
 	if got := content(t, r, "later"); len(got) != 5 {
 		t.Errorf("got %v", got)
 	}
+}
+
+// TestManyReaders reads one packed repository from many sides while another
+// process adds to it.
+func TestManyReaders(t *testing.T) {
+	r, _, _, _, merge := history(t)
+	all := files{}
+	for i := range 200 {
+		all[fmt.Sprintf("dir%d/file%d", i%7, i)] = strings.Repeat(fmt.Sprint(i), 50)
+	}
+	id := commitFiles(t, r, "Many", all, merge)
+	if err := r.SetBranch("many", "", id); err != nil {
+		t.Fatal(err)
+	}
+	stock(t, r.Dir(), "repack", "-a", "-d", "-q")
+	stock(t, r.Dir(), "prune-packed")
+	fresh, err := Open(r.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fresh.Close()
+	shared, err := fresh.Tree("many")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 6 {
+		wg.Go(func() {
+			if i == 0 {
+				if _, err := fresh.Commit(t.Context(), spec("Beside", files{"beside": "x"}, id)); err != nil {
+					t.Error(err)
+				}
+			}
+			for path, want := range all {
+				if got, err := shared.Read(path); err != nil || string(got) != want {
+					t.Errorf("%s: %q, %v", path, got, err)
+					return
+				}
+			}
+		})
+	}
+	stock(t, r.Dir(), "repack", "-a", "-d", "-q")
+	wg.Wait()
 }

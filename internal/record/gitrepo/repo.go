@@ -41,6 +41,10 @@ const remoteName = "origin"
 // mainBranch is the branch that holds desired state.
 const mainBranch = "main"
 
+// openPacks is how many pack files stay open between reads: opening one for
+// each object takes longer than reading it.
+const openPacks = 16
+
 // A Repo is one repository. It is safe for concurrent use.
 type Repo struct {
 	git   *git.Repository
@@ -118,7 +122,7 @@ func wrap(path string, plain *git.Repository) (*Repo, error) {
 		return nil, &fleet.Error{Op: "gitrepo.open", Object: path, Kind: fleet.Invalid, Err: err}
 	}
 	fsys := files.Filesystem()
-	st := &store{Storage: filesystem.NewStorageWithOptions(fsys, cache.NewObjectLRUDefault(), filesystem.Options{})}
+	st := &store{Storage: filesystem.NewStorageWithOptions(fsys, cache.NewObjectLRUDefault(), filesystem.Options{MaxOpenDescriptors: openPacks})}
 	bare := true
 	r := &Repo{store: st, dir: dir}
 	if tree, err := plain.Worktree(); err == nil {
@@ -199,6 +203,14 @@ func cloneEmpty(url, path string, auth Auth) (*Repo, error) {
 		return nil, err
 	}
 	return r.WithAuth(auth), nil
+}
+
+// Close closes the pack files that stayed open. A repository that is not closed
+// loses nothing.
+func (r *Repo) Close() error {
+	r.store.mu.Lock()
+	defer r.store.mu.Unlock()
+	return r.store.Close()
 }
 
 // WithAuth is the same repository with a credential for its remote.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -13,11 +14,14 @@ import (
 	"github.com/packmill/packmill/internal/record/desired"
 )
 
-// A Tree is the files of one commit.
+// A Tree is the files of one commit. It is safe for concurrent use.
 type Tree struct {
 	repo   *Repo
 	commit string
 	root   plumbing.Hash
+
+	mu      sync.Mutex
+	folders map[plumbing.Hash]map[string]entry // of folders that paths went through
 }
 
 // A File is one file of a tree.
@@ -124,23 +128,36 @@ func (t *Tree) find(path string) (entry, bool, error) {
 		if !at.isTree() {
 			return entry{}, false, nil
 		}
-		entries, err := t.repo.readTree(at.id)
+		entries, err := t.entries(at.id)
 		if err != nil {
 			return entry{}, false, inFolder(folder, err)
 		}
-		found := false
-		for _, e := range entries {
-			if e.name == name {
-				at, found = e, true
-				break
-			}
-		}
-		if !found {
+		var found bool
+		if at, found = entries[name]; !found {
 			return entry{}, false, nil
 		}
 		folder = join(folder, name)
 	}
 	return at, true, nil
+}
+
+// entries are a folder's entries by name. They are kept: a catalog has
+// thousands of packages in one folder, and each of their files is read by path.
+func (t *Tree) entries(id plumbing.Hash) (map[string]entry, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if known, ok := t.folders[id]; ok {
+		return known, nil
+	}
+	read, err := t.repo.folder(id)
+	if err != nil {
+		return nil, err
+	}
+	if t.folders == nil {
+		t.folders = map[plumbing.Hash]map[string]entry{}
+	}
+	t.folders[id] = read
+	return read, nil
 }
 
 // Read is the content of the ordinary file at path, up to desired.MaxPayload
