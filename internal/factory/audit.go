@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/evidence"
@@ -46,6 +47,9 @@ func (f *Factory) Audit(ctx context.Context, ledger Verifiable) (fleet.Audit, er
 		return fleet.Audit{}, err
 	}
 	a.out.Heads = a.rec.Heads
+	if a.out.Batches, err = f.batches(ctx); err != nil {
+		return fleet.Audit{}, err
+	}
 	if err := a.merges(ctx, main); err != nil {
 		return fleet.Audit{}, err
 	}
@@ -56,6 +60,34 @@ func (f *Factory) Audit(ctx context.Context, ledger Verifiable) (fleet.Audit, er
 	}
 	a.rows(ctx)
 	return a.out, nil
+}
+
+// batches counts the batches on all evidence branches.
+func (f *Factory) batches(ctx context.Context) (int, error) {
+	n := 0
+	for _, branch := range evidence.Branches() {
+		head, err := f.remoteBranch(branch)
+		if err != nil {
+			return 0, err
+		}
+		if head == "" {
+			continue
+		}
+		tree, err := f.Git.Tree(head)
+		if err != nil {
+			return 0, err
+		}
+		files, err := tree.Files(ctx, "")
+		if err != nil {
+			return 0, err
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file.Path, evidence.SignatureSuffix) {
+				n++
+			}
+		}
+	}
+	return n, nil
 }
 
 // planInputs are the evidence heads that plans on main were made from.

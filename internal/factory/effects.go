@@ -1,9 +1,11 @@
 package factory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -106,42 +108,38 @@ type written struct {
 func (f *Factory) intend(ctx context.Context, facts rollout.Facts, effects []effect) ([]written, error) {
 	now := f.Clock.Now()
 	out := make([]written, len(effects))
-	fresh := map[[2]string][]fleet.Intent{}
-	expired := map[[2]string][]fleet.Receipt{}
+	fresh := map[place][]fleet.Intent{}
+	expired := map[place][]fleet.Receipt{}
 	for i, e := range effects {
 		open, generation := openIntent(facts.Record, e)
-		branch := evidence.Shard(e.tenant)
 		if open != nil && !open.NotAfter.Before(now) {
 			out[i] = written{*open, true}
 			continue
 		}
+		branch := evidence.Shard(e.tenant)
 		if open != nil {
-			key := [2]string{branch, evidence.ReceiptsDir(e.cycle, e.wave)}
-			expired[key] = append(expired[key], receiptFor(*open, "expired", now))
+			at := place{branch, evidence.ReceiptsDir(e.cycle, e.wave)}
+			expired[at] = append(expired[at], receiptFor(*open, "expired", now))
 		}
 		out[i] = written{Intent: intentFor(e, generation+1, facts.Repo.Commit, now)}
-		key := [2]string{branch, evidence.IntentsDir(e.cycle, e.wave)}
-		fresh[key] = append(fresh[key], out[i].Intent)
+		at := place{branch, evidence.IntentsDir(e.cycle, e.wave)}
+		fresh[at] = append(fresh[at], out[i].Intent)
 	}
-	for _, key := range sortedKeys(expired) {
-		if err := f.Ledger.Append(ctx, key[0], key[1], expired[key]); err != nil {
-			return nil, err
-		}
-	}
-	for _, key := range sortedKeys(fresh) {
-		if err := f.Ledger.Append(ctx, key[0], key[1], fresh[key]); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	return out, f.Ledger.AppendAll(ctx, append(batches(expired), batches(fresh)...))
 }
 
-func sortedKeys[V any](m map[[2]string]V) [][2]string {
-	out := make([][2]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
+// A place is a folder of an evidence branch.
+type place struct{ branch, dir string }
+
+// batches are rows by place, in the order of the places.
+func batches[T any](rows map[place][]T) []evidence.Batch {
+	places := slices.SortedFunc(maps.Keys(rows), func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.branch, b.branch), cmp.Compare(a.dir, b.dir))
+	})
+	out := make([]evidence.Batch, len(places))
+	for i, p := range places {
+		out[i] = evidence.Batch{Branch: p.branch, Dir: p.dir, Rows: rows[p]}
 	}
-	slices.SortFunc(out, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
 	return out
 }
 

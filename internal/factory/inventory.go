@@ -1,11 +1,13 @@
 package factory
 
 import (
-	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -13,24 +15,32 @@ import (
 	"github.com/packmill/packmill/internal/record/evidence"
 )
 
-// TakeInventory reads the devices of a tenant and writes them to evidence
-// under keyed hashes: the key stays outside git, and when it is destroyed
-// nobody can tell any more which device a row was.
-func (f *Factory) TakeInventory(ctx context.Context, t fleet.Tenant) error {
-	devices, err := f.devices(ctx, t)
-	if err != nil {
-		return err
-	}
+// TakeInventory reads the devices of tenants and writes them to evidence under
+// keyed hashes: the key stays outside git, and when it is destroyed nobody can
+// tell any more which device a row was. A tenant that cannot be read does not
+// keep the others back.
+func (f *Factory) TakeInventory(ctx context.Context, tenants []fleet.Tenant) error {
+	rows := map[place][]fleet.InventoryRow{}
+	var failures []error
 	now := f.Clock.Now()
-	rows := make([]fleet.InventoryRow, 0, len(devices))
-	for hash, d := range devices {
-		rows = append(rows, fleet.InventoryRow{
-			Tenant: t.ID, Device: hash, Platform: d.Platform, OSBuild: d.OSVersion, Attributes: d.Attributes,
-			LastSeen: d.LastSeen.UTC().Format(time.DateOnly), At: now,
-		})
+	for i, t := range tenants {
+		f.progress(i, len(tenants), "inventory of "+string(t.ID))
+		devices, err := f.devices(ctx, t)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("inventory of %s: %w", t.ID, err))
+			continue
+		}
+		at := place{evidence.Shard(t.ID), evidence.InventoryDir(t.ID)}
+		for _, hash := range slices.Sorted(maps.Keys(devices)) {
+			d := devices[hash]
+			rows[at] = append(rows[at], fleet.InventoryRow{
+				Tenant: t.ID, Device: hash, Platform: d.Platform, OSBuild: d.OSVersion, Attributes: d.Attributes,
+				LastSeen: d.LastSeen.UTC().Format(time.DateOnly), At: now,
+			})
+		}
 	}
-	slices.SortFunc(rows, func(a, b fleet.InventoryRow) int { return cmp.Compare(a.Device, b.Device) })
-	return f.Ledger.Append(ctx, evidence.Shard(t.ID), evidence.InventoryDir(t.ID), rows)
+	f.progress(len(tenants), len(tenants), "inventory")
+	return errors.Join(append(failures, f.Ledger.AppendAll(ctx, batches(rows)))...)
 }
 
 // devices are a tenant's devices by keyed hash.

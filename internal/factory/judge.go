@@ -49,7 +49,7 @@ func (f *Factory) Judge(ctx context.Context, facts rollout.Facts, a rollout.Acti
 // for some packages, and writes it to evidence.
 func (f *Factory) reports(ctx context.Context, facts rollout.Facts, a rollout.Action) ([]fleet.Report, error) {
 	var all []fleet.Report
-	byShard := map[string][]fleet.Report{}
+	rows := map[place][]fleet.Report{}
 	platform := platforms(facts.Record)
 	for _, m := range facts.Record.Members {
 		if m.Cycle != a.Cycle || m.Wave != a.Wave {
@@ -76,16 +76,12 @@ func (f *Factory) reports(ctx context.Context, facts rollout.Facts, a rollout.Ac
 			r := fleet.Report{Cycle: a.Cycle, Wave: a.Wave, Tenant: m.Tenant, Package: id, Artifact: artifact, Look: a.Look, At: f.Clock.Now()}
 			r.Counts, r.Errors = count(m, facts.Repo.Packages[id], platform, statuses, key)
 			all = append(all, r)
-			byShard[evidence.Shard(m.Tenant)] = append(byShard[evidence.Shard(m.Tenant)], r)
+			at := place{evidence.Shard(m.Tenant), evidence.ReportsDir(a.Cycle, a.Wave)}
+			rows[at] = append(rows[at], r)
 		}
 		f.progress(len(all), len(facts.Record.Members)*len(a.Packages), "reports of "+string(m.Tenant))
 	}
-	for _, branch := range slices.Sorted(maps.Keys(byShard)) {
-		if err := f.Ledger.Append(ctx, branch, evidence.ReportsDir(a.Cycle, a.Wave), byShard[branch]); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
+	return all, f.Ledger.AppendAll(ctx, batches(rows))
 }
 
 // platforms are the platforms of all devices that any inventory told of.

@@ -4,12 +4,15 @@ import (
 	"context"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/record/evidence"
 )
 
 // A Ledger is observed state: evidence branches that only grow.
 type Ledger interface {
 	// Append writes rows as one signed batch into a folder of a branch.
 	Append(ctx context.Context, branch, dir string, rows any) error
+	// AppendAll writes several batches and sends them together.
+	AppendAll(ctx context.Context, batches []evidence.Batch) error
 	// Read gives everything; ReadAt everything up to the given chain heads.
 	Read(ctx context.Context) (*fleet.Record, error)
 	ReadAt(ctx context.Context, heads map[string]string) (*fleet.Record, error)

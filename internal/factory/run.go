@@ -145,10 +145,10 @@ func (f *Factory) batch(actions []rollout.Action, only Only, tried map[string]bo
 	return out
 }
 
-// together are the kinds whose actions share intents and receipts by shard,
-// and merges, which are one chain.
+// together are the kinds whose actions are written to evidence together: by
+// shard, and merges as one chain.
 var together = map[string]bool{
-	rollout.RecordMerge: true, rollout.Deploy: true, rollout.Withdraw: true, rollout.RollBack: true, rollout.Promote: true,
+	rollout.RecordMerge: true, rollout.TakeInventory: true, rollout.Deploy: true, rollout.Withdraw: true, rollout.RollBack: true, rollout.Promote: true,
 }
 
 func key(a rollout.Action) string {
@@ -171,7 +171,11 @@ func (f *Factory) do(ctx context.Context, facts rollout.Facts, batch []rollout.A
 	case rollout.Build, rollout.Test:
 		return f.mill(ctx, facts, a)
 	case rollout.TakeInventory:
-		return "devices read", f.TakeInventory(ctx, facts.Repo.Tenants[a.Tenant])
+		tenants := make([]fleet.Tenant, len(batch))
+		for i, b := range batch {
+			tenants[i] = facts.Repo.Tenants[b.Tenant]
+		}
+		return fmt.Sprintf("devices of %d tenants read", len(tenants)), f.TakeInventory(ctx, tenants)
 	case rollout.OpenCycle:
 		cutOff, err := calendar.Last(facts.Repo.Week, "cutOff", f.Clock.Now())
 		if err != nil {

@@ -27,7 +27,7 @@ func (f *Factory) StartWave(ctx context.Context, facts rollout.Facts, id fleet.C
 	waves := slices.DeleteFunc(slices.Clone(facts.Repo.Waves), func(w fleet.Wave) bool { return !slices.Contains(cycle.Waves, w.Name) })
 	inventory := rollout.LatestInventory(then, cycle.CutOff)
 	var all []string
-	byShard := map[string][]fleet.Membership{}
+	members := map[place][]fleet.Membership{}
 	for _, tenant := range facts.Repo.TenantIDs() {
 		if !slices.ContainsFunc(plan.Rows, func(r fleet.PlanRow) bool { return r.Tenant == tenant }) {
 			continue
@@ -40,15 +40,12 @@ func (f *Factory) StartWave(ctx context.Context, facts rollout.Facts, id fleet.C
 		row.Root = rollout.Root(row.Devices)
 		all = append(all, row.Devices...)
 		if !frozen(facts.Record, row) {
-			byShard[evidence.Shard(tenant)] = append(byShard[evidence.Shard(tenant)], row)
+			at := place{evidence.Shard(tenant), evidence.MembersDir(id, gate)}
+			members[at] = append(members[at], row)
 		}
 	}
-	for _, branch := range evidence.Branches() {
-		if rows := byShard[branch]; len(rows) > 0 {
-			if err := f.Ledger.Append(ctx, branch, evidence.MembersDir(id, gate), rows); err != nil {
-				return err
-			}
-		}
+	if err := f.Ledger.AppendAll(ctx, batches(members)); err != nil {
+		return err
 	}
 	opens, err := waveOpens(facts.Repo, id, gate)
 	if err != nil {

@@ -30,8 +30,9 @@ func (l *Ledger) Append(ctx context.Context, branch, dir string, rows any) error
 // error of still ends the append and is returned.
 //
 // Rows that dir already holds as a batch are not written again, so that a run
-// after a crash may repeat what it did. No rows, no batch. Rows with personal
-// data, rows of another type and rows of tenants of another shard are refused.
+// after a crash may repeat what it did. No rows, no batch. Rows with fields
+// that tell of a person, rows of another type and rows of tenants of another
+// shard are refused; what looks like a mail address is replaced by "(address)".
 func (l *Ledger) AppendIf(ctx context.Context, branch, dir string, rows any, still func(context.Context) error) error {
 	payload, err := l.payload(branch, dir, rows)
 	if err != nil || len(payload) == 0 {
@@ -85,6 +86,7 @@ func (l *Ledger) payload(branch, dir string, rows any) ([]byte, error) {
 	if len(payload) > maxRowsBytes {
 		return refuse("%d rows are %d bytes, more than the %d of one batch: append them in parts", v.Len(), len(payload), maxRowsBytes)
 	}
+	payload = scrub(payload)
 	if err := refusePersonal(payload); err != nil {
 		return refuse("%w", err)
 	}
@@ -128,7 +130,7 @@ func (l *Ledger) appendOnce(ctx context.Context, branch, dir string, payload []b
 		commit = tip // the rows are there; a run before this one may not have got further
 	}
 	if l.git.HasRemote() && remote != commit {
-		if err := l.git.Push(ctx, branch, commit); err != nil {
+		if err := l.git.Push(ctx, map[string]string{branch: commit}); err != nil {
 			return fail(err)
 		}
 	}

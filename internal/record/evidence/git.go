@@ -3,6 +3,8 @@ package evidence
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/packmill/packmill/internal/record/gitrepo"
 )
@@ -22,9 +24,9 @@ type git interface {
 	// SetBranch moves a branch from old to new, or fails with errMoved.
 	SetBranch(branch, old, new string) error
 	HasRemote() bool
-	// Push makes the remote's branch be the commit by fast-forward, and the
-	// branch below refs/remotes/origin with it, or fails with errMoved.
-	Push(ctx context.Context, branch, commit string) error
+	// Push makes the remote's branches be the commits by fast-forward, and those
+	// below refs/remotes/origin with them, or fails with errMoved.
+	Push(ctx context.Context, commits map[string]string) error
 	// Fetch brings the remote's branch, if it has it, to refs/remotes/origin.
 	Fetch(ctx context.Context, branch string) error
 }
@@ -55,8 +57,12 @@ func (r repository) SetBranch(branch, old, new string) error {
 	return err
 }
 
-func (r repository) Push(ctx context.Context, branch, commit string) error {
-	err := r.Repo.Push(ctx, []string{commit + ":refs/heads/" + branch}, false)
+func (r repository) Push(ctx context.Context, commits map[string]string) error {
+	var specs []string
+	for _, branch := range slices.Sorted(maps.Keys(commits)) {
+		specs = append(specs, commits[branch]+":refs/heads/"+branch)
+	}
+	err := r.Repo.Push(ctx, specs, false)
 	if errors.Is(err, gitrepo.ErrNotFastForward) {
 		return errMoved
 	}

@@ -163,8 +163,18 @@ func (g *memGit) SetBranch(branch, old, new string) error {
 
 func (g *memGit) HasRemote() bool { return g.remote != nil }
 
-// Push is a fast-forward or errMoved, judged by the remote alone.
-func (g *memGit) Push(_ context.Context, branch, commit string) error {
+// Push is a fast-forward of each branch or errMoved, judged by the remote
+// alone. As with real remotes, branches before the refused one are moved.
+func (g *memGit) Push(_ context.Context, commits map[string]string) error {
+	for _, branch := range slices.Sorted(maps.Keys(commits)) {
+		if err := g.pushOne(branch, commits[branch]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *memGit) pushOne(branch, commit string) error {
 	if g.onPush != nil {
 		g.onPush(branch)
 	}

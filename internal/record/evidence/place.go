@@ -78,10 +78,14 @@ const (
 	HeadsDir     = "heads"
 )
 
+// SignatureSuffix ends the name of every batch's signature: there are as many
+// such files as batches.
+const SignatureSuffix = ".dsse.json"
+
 // The names of a batch's two files.
 const (
 	rowsSuffix     = ".jsonl"
-	envelopeSuffix = ".dsse.json"
+	envelopeSuffix = SignatureSuffix
 	idLength       = 32 // hex digits of fleet.DeriveID
 )
 
