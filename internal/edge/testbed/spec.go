@@ -13,8 +13,8 @@ import (
 const (
 	prepareLimit = 15 * time.Minute
 	installLimit = 10 * time.Minute
-	launchLimit  = 20 * time.Second
-	probeLimit   = 60 * time.Second
+	launchLimit  = 60 * time.Second
+	probeLimit   = 2 * time.Minute
 )
 
 // A Spec is one run of one cell: an installer of a package, taken through its
