@@ -3,6 +3,7 @@ package desired
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
@@ -17,23 +18,21 @@ func (x *checks) schedules() {
 	if !x.policyDone {
 		return
 	}
-	hasWeek, hasWaves := x.files[weekFile].Path != "", x.files[wavesFile].Path != ""
-	if hasWeek {
+	if x.readable(weekFile) {
 		x.week()
 	}
-	if hasWaves {
-		x.waves(hasWeek)
+	if x.readable(wavesFile) {
+		x.waves()
 	}
 	for _, id := range x.repo.CycleIDs() {
-		if !hasWeek || !hasWaves {
+		if x.files[weekFile].Path == "" || x.files[wavesFile].Path == "" {
 			x.say(fleet.Pos{File: CyclePath(id)}, "", "a cycle needs %s and %s", weekFile, wavesFile)
 			continue
 		}
 		x.cycle(id)
 	}
 	for _, p := range x.places {
-		_, known := x.repo.Cycles[fleet.CycleID(slices.Concat(p.keys, k(""))[0])]
-		if (p.role == rolePlan || p.role == roleApproval) && !known {
+		if (p.role == rolePlan || p.role == roleApproval) && x.files[CyclePath(fleet.CycleID(p.keys[0]))].Path == "" {
 			x.say(fleet.Pos{File: p.Path}, "", "there is no cycle.cue for cycle %s", p.keys[0])
 		}
 	}
@@ -50,7 +49,11 @@ func (x *checks) week() {
 	}
 }
 
-func (x *checks) waves(hasWeek bool) {
+// readable reports whether a file is there and gave what it should: what is
+// missing in another one is no fault of those that name it.
+func (x *checks) readable(file string) bool { return x.files[file].Path != "" && !x.faulty[file] }
+
+func (x *checks) waves() {
 	orders := map[int]string{}
 	for _, w := range x.repo.Waves {
 		if other, ok := orders[w.Order]; ok {
@@ -60,7 +63,7 @@ func (x *checks) waves(hasWeek bool) {
 		if w.Name == "close" {
 			x.fault(wavesFile, k("waves", w.Name), "\"close\" is the gate that ends a cycle; a wave cannot be called so")
 		}
-		if _, ok := x.repo.Week.Steps[w.Opens.Step]; hasWeek && !ok {
+		if _, ok := x.repo.Week.Steps[w.Opens.Step]; x.readable(weekFile) && !ok {
 			x.fault(wavesFile, k("waves", w.Name, "opens", "step"), "the week has no step %q%s", w.Opens.Step, suggest(w.Opens.Step, slices.Collect(maps.Keys(x.repo.Week.Steps))))
 		}
 		for i := 1; i < len(w.Gate.Looks); i++ {
@@ -80,7 +83,7 @@ func (x *checks) waves(hasWeek bool) {
 func (x *checks) cycle(id fleet.CycleID) {
 	c, file := x.repo.Cycles[id], CyclePath(id)
 	at := k("cycles", string(id))
-	if loc := x.zone(weekFile, k("week", "zone"), x.repo.Week.Zone); loc != nil {
+	if loc, err := time.LoadLocation(x.repo.Week.Zone); err == nil && x.readable(weekFile) {
 		if week := fleet.CycleOf(c.CutOff.In(loc)); week != id[:min(len(id), 8)] {
 			x.fault(file, append(at, "cutOff"), "lies in week %s", week)
 		}
@@ -95,6 +98,7 @@ func (x *checks) cycle(id fleet.CycleID) {
 	for i, name := range c.Waves {
 		w, ok := x.repo.Wave(name)
 		switch {
+		case !ok && !x.readable(wavesFile):
 		case !ok:
 			x.fault(file, append(at, "waves", index(i)), "schedules/waves.cue has no wave %q%s", name, suggest(name, x.waveNames()))
 		case w.Order < last:
@@ -151,6 +155,9 @@ func (x *checks) approval(id fleet.CycleID, gate string, c fleet.Cycle) {
 		planned = c.Waves[len(c.Waves)-1]
 	}
 	plan, ok := x.repo.Plans[id][planned]
+	if !ok && x.faulty[PlanPath(id)] {
+		return
+	}
 	if !ok {
 		x.fault(file, at("plan"), "%s has no plan for %q", PlanPath(id), planned)
 		return
@@ -168,13 +175,12 @@ func (x *checks) approval(id fleet.CycleID, gate string, c fleet.Cycle) {
 }
 
 func (x *checks) freezes() {
-	limit := x.repo.Operator.Name != ""
 	for _, id := range slices.Sorted(maps.Keys(x.repo.Freezes)) {
 		f, file := x.repo.Freezes[id], "schedules/freezes/"+id+".cue"
 		if !f.From.Before(f.Until) {
 			x.fault(file, k("freezes", id, "until"), "is not after from")
 		}
-		if days := f.Until.Sub(f.From).Hours() / 24; limit && days > float64(x.maxDays) {
+		if days := f.Until.Sub(f.From).Hours() / 24; x.maxDays >= 0 && x.repo.Operator.Name != "" && days > float64(x.maxDays) {
 			x.fault(file, k("freezes", id, "until"), "the freeze lasts %.0f days; the operator's maxExceptionDays is %d", days, x.maxDays)
 		}
 	}

@@ -32,7 +32,7 @@ type childResult struct {
 	Repository *fleet.Repository `json:"repository"`
 	Findings   []childFinding    `json:"findings,omitempty"`
 	Exceptions []exception       `json:"exceptions,omitempty"`
-	MaxDays    int               `json:"maxDays"`
+	MaxDays    int               `json:"maxDays"` // the operator's maxExceptionDays, -1 when it is not known
 }
 
 type childFinding struct {

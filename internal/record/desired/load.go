@@ -39,8 +39,9 @@ type loader struct {
 	// policyDone is false when schedules and tenants could not be evaluated at
 	// all; nothing is then said about names in them.
 	policyDone bool
+	faulty     map[string]bool // files of the policy lane that have findings
 	exceptions []exception
-	maxDays    int // the operator's maxExceptionDays
+	maxDays    int // the operator's maxExceptionDays, -1 when it is not known
 }
 
 // Load reads, evaluates and checks everything a tree says. The error is
@@ -167,10 +168,12 @@ func (l *loader) policy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.faulty = map[string]bool{}
 	for _, f := range result.Findings {
 		l.say(f.Pos, f.Object, "%s", f.Text)
+		l.faulty[f.Pos.File] = true
 	}
-	l.policyDone = len(result.Findings) == 0
+	l.policyDone = true
 	l.exceptions, l.maxDays = result.Exceptions, result.MaxDays
 	r := result.Repository
 	l.repo.Week, l.repo.Waves, l.repo.Freezes, l.repo.Holds = r.Week, r.Waves, r.Freezes, r.Holds

@@ -24,7 +24,8 @@ type policyEval struct {
 	c        *checker
 	built    int
 	folders  map[string][]policyFile
-	broken   map[string]bool // folders whose own files cannot be evaluated
+	broken   map[string]bool // folders that nothing below can be evaluated with
+	flawed   map[string]bool // folders with findings of their own
 	repo     *fleet.Repository
 	findings fleet.Errors
 	at       func(folder string) // told before a folder is evaluated
@@ -48,7 +49,7 @@ func evaluatePolicy(files []policyFile, broken map[string]bool, at func(string))
 	if err != nil {
 		return nil, err
 	}
-	e := &policyEval{c: c, folders: map[string][]policyFile{}, broken: map[string]bool{}, at: at, repo: &fleet.Repository{
+	e := &policyEval{c: c, folders: map[string][]policyFile{}, broken: map[string]bool{}, flawed: map[string]bool{}, at: at, repo: &fleet.Repository{
 		Freezes: map[string]fleet.Freeze{}, Holds: map[string]fleet.Hold{},
 		Cycles: map[fleet.CycleID]fleet.Cycle{}, Plans: map[fleet.CycleID]map[string]fleet.PlanRecord{},
 		Approvals: map[fleet.CycleID]map[string]fleet.Approval{},
@@ -77,11 +78,15 @@ func evaluatePolicy(files []policyFile, broken map[string]bool, at func(string))
 		} else {
 			e.schedulesFolder(inst)
 		}
-		if len(e.findings) > before {
-			e.broken[folder] = true
+		e.flawed[folder] = len(e.findings) > before
+		if _, ok := levels[folder]; strings.HasPrefix(folder, "tenants") && !ok {
+			e.broken[folder] = true // what its policy allows is not known
 		}
 	}
-	e.maxDays = levels["tenants"].policy.MaxExceptionDays
+	e.maxDays = -1
+	if operator, ok := levels["tenants"]; ok {
+		e.maxDays = operator.policy.MaxExceptionDays
+	}
 	return e, nil
 }
 

@@ -39,7 +39,8 @@ func (e *policyEval) schedulesFolder(inst instance) {
 // whole checks an instance as stock CUE does, for what the values that were
 // taken do not reach: definitions and hidden fields of the author.
 func (e *policyEval) whole(inst instance, before int) {
-	if len(e.findings) > before {
+	said := slices.ContainsFunc(chain(inst.folder), func(f string) bool { return e.flawed[f] })
+	if len(e.findings) > before || said {
 		return
 	}
 	if err := inst.value.Validate(); err != nil {

@@ -39,14 +39,14 @@ func (e *policyEval) tenantsFolder(inst instance, levels map[string]levelPolicy)
 			takeInto(e, inst, "#Partner", []string{"partner"}, e.repo.Partners, f.keys[0])
 		case roleTenant:
 			var t fleet.Tenant
-			if take(e, inst, "#Tenant", []string{"tenant"}, &t) && ok {
+			if take(e, inst, "#Tenant", []string{"tenant"}, &t) { // without a policy, its names are still looked up
 				t.Policy = level.policy
 				e.repo.Tenants[fleet.TenantID(f.keys[0])] = t
 			}
 		case roleGroup:
 			var g fleet.Group
 			t, known := e.repo.Tenants[fleet.TenantID(f.keys[0])]
-			if take(e, inst, "#Group", []string{"group"}, &g) && ok && known {
+			if take(e, inst, "#Group", []string{"group"}, &g) && known {
 				g.Policy = level.policy
 				t.Groups = maps.Clone(t.Groups)
 				if t.Groups == nil {

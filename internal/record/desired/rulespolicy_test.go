@@ -64,6 +64,30 @@ func TestPolicyGuards(t *testing.T) {
 	})
 }
 
+// One run tells everything that can be known, and nothing that only follows
+// from another finding.
+func TestManyFaults(t *testing.T) {
+	checkRules(t, []rule{
+		{"in every lane and level", []edit{
+			{sevenZip, `kind: "application"`, `kind: "aplication"`}, {sevenZip, `matrix: ["windows-11"]`, `matrix: ["windows-12"]`},
+			{ledger, `requires: ["igor-pavlov/7-zip"]`, `requires: ["igor-pavlov/8-zip"]`},
+			{"schedules/week.cue", `zone: "Europe/Helsinki"`, `zoen: "Europe/Helsinki"`},
+			{"schedules/waves.cue", `opens: step: "dogfood"`, `opens: step: "dogfod"`}, {"schedules/waves.cue", `order: 2`, `order: 1`},
+			{cycleFile, `"everyone"`, `"everybody"`}, {holdFile, `release:    "24.09"`, `release:    "24.10"`},
+			{approval, `devices: 40`, `devices: 4`}, {planFile, `evidence/control`, `evidence/main`},
+			{tenant, `"acme/ledger-client": [`, `"acme/ledger": [`}, {group, `maxFailuresPercent: 0.5`, `maxFailuresPercent: 5`},
+			{"tenants/direct/solo/tenant.cue", `"igor-pavlov/7-zip"`, `"igor-pavlov/7zip"`}, {"tenants/own/office/tenant.cue", `role: "own"`, `role: 7`},
+			{freeze, `"2027-01-04T00:00:00+02:00"`, `"2036-01-04T00:00:00+02:00"`},
+		}},
+		{"with a broken operator", []edit{
+			{"tenants/operator.cue", `reboot:             "windowOnly"`, `reboot:             "window"`},
+			{tenant, `"acme/ledger-client": [`, `"acme/ledger": [`},
+			{freeze, `"2027-01-04T00:00:00+02:00"`, `"2036-01-04T00:00:00+02:00"`},
+			{ledger, `requires: ["igor-pavlov/7-zip"]`, `requires: ["igor-pavlov/8-zip"]`},
+		}},
+	})
+}
+
 func TestPolicyValues(t *testing.T) {
 	tree := edited(t,
 		edit{"tenants/operator.cue", `nonSecurity: deferDays: >=0`, `nonSecurity: deferDays: >=2`},
