@@ -109,7 +109,7 @@ func (x *checks) release(id string, p fleet.Package) {
 		}
 		counters[r.Counter] = v
 		if p.Kind == "configuration" {
-			x.configured(file, id, v, p)
+			x.configured(file, v, p)
 			continue
 		}
 		if len(r.Files) > 0 {
@@ -124,29 +124,17 @@ func (x *checks) release(id string, p fleet.Package) {
 	}
 }
 
-// configured checks a configuration's release. The newest one must be of files
-// that stand in the folder; older ones name files of their day. That a file has
-// changed since is no fault: it is the next release, which the week's detection
-// finds and proposes.
-func (x *checks) configured(file, id, v string, p fleet.Package) {
+// configured checks a configuration's release. Which files it lists, and with
+// what digests, is that of its day: files and settings that changed since are
+// the next release, which the week's detection finds and proposes.
+func (x *checks) configured(file, v string, p fleet.Package) {
 	r := p.Releases[v]
 	at := k("pkg", "releases", v)
 	if len(r.Installers) > 0 {
 		x.fault(file, append(at, "installers"), "the release of a configuration lists files, not installers")
 	}
-	if latest, _, _ := p.Latest(); latest != v {
-		return
-	}
-	for _, n := range settingFiles(p) {
-		if _, ok := r.Files[n.path]; !ok {
-			x.fault(file, append(at, "files"), "%q is missing: the package's settings name it", n.path)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(r.Files)) {
-		keys := append(slices.Clone(at), "files", name)
-		if _, ok := x.payload[id][name]; !ok {
-			x.fault(file, keys, "there is no file %s/%s", fleet.PackageID(id).Dir(), name)
-		}
+	if len(r.Files) == 0 {
+		x.fault(file, at, "the release of a configuration lists its files with their digests")
 	}
 }
 
