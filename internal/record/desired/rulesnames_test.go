@@ -21,7 +21,6 @@ func TestCatalogNames(t *testing.T) {
 		{"missing probe", []edit{{ledger, `health: sync: script: "files/alive.ps1"`, `health: sync: script: "files/dead.ps1"`}}},
 		{"missing icon", []edit{{sevenZip, `name: "7-Zip"`, "name: \"7-Zip\"\n\ticon: \"files/7zip.png\""}}},
 		{"missing payload", []edit{{"catalog/example-msp/browser-policy/files/edge.json", "", ""}}},
-		{"payload left out of the release", []edit{{browser, `settings: edge: catalogPolicy: "files/edge.json"`, "settings: edge: catalogPolicy: \"files/edge.json\"\n\tsettings: safari: profile: \"files/safari.mobileconfig\""}, {"catalog/example-msp/browser-policy/files/safari.mobileconfig", "", "<plist/>"}}},
 		{"configuration with installers", []edit{{browser, `settings: edge: catalogPolicy: "files/edge.json"`, `installers: x64: {platform: "windows", arch: "x64", type: "exe", detect: [{script: "files/edge.json"}]}`}}},
 		{"driver without its facts", []edit{{sevenZip, `kind: "application"`, `kind: "driver"`}}},
 		{"patch without its facts", []edit{{sevenZip, `kind: "application"`, `kind: "osPatch"`}}},
