@@ -20,7 +20,7 @@ var errMissing = errors.New("is missing")
 // tenant is judged as far as it could be decoded; whether a name exists is
 // asked of the file list, so that one broken file is no chain of findings.
 func (l *loader) check() {
-	x := &checks{loader: l, packages: map[string]bool{}, releases: map[string]map[string]bool{}, payload: map[string]map[string]place{}, syntax: map[string]*ast.File{}, files: map[string]place{}}
+	x := &checks{loader: l, packages: map[string]bool{}, releases: map[string]map[string]bool{}, payload: map[string]map[string]place{}, syntax: map[string]*ast.File{}, files: map[string]place{}, unread: map[string]bool{}}
 	for _, p := range l.places {
 		x.files[p.Path] = p
 		switch p.role {
@@ -51,6 +51,7 @@ type checks struct {
 	releases map[string]map[string]bool  // id → versions that have a file
 	payload  map[string]map[string]place // id → path below the package → file
 	syntax   map[string]*ast.File
+	unread   map[string]bool // folders of tenants with a group that could not be read
 }
 
 // at is the position of a field in a file, or of the deepest field above it

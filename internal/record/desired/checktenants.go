@@ -7,7 +7,6 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -25,6 +24,11 @@ func (x *checks) tenants() {
 		return
 	}
 	x.operator()
+	for _, p := range x.places {
+		if p.role == roleGroup && x.repo.Tenants[fleet.TenantID(p.keys[0])].Groups[p.keys[1]].Name == "" {
+			x.unread[fleet.TenantID(p.keys[0]).Dir()] = true
+		}
+	}
 	for _, p := range x.places {
 		switch p.role {
 		case rolePartner:
@@ -121,10 +125,8 @@ func (x *checks) tenant(p place) {
 
 // audience checks that the groups of an assignment are known.
 func (x *checks) audience(file string, keys []string, t fleet.Tenant, a fleet.Assignment) {
-	for file := range x.faulty {
-		if strings.HasPrefix(file, path.Join(t.ID.Dir(), "groups")+"/") {
-			return // which groups there are is not known
-		}
+	if x.unread[path.Dir(file)] {
+		return // a group could not be read: what they are called is not known
 	}
 	known := []string{"all devices", "all users"}
 	for _, key := range slices.Sorted(maps.Keys(t.Groups)) {
