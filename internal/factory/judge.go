@@ -2,6 +2,7 @@ package factory
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -29,20 +30,34 @@ func (f *Factory) Judge(ctx context.Context, facts rollout.Facts, a rollout.Acti
 	var verdicts []fleet.Verdict
 	for _, id := range a.Packages {
 		counts := map[fleet.TenantID]fleet.Counts{}
-		var sum fleet.Counts
 		for _, r := range reports {
 			if r.Package == id {
 				counts[r.Tenant] = r.Counts
-				sum = sum.Add(r.Counts)
 			}
 		}
-		v := gate.Judge(wave.Gate, sum, a.Look, a.Last)
+		sum := gate.Pool(counts)
+		v := guarded(facts.Repo, wave.Gate, counts, gate.Judge(wave.Gate, sum, a.Look, a.Last))
 		verdicts = append(verdicts, fleet.Verdict{
 			Cycle: a.Cycle, Wave: a.Wave, Package: id, Artifact: cycle.Entries[id].Artifact, Look: a.Look, Decision: v.Decision,
 			Counts: sum, Lower: v.Lower, Upper: v.Upper, Rule: v.Rule, Inputs: inputs, At: f.Clock.Now(),
 		})
 	}
 	return verdicts, f.Ledger.Append(ctx, evidence.Control, evidence.VerdictsDir(a.Cycle), verdicts)
+}
+
+// guarded is a gate's answer with the tenants' own limits: a wave that passes as
+// a whole does not pass while one tenant has more failures than its policy
+// bears. A person decides then.
+func guarded(repo *fleet.Repository, g fleet.Gate, counts map[fleet.TenantID]fleet.Counts, answer gate.Answer) gate.Answer {
+	if answer.Decision != "pass" {
+		return answer
+	}
+	over := gate.Guard(g, counts, func(t fleet.TenantID) float64 { return repo.Tenants[t].Policy.MaxFailuresPercent })
+	if len(over) > 0 {
+		answer.Decision = "inconclusive"
+		answer.Rule += fmt.Sprintf("; but more failures than the policy bears on %v", over)
+	}
+	return answer
 }
 
 // reports reads, tenant by tenant, what the frozen members of a wave reported

@@ -13,6 +13,8 @@ type Ledger interface {
 	Append(ctx context.Context, branch, dir string, rows any) error
 	// AppendAll writes several batches and sends them together.
 	AppendAll(ctx context.Context, batches []evidence.Batch) error
+	// Checkpoint notes on control how far every shard has come.
+	Checkpoint(ctx context.Context) error
 	// Read gives everything; ReadAt everything up to the given chain heads.
 	Read(ctx context.Context) (*fleet.Record, error)
 	ReadAt(ctx context.Context, heads map[string]string) (*fleet.Record, error)

@@ -82,6 +82,9 @@ func (f *Factory) Run(ctx context.Context, only Only, told func(Outcome)) (RunRe
 		}
 		batch := f.batch(actions, only, tried)
 		if len(batch) == 0 {
+			if only.Shard.Owns("") && len(result.Done) > 0 {
+				failures = append(failures, f.Ledger.Checkpoint(ctx))
+			}
 			return result, errors.Join(failures...)
 		}
 		note, err := f.do(ctx, facts, batch)
