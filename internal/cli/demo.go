@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/sim/event"
 	"github.com/packmill/packmill/internal/sim/world"
 )
 
@@ -92,6 +93,8 @@ type demo struct {
 	exe     string
 	world   *world.World
 	quiet   bool
+	until   string         // step before which run ends, "" for none: tests go on in copies of the folder
+	watch   event.Observer // told of everything too; tests die here
 	journal demoJournal
 
 	mu     sync.Mutex  // guards what follows: simulators call observe from many goroutines
@@ -183,6 +186,9 @@ func (d *demo) run(ctx context.Context) error {
 		}
 	}
 	for _, s := range demoSteps() {
+		if s.name == d.until {
+			return nil
+		}
 		if slices.Contains(d.journal.Done, s.name) {
 			continue
 		}

@@ -54,6 +54,7 @@ func (p killPoint) matches(e event.Event, subject func(branch string) string) bo
 func (d *demo) observe(e event.Event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.watch.Observe(e)
 	if d.armed == nil || !d.journal.KillAt.matches(e, d.subject) {
 		return
 	}

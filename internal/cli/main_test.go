@@ -3,16 +3,22 @@ package cli
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"testing"
 )
 
-// TestMain lets this test binary be packmill itself when a test, or the policy
-// lane, starts it as a child process.
+// TestMain lets this test binary be packmill itself: as the policy lane's
+// child, and under the name packmill, as tests and the demo's steps start it.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == policyChildName || os.Getenv("PACKMILL_TEST_MAIN") == "1" {
+	switch asPackmill := filepath.Base(os.Args[0]) == programName; {
+	case asPackmill && os.Getenv(dieEnv) != "":
+		os.Exit(dyingDemo(os.Args[1], os.Getenv(dieEnv)))
+	case asPackmill || len(os.Args) > 1 && os.Args[1] == policyChildName:
 		os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	worlds.clear()
+	os.Exit(code)
 }
 
 // run is one call of packmill in this process, with an environment of its own.

@@ -16,14 +16,7 @@ import (
 //
 // UPDATE=1 rewrites the files that cmp compares with.
 func TestScripts(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	bin := t.TempDir()
-	if err := os.Symlink(self, filepath.Join(bin, "packmill")); err != nil {
-		t.Skip("this system makes no symlinks: " + err.Error())
-	}
+	bin := filepath.Dir(worlds.packmill(t))
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -31,11 +24,10 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       os.Getenv("UPDATE") == "1",
 		Setup: func(env *testscript.Env) error {
 			for name, value := range map[string]string{
-				"PACKMILL_TEST_MAIN": "1",
-				"PATH":               bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
-				"HOME":               env.WorkDir,
-				"CUE_REGISTRY":       "none",
-				"NO_COLOR":           "1",
+				"PATH":         bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
+				"HOME":         env.WorkDir,
+				"CUE_REGISTRY": "none",
+				"NO_COLOR":     "1",
 
 				"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.DevNull,
 				"GIT_AUTHOR_NAME": "A. Author", "GIT_AUTHOR_EMAIL": "author@operator.example",

@@ -1,0 +1,237 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/packmill/packmill/internal/sim/event"
+)
+
+// A shelf keeps demo worlds that tests share. A week takes some seconds, and
+// most tests only look at what became of it; those that change a world take a
+// copy.
+type shelf struct {
+	mu   sync.Mutex
+	dir  string // "" until something is put on it
+	once map[string]func() (string, error)
+	busy chan struct{} // as many weeks at a time as a small machine has room for
+}
+
+var worlds = &shelf{once: map[string]func() (string, error){}, busy: make(chan struct{}, 2)}
+
+// clear removes everything: TestMain calls it at the end.
+func (s *shelf) clear() {
+	if s.dir != "" {
+		_ = os.RemoveAll(s.dir)
+	}
+}
+
+// keep makes something in a folder of the shelf the first time it is asked
+// for, and gives that folder.
+func (s *shelf) keep(t *testing.T, name string, fill func(dir string) error) string {
+	t.Helper()
+	s.mu.Lock()
+	if s.dir == "" {
+		dir, err := os.MkdirTemp("", "packmill-worlds-")
+		if err != nil {
+			s.mu.Unlock()
+			t.Fatal(err)
+		}
+		s.dir = dir
+	}
+	if s.once[name] == nil {
+		dir := filepath.Join(s.dir, name)
+		s.once[name] = sync.OnceValues(func() (string, error) { return dir, fill(dir) })
+	}
+	get := s.once[name]
+	s.mu.Unlock()
+	dir, err := get()
+	if err != nil {
+		t.Fatalf("world %q: %v", name, err)
+	}
+	return dir
+}
+
+// packmill is a program that is packmill, by its name: this test binary under
+// another name. See TestMain.
+func (s *shelf) packmill(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(s.keep(t, "bin", func(dir string) error {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		if os.Link(self, filepath.Join(dir, programName)) == nil {
+			return nil
+		}
+		return copyFile(self, filepath.Join(dir, programName), 0o755)
+	}), programName)
+}
+
+// monday is the world of a seed on the eve of its last wave: everything before
+// the step in which the runner is killed.
+func (s *shelf) monday(t *testing.T, seed int64) string {
+	t.Helper()
+	exe := s.packmill(t)
+	return s.keep(t, fmt.Sprintf("monday-%d", seed), func(dir string) error {
+		return s.week(exe, dir, seed, neverKill, "everyone")
+	})
+}
+
+// finished is the world of seed 1 at the end of the week whose runner was
+// killed at a point.
+func (s *shelf) finished(t *testing.T, kill killPoint) string {
+	t.Helper()
+	exe, monday := s.packmill(t), s.monday(t, 1)
+	return s.keep(t, "finished-"+string(kill), func(dir string) error {
+		if err := copyTree(monday, dir); err != nil {
+			return err
+		}
+		return s.week(exe, dir, 1, kill, "")
+	})
+}
+
+// week runs the demo in this process, its steps as processes of their own, up
+// to a step. In a folder where a week has begun, it goes on with it.
+func (s *shelf) week(exe, dir string, seed int64, kill killPoint, until string) error {
+	s.busy <- struct{}{}
+	defer func() { <-s.busy }()
+	if err := setKill(dir, kill); err != nil {
+		return err
+	}
+	d, err := openDemo(context.Background(), exe, dir, seed, kill)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	d.until = until
+	return d.run(context.Background())
+}
+
+// openDemo opens a demo as the command would, whose steps run exe.
+func openDemo(ctx context.Context, exe, dir string, seed int64, kill killPoint) (*demo, error) {
+	a := &app{stdin: nil, stdout: io.Discard, stderr: io.Discard, getenv: func(string) string { return "" }}
+	d, err := a.newDemo(ctx, dir, seed, kill)
+	if err != nil {
+		return nil, err
+	}
+	d.exe, d.quiet = exe, true
+	return d, nil
+}
+
+// setKill plans the kill of a week that has begun.
+func setKill(dir string, kill killPoint) error {
+	file := filepath.Join(dir, "demo.json")
+	data, err := os.ReadFile(file)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	var journal demoJournal
+	if err == nil {
+		err = json.Unmarshal(data, &journal)
+	}
+	if err != nil {
+		return err
+	}
+	journal.KillAt = kill
+	if data, err = json.Marshal(journal); err != nil {
+		return err
+	}
+	return os.WriteFile(file, data, 0o644)
+}
+
+// copyTree copies a folder with the modes of its files: keys that others may
+// read are refused.
+func copyTree(from, to string) error {
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			return os.MkdirAll(filepath.Join(to, rel), 0o755)
+		}
+		return copyFile(path, filepath.Join(to, rel), info.Mode().Perm())
+	})
+}
+
+func copyFile(from, to string, mode fs.FileMode) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(to, data, mode); err != nil {
+		return err
+	}
+	return os.Chmod(to, mode) // whatever the mask
+}
+
+// programName is how the test binary must be called to be packmill.
+const programName = "packmill"
+
+// dieEnv names the event after which a demo process ends itself by SIGKILL,
+// and how often it must happen: "forge/merge 2".
+const dieEnv = "PACKMILL_TEST_DIE"
+
+// dyingDemo is the demo command in a process that kills itself.
+func dyingDemo(dir, when string) int {
+	var name, times string
+	if n, err := fmt.Sscan(when, &name, &times); n != 2 {
+		fmt.Fprintln(os.Stderr, err)
+		return exitInvalid
+	}
+	left, err := strconv.Atoi(times)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitInvalid
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitInternal
+	}
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitInternal
+	}
+	d, err := openDemo(context.Background(), exe, dir, 1, neverKill)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitCode(err)
+	}
+	d.mu.Lock()
+	d.watch = func(e event.Event) {
+		if e.Service+"/"+e.Name != name {
+			return
+		}
+		if left--; left == 0 {
+			_ = self.Kill() // SIGKILL
+			select {}       // it is on its way
+		}
+	}
+	d.mu.Unlock()
+	if err := d.run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitCode(err)
+	}
+	return exitDone
+}
