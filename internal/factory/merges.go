@@ -53,7 +53,10 @@ func (f *Factory) mergeRow(ctx context.Context, commit string, pulls []fleet.Pul
 	if i < 0 {
 		return row, nil // a direct commit: recorded as it is, and the audit says so
 	}
-	pull := pulls[i]
+	pull, err := f.Forge.Pull(ctx, pulls[i].Number)
+	if err != nil {
+		return fleet.Merge{}, err
+	}
 	row.PR, row.Title, row.Author, row.MergedBy = pull.Number, pull.Title, pull.Author, pull.MergedBy
 	if row.Reviews, err = f.Forge.Reviews(ctx, pull.Number); err != nil {
 		return fleet.Merge{}, err

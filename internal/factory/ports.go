@@ -27,6 +27,8 @@ type Forge interface {
 	EnsurePull(ctx context.Context, spec fleet.PullSpec) (pull fleet.Pull, changed bool, err error)
 	// Pulls lists pull requests: "open", "closed" (merged ones included) or "all".
 	Pulls(ctx context.Context, state string) ([]fleet.Pull, error)
+	// Pull reads one pull request whole; lists do not tell who merged.
+	Pull(ctx context.Context, number int) (fleet.Pull, error)
 	// Reviews lists the reviews of a pull request, oldest first.
 	Reviews(ctx context.Context, number int) ([]fleet.Review, error)
 	// Checks lists the checks and statuses of a commit.
