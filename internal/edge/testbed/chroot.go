@@ -43,7 +43,7 @@ func (c *Chroot) prepare(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return c.bed.base(ctx, "chroot-"+codename+"-"+runtime.GOARCH, func(dir string) error {
+	return c.bed.base(ctx, "chroot-"+codename+"-"+runtime.GOARCH+"-v2", func(dir string) error {
 		ctx, cancel := context.WithTimeout(ctx, prepareLimit)
 		defer cancel()
 		c.bed.say("making a " + codename + " system for Linux cells")
@@ -56,9 +56,7 @@ func (c *Chroot) prepare(ctx context.Context) (string, error) {
 		if err := toolEnv(ctx, c.fetchEnv(), "unshare", args...); err != nil {
 			return err
 		}
-		// The archives it was made from would only be in the way.
-		archives := filepath.Join(systemOf(dir), "var/cache/apt/archives")
-		if err := errors.Join(os.RemoveAll(archives), os.MkdirAll(filepath.Join(archives, "partial"), 0o755)); err != nil {
+		if err := forget(systemOf(dir)); err != nil {
 			return err
 		}
 		var list strings.Builder
@@ -70,6 +68,17 @@ func (c *Chroot) prepare(ctx context.Context) (string, error) {
 		}
 		return c.apt(ctx, dir, filepath.Join(dir, "archives"), "update")
 	})
+}
+
+// forget leaves a new system without archives, lists and sources: inside a cell
+// they would make apt look for a network that is not there.
+func forget(system string) error {
+	var err error
+	for _, dir := range []string{"var/cache/apt/archives", "var/lib/apt/lists"} {
+		dir = filepath.Join(system, dir)
+		err = errors.Join(err, os.RemoveAll(dir), os.MkdirAll(filepath.Join(dir, "partial"), 0o755))
+	}
+	return errors.Join(err, os.WriteFile(filepath.Join(system, "etc/apt/sources.list"), nil, 0o644))
 }
 
 // systemOf is the part of a base that cells stand on.
