@@ -101,7 +101,18 @@ func (r *Repo) lock() (unlock func(), err error) {
 	if err != nil {
 		return nil, &fleet.Error{Op: "gitrepo.lock", Object: r.dir, Kind: fleet.Internal, Err: err}
 	}
+	r.sweep()
 	return func() { f.Unlock(); f.Close() }, nil
+}
+
+// sweep removes what a killed process left: temporary files are made under the
+// lock alone, so any that is there when it is taken is nobody's. One that
+// cannot be removed is in nobody's way.
+func (r *Repo) sweep() {
+	left, _ := filepath.Glob(filepath.Join(r.dir, "packmill-*.tmp"))
+	for _, name := range left {
+		os.Remove(name)
+	}
 }
 
 // lockMark is what packmill writes into a ref's lock file.

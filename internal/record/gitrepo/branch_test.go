@@ -129,7 +129,11 @@ func TestLockFiles(t *testing.T) {
 	if refs, err := r.Refs("refs/heads/main2"); err == nil && len(refs) != 1 {
 		t.Errorf("a lock file is taken for a branch: %v", refs)
 	}
-	// a killed packmill left it.
+	// a killed packmill left it, and a file it was writing.
+	rest := filepath.Join(r.Dir(), "packmill-1.tmp")
+	if err := os.WriteFile(rest, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(lock, []byte(lockMark), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -141,5 +145,8 @@ func TestLockFiles(t *testing.T) {
 	}
 	if _, err := os.Stat(lock); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the lock file stayed: %v", err)
+	}
+	if _, err := os.Stat(rest); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the temporary file stayed: %v", err)
 	}
 }

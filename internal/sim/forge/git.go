@@ -100,6 +100,16 @@ func (s *Server) prepare() error {
 	if err := os.MkdirAll(s.gitDir, 0o755); err != nil {
 		return err
 	}
+	// A killed server leaves the bodies it was reading.
+	left, err := filepath.Glob(filepath.Join(s.o.Dir, "push-*.tmp"))
+	if err != nil {
+		return err
+	}
+	for _, name := range left {
+		if err := os.Remove(name); err != nil {
+			return err
+		}
+	}
 	if _, err := os.Stat(filepath.Join(s.gitDir, "HEAD")); err != nil {
 		if _, err := s.git.run(ctx, "", nil, "init", "--quiet", "--bare", "--initial-branch=main", s.gitDir); err != nil {
 			return err
