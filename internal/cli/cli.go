@@ -221,6 +221,7 @@ See the whole of it in seconds:  packmill demo`,
 		newReportCmd(a),
 		newAuditCmd(a),
 		newDemoCmd(a),
+		newSimCmd(a),
 	)
 	return root
 }

@@ -106,11 +106,18 @@ func (t teller) deploys() {
 			recovered++
 		}
 	}
-	line := fmt.Sprintf("%d changes on %d tenants, each with an intent before and a receipt after.", changes, len(tenants))
+	line := fmt.Sprintf("%d changes on %s, each with an intent before and a receipt after.", changes, tenantsOf(len(tenants)))
 	if recovered > 0 {
 		line = fmt.Sprintf("A new runner takes up where the killed one stopped: %d intents without a receipt are looked at and finished, nothing is done twice. ", recovered) + line
 	}
 	t.tell("%s", line)
+}
+
+func tenantsOf(n int) string {
+	if n == 1 {
+		return "1 tenant"
+	}
+	return fmt.Sprintf("%d tenants", n)
 }
 
 func (t teller) verdicts() {
@@ -206,6 +213,15 @@ func (d *demo) summary(ctx context.Context) (demoSummary, error) {
 	return out, nil
 }
 
+// program is how this packmill was called, for commands to try: `go run` keeps
+// what it builds in a folder that is gone afterwards.
+func (d *demo) program() string {
+	if strings.Contains(filepath.ToSlash(d.exe), "/go-build") {
+		return "go run ./cmd/packmill"
+	}
+	return "packmill"
+}
+
 // ending says what came of it and where to look.
 func (d *demo) ending(s demoSummary, took time.Duration) {
 	w := d.a.stdout
@@ -214,7 +230,7 @@ func (d *demo) ending(s demoSummary, took time.Duration) {
 	for _, line := range [][2]string{
 		{"git -C " + s.Repository + " log --first-parent main", "what changed, and who let it"},
 		{"git -C " + s.Repository + " log evidence/control", "what was seen and done"},
-		{"packmill audit -C " + filepath.Join(d.dir, "audited"), "the proof, from a clone alone"},
+		{d.program() + " audit -C " + filepath.Join(d.dir, "audited"), "the proof, from a clone alone"},
 		{filepath.Join(d.dir, "page", "index.html"), "the page of the week"},
 		{filepath.Join(d.dir, "mailbox"), "what partners were told"},
 	} {
