@@ -1,7 +1,6 @@
 package rollout
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -27,47 +26,74 @@ type Members struct {
 // Assign puts every device of a tenant into the first wave, in order, that
 // selects it, as of the instant at. salt decides who comes first under a
 // percentage: the cycle's id rotates early adopters from week to week.
+// Devices of a wave are in the order of their ids.
 func Assign(waves []fleet.Wave, tenant fleet.Tenant, devices []fleet.InventoryRow, salt string, at time.Time) map[string]Members {
 	out := make(map[string]Members, len(waves))
-	ranked := rank(tenant.ID, devices, salt)
-	taken := make([]bool, len(ranked))
+	order := byDevice(devices)
+	active := activity(devices, at)
+	ranks := ranking{tenant: tenant.ID, salt: salt, devices: devices}
+	taken := make([]bool, len(devices))
 	for _, w := range waves {
+		if !selectsTenant(w.Select, tenant) {
+			out[w.Name] = Members{}
+			continue
+		}
+		first := ranks.first(quota(w, len(devices)))
 		var m Members
-		limit := quota(w, len(ranked))
-		for i, d := range ranked {
+		members := make([]int32, 0, len(devices))
+		for n := range devices {
+			i := n
+			if order != nil {
+				i = int(order[n])
+			}
 			switch {
-			case i >= limit:
-			case taken[i] || !selects(w.Select, tenant, d):
-			case !active(d, at):
+			case taken[i] || !first.has(i) || !selectsDevice(w.Select, &devices[i]):
+			case !active[i]:
 				m.Inactive++
 			default:
 				taken[i] = true
-				m.Devices = append(m.Devices, d)
+				members = append(members, int32(i))
 			}
 		}
-		slices.SortFunc(m.Devices, func(a, b fleet.InventoryRow) int { return cmp.Compare(a.Device, b.Device) })
+		if len(members) > 0 {
+			m.Devices = make([]fleet.InventoryRow, len(members))
+			for n, i := range members {
+				m.Devices[n] = devices[i]
+			}
+		}
 		out[w.Name] = m
 	}
 	return out
 }
 
-// rank orders devices by salted hash: the first n are the first n under every
-// percentage, so that waves nest.
-func rank(tenant fleet.TenantID, devices []fleet.InventoryRow, salt string) []fleet.InventoryRow {
-	type keyed struct {
-		key [sha256.Size]byte
-		row fleet.InventoryRow
+// byDevice is the order of devices by id, nil if they are in it already, as
+// inventories are written.
+func byDevice(devices []fleet.InventoryRow) []int32 {
+	if slices.IsSortedFunc(devices, func(a, b fleet.InventoryRow) int { return cmp.Compare(a.Device, b.Device) }) {
+		return nil
 	}
-	keys := make([]keyed, len(devices))
-	for i, d := range devices {
-		keys[i] = keyed{sha256.Sum256([]byte("wave/v1\x00" + salt + "\x00" + string(tenant) + "\x00" + d.Device)), d}
+	order := make([]int32, len(devices))
+	for i := range order {
+		order[i] = int32(i)
 	}
-	slices.SortFunc(keys, func(a, b keyed) int {
-		return cmp.Or(bytes.Compare(a.key[:], b.key[:]), cmp.Compare(a.row.Device, b.row.Device))
-	})
-	out := make([]fleet.InventoryRow, len(keys))
-	for i, k := range keys {
-		out[i] = k.row
+	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(devices[a].Device, devices[b].Device) })
+	return order
+}
+
+// activity is, for each device, whether it was seen recently enough. The same
+// few dates come again and again: each is read once.
+func activity(devices []fleet.InventoryRow, at time.Time) []bool {
+	out := make([]bool, len(devices))
+	known := map[string]bool{}
+	for i := range devices {
+		date := devices[i].LastSeen
+		recent, ok := known[date]
+		if !ok {
+			seen, err := time.Parse(time.DateOnly, date)
+			recent = err == nil && at.Sub(seen) <= activeFor
+			known[date] = recent
+		}
+		out[i] = recent
 	}
 	return out
 }
@@ -81,18 +107,22 @@ func quota(w fleet.Wave, n int) int {
 	return min(n, max(share, w.MinDevices))
 }
 
-func selects(s fleet.Select, tenant fleet.Tenant, d fleet.InventoryRow) bool {
+func selectsTenant(s fleet.Select, tenant fleet.Tenant) bool {
 	for k, want := range s.Tenants {
 		if tenantLabel(tenant, k) != want {
 			return false
 		}
 	}
+	return !s.Sites
+}
+
+func selectsDevice(s fleet.Select, d *fleet.InventoryRow) bool {
 	for k, want := range s.Attributes {
 		if attribute(d, k) != want {
 			return false
 		}
 	}
-	return !s.Sites
+	return true
 }
 
 // tenantLabel is a label of the tenant; "tenant" and "partner" name it itself.
@@ -107,7 +137,7 @@ func tenantLabel(t fleet.Tenant, key string) string {
 	}
 }
 
-func attribute(d fleet.InventoryRow, key string) string {
+func attribute(d *fleet.InventoryRow, key string) string {
 	switch key {
 	case "platform":
 		return d.Platform
@@ -116,11 +146,6 @@ func attribute(d fleet.InventoryRow, key string) string {
 	default:
 		return d.Attributes[key]
 	}
-}
-
-func active(d fleet.InventoryRow, at time.Time) bool {
-	seen, err := time.Parse(time.DateOnly, d.LastSeen)
-	return err == nil && at.Sub(seen) <= activeFor
 }
 
 // Root is the Merkle root over device hashes in their order, hex SHA-256:
@@ -150,21 +175,4 @@ func Root(devices []string) string {
 		level = next
 	}
 	return hex.EncodeToString(level[0])
-}
-
-// LatestInventory is each tenant's newest inventory not later than at.
-func LatestInventory(rec *fleet.Record, at time.Time) map[fleet.TenantID][]fleet.InventoryRow {
-	newest := map[fleet.TenantID]time.Time{}
-	for _, r := range rec.Inventory {
-		if !r.At.After(at) && r.At.After(newest[r.Tenant]) {
-			newest[r.Tenant] = r.At
-		}
-	}
-	out := map[fleet.TenantID][]fleet.InventoryRow{}
-	for _, r := range rec.Inventory {
-		if r.At.Equal(newest[r.Tenant]) {
-			out[r.Tenant] = append(out[r.Tenant], r)
-		}
-	}
-	return out
 }

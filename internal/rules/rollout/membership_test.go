@@ -124,12 +124,3 @@ func TestRoot(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkAssign(b *testing.B) {
-	list := devices(100_000)
-	waves := []fleet.Wave{percent("pilot", 1, 1), percent("broad", 2, 25), percent("all", 3, 100)}
-	for b.Loop() {
-		rollout.Assign(waves, fleet.Tenant{ID: "p/t"}, list, "2026-W47", at)
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(list)), "ns/device")
-}
