@@ -3,9 +3,11 @@ package factory
 import (
 	"context"
 	"maps"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/bump"
+	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
 // Draft is the release that a finding of state new would become: its installers
@@ -61,17 +63,10 @@ func withRelease(repo *fleet.Repository, id fleet.PackageID, version string, rel
 	return &head
 }
 
-// Devices counts the devices of each tenant by its inventory.
+// Devices counts the devices of each tenant by its newest inventory.
 func Devices(rec *fleet.Record) map[fleet.TenantID]int {
-	seen := map[fleet.TenantID]map[string]bool{}
-	for _, row := range rec.Inventory {
-		if seen[row.Tenant] == nil {
-			seen[row.Tenant] = map[string]bool{}
-		}
-		seen[row.Tenant][row.Device] = true
-	}
 	out := map[fleet.TenantID]int{}
-	for id, devices := range seen {
+	for id, devices := range rollout.LatestInventory(rec, time.Time{}) {
 		out[id] = len(devices)
 	}
 	return out

@@ -26,7 +26,7 @@ const approvalLasts = 24 * time.Hour
 // Merging it opens the cycle.
 func (f *Factory) OpenCycle(ctx context.Context, facts rollout.Facts, id fleet.CycleID, cutOff time.Time) (fleet.Pull, bool, error) {
 	repo := facts.Repo
-	cycle := fleet.Cycle{CutOff: cutOff.UTC(), Entries: rollout.Entries(repo, facts.Record)}
+	cycle := fleet.Cycle{CutOff: cutOff.UTC(), Entries: rollout.Entries(repo, facts.Record, cutOff)}
 	for _, w := range repo.Waves {
 		cycle.Waves = append(cycle.Waves, w.Name)
 	}

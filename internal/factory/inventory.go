@@ -31,6 +31,9 @@ func (f *Factory) TakeInventory(ctx context.Context, tenants []fleet.Tenant) err
 			continue
 		}
 		at := place{evidence.Shard(t.ID), evidence.InventoryDir(t.ID)}
+		if len(devices) == 0 { // that there are none is a fact too
+			rows[at] = append(rows[at], fleet.InventoryRow{Tenant: t.ID, At: now})
+		}
 		for _, hash := range slices.Sorted(maps.Keys(devices)) {
 			d := devices[hash]
 			rows[at] = append(rows[at], fleet.InventoryRow{

@@ -63,7 +63,7 @@ func (f *Factory) unrecorded(ctx context.Context, main string, rec *fleet.Record
 func (f *Factory) replan(ctx context.Context, repo *fleet.Repository, rec *fleet.Record) (map[fleet.CycleID]map[string]fleet.Plan, error) {
 	out := map[fleet.CycleID]map[string]fleet.Plan{}
 	for _, id := range repo.CycleIDs() {
-		if _, closed := repo.Approvals[id][rollout.CloseGate]; closed {
+		if a, ok := repo.Approvals[id][rollout.CloseGate]; ok && a.Decision == "approved" {
 			continue
 		}
 		out[id] = map[string]fleet.Plan{}

@@ -23,16 +23,17 @@ func (f *Factory) StartWave(ctx context.Context, facts rollout.Facts, id fleet.C
 	if err != nil {
 		return err
 	}
-	cycle := facts.Repo.Cycles[id]
-	waves := slices.DeleteFunc(slices.Clone(facts.Repo.Waves), func(w fleet.Wave) bool { return !slices.Contains(cycle.Waves, w.Name) })
-	inventory := rollout.LatestInventory(then, cycle.CutOff)
+	devices, err := rollout.MembersOf(facts.Repo, then, id, facts.Repo.Cycles[id], gate)
+	if err != nil {
+		return err
+	}
 	var all []string
 	members := map[place][]fleet.Membership{}
 	for _, tenant := range facts.Repo.TenantIDs() {
 		if !slices.ContainsFunc(plan.Rows, func(r fleet.PlanRow) bool { return r.Tenant == tenant }) {
 			continue
 		}
-		m := rollout.Assign(waves, facts.Repo.Tenants[tenant], inventory[tenant], string(id), cycle.CutOff)[gate]
+		m := devices[tenant]
 		row := fleet.Membership{Cycle: id, Wave: gate, Tenant: tenant, Inactive: m.Inactive, Devices: []string{}}
 		for _, d := range m.Devices {
 			row.Devices = append(row.Devices, d.Device)

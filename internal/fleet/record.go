@@ -237,7 +237,8 @@ type Notice struct {
 }
 
 // An InventoryRow is one device as a tenant's inventory told it. Device is a
-// keyed hash; there is no name of device or user.
+// keyed hash; there is no name of device or user. A tenant that had no devices
+// has one row without one.
 type InventoryRow struct {
 	Tenant     TenantID          `json:"tenant"`
 	Device     string            `json:"device"`

@@ -23,89 +23,29 @@ func (s *stepper) cycle(c *CycleState) {
 	s.finish(c)
 }
 
-// wayBack stops an entry whose verdict failed or whose revocation is merged.
-func (s *stepper) wayBack(c *CycleState, e *EntryState) {
-	if !e.Stopped() {
-		return
+// closed lists what a closed cycle still owes: what stops and goes back, and
+// the stable slots of what its closing settled.
+func (s *stepper) closed(c *CycleState) {
+	for i := range c.Entries {
+		s.wayBack(c, &c.Entries[i])
 	}
-	reached := Reached(s.f.Record, c.ID, e.Package, e.Entry.Artifact)
-	revoked := e.Held != nil && e.Held.Kind == "revocation"
-	base := Action{Cycle: c.ID, Packages: []fleet.PackageID{e.Package}, Version: e.Entry.Release, Artifact: e.Entry.Artifact}
-	for _, t := range reached {
-		if !receipted(s.f.Record, c.ID, t, e.Package, e.Entry.Artifact, "withdraw") && !receipted(s.f.Record, c.ID, t, e.Package, e.Entry.Artifact, "rollback") {
-			a := base
-			a.Kind, a.Tenant, a.Why = Withdraw, t, "what has not started must not start: "+stopReason(e)
-			s.act(a)
-		}
-	}
-	if e.Halted != nil && !revoked {
-		a := base
-		a.Kind, a.Wave, a.Why = ProposeRevoke, e.Halted.Wave, e.Halted.Rule
-		s.act(a)
-		s.wait(Wait{Cycle: c.ID, Kind: fleet.Stalled, Why: "the revocation of " + string(e.Package) + " " + e.Entry.Release + " waits for its merge"})
-	}
-	if !revoked {
-		return
-	}
-	for _, t := range reached {
-		if receipted(s.f.Record, c.ID, t, e.Package, e.Entry.Artifact, "rollback") {
-			continue
-		}
-		if until, late := s.leased(c.ID, t, e); late {
-			s.wait(Wait{Cycle: c.ID, Kind: fleet.Waiting, Why: "a call may still be under way on " + string(t), Until: until})
-			continue
-		}
-		a := base
-		a.Kind, a.Tenant, a.Why = RollBack, t, "revoked: "+e.Held.Reason
-		s.act(a)
-	}
-}
-
-func stopReason(e *EntryState) string {
-	if e.Halted != nil {
-		return e.Halted.Rule
-	}
-	return e.Held.Kind + ": " + e.Held.Reason
-}
-
-// leased reports whether an intent without a receipt may still be acted on,
-// and until when.
-func (s *stepper) leased(id fleet.CycleID, t fleet.TenantID, e *EntryState) (time.Time, bool) {
-	for _, i := range s.f.Record.Intents {
-		if i.Cycle == id && i.Tenant == t && i.Package == e.Package && i.Artifact == e.Entry.Artifact && i.Action == "assign" &&
-			!i.NotAfter.Before(s.now) && !hasReceipt(s.f.Record, i.ID) {
-			return i.NotAfter, true
-		}
-	}
-	return time.Time{}, false
-}
-
-func hasReceipt(rec *fleet.Record, intent string) bool {
-	return slices.ContainsFunc(rec.Receipts, func(r fleet.Receipt) bool { return r.Intent == intent })
+	s.promote(c)
 }
 
 // wave lists what is due in one wave and reports whether the next one may be
 // thought about: this one is judged.
 func (s *stepper) wave(c *CycleState, i int) bool {
 	w := &c.Waves[i]
-	name := w.Wave.Name
 	switch w.Phase {
 	case WaveClosed:
-		if i > 0 {
-			s.act(Action{Kind: ProposeApproval, Cycle: c.ID, Wave: name, Why: "the wave before it is judged"})
-		}
-		why := "its approval waits for a merge"
-		if w.Refusal != "" {
-			why = "its approval does not count: " + w.Refusal
-		}
-		s.wait(Wait{Cycle: c.ID, Wave: name, Kind: fleet.Stalled, Why: why})
+		s.unopened(c, i)
 	case WaveOpening:
-		s.opening(c, w, i)
+		s.opening(c, i)
 	case WaveArmed:
-		s.deploy(c, w)
-		s.wait(Wait{Cycle: c.ID, Wave: name, Kind: fleet.Waiting, Why: "armed", Until: w.Opens})
+		s.deploy(c, i)
+		s.wait(Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Waiting, Why: "armed", Until: w.Began()})
 	case WaveBaking:
-		s.deploy(c, w)
+		s.deploy(c, i)
 		s.looks(c, w)
 	case WaveJudged:
 		return s.soaked(c, w)
@@ -113,85 +53,120 @@ func (s *stepper) wave(c *CycleState, i int) bool {
 	return false
 }
 
+// unopened proposes the approval of a wave, unless one was merged: a refusal
+// is an answer, and one that does not count is for people to look at.
+func (s *stepper) unopened(c *CycleState, i int) {
+	name, refusal := c.Waves[i].Wave.Name, c.Waves[i].Refusal
+	why := "its approval waits for a merge"
+	switch {
+	case refusal != "":
+		why = "its approval does not count: " + refusal
+	case i > 0:
+		s.act(Action{Kind: ProposeApproval, Cycle: c.ID, Wave: name, Why: "the wave before it is judged"})
+	}
+	s.wait(Wait{Cycle: c.ID, Wave: name, Kind: fleet.Stalled, Why: why})
+}
+
 // opening announces and starts an approved wave when its time has come.
-func (s *stepper) opening(c *CycleState, w *WaveState, i int) {
-	if i == len(c.Waves)-1 {
-		announce, err := calendar.StepsOf(s.f.Repo.Week, c.ID)
-		if at, ok := announce["announce"]; err == nil && ok && len(c.Waves) > 1 {
-			if s.now.Before(at) {
-				s.wait(Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Waiting, Why: "announced first", Until: at})
-				return
-			}
-			if !s.beatSince("announce "+string(c.ID), at) {
-				s.act(Action{Kind: Announce, Cycle: c.ID, Wave: w.Wave.Name, Why: "partners hear of it before their devices do"})
-			}
-		}
+func (s *stepper) opening(c *CycleState, i int) {
+	w := &c.Waves[i]
+	if i > 0 && i == len(c.Waves)-1 && !s.announced(c, w) {
+		return
 	}
 	if arm := w.Opens.Add(-w.Wave.Arm.Std()); s.now.Before(arm) {
 		s.wait(Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Waiting, Why: "approved", Until: arm})
 		return
 	}
-	if name := s.f.Repo.Frozen(s.now, false); name != "" {
-		s.wait(Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Waiting, Why: "frozen by " + name, Until: s.f.Repo.Freezes[name].Until})
+	if s.frozen(c, w) {
 		return
 	}
 	s.act(Action{Kind: StartWave, Cycle: c.ID, Wave: w.Wave.Name, Why: "approved, and due at " + stamp(w.Opens)})
 }
 
-// deploy asks for the assignments of a started wave that have no receipt yet.
-func (s *stepper) deploy(c *CycleState, w *WaveState) {
-	byTenant := map[fleet.TenantID][]fleet.PackageID{}
-	for _, row := range s.f.Record.PlanRows[w.Start.Plan] {
-		e := c.Entry(row.Package)
-		if e == nil || e.Stopped() || row.Wave != w.Wave.Name {
-			continue
-		}
-		if !s.assigned(c.ID, w.Wave.Name, row, e.Entry.Artifact) {
-			byTenant[row.Tenant] = append(byTenant[row.Tenant], row.Package)
-		}
+// announced reports whether the cycle was announced, and asks for it when it
+// is time. The last wave does not start before: partners hear of it before
+// their devices do.
+func (s *stepper) announced(c *CycleState, w *WaveState) bool {
+	steps, err := calendar.StepsOf(s.f.Repo.Week, c.ID)
+	at, ok := steps["announce"]
+	if err != nil || !ok || s.x.beatSince("announce "+string(c.ID), at) {
+		return true // a week without this step announces nothing
 	}
-	for _, t := range slices.Sorted(maps.Keys(byTenant)) {
-		s.act(Action{Kind: Deploy, Cycle: c.ID, Wave: w.Wave.Name, Tenant: t, Packages: byTenant[t], Why: "in the approved plan, without a receipt"})
+	wait := Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Waiting, Why: "announced first", Until: at}
+	if !s.now.Before(at) {
+		s.act(Action{Kind: Announce, Cycle: c.ID, Wave: w.Wave.Name, Why: "partners hear of it before their devices do"})
+		wait.Until, wait.Command = time.Time{}, "packmill notify"
 	}
+	s.wait(wait)
+	return false
 }
 
-func (s *stepper) assigned(id fleet.CycleID, wave string, row fleet.PlanRow, artifact fleet.Digest) bool {
-	return slices.ContainsFunc(s.f.Record.Receipts, func(r fleet.Receipt) bool {
-		return r.Cycle == id && r.Wave == wave && r.Tenant == row.Tenant && r.Package == row.Package && r.Artifact == artifact &&
-			r.Action == "assign" && r.Outcome == "done"
-	})
+// frozen reports whether a freeze is in force now, or will be when the wave
+// opens, and says so. A cycle that carries nothing but security fixes passes
+// freezes that let those through.
+func (s *stepper) frozen(c *CycleState, w *WaveState) bool {
+	security := true
+	for i := range c.Entries {
+		if e := &c.Entries[i]; !e.Stopped() && !s.security(e) {
+			security = false
+		}
+	}
+	for _, at := range []time.Time{s.now, later(s.now, w.Opens)} {
+		if s.thaw(at, security, Wait{Cycle: c.ID, Wave: w.Wave.Name}) {
+			return true
+		}
+	}
+	return false
 }
 
-// looks asks for the reports and verdicts of every look that is due.
+// thaw reports whether a freeze is in force at an instant, and waits for its
+// end.
+func (s *stepper) thaw(at time.Time, security bool, w Wait) bool {
+	name := s.f.Repo.Frozen(at, security)
+	if name == "" {
+		return false
+	}
+	w.Kind, w.Why, w.Until = fleet.Waiting, "frozen by "+name, s.f.Repo.Freezes[name].Until
+	s.wait(w)
+	return true
+}
+
+func (s *stepper) security(e *EntryState) bool {
+	return s.f.Repo.Packages[e.Package].Releases[e.Entry.Release].Change == "security"
+}
+
+// looks asks for the reports and verdicts of the look that is due. A late
+// runner looks once, at the newest.
 func (s *stepper) looks(c *CycleState, w *WaveState) {
 	looks := slices.Sorted(slices.Values(w.Wave.Gate.Looks))
+	due := -1
 	for n, look := range looks {
-		at := w.Opens.Add(look.Std())
-		if s.now.Before(at) {
+		if at := w.Began().Add(look.Std()); s.now.Before(at) {
 			s.wait(Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Waiting, Why: "the gate looks next at " + stamp(at), Until: at})
-			return
+			break
 		}
-		last := n == len(looks)-1
-		if !last && !s.now.Before(w.Opens.Add(looks[n+1].Std())) {
-			continue // a late runner looks once, at the newest look that is due
+		due = n
+	}
+	if due < 0 {
+		return
+	}
+	look := looks[due]
+	var open []fleet.PackageID
+	for i := range c.Entries {
+		e := &c.Entries[i]
+		if v := e.Last[w.Wave.Name]; e.Stopped() || v != nil && (v.Look >= look || v.Decision == "pass") {
+			continue
 		}
-		var open []fleet.PackageID
-		for i := range c.Entries {
-			e := &c.Entries[i]
-			if v := e.Last[w.Wave.Name]; e.Stopped() || v != nil && (v.Look >= look || v.Decision == "pass") {
-				continue
-			}
-			open = append(open, e.Package)
-		}
-		if len(open) > 0 {
-			s.act(Action{Kind: Judge, Cycle: c.ID, Wave: w.Wave.Name, Packages: open, Look: look, Last: last, Why: "the gate looks " + look.String() + " after the wave opened"})
-		}
+		open = append(open, e.Package)
+	}
+	if len(open) > 0 {
+		s.act(Action{Kind: Judge, Cycle: c.ID, Wave: w.Wave.Name, Packages: open, Look: look, Last: due == len(looks)-1, Why: "the gate looks " + look.String() + " after the wave opened"})
 	}
 }
 
 // soaked reports whether a judged wave has also run for its soak time.
 func (s *stepper) soaked(c *CycleState, w *WaveState) bool {
-	until := w.Opens.Add(w.Wave.Soak.Std())
+	until := w.Began().Add(w.Wave.Soak.Std())
 	if s.now.Before(until) {
 		s.wait(Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Waiting, Why: "soaking", Until: until})
 		return false
@@ -201,7 +176,7 @@ func (s *stepper) soaked(c *CycleState, w *WaveState) bool {
 
 // finish promotes what passed the last wave and proposes to close the cycle.
 func (s *stepper) finish(c *CycleState) {
-	if s.promote(c, false) {
+	if s.promote(c) {
 		return
 	}
 	s.act(Action{Kind: ProposeClose, Cycle: c.ID, Why: "every entry has its last word"})
@@ -209,25 +184,118 @@ func (s *stepper) finish(c *CycleState) {
 }
 
 // promote asks for the stable slot of every tenant that took an entry which
-// passed the last wave. Once people have closed the cycle, what its gates left
-// undecided counts as passed: the merge of the closing is their word. It
+// passed the last wave. Once people have closed the cycle, what its last look
+// left undecided counts as passed: the merge of the closing is their word. It
 // reports whether anything was left to do.
-func (s *stepper) promote(c *CycleState, closed bool) bool {
+func (s *stepper) promote(c *CycleState) bool {
+	if len(c.Waves) == 0 {
+		return false
+	}
 	last := &c.Waves[len(c.Waves)-1]
 	left := false
 	for i := range c.Entries {
 		e := &c.Entries[i]
 		v := e.Last[last.Wave.Name]
-		if e.Stopped() || e.Done || v == nil || v.Decision != "pass" && !closed {
+		if e.Stopped() || e.Done || v == nil || v.Decision != "pass" && (!c.Closed || v.Look < lastLook(last.Wave.Gate)) {
 			continue
 		}
-		for _, t := range Reached(s.f.Record, c.ID, e.Package, e.Entry.Artifact) {
-			if receipted(s.f.Record, c.ID, t, e.Package, e.Entry.Artifact, "promote") {
+		for _, t := range s.reached(c, e) {
+			if s.x.promoted(c, e, t) {
 				continue
 			}
 			left = true
-			s.act(Action{Kind: Promote, Cycle: c.ID, Wave: last.Wave.Name, Tenant: t, Packages: []fleet.PackageID{e.Package}, Version: e.Entry.Release, Artifact: e.Entry.Artifact, Why: "passed every wave"})
+			if s.thaw(s.now, s.security(e), Wait{Cycle: c.ID, Wave: last.Wave.Name}) {
+				break
+			}
+			a := actionOn(c, e)
+			a.Kind, a.Wave, a.Tenant, a.Why = Promote, last.Wave.Name, t, "passed every wave"
+			s.act(a)
 		}
 	}
 	return left
+}
+
+// deploy asks for the assignments of a started wave that no receipt tells of.
+func (s *stepper) deploy(c *CycleState, i int) {
+	w := &c.Waves[i]
+	undecided := map[fleet.PackageID]string{}
+	for j := range c.Entries {
+		e := &c.Entries[j]
+		if why := c.undecided(i, e); why != "" && !e.Stopped() {
+			undecided[e.Package] = why
+			s.wait(Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Stalled, Why: string(e.Package) + " stays out: " + why})
+		}
+	}
+	byTenant := map[fleet.TenantID][]fleet.PackageID{}
+	for _, row := range s.f.Record.PlanRows[w.Start.Plan] {
+		e := c.Entry(row.Package)
+		if e == nil || e.Stopped() || undecided[row.Package] != "" || row.Wave != w.Wave.Name || slices.Contains(byTenant[row.Tenant], row.Package) {
+			continue
+		}
+		if !s.assigned(c, w, e, row.Tenant) && s.wanted(c, w, e, row.Tenant) {
+			byTenant[row.Tenant] = append(byTenant[row.Tenant], row.Package)
+		}
+	}
+	if len(byTenant) == 0 || s.frozen(c, w) {
+		return
+	}
+	for _, t := range slices.Sorted(maps.Keys(byTenant)) {
+		s.act(Action{Kind: Deploy, Cycle: c.ID, Wave: w.Wave.Name, Tenant: t, Packages: byTenant[t], Why: "in the approved plan, without a receipt"})
+	}
+}
+
+// undecided says why an entry may not enter a later wave, "" when it may: the
+// wave before passed it, or left it undecided at its last look and people
+// merged the approval of this one in the knowledge of that.
+func (c *CycleState) undecided(i int, e *EntryState) string {
+	if i == 0 {
+		return ""
+	}
+	before, w := &c.Waves[i-1], &c.Waves[i]
+	v := e.Last[before.Wave.Name]
+	switch {
+	case v == nil:
+		return "wave " + before.Wave.Name + " has no verdict on it"
+	case v.Decision == "pass":
+		return ""
+	case v.Look < lastLook(before.Wave.Gate):
+		return "wave " + before.Wave.Name + " has not looked at it for the last time"
+	case w.Merge == nil || w.Merge.At.Before(v.At):
+		return "wave " + before.Wave.Name + " left it undecided, and the approval was merged before that"
+	}
+	return ""
+}
+
+// assigned reports whether a tenant's candidate slot holds an entry for a
+// wave: a receipt newer than the wave's start tells so, and nothing that
+// empties the slot was begun after it.
+func (s *stepper) assigned(c *CycleState, w *WaveState, e *EntryState, t fleet.TenantID) bool {
+	traces := s.x.slots[slot{t, e.Package}]
+	own := of(c.ID, e.Entry.Artifact, "assign")
+	put := newest(traces, carriedOut(func(x trace) bool { return own(x) && x.Wave == w.Wave.Name && !x.at.Before(w.Start.At) }))
+	return put > 0 && newest(traces, func(x trace) bool {
+		return clears(x) && x.Generation > put && (x.Action != "promote" || x.Artifact != e.Entry.Artifact)
+	}) == 0
+}
+
+// wanted reports whether a tenant still takes an entry: its policy may have
+// got stricter since the plan was approved, and it may have left. It also
+// waits for calls that could empty the slot behind an assignment.
+func (s *stepper) wanted(c *CycleState, w *WaveState, e *EntryState, id fleet.TenantID) bool {
+	t, ok := s.f.Repo.Tenants[id]
+	wait := Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Waiting}
+	switch veto, until := vetoed(t, e.Package, e.Entry.Release, later(s.now, w.Opens)); {
+	case !ok:
+		return false
+	case veto != "":
+		wait.Why, wait.Until = string(id)+" does not take "+string(e.Package)+": "+veto, until
+	default:
+		until := lease(s.x.slots[slot{id, e.Package}], func(x trace) bool { return clears(x) && !x.done })
+		if s.now.After(until) {
+			return true
+		}
+		wait.Why, wait.Until = "a call may still be under way on "+string(id), until
+	}
+	s.wait(wait)
+	return false
 }

@@ -49,11 +49,28 @@ func (c *CycleState) Entry(id fleet.PackageID) *EntryState {
 type WaveState struct {
 	Wave     fleet.Wave
 	Phase    string
-	Opens    time.Time
+	Opens    time.Time       // by the week; once started, as it was frozen then
 	Approval *fleet.Approval // merged, counted and in force; nil otherwise
 	Merge    *fleet.Merge    // the merge that brought it
 	Refusal  string          // why a merged approval does not count
 	Start    *fleet.WaveStart
+}
+
+// Began is the instant the wave's age counts from: when it opened, or when it
+// was started if a late runner did that after it should have opened. It is
+// the zero time for a wave that has not started.
+func (w *WaveState) Began() time.Time {
+	if w.Start == nil {
+		return time.Time{}
+	}
+	return later(w.Opens, w.Start.At)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // An EntryState is how far one release of a cycle has come.
@@ -61,28 +78,62 @@ type EntryState struct {
 	Package fleet.PackageID
 	Entry   fleet.Entry
 	Last    map[string]*fleet.Verdict // wave → newest verdict
-	Halted  *fleet.Verdict            // the fail verdict that stopped it
-	Held    *fleet.Hold               // a merged hold or revocation
+	Halted  *fleet.Verdict            // the fail verdict that stopped its artifact, in whichever cycle
+	Held    *fleet.Hold               // a merged hold or revocation, the revocation first
 	Done    bool                      // promoted on every tenant it reached
 }
 
 // Stopped reports whether nothing new may be done for the entry.
 func (e *EntryState) Stopped() bool { return e.Halted != nil || e.Held != nil }
 
+// Revoked reports whether the entry is to be taken back.
+func (e *EntryState) Revoked() bool { return e.Held != nil && e.Held.Kind == revocation }
+
+// revocation is the kind of hold that takes a release back.
+const revocation = "revocation"
+
 // Derive gives the state of every cycle on main, oldest first.
-func Derive(f Facts, now time.Time) ([]CycleState, error) {
+func Derive(f Facts, now time.Time) ([]CycleState, error) { return derive(f, newIndex(f.Record), now) }
+
+func derive(f Facts, x *index, now time.Time) ([]CycleState, error) {
 	var out []CycleState
 	for _, id := range f.Repo.CycleIDs() {
-		c, err := deriveCycle(f, id, now)
+		c, err := deriveCycle(f, x, id, now)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, c)
 	}
+	haltEverywhere(out)
+	for i := range out {
+		for j := range out[i].Waves {
+			out[i].Waves[j].Phase = phaseOf(&out[i], &out[i].Waves[j], now)
+		}
+	}
 	return out, nil
 }
 
-func deriveCycle(f Facts, id fleet.CycleID, now time.Time) (CycleState, error) {
+// haltEverywhere stops an artifact that failed in one cycle in every other one
+// it travels in.
+func haltEverywhere(cycles []CycleState) {
+	halted := map[fleet.Digest]*fleet.Verdict{}
+	for i := range cycles {
+		for _, e := range cycles[i].Entries {
+			if e.Halted != nil && halted[e.Entry.Artifact] == nil {
+				halted[e.Entry.Artifact] = e.Halted
+			}
+		}
+	}
+	for i := range cycles {
+		for j := range cycles[i].Entries {
+			if e := &cycles[i].Entries[j]; e.Halted == nil {
+				e.Halted = halted[e.Entry.Artifact]
+			}
+		}
+	}
+}
+
+func deriveCycle(f Facts, x *index, id fleet.CycleID, now time.Time) (CycleState, error) {
 	cycle := f.Repo.Cycles[id]
 	c := CycleState{ID: id, Cycle: cycle}
 	waves, err := wavesOf(f.Repo, cycle)
@@ -93,23 +144,21 @@ func deriveCycle(f Facts, id fleet.CycleID, now time.Time) (CycleState, error) {
 	if err != nil {
 		return c, err
 	}
-	if a, m, _ := approved(f, id, CloseGate, now, true); a != nil && m != nil {
-		c.Closed = true
-	}
+	a, _, _ := approved(f, id, CloseGate, now, true)
+	c.Closed = a != nil
 	for _, pkg := range slices.Sorted(maps.Keys(cycle.Entries)) {
 		c.Entries = append(c.Entries, EntryState{Package: pkg, Entry: cycle.Entries[pkg], Last: map[string]*fleet.Verdict{}})
 	}
 	for _, w := range waves {
 		ws := WaveState{Wave: w, Opens: steps[w.Opens.Step]}
-		ws.Start = startOf(f.Record, id, w.Name)
-		ws.Approval, ws.Merge, ws.Refusal = approved(f, id, w.Name, now, ws.Start != nil)
+		if ws.Start = startOf(f.Record, id, w.Name); ws.Start != nil && !ws.Start.Opens.IsZero() {
+			ws.Opens = ws.Start.Opens // the week may have been changed since
+		}
+		ws.Approval, ws.Merge, ws.Refusal = approved(f, id, w.Name, now, ws.Start != nil || c.Closed)
 		c.Waves = append(c.Waves, ws)
 	}
 	for i := range c.Entries {
-		deriveEntry(f, &c, &c.Entries[i], now)
-	}
-	for i := range c.Waves {
-		c.Waves[i].Phase = phaseOf(&c, &c.Waves[i], now)
+		deriveEntry(f, x, &c, &c.Entries[i], now)
 	}
 	return c, nil
 }
@@ -120,8 +169,9 @@ const CloseGate = "close"
 // approved is the approval of a gate if it counts: its decision is approved,
 // it came by a recorded merge that enough approvers of the parent's policy had
 // seen, its plan is the one that is recomputed from the facts, and it is still
-// valid. A wave that has started keeps its approval.
-func approved(f Facts, id fleet.CycleID, gate string, now time.Time, started bool) (*fleet.Approval, *fleet.Merge, string) {
+// valid. What is settled, a wave that has started or a cycle that is closed,
+// keeps its approval.
+func approved(f Facts, id fleet.CycleID, gate string, now time.Time, settled bool) (*fleet.Approval, *fleet.Merge, string) {
 	a, ok := f.Repo.Approvals[id][gate]
 	if !ok {
 		return nil, nil, ""
@@ -129,30 +179,33 @@ func approved(f Facts, id fleet.CycleID, gate string, now time.Time, started boo
 	if a.Decision != "approved" {
 		return nil, nil, "rejected: " + a.Because
 	}
-	m := mergeOf(f.Record, a)
+	m := mergeOf(f.Record, id, gate, a)
 	switch {
 	case m == nil:
 		return nil, nil, "no merge of this approval is recorded in evidence yet"
-	case len(m.Approvers) < f.Repo.Operator.Trust.Approvals:
+	case len(m.Approvers) < max(1, f.Repo.Operator.Trust.Approvals):
 		return nil, m, "its pull request was not approved by an approver of the policy before it"
-	case started:
+	case settled:
 		return &a, m, ""
 	case now.After(a.ValidUntil):
 		return nil, m, "it was valid until " + a.ValidUntil.UTC().Format(time.RFC3339)
 	}
-	if gate != CloseGate {
-		if plan, ok := f.Plans[id][gate]; ok && plan.Digest() != a.Plan {
-			return nil, m, "the plan is another one now: " + string(plan.Digest())
-		}
+	plan, ok := f.Plans[id][gate]
+	switch {
+	case !ok:
+		return nil, m, "its plan cannot be recomputed"
+	case plan.Digest() != a.Plan:
+		return nil, m, "the plan is another one now: " + string(plan.Digest())
 	}
 	return &a, m, ""
 }
 
-// mergeOf is the recorded merge that brought an approval.
-func mergeOf(rec *fleet.Record, a fleet.Approval) *fleet.Merge {
-	for i := range rec.Merges {
+// mergeOf is the recorded merge that brought an approval as it stands: the
+// newest, since an approval that did not count can be merged again.
+func mergeOf(rec *fleet.Record, id fleet.CycleID, gate string, a fleet.Approval) *fleet.Merge {
+	for i := range slices.Backward(rec.Merges) {
 		m := &rec.Merges[i]
-		if m.Approves == string(a.Cycle)+"/"+a.Gate && m.Plan == a.Plan {
+		if m.Approves == string(id)+"/"+gate && m.Plan == a.Plan {
 			return m
 		}
 	}
@@ -169,15 +222,15 @@ func startOf(rec *fleet.Record, id fleet.CycleID, wave string) *fleet.WaveStart 
 }
 
 // deriveEntry reads an entry's verdicts: only those for exactly its artifact
-// and newer than the wave's start count.
-func deriveEntry(f Facts, c *CycleState, e *EntryState, now time.Time) {
+// and not older than the wave's beginning count.
+func deriveEntry(f Facts, x *index, c *CycleState, e *EntryState, now time.Time) {
 	for i := range f.Record.Verdicts {
 		v := &f.Record.Verdicts[i]
 		if v.Cycle != c.ID || v.Package != e.Package || v.Artifact != e.Entry.Artifact {
 			continue
 		}
 		ws := c.Wave(v.Wave)
-		if ws == nil || ws.Start == nil || v.At.Before(ws.Start.At) {
+		if ws == nil || ws.Start == nil || v.At.Before(ws.Began()) {
 			continue
 		}
 		e.Last[v.Wave] = v
@@ -185,48 +238,40 @@ func deriveEntry(f Facts, c *CycleState, e *EntryState, now time.Time) {
 			e.Halted = v
 		}
 	}
-	if h, ok := f.Repo.Held(e.Package, e.Entry.Release, now); ok {
-		e.Held = &h
+	e.Held = holdOn(f.Repo, e.Package, e.Entry, now)
+	e.Done = promoted(f, x, c, e)
+}
+
+// holdOn is the hold in force on an entry, nil if there is none. A revocation
+// never ends, and no other hold stands before it.
+func holdOn(repo *fleet.Repository, id fleet.PackageID, e fleet.Entry, now time.Time) *fleet.Hold {
+	if h, ok := repo.Revoked(id, e); ok {
+		return &h
 	}
-	e.Done = promoted(f, c, e)
+	for _, name := range slices.Sorted(maps.Keys(repo.Holds)) {
+		h := repo.Holds[name]
+		if h.Kind != revocation && h.Package == id && h.Release == e.Release && (h.Artifact == "" || h.Artifact == e.Artifact) &&
+			(h.Expires == nil || now.Before(*h.Expires)) {
+			return &h
+		}
+	}
+	return nil
 }
 
 // promoted reports whether every tenant that took the entry has it in its
 // stable slot.
-func promoted(f Facts, c *CycleState, e *EntryState) bool {
-	reached := reachedTenants(f.Record, c.ID, e.Package, e.Entry.Artifact)
-	if len(reached) == 0 {
-		return false
-	}
-	for t := range reached {
-		if !receipted(f.Record, c.ID, t, e.Package, e.Entry.Artifact, "promote") {
+func promoted(f Facts, x *index, c *CycleState, e *EntryState) bool {
+	reached := present(f.Repo, x.reached(c.ID, e.Package, e.Entry.Artifact))
+	for _, t := range reached {
+		if !x.promoted(c, e, t) {
 			return false
 		}
 	}
-	return true
+	return len(reached) > 0
 }
 
-// Reached are the tenants that an entry's rollback must cover, sorted.
-func Reached(rec *fleet.Record, id fleet.CycleID, pkg fleet.PackageID, artifact fleet.Digest) []fleet.TenantID {
-	return slices.Sorted(maps.Keys(reachedTenants(rec, id, pkg, artifact)))
-}
-
-// reachedTenants are the tenants with an intent to take the artifact: what a
-// rollback must cover, receipt or not.
-func reachedTenants(rec *fleet.Record, id fleet.CycleID, pkg fleet.PackageID, artifact fleet.Digest) map[fleet.TenantID]bool {
-	out := map[fleet.TenantID]bool{}
-	for _, i := range rec.Intents {
-		if i.Cycle == id && i.Package == pkg && i.Artifact == artifact && i.Action == "assign" {
-			out[i.Tenant] = true
-		}
-	}
-	return out
-}
-
-func receipted(rec *fleet.Record, id fleet.CycleID, t fleet.TenantID, pkg fleet.PackageID, artifact fleet.Digest, action string) bool {
-	return slices.ContainsFunc(rec.Receipts, func(r fleet.Receipt) bool {
-		return r.Cycle == id && r.Tenant == t && r.Package == pkg && r.Artifact == artifact && r.Action == action && r.Outcome == "done"
-	})
+func (x *index) promoted(c *CycleState, e *EntryState, t fleet.TenantID) bool {
+	return newest(x.slots[slot{t, e.Package}], carriedOut(of(c.ID, e.Entry.Artifact, "promote"))) > 0
 }
 
 func phaseOf(c *CycleState, w *WaveState, now time.Time) string {
@@ -235,7 +280,7 @@ func phaseOf(c *CycleState, w *WaveState, now time.Time) string {
 		return WaveClosed
 	case w.Start == nil:
 		return WaveOpening
-	case now.Before(w.Opens):
+	case now.Before(w.Began()):
 		return WaveArmed
 	case judged(c, w):
 		return WaveJudged

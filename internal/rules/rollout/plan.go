@@ -31,20 +31,19 @@ func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fle
 	if err != nil {
 		return fleet.Plan{}, err
 	}
-	p := planner{repo: repo, cycle: cycle, wave: wave, opens: steps[wave.Opens.Step], zone: zone}
-	if p.waves, err = wavesOf(repo, cycle); err != nil {
+	members, err := MembersOf(repo, rec, id, cycle, gate)
+	if err != nil {
 		return fleet.Plan{}, err
 	}
+	p := planner{repo: repo, cycle: cycle, wave: wave, opens: steps[wave.Opens.Step], zone: zone, known: firstSeen(rec)}
 	plan := fleet.Plan{Cycle: id, Gate: gate, CutOff: cycle.CutOff, Rows: []fleet.PlanRow{}, Skipped: []fleet.PlanSkip{}, Evidence: maps.Clone(rec.Heads)}
-	inventory := LatestInventory(rec, cycle.CutOff)
 	for _, tenant := range repo.TenantIDs() {
 		t := repo.Tenants[tenant]
-		members := Assign(p.waves, t, inventory[tenant], string(id), cycle.CutOff)[gate]
 		for _, pkg := range slices.Sorted(maps.Keys(cycle.Entries)) {
 			if _, wanted := t.Packages[pkg]; !wanted {
 				continue
 			}
-			if row, why := p.row(t, pkg, members); why == "" {
+			if row, why := p.row(t, pkg, members[tenant]); why == "" {
 				plan.Rows = append(plan.Rows, row)
 			} else if why != notInWave {
 				plan.Skipped = append(plan.Skipped, fleet.PlanSkip{Tenant: tenant, Package: pkg, Why: why})
@@ -62,10 +61,10 @@ const notInWave = "no device in this wave"
 type planner struct {
 	repo  *fleet.Repository
 	cycle fleet.Cycle
-	waves []fleet.Wave
 	wave  fleet.Wave
 	opens time.Time
 	zone  *time.Location // of the week
+	known map[seen]time.Time
 }
 
 // row is the plan's row for one package on one tenant, or why there is none.
@@ -78,13 +77,14 @@ func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members) (fleet
 	}
 	release := pkg.Releases[entry.Release]
 	opens := p.opens
-	if why := p.excluded(t, id, entry, release, opens); why != "" {
+	published := p.published(id, entry.Release, release)
+	if why := excluded(t, id, entry, release, published, opens); why != "" {
 		return fleet.PlanRow{}, why
 	}
 	before, _, _ := pkg.Before(entry.Release)
 	row := fleet.PlanRow{
 		Tenant: t.ID, Package: id, From: before, To: entry.Release, Wave: p.wave.Name, Devices: devices,
-		NotBefore: opens, Deadline: deadline(p.wave, t.Policy, release, opens), Why: why(t, id, release),
+		NotBefore: opens, Deadline: deadline(p.wave, t.Policy, release, published, opens), Why: why(t, id, release),
 	}
 	if p.wave.Opens.Zone == "tenant" {
 		row.LocalTime = true
@@ -100,29 +100,64 @@ func reading(t time.Time, zone *time.Location) time.Time {
 	return time.Date(l.Year(), l.Month(), l.Day(), l.Hour(), l.Minute(), l.Second(), 0, time.UTC)
 }
 
+// A seen is a version of a package.
+type seen struct {
+	pkg     fleet.PackageID
+	version string
+}
+
+// firstSeen is when each version was first seen upstream.
+func firstSeen(rec *fleet.Record) map[seen]time.Time {
+	out := map[seen]time.Time{}
+	for _, d := range rec.Detections {
+		k := seen{d.Package, d.Found}
+		if at, ok := out[k]; !ok || d.At.Before(at) {
+			out[k] = d.At
+		}
+	}
+	return out
+}
+
+// published is when the clock of deferrals and deadlines starts: when the
+// vendor published, else when the version was first seen; the zero time when
+// neither is known.
+func (p planner) published(id fleet.PackageID, version string, r fleet.Release) time.Time {
+	if r.Published != nil {
+		return *r.Published
+	}
+	return p.known[seen{id, version}]
+}
+
 // excluded says which pin, opt-out or deferral keeps a release from a tenant,
 // "" when none does. Holds and freezes are no part of a plan: they stop a wave
 // while it runs, and must be able to without voiding what was approved.
-func (p planner) excluded(t fleet.Tenant, id fleet.PackageID, e fleet.Entry, r fleet.Release, opens time.Time) string {
-	policy := t.Policy
-	if out, ok := policy.OptOuts[id]; ok && opens.Before(out.Expires) {
-		return fmt.Sprintf("opted out until %s: %s", out.Expires.Format(time.DateOnly), out.Reason)
+func excluded(t fleet.Tenant, id fleet.PackageID, e fleet.Entry, r fleet.Release, published, opens time.Time) string {
+	if veto, _ := vetoed(t, id, e.Release, opens); veto != "" {
+		return veto
 	}
-	if pin, ok := policy.Pins[id]; ok && opens.Before(pin.Expires) {
-		if match, err := path.Match(pin.Version, e.Release); err != nil || !match {
-			return fmt.Sprintf("pinned to %s until %s: %s", pin.Version, pin.Expires.Format(time.DateOnly), pin.Reason)
-		}
-	}
-	security := r.Change == "security"
-	if r.Published != nil && !security && policy.NonSecurityDeferDays > 0 {
-		if until := r.Published.AddDate(0, 0, policy.NonSecurityDeferDays); opens.Before(until) {
+	if days := t.Policy.NonSecurityDeferDays; !published.IsZero() && r.Change != "security" && days > 0 {
+		if until := published.AddDate(0, 0, days); opens.Before(until) {
 			return fmt.Sprintf("deferred by policy until %s", until.Format(time.DateOnly))
 		}
 	}
-	if a := fleetWide(t.Packages[id]); a == nil {
-		return "assigned to groups only; waves reach packages assigned to all devices"
-	}
 	return ""
+}
+
+// vetoed says why a tenant does not take a release at an instant, and until
+// when, "" when it does.
+func vetoed(t fleet.Tenant, id fleet.PackageID, version string, at time.Time) (why string, until time.Time) {
+	if out, ok := t.Policy.OptOuts[id]; ok && at.Before(out.Expires) {
+		return fmt.Sprintf("opted out until %s: %s", out.Expires.Format(time.DateOnly), out.Reason), out.Expires
+	}
+	if pin, ok := t.Policy.Pins[id]; ok && at.Before(pin.Expires) {
+		if match, err := path.Match(pin.Version, version); err != nil || !match {
+			return fmt.Sprintf("pinned to %s until %s: %s", pin.Version, pin.Expires.Format(time.DateOnly), pin.Reason), pin.Expires
+		}
+	}
+	if fleetWide(t.Packages[id]) == nil {
+		return "assigned to groups only; waves reach packages assigned to all devices", time.Time{}
+	}
+	return "", time.Time{}
 }
 
 // fleetWide is the assignment of a package to all devices, nil if none is.
@@ -136,17 +171,17 @@ func fleetWide(list []fleet.Assignment) *fleet.Assignment {
 }
 
 // deadline is when devices must have a release: by the gate's last look, or
-// within the policy's hours after a security release was published, whichever
+// within the policy's hours after a security release was published or first seen, whichever
 // is earlier, but never before the wave opens.
-func deadline(w fleet.Wave, policy fleet.Policy, r fleet.Release, opens time.Time) time.Time {
+func deadline(w fleet.Wave, policy fleet.Policy, r fleet.Release, published, opens time.Time) time.Time {
 	end := opens
 	for _, look := range w.Gate.Looks {
 		if t := opens.Add(look.Std()); t.After(end) {
 			end = t
 		}
 	}
-	if r.Change == "security" && r.Published != nil && policy.CriticalWithinHours > 0 {
-		limit := r.Published.Add(time.Duration(policy.CriticalWithinHours * float64(time.Hour)))
+	if r.Change == "security" && !published.IsZero() && policy.CriticalWithinHours > 0 {
+		limit := published.Add(time.Duration(policy.CriticalWithinHours * float64(time.Hour)))
 		if limit.Before(opens) {
 			limit = opens
 		}

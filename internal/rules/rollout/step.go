@@ -2,7 +2,6 @@ package rollout
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -14,7 +13,7 @@ import (
 // of them and asking again goes on until nothing is due. Asked twice about the
 // same facts it says the same, which is what makes a killed run resumable.
 func Step(f Facts, now time.Time) ([]Action, []Wait, error) {
-	s := stepper{f: f, now: now}
+	s := stepper{f: f, x: newIndex(f.Record), now: now, asked: map[fleet.TenantID]bool{}}
 	for _, commit := range f.Unrecorded {
 		s.act(Action{Kind: RecordMerge, Commit: commit, Why: "a merge without a record in evidence"})
 	}
@@ -24,13 +23,13 @@ func Step(f Facts, now time.Time) ([]Action, []Wait, error) {
 	if err := s.mill(); err != nil {
 		return nil, nil, err
 	}
-	cycles, err := Derive(f, now)
+	cycles, err := derive(f, s.x, now)
 	if err != nil {
 		return nil, nil, err
 	}
 	for i := range cycles {
 		if cycles[i].Closed {
-			s.promote(&cycles[i], true)
+			s.closed(&cycles[i])
 		} else {
 			s.cycle(&cycles[i])
 		}
@@ -40,39 +39,54 @@ func Step(f Facts, now time.Time) ([]Action, []Wait, error) {
 
 type stepper struct {
 	f       Facts
+	x       *index
 	now     time.Time
 	actions []Action
 	waits   []Wait
+	asked   map[fleet.TenantID]bool // for an inventory
 }
 
 func (s *stepper) act(a Action) { s.actions = append(s.actions, a) }
 
 func (s *stepper) wait(w Wait) { s.waits = append(s.waits, w) }
 
-// mill is the part of the week before the cycle: detect, build, test,
-// inventory, open.
+// mill is the part of the week before the cycle: inventory, detect, build,
+// test, open.
 func (s *stepper) mill() error {
 	week := s.f.Repo.Week
-	detect, err := calendar.Last(week, "detect", s.now)
+	detect, err := calendar.Last(week, calendar.Detect, s.now)
 	if err != nil {
 		return err
 	}
-	if !s.beatSince("detect", detect) {
+	if !s.x.beatSince("detect", detect) {
+		// Proposals say whom they reach, so devices are counted first. A
+		// tenant that cannot be read keeps nothing from being detected.
+		s.inventories(detect, "proposals say whom they reach")
 		s.act(Action{Kind: Detect, Why: "the week's detect step was at " + stamp(detect)})
 	}
 	s.builds()
-	cutOff, err := calendar.Last(week, "cutOff", s.now)
+	cutOff, err := calendar.Last(week, calendar.CutOff, s.now)
 	if err != nil {
 		return err
 	}
 	return s.open(cutOff)
 }
 
-// beatSince reports whether a command ran at or after t.
-func (s *stepper) beatSince(command string, t time.Time) bool {
-	return slices.ContainsFunc(s.f.Record.Heartbeats, func(h fleet.Heartbeat) bool {
-		return h.Command == command && !h.At.Before(t)
-	})
+// inventories asks for the devices of tenants that were last read before an
+// instant, and gives these tenants.
+func (s *stepper) inventories(since time.Time, why string) []fleet.TenantID {
+	var out []fleet.TenantID
+	for _, t := range s.f.Repo.TenantIDs() {
+		if at, ok := s.x.inventory[t]; s.f.Repo.Tenants[t].Intune == nil || ok && !at.Before(since) {
+			continue
+		}
+		out = append(out, t)
+		if !s.asked[t] {
+			s.asked[t] = true
+			s.act(Action{Kind: TakeInventory, Tenant: t, Why: why})
+		}
+	}
+	return out
 }
 
 // builds asks for the artifacts that rollouts need: of every package's newest
@@ -83,7 +97,7 @@ func (s *stepper) builds() {
 	for _, id := range s.f.Repo.PackageIDs() {
 		pkg := s.f.Repo.Packages[id]
 		newest, release, ok := pkg.Latest()
-		if !ok || release.Baseline || !s.used(id) {
+		if !ok || release.Baseline || !used(s.f.Repo, id) {
 			continue
 		}
 		versions := []string{newest}
@@ -102,49 +116,22 @@ func (s *stepper) builds() {
 	}
 }
 
-// used reports whether any tenant has the package.
-func (s *stepper) used(id fleet.PackageID) bool {
-	for _, t := range s.f.Repo.Tenants {
-		if _, ok := t.Packages[id]; ok {
-			return true
-		}
-	}
-	return false
-}
+// patience is how long after the cut-off a cycle waits for tenants whose
+// devices cannot be read. Then it opens with what was last known of them: one
+// tenant must not keep all others from their updates.
+const patience = 2 * time.Hour
 
-// BuiltOf is the first recorded build of a release: the one that counts.
-func BuiltOf(rec *fleet.Record, id fleet.PackageID, version string) *fleet.Built {
-	for i := range rec.Builds {
-		if b := &rec.Builds[i]; b.Package == id && b.Version == version {
-			return b
-		}
-	}
-	return nil
-}
-
-func tested(rec *fleet.Record, b *fleet.Built) bool {
-	return slices.ContainsFunc(rec.Tests, func(t fleet.Tested) bool { return t.Artifact == b.Artifact })
-}
-
-// TestsOf are the test results of an artifact.
-func TestsOf(rec *fleet.Record, artifact fleet.Digest) []fleet.Tested {
-	var out []fleet.Tested
-	for _, t := range rec.Tests {
-		if t.Artifact == artifact {
-			out = append(out, t)
-		}
-	}
-	return out
-}
+// freshness is how long before the cut-off an inventory may have been taken.
+const freshness = 24 * time.Hour
 
 // open asks for the cycle of the cut-off, once there is something to put into
 // it and its first wave is still to come.
 func (s *stepper) open(cutOff time.Time) error {
 	id := calendar.CycleOf(s.f.Repo.Week, cutOff)
-	if _, exists := s.f.Repo.Cycles[id]; exists {
+	if _, exists := s.f.Repo.Cycles[id]; exists || len(s.f.Repo.Waves) == 0 {
 		return nil
 	}
-	entries := Entries(s.f.Repo, s.f.Record)
+	entries := Entries(s.f.Repo, s.f.Record, cutOff)
 	if len(entries) == 0 {
 		return nil
 	}
@@ -152,77 +139,21 @@ func (s *stepper) open(cutOff time.Time) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range s.f.Repo.Waves {
-		if opens := steps[w.Opens.Step]; !s.now.Before(opens) {
-			s.wait(Wait{Cycle: id, Wave: w.Name, Kind: fleet.Waiting, Why: "missed: the wave would have opened at " + stamp(opens) + "; the releases go into the next cycle"})
-			return nil
-		}
-		break
+	first := s.f.Repo.Waves[0]
+	if opens := steps[first.Opens.Step]; !s.now.Before(opens) {
+		s.wait(Wait{Cycle: id, Wave: first.Name, Kind: fleet.Waiting, Why: "missed: the wave would have opened at " + stamp(opens) + "; the releases go into the next cycle"})
+		return nil
 	}
-	ready := true
-	for _, t := range s.f.Repo.TenantIDs() {
-		if s.f.Repo.Tenants[t].Intune != nil && !s.inventoried(t, cutOff) {
-			ready = false
-			s.act(Action{Kind: TakeInventory, Cycle: id, Tenant: t, Why: "a plan counts devices as of the cut-off"})
-		}
+	unread := s.inventories(cutOff.Add(-freshness), "a plan counts devices as of the cut-off")
+	if until := cutOff.Add(patience); s.now.Before(until) && len(unread) > 0 {
+		s.wait(Wait{Cycle: id, Kind: fleet.Waiting, Why: fmt.Sprintf("the devices of %d tenants are not read yet", len(unread)), Until: until})
+		return nil
 	}
-	if ready {
-		s.act(Action{Kind: OpenCycle, Cycle: id, Why: fmt.Sprintf("cut-off was at %s, %d releases are ready", stamp(cutOff), len(entries))})
+	for _, t := range unread {
+		s.wait(Wait{Cycle: id, Kind: fleet.Stalled, Why: "the devices of " + string(t) + " could not be read: the cycle goes by what was last known of them"})
 	}
+	s.act(Action{Kind: OpenCycle, Cycle: id, Why: fmt.Sprintf("cut-off was at %s, %d releases are ready", stamp(cutOff), len(entries))})
 	return nil
-}
-
-// inventoried reports whether a tenant's devices were read at the cut-off or
-// in the day before it.
-func (s *stepper) inventoried(t fleet.TenantID, cutOff time.Time) bool {
-	return slices.ContainsFunc(s.f.Record.Inventory, func(r fleet.InventoryRow) bool {
-		return r.Tenant == t && r.At.After(cutOff.Add(-24*time.Hour))
-	})
-}
-
-// Entries are the releases that are ready to travel: the newest of each
-// package that tenants use, no baseline, built, tested with no cell failed, in
-// no cycle yet, and not revoked.
-func Entries(repo *fleet.Repository, rec *fleet.Record) map[fleet.PackageID]fleet.Entry {
-	out := map[fleet.PackageID]fleet.Entry{}
-	s := stepper{f: Facts{Repo: repo, Record: rec}}
-	for _, id := range repo.PackageIDs() {
-		version, release, ok := repo.Packages[id].Latest()
-		if !ok || release.Baseline || !s.used(id) || travelled(repo, id, version) {
-			continue
-		}
-		built := BuiltOf(rec, id, version)
-		if built == nil || !passed(TestsOf(rec, built.Artifact)) {
-			continue
-		}
-		entry := fleet.Entry{Release: version, Artifact: built.Artifact}
-		if _, revoked := repo.Revoked(id, entry); revoked {
-			continue
-		}
-		out[id] = entry
-	}
-	return out
-}
-
-func travelled(repo *fleet.Repository, id fleet.PackageID, version string) bool {
-	for _, c := range repo.Cycles {
-		if c.Entries[id].Release == version {
-			return true
-		}
-	}
-	return false
-}
-
-// passed reports whether at least one cell ran and none failed.
-func passed(tests []fleet.Tested) bool {
-	ran := false
-	for _, t := range tests {
-		if t.Result == "failed" {
-			return false
-		}
-		ran = ran || t.Result == "passed"
-	}
-	return ran
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04Z") }
