@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -223,5 +224,43 @@ See the whole of it in seconds:  packmill demo`,
 		newDemoCmd(a),
 		newSimCmd(a),
 	)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	wrongCalls(root)
 	return root
+}
+
+// wrongCalls makes a wrong number of arguments, and a word that is no
+// subcommand, a wrong call like a wrong flag: cobra gives plain errors, or the
+// help and no error at all.
+func wrongCalls(cmd *cobra.Command) {
+	check := cmd.Args
+	if !cmd.Runnable() {
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		cmd.SuggestionsMinimumDistance = 2
+		check = noSubcommand
+	}
+	if check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageError{err.Error()}
+			}
+			return nil
+		}
+	}
+	for _, child := range cmd.Commands() {
+		wrongCalls(child)
+	}
+}
+
+// noSubcommand refuses a word where a subcommand should stand.
+func noSubcommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("%q is no command of %s", args[0], cmd.CommandPath())
+	if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
+		return fmt.Errorf("%s; did you mean %s?", text, strings.Join(names, " or "))
+	}
+	return fmt.Errorf("%s; %s --help lists them", text, cmd.CommandPath())
 }
