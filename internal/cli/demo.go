@@ -189,10 +189,10 @@ func (d *demo) run(ctx context.Context) error {
 		if s.name == d.until {
 			return nil
 		}
+		d.world.SetTime(s.at)
 		if slices.Contains(d.journal.Done, s.name) {
 			continue
 		}
-		d.world.SetTime(s.at)
 		if err := s.do(d, ctx, s); err != nil {
 			return fmt.Errorf("demo step %s: %w", s.name, err)
 		}

@@ -237,7 +237,7 @@ func auditOf(t *testing.T, clone string) fleet.Audit {
 func (end endState) same(t *testing.T, want endState) {
 	t.Helper()
 	if got, want := asText(t, end.Summary), asText(t, want.Summary); got != want {
-		t.Errorf("summary:\n%s\nwant:\n%s", got, want)
+		t.Errorf("summary:\n%s", differing(got, want))
 	}
 	lines := func(what string, got, want []string) {
 		for _, line := range got {
@@ -274,4 +274,20 @@ func asText(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+// differing are the lines that only one of two texts has.
+func differing(got, want string) string {
+	var b strings.Builder
+	only := func(mark string, these, those []string) {
+		for _, line := range these {
+			if !slices.Contains(those, line) {
+				b.WriteString(mark + line + "\n")
+			}
+		}
+	}
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	only("- ", w, g)
+	only("+ ", g, w)
+	return b.String()
 }
