@@ -73,6 +73,9 @@ func (d *demo) killAndTell(ctx context.Context, s demoStep) error {
 	if !errors.Is(err, errKilled) {
 		return err
 	}
+	if err := d.story(ctx, s, runReport{}); err != nil {
+		return err
+	}
 	d.journal.Killed = true
 	d.tell(s, "The runner is killed (SIGKILL, %s) while it assigns the wave: some tenants are done, one is half done.", strings.ReplaceAll(string(d.journal.KillAt), "-", " "))
 	return nil

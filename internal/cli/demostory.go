@@ -32,12 +32,12 @@ func (d *demo) story(ctx context.Context, s demoStep, report runReport) error {
 	t.detections()
 	t.builds()
 	t.simple(rollout.OpenCycle, "Cut-off. The cycle and its plan are proposed: %s.")
+	t.announced()
 	t.starts()
 	t.deploys()
 	t.verdicts()
 	t.ways()
 	t.simple(rollout.ProposeApproval, "The next wave is proposed: %s.")
-	t.announced()
 	t.promoted()
 	t.simple(rollout.ProposeClose, "Every release has its last word: %s.")
 	return nil
@@ -70,6 +70,8 @@ func (t teller) detections() {
 		case !x.At.Equal(t.s.at):
 		case x.Hold != "":
 			t.tell("%s is held (%s): %s. A hold is never a pull request.", t.name(x.Package), x.Hold, x.Why)
+		case x.Found != "" && x.Found != x.Current && t.facts.Repo.Packages[x.Package].Kind == "configuration":
+			t.tell("%s %s → %s: its files have changed; hashed and proposed like any release.", t.name(x.Package), x.Current, x.Found)
 		case x.Found != "" && x.Found != x.Current:
 			t.tell("%s %s → %s: downloaded, hashed, read, proposed.", t.name(x.Package), x.Current, x.Found)
 		}
@@ -82,12 +84,12 @@ func (t teller) builds() {
 	}
 }
 
+// starts tells waves by their time in evidence: the run that started one may
+// have been killed before it could report.
 func (t teller) starts() {
-	for _, o := range t.done[rollout.StartWave] {
-		for _, w := range t.facts.Record.Starts {
-			if w.Cycle == o.Cycle && w.Wave == o.Wave {
-				t.tell("Wave %s is frozen: %d devices. Its assignments go out now and fire on the devices at %s.", w.Wave, w.Devices, w.Opens.In(world.Zone()).Format("Mon 15:04"))
-			}
+	for _, w := range t.facts.Record.Starts {
+		if !w.At.Before(t.s.at) {
+			t.tell("Wave %s is frozen: %d devices. Its assignments go out now and fire on the devices at %s.", w.Wave, w.Devices, w.Opens.In(world.Zone()).Format("Mon 15:04"))
 		}
 	}
 }
@@ -154,16 +156,15 @@ func (t teller) ways() {
 }
 
 func (t teller) announced() {
-	if len(t.done[rollout.Announce]) == 0 {
-		return
-	}
 	partners := map[string]bool{}
 	for _, n := range t.facts.Record.Notices {
-		if n.Sent {
+		if n.Sent && !n.At.Before(t.s.at) {
 			partners[n.Partner] = true
 		}
 	}
-	t.tell("%d partners read in their own language what comes at 14:00: see mailbox.", len(partners))
+	if len(partners) > 0 {
+		t.tell("%d partners are told what comes at 14:00, each in its own language.", len(partners))
+	}
 }
 
 func (t teller) promoted() {
