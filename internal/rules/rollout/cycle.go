@@ -179,8 +179,13 @@ func (s *stepper) finish(c *CycleState) {
 	if s.promote(c) {
 		return
 	}
-	s.act(Action{Kind: ProposeClose, Cycle: c.ID, Why: "every entry has its last word"})
-	s.wait(Wait{Cycle: c.ID, Kind: fleet.Stalled, Why: "closing it waits for a merge"})
+	why := "closing it waits for a merge"
+	if c.Refusal != "" {
+		why = "its closing does not count: " + c.Refusal
+	} else {
+		s.act(Action{Kind: ProposeClose, Cycle: c.ID, Why: "every entry has its last word"})
+	}
+	s.wait(Wait{Cycle: c.ID, Kind: fleet.Stalled, Why: why})
 }
 
 // promote asks for the stable slot of every tenant that took an entry which

@@ -25,6 +25,7 @@ type CycleState struct {
 	Waves   []WaveState
 	Entries []EntryState // by package id
 	Closed  bool
+	Refusal string // why a merged closing does not count
 }
 
 // Wave is the state of the named wave, nil when the cycle has none.
@@ -144,8 +145,8 @@ func deriveCycle(f Facts, x *index, id fleet.CycleID, now time.Time) (CycleState
 	if err != nil {
 		return c, err
 	}
-	a, _, _ := approved(f, id, CloseGate, now, true)
-	c.Closed = a != nil
+	closing, _, refusal := approved(f, id, CloseGate, now, true)
+	c.Closed, c.Refusal = closing != nil, refusal
 	for _, pkg := range slices.Sorted(maps.Keys(cycle.Entries)) {
 		c.Entries = append(c.Entries, EntryState{Package: pkg, Entry: cycle.Entries[pkg], Last: map[string]*fleet.Verdict{}})
 	}
