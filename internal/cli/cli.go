@@ -187,6 +187,7 @@ from one git repository. Everything it may do is written there as CUE;
 everything it did is written there as signed evidence; every approval is a merge.
 
 See the whole of it in seconds:  packmill demo`,
+		Version:           buildVersion(),
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},

@@ -63,7 +63,11 @@ func newCycleStatusCmd(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		cycle, err := factory.Board(facts, id, mill.Clock.Now())
+		now := mill.Clock.Now()
+		if newest := factory.DataTime(facts.Record); newest.After(now) {
+			now = newest // evidence cannot come from the future: this machine's clock is behind
+		}
+		cycle, err := factory.Board(facts, id, now)
 		if err != nil {
 			return err
 		}

@@ -68,9 +68,16 @@ A demo that was interrupted goes on where it stopped when it is given the same
 			return err
 		}
 		defer d.close()
+		if err := d.sameWeek(cmd.Flags().Changed, seed, killPoint(killAt)); err != nil {
+			return err
+		}
 		d.quiet = *format == formatJSON
 		started := time.Now()
+		d.heading()
 		if err := d.run(cmd.Context()); err != nil {
+			if cmd.Context().Err() != nil {
+				fmt.Fprintf(a.stderr, "packmill: to go on: %s demo --dir %s\n", d.program(), d.dir)
+			}
 			return err
 		}
 		summary, err := d.summary(cmd.Context())
@@ -140,6 +147,22 @@ func (a *app) newDemo(ctx context.Context, dir string, seed int64, kill killPoin
 }
 
 func (d *demo) close() { d.world.Close() }
+
+// sameWeek refuses flags that ask for another week than the one in the folder.
+func (d *demo) sameWeek(changed func(flag string) bool, seed int64, kill killPoint) error {
+	if (!changed("seed") || seed == d.journal.Seed) && (!changed("kill-at") || kill == d.journal.KillAt) {
+		return nil
+	}
+	return &fleet.Error{Op: "demo", Object: d.dir, Kind: fleet.Invalid, Hint: "name another folder with --dir",
+		Err: fmt.Errorf("the week in this folder was begun with --seed %d --kill-at %s", d.journal.Seed, d.journal.KillAt)}
+}
+
+// heading says where the world is and what the times mean.
+func (d *demo) heading() {
+	if !d.quiet {
+		fmt.Fprintf(d.a.stdout, "The world is in %s. Times are the operator's (Europe/Helsinki), from Tue 17 to Tue 24 November 2026.\n\n", d.dir)
+	}
+}
 
 func (d *demo) journalFile() string { return filepath.Join(d.dir, "demo.json") }
 
@@ -216,5 +239,5 @@ func (d *demo) print(e demoEvent) {
 		return
 	}
 	zone := world.Zone()
-	fmt.Fprintf(d.a.stdout, "%s  %s\n", e.At.In(zone).Format("Mon 15:04"), e.Text)
+	fmt.Fprintf(d.a.stdout, "%s  %s\n", e.At.In(zone).Format("Mon 02 15:04"), e.Text)
 }

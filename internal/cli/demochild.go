@@ -41,6 +41,7 @@ func (d *demo) child(ctx context.Context, at time.Time, armed bool, args ...stri
 	cmd := exec.CommandContext(ctx, d.exe, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Env, cmd.Stdout, cmd.Stderr = d.environment(world.Bot), &stdout, &stderr
+	apart(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -52,10 +53,13 @@ func (d *demo) child(ctx context.Context, at time.Time, armed bool, args ...stri
 	err := cmd.Wait()
 	d.mu.Lock()
 	d.armed = nil
+	killed := d.killed
 	d.mu.Unlock()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() < 0 {
+		if killed && armed {
 			return nil, errKilled
 		}
 		return nil, fmt.Errorf("packmill %s: %w\n%s", args[0], err, bytes.TrimSpace(stderr.Bytes()))
@@ -63,7 +67,7 @@ func (d *demo) child(ctx context.Context, at time.Time, armed bool, args ...stri
 	return stdout.Bytes(), nil
 }
 
-// errKilled says that a child ended by a signal.
+// errKilled says that a child was killed as planned.
 var errKilled = errors.New("killed")
 
 // runChild does what is due and tells what it did.

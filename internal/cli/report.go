@@ -45,7 +45,7 @@ same from the same commit and evidence.`,
 		if err != nil {
 			return err
 		}
-		cycle, err := factory.Board(facts, id, mill.Clock.Now())
+		cycle, err := factory.Board(facts, id, factory.DataTime(facts.Record))
 		if err != nil {
 			return err
 		}

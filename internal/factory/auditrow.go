@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -17,7 +18,7 @@ import (
 func (a *auditor) rows(ctx context.Context) {
 	signed := map[fleet.Digest]fleet.AuditCheck{}
 	for _, i := range a.rec.Intents {
-		if i.Action == "withdraw" || a.superseded(i) {
+		if a.superseded(i) {
 			continue
 		}
 		r := fleet.AuditRow{
@@ -71,8 +72,11 @@ func (a *auditor) releaseMerged(ctx context.Context, i fleet.Intent) fleet.Audit
 // approved checks the merge that let an intent happen: the approval of its
 // wave's gate for exactly its plan, or the revocation for a way back.
 func (a *auditor) approved(ctx context.Context, i fleet.Intent, row *fleet.AuditRow) fleet.AuditCheck {
-	if i.Action == "rollback" {
+	switch i.Action {
+	case "rollback":
 		return a.revoked(ctx, i, row)
+	case "withdraw":
+		return a.stopped(i)
 	}
 	gate := string(i.Cycle) + "/" + i.Wave
 	for _, m := range a.rec.Merges {
@@ -92,6 +96,22 @@ func (a *auditor) approved(ctx context.Context, i fleet.Intent, row *fleet.Audit
 		return fleet.AuditCheck{OK: true, What: "#" + fmt.Sprint(m.PR) + " by " + listed(m.Approvers), Where: where}
 	}
 	return fleet.AuditCheck{What: "no recorded merge approves " + gate}
+}
+
+// stopped checks what made a withdrawal happen: stopping needs no merge, but a
+// failed gate or a hold.
+func (a *auditor) stopped(i fleet.Intent) fleet.AuditCheck {
+	for _, v := range a.rec.Verdicts {
+		if v.Package == i.Package && v.Artifact == i.Artifact && v.Decision == "fail" && !v.At.After(i.At) {
+			return fleet.AuditCheck{OK: true, What: "stopped by its gate, which needs no approval", Where: evidence.Control + ":" + evidence.VerdictsDir(v.Cycle)}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.repo.Holds)) {
+		if h := a.repo.Holds[name]; h.Package == i.Package && h.Release == i.Release {
+			return fleet.AuditCheck{OK: true, What: "stopped by a hold", Where: "schedules/holds/" + name + ".cue"}
+		}
+	}
+	return fleet.AuditCheck{What: "neither a failed gate nor a hold asked for this", Where: evidence.Control}
 }
 
 // revoked checks the merge that took a release back.
@@ -142,7 +162,7 @@ func (a *auditor) receipt(i fleet.Intent) fleet.AuditCheck {
 		switch {
 		case r.Outcome != "done":
 			return fleet.AuditCheck{What: "outcome " + r.Outcome, Where: where}
-		case r.Artifact != i.Artifact || i.Action != "rollback" && r.Observed != i.Artifact:
+		case r.Artifact != i.Artifact || i.Action != "rollback" && i.Action != "withdraw" && r.Observed != i.Artifact:
 			return fleet.AuditCheck{What: "the tenant held another artifact", Where: where}
 		case r.At.Before(i.At):
 			return fleet.AuditCheck{What: "older than its intent", Where: where}

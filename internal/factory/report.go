@@ -42,6 +42,34 @@ func Board(facts rollout.Facts, id fleet.CycleID, now time.Time) (view.Cycle, er
 	return out, nil
 }
 
+// DataTime is when the newest fact in evidence was noted: the instant a report
+// is of. A page then follows from commit and evidence alone, whoever makes it
+// and whenever.
+func DataTime(rec *fleet.Record) time.Time {
+	var newest time.Time
+	see := func(t time.Time) {
+		if t.After(newest) {
+			newest = t.UTC()
+		}
+	}
+	for _, h := range rec.Heartbeats {
+		see(h.At)
+	}
+	for _, m := range rec.Merges {
+		see(m.At)
+	}
+	for _, r := range rec.Receipts {
+		see(r.At)
+	}
+	for _, v := range rec.Verdicts {
+		see(v.At)
+	}
+	for _, r := range rec.Inventory {
+		see(r.At)
+	}
+	return newest
+}
+
 var errNoCycle = fleet.Errorf(fleet.Invalid, "factory.board", "", "no such cycle on main")
 
 func stateOf(e *rollout.EntryState) (state, why string) {
