@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
 
+	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/view"
 )
@@ -24,11 +26,11 @@ It fails with exit code 3 and says what is wrong and where.`,
 	}
 	f := formatFlag(cmd, formatTable, formatText, formatJSON, formatCSV)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		mill, ledger, err := a.offline(cmd.Context())
+		mill, err := a.reader()
 		if err != nil {
 			return err
 		}
-		audit, err := mill.Audit(cmd.Context(), ledger)
+		audit, err := a.audit(cmd.Context(), mill)
 		if err != nil {
 			return err
 		}
@@ -45,4 +47,21 @@ It fails with exit code 3 and says what is wrong and where.`,
 		return nil
 	}
 	return cmd
+}
+
+// audit proves what a clone proves. That main cannot be read is what the audit
+// found, and no wrong call: who to trust stands there.
+func (a *app) audit(ctx context.Context, mill *factory.Factory) (fleet.Audit, error) {
+	main, err := mill.Git.Main()
+	if err != nil {
+		return fleet.Audit{}, err
+	}
+	if _, err := mill.Desired(ctx, main); err != nil {
+		return factory.Unreadable(main, err)
+	}
+	ledger, err := a.ledger(ctx, mill, main)
+	if err != nil {
+		return fleet.Audit{}, err
+	}
+	return mill.Audit(ctx, ledger)
 }

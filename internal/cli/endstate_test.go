@@ -222,11 +222,11 @@ func (end *endState) devices(t *testing.T, d *demo) {
 func auditOf(t *testing.T, clone string) fleet.Audit {
 	t.Helper()
 	a := &app{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, repo: clone, now: "2026-11-24T13:05:00Z", getenv: func(string) string { return "" }}
-	mill, ledger, err := a.offline(context.Background())
+	mill, err := a.reader()
 	if err != nil {
 		t.Fatal(err)
 	}
-	audit, err := mill.Audit(context.Background(), ledger)
+	audit, err := a.audit(context.Background(), mill)
 	if err != nil {
 		t.Fatal(err)
 	}

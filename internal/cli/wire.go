@@ -60,27 +60,32 @@ func (a *app) factory(ctx context.Context) (*factory.Factory, *evidence.Ledger, 
 	return f, ledger, errors.Join(a.wireForge(f), a.wireUpstream(f), a.wireStore(f), a.wireTenants(f), a.wireCells(f), a.wireOutbox(f))
 }
 
-// offline wires what an audit needs: the clone, and nothing outside of it.
+// offline wires the clone and its evidence, and nothing outside of it.
 func (a *app) offline(ctx context.Context) (*factory.Factory, *evidence.Ledger, error) {
-	clock, err := a.clock()
+	f, err := a.reader()
 	if err != nil {
 		return nil, nil, err
 	}
-	git, err := gitrepo.Open(a.repo)
-	if err != nil {
-		return nil, nil, err
-	}
-	load, err := a.desired(git)
-	if err != nil {
-		return nil, nil, err
-	}
-	f := &factory.Factory{Clock: clock, Log: a.log(), Progress: a.progress(), Git: git, Desired: load}
-	main, err := git.Main()
+	main, err := f.Git.Main()
 	if err != nil {
 		return nil, nil, err
 	}
 	ledger, err := a.ledger(ctx, f, main)
 	return f, ledger, err
+}
+
+// reader wires the clone alone.
+func (a *app) reader() (*factory.Factory, error) {
+	clock, err := a.clock()
+	if err != nil {
+		return nil, err
+	}
+	git, err := gitrepo.Open(a.repo)
+	if err != nil {
+		return nil, err
+	}
+	load, err := a.desired(git)
+	return &factory.Factory{Clock: clock, Log: a.log(), Progress: a.progress(), Git: git, Desired: load}, err
 }
 
 // desired reads and checks commits, each once.

@@ -2,6 +2,7 @@ package factory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,7 +29,7 @@ func (f *Factory) Audit(ctx context.Context, ledger Verifiable) (fleet.Audit, er
 	}
 	repo, err := f.Desired(ctx, main)
 	if err != nil {
-		return fleet.Audit{}, err
+		return Unreadable(main, err)
 	}
 	a := auditor{f: f, repo: repo, out: fleet.Audit{Main: main}}
 	findings, err := ledger.Verify(ctx, planInputs(repo)...)
@@ -37,7 +38,7 @@ func (f *Factory) Audit(ctx context.Context, ledger Verifiable) (fleet.Audit, er
 	}
 	for _, x := range findings {
 		if !x.Note {
-			a.find("evidence", x.What, x.Branch+":"+x.Path)
+			a.find("evidence", x.What, placeOf(x))
 		}
 	}
 	if len(a.out.Findings) > 0 {
@@ -60,6 +61,47 @@ func (f *Factory) Audit(ctx context.Context, ledger Verifiable) (fleet.Audit, er
 	}
 	a.rows(ctx)
 	return a.out, nil
+}
+
+// Unreadable is the audit of a main that cannot be read as a repository: every
+// reason is a finding. An error about anything but what the commit holds is
+// returned.
+func Unreadable(main string, err error) (fleet.Audit, error) {
+	a := auditor{out: fleet.Audit{Main: main, Rows: []fleet.AuditRow{}}}
+	if err := a.unreadable(main, err); err != nil {
+		return fleet.Audit{}, err
+	}
+	return a.out, nil
+}
+
+const cannotRead = "cannot be read as a repository: "
+
+// unreadable notes why a commit cannot be read, unless that is no fault of what
+// it holds.
+func (a *auditor) unreadable(commit string, err error) error {
+	if kind := fleet.KindOf(err); kind != fleet.Invalid && kind != fleet.Refused {
+		return err
+	}
+	var list fleet.Errors
+	if !errors.As(err, &list) {
+		a.find(commit, cannotRead+err.Error(), "git show "+commit)
+	}
+	for _, e := range list {
+		a.find(commit, cannotRead+e.Error(), e.Pos.String())
+	}
+	return nil
+}
+
+// placeOf is where a finding of the ledger is: branch, file, commit.
+func placeOf(x evidence.Finding) string {
+	where := x.Branch
+	if x.Path != "" {
+		where += ":" + x.Path
+	}
+	if x.Commit != "" {
+		where += " at " + x.Commit
+	}
+	return where
 }
 
 // batches counts the batches on all evidence branches.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/packmill/packmill/internal/edge/signing"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/gitrepo"
 )
@@ -25,6 +26,9 @@ func (a *auditor) merge(ctx context.Context, c gitrepo.CommitInfo, m *fleet.Merg
 	}
 	parent, err := a.f.Desired(ctx, c.Parents[0])
 	if err != nil {
+		return a.unreadable(c.Parents[0], err)
+	}
+	if err := a.signedBefore(c, m, parent); err != nil {
 		return err
 	}
 	counted := Approvers(parent, *m)
@@ -36,7 +40,7 @@ func (a *auditor) merge(ctx context.Context, c gitrepo.CommitInfo, m *fleet.Merg
 	}
 	approves, plan, err := a.f.approvalIn(ctx, c.Parents[0], c.ID)
 	if err != nil {
-		return err
+		return a.unreadable(c.ID, err)
 	}
 	releases, err := a.f.releasesIn(ctx, c.Parents[0], c.ID)
 	if err != nil {
@@ -50,6 +54,20 @@ func (a *auditor) merge(ctx context.Context, c gitrepo.CommitInfo, m *fleet.Merg
 	}
 	if len(a.out.Findings) == before {
 		a.good[c.ID] = m
+	}
+	return nil
+}
+
+// signedBefore checks that the key which signed a merge's record was trusted
+// before the merge: a key cannot vouch for the merge that brings it in, so that
+// every key goes back to those of the first commit.
+func (a *auditor) signedBefore(c gitrepo.CommitInfo, m *fleet.Merge, parent *fleet.Repository) error {
+	before, err := signing.NewVerifier(parent.Operator.Trust, signing.UseEvidence)
+	if err != nil {
+		return a.unreadable(c.Parents[0], err)
+	}
+	if !before.Knows(m.Key) {
+		a.find(c.ID, fmt.Sprintf("its record is signed with key %q, which the policy before it does not trust", m.Key), c.Title())
 	}
 	return nil
 }

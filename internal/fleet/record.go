@@ -100,6 +100,7 @@ type Merge struct {
 	Approvers []string  `json:"approvers"`          // logins that count under the parent commit's policy, sorted
 	Previous  string    `json:"previous,omitempty"` // commit of the previous merge record
 	At        time.Time `json:"at"`
+	Key       string    `json:"-"` // id of the key this record was signed with, as the ledger verified it
 }
 
 // A Review is one person's word on a pull request and the commit they saw.

@@ -86,6 +86,13 @@ func (v *Verifier) key(id string, at time.Time) (trusted, error) {
 	return k, nil
 }
 
+// Knows reports whether the policy names the key with this id for the use, at
+// whatever time.
+func (v *Verifier) Knows(keyID string) bool {
+	_, ok := v.keys[keyID]
+	return ok
+}
+
 // Open returns the payload of a DSSE envelope if it has the payload type and a
 // signature by a trusted key that was in force at the instant; otherwise an
 // *Error of kind Refused.

@@ -123,6 +123,10 @@ func TestEveryKind(t *testing.T) {
 		t.Errorf("heads %v and %v (%v) of the record", heads, got.Heads, err)
 	}
 	got.Heads = nil
+	if key := got.Merges[0].Key; key != w.signer.KeyID() {
+		t.Errorf("the merge's record was signed with %q, not %q", key, w.signer.KeyID())
+	}
+	got.Merges[0].Key = ""
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("read\n%+v\nwrote\n%+v", got, want)
 	}

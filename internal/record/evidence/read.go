@@ -76,7 +76,11 @@ func (l *Ledger) decode(r *fleet.Record, b batch) error {
 	if err != nil {
 		return err
 	}
+	known := len(r.Merges)
 	k.add(r, names, rows)
+	for i := range r.Merges[known:] {
+		r.Merges[known+i].Key = b.Key
+	}
 	return nil
 }
 
