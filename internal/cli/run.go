@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -94,6 +96,9 @@ func (a *app) execute(cmd *cobra.Command, f format, only factory.Only) error {
 	if !a.yes {
 		return a.listDue(cmd, mill, f, only)
 	}
+	if err := a.lasting(mill); err != nil {
+		return err
+	}
 	r, err := mill.Run(cmd.Context(), only, nil)
 	if printed := a.write(f, runResult(r, "nothing was due")); printed != nil {
 		return printed
@@ -102,6 +107,16 @@ func (a *app) execute(cmd *cobra.Command, f format, only factory.Only) error {
 		return a.stalled(r.Waits)
 	}
 	return err
+}
+
+// lasting refuses to act in CI with a store on the runner's own disk: what is
+// built on Wednesday must be there on Monday.
+func (a *app) lasting(mill *factory.Factory) error {
+	if a.getenv("CI") == "" || a.getenv("PACKMILL_STORE") != "" || mill.Store == nil || !filepath.IsAbs(mill.Store.Where()) {
+		return nil
+	}
+	return &fleet.Error{Op: "cli.run", Object: mill.Store.Where(), Kind: fleet.Invalid, Err: errors.New("artifacts kept on a CI runner are gone with it"),
+		Hint: "state operator: store: registry in tenants/operator.cue, or set PACKMILL_STORE to a registry or a folder that stays"}
 }
 
 // listDue prints what run would do first.

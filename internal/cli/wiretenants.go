@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -79,6 +80,12 @@ func (a *app) hashKey(t fleet.TenantID) ([]byte, error) {
 	path := filepath.Join(dir, t.Slug()+".key")
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if a.getenv("CI") != "" {
+			// A key that dies with the runner would name every device anew in
+			// the next run, and every wave would look silent.
+			return nil, &fleet.Error{Op: "cli.hashKey", Object: string(t), Kind: fleet.Stalled, Err: fmt.Errorf("%s has no key of this tenant", dir),
+				Hint: "run `packmill run` once outside of CI with the same PACKMILL_TENANT_KEYS, and keep that folder for the jobs"}
+		}
 		return newHashKey(path)
 	}
 	if err != nil {

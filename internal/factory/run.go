@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/evidence"
@@ -151,7 +152,7 @@ func (f *Factory) batch(actions []rollout.Action, only Only, tried map[string]bo
 // together are the kinds whose actions are written to evidence together: by
 // shard, and merges as one chain.
 var together = map[string]bool{
-	rollout.RecordMerge: true, rollout.TakeInventory: true, rollout.Deploy: true, rollout.Withdraw: true, rollout.RollBack: true, rollout.Promote: true,
+	rollout.RecordMerge: true, rollout.Build: true, rollout.Test: true, rollout.TakeInventory: true, rollout.Deploy: true, rollout.Withdraw: true, rollout.RollBack: true, rollout.Promote: true,
 }
 
 func key(a rollout.Action) string {
@@ -172,7 +173,7 @@ func (f *Factory) do(ctx context.Context, facts rollout.Facts, batch []rollout.A
 	case rollout.Detect:
 		return f.detectStep(ctx, facts)
 	case rollout.Build, rollout.Test:
-		return f.mill(ctx, facts, a)
+		return f.mill(ctx, facts, batch)
 	case rollout.TakeInventory:
 		tenants := make([]fleet.Tenant, len(batch))
 		for i, b := range batch {
@@ -280,13 +281,34 @@ func verdictNote(list []fleet.Verdict) string {
 	return fmt.Sprintf("%d pass, %d fail, %d inconclusive", count["pass"], count["fail"], count["inconclusive"])
 }
 
-// mill builds or tests one release and records the outcome.
-func (f *Factory) mill(ctx context.Context, facts rollout.Facts, a rollout.Action) (string, error) {
-	id := a.Packages[0]
+// mill builds or tests releases and records each outcome at once. One that
+// fails does not keep the others back.
+func (f *Factory) mill(ctx context.Context, facts rollout.Facts, batch []rollout.Action) (string, error) {
 	cycle, err := calendar.CycleAt(facts.Repo.Week, f.Clock.Now())
 	if err != nil {
 		return "", err
 	}
+	var notes []string
+	var failures []error
+	for i, a := range batch {
+		id := a.Packages[0]
+		f.progress(i, len(batch), fmt.Sprintf("%s %s %s", a.Kind, id, a.Version))
+		note, err := f.millOne(ctx, facts, a, cycle)
+		if err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		notes = append(notes, string(id)+" "+note)
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+	}
+	f.progress(len(batch), len(batch), "done")
+	return strings.Join(notes, "; "), errors.Join(failures...)
+}
+
+func (f *Factory) millOne(ctx context.Context, facts rollout.Facts, a rollout.Action, cycle fleet.CycleID) (string, error) {
+	id := a.Packages[0]
 	if a.Kind == rollout.Build {
 		built, err := f.Build(ctx, facts.Repo, id, a.Version)
 		if err != nil {
@@ -295,6 +317,9 @@ func (f *Factory) mill(ctx context.Context, facts rollout.Facts, a rollout.Actio
 		return "artifact " + built.Artifact.Short(), f.Ledger.Append(ctx, evidence.Control, evidence.BuiltDir(cycle), []fleet.Built{built})
 	}
 	built := rollout.BuiltOf(facts.Record, id, a.Version)
+	if built == nil {
+		return "", fleet.Errorf(fleet.Internal, "factory.test", string(id), "evidence has no build of %s", a.Version)
+	}
 	tests, err := f.Test(ctx, facts.Repo, *built, facts.Record)
 	if err != nil {
 		return "", err
@@ -310,12 +335,13 @@ func testNote(tests []fleet.Tested) string {
 	return fmt.Sprintf("%d cells passed, %d failed, %d skipped", count["passed"], count["failed"], count["skipped"])
 }
 
-// detectStep is the week's look upstream: what is new is proposed, what is
-// odd is held and listed.
+// detectStep is the week's look upstream: what is new is proposed, what is odd
+// is held and listed. What was seen is recorded even when a proposal failed:
+// the look is not taken again for one package's sake, `packmill propose` is.
 func (f *Factory) detectStep(ctx context.Context, facts rollout.Facts) (string, error) {
-	result, err := f.DetectAndPropose(ctx, facts)
-	if err != nil {
-		return "", err
+	result, failed := f.DetectAndPropose(ctx, facts)
+	if ctx.Err() != nil || len(result) == 0 && failed != nil {
+		return "", failed
 	}
 	cycle, err := calendar.CycleAt(facts.Repo.Week, f.Clock.Now())
 	if err != nil {
@@ -323,7 +349,7 @@ func (f *Factory) detectStep(ctx context.Context, facts rollout.Facts) (string, 
 	}
 	if len(result) > 0 {
 		if err := f.Ledger.Append(ctx, evidence.Control, evidence.DetectedDir(cycle), result); err != nil {
-			return "", err
+			return "", errors.Join(failed, err)
 		}
 	}
 	held, found := 0, 0
@@ -334,7 +360,7 @@ func (f *Factory) detectStep(ctx context.Context, facts rollout.Facts) (string, 
 			found++
 		}
 	}
-	return fmt.Sprintf("%d looked at, %d new, %d held", len(result), found, held), f.beat(ctx, "detect", facts.Repo.Commit)
+	return fmt.Sprintf("%d looked at, %d new, %d held", len(result), found, held), errors.Join(failed, f.beat(ctx, "detect", facts.Repo.Commit))
 }
 
 // announceStep tells the partners of a cycle, then notes that it was done.
