@@ -12,8 +12,9 @@
 // The bounds are exact (Clopper and Pearson, 1934), one-sided, at the gate's
 // confidence, from the incomplete beta function (DLMF 8.17).
 //
-// Stopping may be quick and wrong, passing may not. So a device that is silent
-// counts against a pass from the first look on, but as a failure that can stop
-// a release only at the last; and whatever a gate cannot make sense of, a
-// missing threshold or an impossible count, it does not pass.
+// Stopping may be quick, passing may not; and what stops a release are failures
+// that devices told of, never their silence: a network that is down would halt
+// a good release everywhere. So a device that is silent counts against a pass
+// from the first look on, and never towards a fail; and whatever a gate cannot
+// make sense of, a missing threshold or an impossible count, it does not pass.
 package gate

@@ -33,8 +33,9 @@ type Answer struct {
 // arguments give the same answer on every machine.
 //
 // Where the gate says silent: failed, silent devices count as failures in the
-// careful bound at every look, and in the lenient one at the last. Where it
-// says excluded, they count in neither. Excluded devices never count.
+// careful bound and nowhere else: silence can keep a release from passing, and
+// never stops one, however often the gate has looked. Where it says excluded,
+// they count in neither bound. Excluded devices never count.
 func Judge(g fleet.Gate, counts fleet.Counts, look fleet.Duration, last bool) Answer {
 	if why := unusable(g, counts, look); why != "" {
 		return Answer{Fail, 0, 100, "the gate cannot judge and so stays shut: " + why}
@@ -43,15 +44,11 @@ func Judge(g fleet.Gate, counts fleet.Counts, look fleet.Duration, last bool) An
 		return Answer{Inconclusive, 0, 100, "no device is in the wave"}
 	}
 	reports := counts.Succeeded + counts.Failed
-	careful, lenient := counts.Failed, counts.Failed // failures, in each bound
-	n, m := reports, reports                         // of so many devices
+	careful, n := counts.Failed, reports // failures in the careful bound, of so many devices
 	if g.Silent == "failed" {
 		careful, n = careful+counts.Silent, n+counts.Silent
-		if last {
-			lenient, m = careful, n
-		}
 	}
-	a := Answer{Lower: floor(100 * (1 - upperBound(careful, n, g.Confidence))), Upper: ceil(100 * (1 - lowerBound(lenient, m, g.Confidence)))}
+	a := Answer{Lower: floor(100 * (1 - upperBound(careful, n, g.Confidence))), Upper: ceil(100 * (1 - lowerBound(counts.Failed, reports, g.Confidence)))}
 	a.Decision, a.Rule = decide(g, counts, a, last)
 	return a
 }
@@ -61,21 +58,22 @@ func decide(g fleet.Gate, counts fleet.Counts, a Answer, last bool) (decision, r
 	reports := counts.Succeeded + counts.Failed
 	told := fmt.Sprintf("%d of %d devices reported, %d failed", reports, counts.Total(), counts.Failed)
 	if counts.Silent > 0 && g.Silent == "failed" {
-		told += fmt.Sprintf(", %d silent ones count as failed", counts.Silent)
-		if !last {
-			told += " against a pass"
-		}
+		told += fmt.Sprintf(", %d silent ones count as failed against a pass", counts.Silent)
+	}
+	ending := ""
+	if last {
+		ending = "; the gate looks no more"
 	}
 	sure := fmt.Sprintf("at %s %% confidence", number(100*g.Confidence))
 	switch {
 	case reports >= fewest && 100-a.Upper > g.Error:
 		return Fail, fmt.Sprintf("%s: %s more than %s %% fail, above the %s %% allowed", told, sure, number(100-a.Upper), number(g.Error))
 	case reports < g.MinReports:
-		return Inconclusive, fmt.Sprintf("%s: fewer than the %d reports the gate asks for", told, g.MinReports)
+		return Inconclusive, fmt.Sprintf("%s: fewer than the %d reports the gate asks for%s", told, g.MinReports, ending)
 	case a.Lower >= g.Success:
 		return Pass, fmt.Sprintf("%s: %s at least %s %% succeed, the gate asks for %s %%", told, sure, number(a.Lower), number(g.Success))
 	default:
-		return Inconclusive, fmt.Sprintf("%s: %s between %s %% and %s %% succeed, the gate asks for %s %%", told, sure, number(a.Lower), number(a.Upper), number(g.Success))
+		return Inconclusive, fmt.Sprintf("%s: %s between %s %% and %s %% succeed, the gate asks for %s %%%s", told, sure, number(a.Lower), number(a.Upper), number(g.Success), ending)
 	}
 }
 

@@ -177,7 +177,9 @@ func TestJudge(t *testing.T) {
 		"far too few to stop":        {g, fleet.Counts{Failed: 4}, false, Inconclusive, "fewer than"},
 		"empty wave":                 {g, fleet.Counts{Excluded: 30}, true, Inconclusive, "no device is in the wave"},
 		"silent at an early look":    {g, fleet.Counts{Succeeded: 500, Silent: 100}, false, Inconclusive, "100 silent ones count as failed against a pass"},
-		"silent at the last look":    {g, fleet.Counts{Succeeded: 500, Silent: 100}, true, Fail, "100 silent ones count as failed:"},
+		"silent at the last look":    {g, fleet.Counts{Succeeded: 500, Silent: 100}, true, Inconclusive, "100 silent ones count as failed against a pass: at 90 % confidence between"},
+		"good, with some silent":     {g, fleet.Counts{Succeeded: 970, Silent: 30}, true, Inconclusive, "the gate asks for 98 %; the gate looks no more"},
+		"bad, with some silent":      {g, fleet.Counts{Succeeded: 870, Failed: 100, Silent: 30}, true, Fail, "100 failed"},
 		"few silent":                 {g, fleet.Counts{Succeeded: 598, Silent: 2}, true, Pass, "598 of 600"},
 		"silent excluded":            {excluding, fleet.Counts{Succeeded: 500, Silent: 100}, true, Pass, "500 of 600"},
 		"only silence":               {g, fleet.Counts{Silent: 100}, true, Inconclusive, "0 of 100 devices reported"},
@@ -252,6 +254,24 @@ func TestMonotone(t *testing.T) {
 		worse := fleet.Counts{Succeeded: c.Succeeded - 1, Failed: c.Failed + 1, Silent: c.Silent}
 		a, b := Judge(g, c, hour, last), Judge(g, worse, hour, last)
 		return order[b.Decision] <= order[a.Decision] && b.Lower <= a.Lower && b.Upper <= a.Upper
+	}, &quick.Config{MaxCount: 2000}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSilenceNeverStops: silence turns no answer into a fail, and none into a
+// pass.
+func TestSilenceNeverStops(t *testing.T) {
+	if err := quick.Check(func(ok uint16, failed, silent, more uint8, tight, last bool) bool {
+		g := tolerating(5, 0.9)
+		if tight {
+			g.Silent = "failed"
+		}
+		c := fleet.Counts{Succeeded: int(ok), Failed: int(failed)}
+		quiet, quieter := c, c
+		quiet.Silent, quieter.Silent = int(silent), int(silent)+int(more)
+		spoken, a, b := Judge(g, c, hour, last).Decision, Judge(g, quiet, hour, last).Decision, Judge(g, quieter, hour, last).Decision
+		return (spoken == Fail) == (a == Fail) && (a == Fail) == (b == Fail) && (b != Pass || a == Pass) && (a != Pass || spoken == Pass)
 	}, &quick.Config{MaxCount: 2000}); err != nil {
 		t.Error(err)
 	}
