@@ -98,8 +98,8 @@ func TestWithdrawnBeforeStart(t *testing.T) {
 	assign(t, c, fleet.Candidate)
 	assign(t, c, fleet.Stable, fleet.Target{Intent: "required", Group: "all devices"})
 	w.clock.Set(monday.AddDate(0, 0, 3))
-	if got := states(t, c, fleet.Candidate); len(got) != 0 {
-		t.Errorf("candidate %v", got)
+	if got, want := states(t, c, fleet.Candidate), map[string]int{"pending 24.09": 50}; !maps.Equal(got, want) {
+		t.Errorf("candidate %v, want what was told before: %v", got, want)
 	}
 	if got, want := states(t, c, fleet.Stable), map[string]int{"installed 24.08": 50}; !maps.Equal(got, want) {
 		t.Errorf("stable %v, want %v", got, want)
@@ -119,8 +119,8 @@ func TestHaltInTheMiddle(t *testing.T) {
 	}
 	assign(t, c, fleet.Candidate)
 	w.clock.Set(monday.Add(3 * time.Hour))
-	if got := states(t, c, fleet.Candidate); len(got) != 0 {
-		t.Errorf("candidate %v", got)
+	if after := states(t, c, fleet.Candidate); !maps.Equal(after, got) {
+		t.Errorf("candidate %v, want what was told before: %v", after, got)
 	}
 	assign(t, c, fleet.Stable, fleet.Target{Intent: "required", Group: "all devices"})
 	w.clock.Set(monday.Add(6 * time.Hour))

@@ -35,6 +35,7 @@ type status struct {
 	version string
 	code    uint32
 	at      time.Time
+	stale   bool // the app is no longer offered to the device: the row stays as it is
 }
 
 // A run is one device's life with one package.
@@ -69,7 +70,7 @@ func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 			r.checkIn(at)
 		}
 		if s, ok := r.told[a.ID]; ok {
-			if last, alive := t.lastCheckIn(d, now); alive && last.After(s.at) {
+			if last, alive := t.lastCheckIn(d, now); alive && !s.stale && last.After(s.at) {
 				s.at = last // a later check-in found nothing to do
 			}
 			out[d] = s
@@ -119,7 +120,8 @@ func (r *run) checkIns(now time.Time) []time.Time {
 }
 
 // checkIn is one check-in: the device asks for its apps and does what they say,
-// the stable slot's before the candidate's.
+// the stable slot's before the candidate's. Of an app that it is no longer
+// offered, the service keeps what it last reported, as long as the app is there.
 func (r *run) checkIn(at time.Time) {
 	type offer struct {
 		app   *app
@@ -137,10 +139,18 @@ func (r *run) checkIn(at time.Time) {
 	for _, o := range offers {
 		intent, started, ok := r.wanted(o.epoch, at)
 		if !ok {
-			delete(r.told, o.app.ID)
+			r.keep(o.app)
 			continue
 		}
 		r.told[o.app.ID] = r.act(o.app, o.epoch, intent, started, at)
+	}
+}
+
+// keep leaves what the device last reported for an app as it was.
+func (r *run) keep(a *app) {
+	if s, ok := r.told[a.ID]; ok {
+		s.stale = true
+		r.told[a.ID] = s
 	}
 }
 
