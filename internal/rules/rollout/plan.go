@@ -78,13 +78,20 @@ func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members) (fleet
 	release := pkg.Releases[entry.Release]
 	opens := p.opens
 	published := p.published(id, entry.Release, release)
-	if why := excluded(t, id, entry, release, published, opens); why != "" {
+	if why := cmp.Or(excluded(t, id, entry, release, published, opens), unserved(t, pkg)); why != "" {
 		return fleet.PlanRow{}, why
+	}
+	until := deadline(p.wave, t.Policy, release, published, opens)
+	if p.wave.Opens.Zone != "tenant" {
+		var out string
+		if opens, until, out = window(t, opens, until); out != "" {
+			return fleet.PlanRow{}, out
+		}
 	}
 	before, _, _ := pkg.Before(entry.Release)
 	row := fleet.PlanRow{
-		Tenant: t.ID, Package: id, From: before, To: entry.Release, Wave: p.wave.Name, Devices: devices,
-		NotBefore: opens, Deadline: deadline(p.wave, t.Policy, release, published, opens), Why: why(t, id, release),
+		Tenant: t.ID, Package: id, From: before, To: entry.Release, Artifact: entry.Artifact, Wave: p.wave.Name, Devices: devices,
+		NotBefore: opens, Deadline: until, Why: why(t, id, release),
 	}
 	if p.wave.Opens.Zone == "tenant" {
 		row.LocalTime = true

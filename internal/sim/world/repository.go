@@ -157,6 +157,15 @@ partner: schema.#Partner & {
 `, p.name, p.contact, p.language, p.contact, p.brand)
 }
 
+// windowFor is what a tenant's nights are for: restarts, and in a clinic
+// installations too.
+func (t tenant) windowFor() string {
+	if t.id == "nordic/pine-clinic" {
+		return `"install", "reboot"`
+	}
+	return `"reboot"`
+}
+
 func (t tenant) file() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `package tenants
@@ -169,9 +178,9 @@ tenant: schema.#Tenant & {
 	zone: %q
 	labels: role: %q
 	intune: directory: %q
-	windows: nights: {on: ["Mon", "Tue", "Wed", "Thu", "Sun"], from: "20:00", until: "23:00", for: ["install", "reboot"]}
+	windows: nights: {on: ["Mon", "Tue", "Wed", "Thu", "Sun"], from: "20:00", until: "23:00", for: [%s]}
 	packages: {
-`, t.id, t.name, t.zone, t.role, directory(t.id))
+`, t.id, t.name, t.zone, t.role, directory(t.id), t.windowFor())
 	fmt.Fprintf(&b, "\t\t%q: [{}]\n", policyID)
 	for _, a := range apps() {
 		fmt.Fprintf(&b, "\t\t%q: [{}]\n", a.id)

@@ -1,0 +1,63 @@
+package rollout
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+func TestUnserved(t *testing.T) {
+	const id fleet.PackageID = "p/a"
+	all := []fleet.Assignment{{Intent: "required", Group: "all devices"}}
+	pkg := fleet.Package{ID: id, Installers: map[string]fleet.Installer{"x64": {Platform: "windows", Restart: "never"}}}
+	restarts := fleet.Package{ID: id, Installers: map[string]fleet.Installer{"x64": {Platform: "windows", Restart: "byExitCode"}}}
+	tenant := func(p fleet.Policy, a []fleet.Assignment) fleet.Tenant {
+		return fleet.Tenant{Packages: map[fleet.PackageID][]fleet.Assignment{id: a}, Policy: p}
+	}
+	for name, c := range map[string]struct {
+		tenant fleet.Tenant
+		pkg    fleet.Package
+		want   string // part of the reason, "" for none
+	}{
+		"plain":                       {tenant(fleet.Policy{Approval: "implicit", Reboot: "windowOnly"}, all), pkg, ""},
+		"restart, any time":           {tenant(fleet.Policy{Reboot: "anytime"}, all), restarts, ""},
+		"restart, in the window only": {tenant(fleet.Policy{Reboot: "windowOnly"}, all), restarts, "restarts by its exit code"},
+		"partner approves":            {tenant(fleet.Policy{Approval: "partner"}, all), pkg, "partner's own approval"},
+		"site approves":               {tenant(fleet.Policy{Approval: "site"}, all), pkg, "site's own approval"},
+		"update only":                 {tenant(fleet.Policy{}, []fleet.Assignment{{Intent: "updateOnly", Group: "all devices"}}), pkg, "updateOnly"},
+	} {
+		if got := unserved(c.tenant, c.pkg); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestWindow(t *testing.T) {
+	opens := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) // Monday 14:00 in Helsinki
+	end := opens.Add(24 * time.Hour)
+	at := func(day, hour int) time.Time { return time.Date(2026, 11, day, hour, 0, 0, 0, time.UTC) }
+	nights := fleet.Window{On: []string{"Mon", "Tue"}, From: "20:00", Until: "23:00", For: []string{"install"}}
+	noon := fleet.Window{On: []string{"Mon"}, From: "13:00", Until: "15:00", For: []string{"install", "reboot"}}
+	reboots := fleet.Window{On: []string{"Sun"}, From: "02:00", Until: "04:00", For: []string{"reboot"}}
+	for name, c := range map[string]struct {
+		windows     map[string]fleet.Window
+		from, until time.Time
+	}{
+		"no window":               {nil, opens, end},
+		"reboots only":            {map[string]fleet.Window{"r": reboots}, opens, end},
+		"later the same day":      {map[string]fleet.Window{"n": nights}, at(23, 18), at(23, 21)},
+		"open already":            {map[string]fleet.Window{"n": noon}, opens, at(23, 13)},
+		"the earlier of two":      {map[string]fleet.Window{"a": nights, "b": noon}, opens, at(23, 13)},
+		"reboots do not count in": {map[string]fleet.Window{"n": nights, "r": reboots}, at(23, 18), at(23, 21)},
+	} {
+		from, until, why := window(fleet.Tenant{Zone: "Europe/Helsinki", Windows: c.windows}, opens, end)
+		if why != "" || !from.Equal(c.from) || !until.Equal(c.until) {
+			t.Errorf("%s: from %v until %v %q, want %v until %v", name, from, until, why, c.from, c.until)
+		}
+	}
+	if _, _, why := window(fleet.Tenant{Zone: "Europe/Nowhere", Windows: map[string]fleet.Window{"n": nights}}, opens, end); why == "" {
+		t.Error("a window in a zone that does not exist is passed over")
+	}
+}
