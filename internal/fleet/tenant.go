@@ -94,6 +94,19 @@ type Tenant struct {
 	Policy   Policy                     `json:"policy"`
 }
 
+// Label is a label of the tenant, "" when it has none of that name; "tenant" and
+// "partner" name the tenant itself.
+func (t Tenant) Label(key string) string {
+	switch key {
+	case "tenant":
+		return string(t.ID)
+	case "partner":
+		return t.ID.Partner()
+	default:
+		return t.Labels[key]
+	}
+}
+
 // Intune is the connection to a tenant of Microsoft Entra.
 type Intune struct {
 	Directory string `json:"directory"` // tenant id, a GUID

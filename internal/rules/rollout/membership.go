@@ -109,7 +109,7 @@ func quota(w fleet.Wave, n int) int {
 
 func selectsTenant(s fleet.Select, tenant fleet.Tenant) bool {
 	for k, want := range s.Tenants {
-		if tenantLabel(tenant, k) != want {
+		if tenant.Label(k) != want {
 			return false
 		}
 	}
@@ -123,18 +123,6 @@ func selectsDevice(s fleet.Select, d *fleet.InventoryRow) bool {
 		}
 	}
 	return true
-}
-
-// tenantLabel is a label of the tenant; "tenant" and "partner" name it itself.
-func tenantLabel(t fleet.Tenant, key string) string {
-	switch key {
-	case "tenant":
-		return string(t.ID)
-	case "partner":
-		return t.ID.Partner()
-	default:
-		return t.Labels[key]
-	}
 }
 
 func attribute(d *fleet.InventoryRow, key string) string {

@@ -1,6 +1,9 @@
 package version
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Fill puts a version into a template: {version} as it is, {major} and {minor}
 // its first two dotted parts, {digits} its digits alone ("24.09" is "2409").
@@ -15,6 +18,32 @@ func Fill(template, version string) string {
 		return r
 	}, version)
 	return strings.NewReplacer("{version}", version, "{major}", major, "{minor}", minor, "{digits}", only).Replace(template)
+}
+
+// Placeholders are what Fill fills in.
+func Placeholders() []string { return []string{"{version}", "{major}", "{minor}", "{digits}"} }
+
+// Unknown are the words in braces in a template that are none of the known
+// ones, as they stand: what would be left there when it is filled.
+func Unknown(template string, known []string) []string {
+	var out []string
+	for {
+		_, after, found := strings.Cut(template, "{")
+		if !found {
+			return out
+		}
+		word, rest, closed := strings.Cut(after, "}")
+		if !closed {
+			return append(out, "{"+after)
+		}
+		if i := strings.LastIndexByte(word, '{'); i >= 0 {
+			word = word[i+1:]
+		}
+		if braced := "{" + word + "}"; !slices.Contains(known, braced) {
+			out = append(out, braced)
+		}
+		template = rest
+	}
 }
 
 // cutEpoch takes a Debian epoch off, which is no part of file names.

@@ -131,6 +131,16 @@ func TestTemplates(t *testing.T) {
 			t.Errorf("Fill(%q, %q) = %q, want %q", tt.template, tt.version, got, tt.want)
 		}
 	}
+	for template, want := range map[string]string{
+		"{version}{major}{minor}{digits}": "", "a": "", "{Version}/{major}/{arch}": "{Version} {arch}", "{version": "{version", "{{version}}": "", "{": "{",
+	} {
+		if got := strings.Join(Unknown(template, Placeholders()), " "); got != want {
+			t.Errorf("Unknown(%q) = %q, want %q", template, got, want)
+		}
+		if filled := Fill(template, "1.2"); want == "" && template[0] == '{' && strings.Contains(filled, "version") {
+			t.Errorf("Fill(%q) leaves %q", template, filled)
+		}
+	}
 	for _, tt := range []struct {
 		template, text, want string
 		ok                   bool
