@@ -8,7 +8,10 @@ import (
 	"strings"
 
 	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/literal"
 	"cuelang.org/go/cue/parser"
+	"cuelang.org/go/cue/token"
+	"cuelang.org/go/mod/module"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/schema"
@@ -83,6 +86,9 @@ func (l *loader) moduleFile(p place) {
 		}
 		name, _ := label(field)
 		seen[name] = true
+		if name == "module" {
+			l.modulePath(p.Path, field)
+		}
 		if name != "module" && name != "language" && name != "source" {
 			l.say(position(p.Path, d.Pos()), name, "only module, language and source may stand here; dependencies would be downloaded")
 		}
@@ -91,6 +97,22 @@ func (l *loader) moduleFile(p place) {
 		if !seen[name] {
 			l.say(fleet.Pos{File: p.Path, Line: 1, Col: 1}, name, "field is required but not given")
 		}
+	}
+}
+
+// modulePath checks the module's path as stock cue does.
+func (l *loader) modulePath(file string, field *ast.Field) {
+	lit, ok := field.Value.(*ast.BasicLit)
+	if !ok || lit.Kind != token.STRING {
+		l.say(position(file, field.Pos()), "module", "must be text such as \"example.com/packages\"")
+		return
+	}
+	name, err := literal.Unquote(lit.Value)
+	if err == nil {
+		err = module.CheckPath(name)
+	}
+	if err != nil {
+		l.say(position(file, lit.Pos()), "module", "stock cue takes no such path: %v", err)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"cuelang.org/go/mod/module"
+
 	"github.com/packmill/packmill/internal/record/desired"
 	"github.com/packmill/packmill/internal/record/schema"
 )
@@ -38,6 +40,9 @@ func Files(o Options) (map[string][]byte, error) {
 	}
 	if !slices.Contains(Weeks(), o.Week) {
 		return nil, fmt.Errorf("no week is called %q: there are %s", o.Week, strings.Join(Weeks(), " and "))
+	}
+	if err := module.CheckPath(o.Module); err != nil {
+		return nil, fmt.Errorf("the module's path must be one as CUE has it, such as example.com/packages: %w", err)
 	}
 	files := SchemaFiles()
 	files["cue.mod/module.cue"] = desired.ModuleFile(o.Module)

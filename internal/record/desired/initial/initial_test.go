@@ -40,3 +40,11 @@ func TestUnknownWeek(t *testing.T) {
 		t.Error("an unknown week is accepted")
 	}
 }
+
+func TestModulePath(t *testing.T) {
+	for path, ok := range map[string]bool{"": true, "git.example.com/ops/packages": true, "example.com/packages@v1": true, "bad module": false, "packages": false, "Example.com/x": false, "../x": false} {
+		if _, err := Files(Options{Module: path}); (err == nil) != ok {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
+}
