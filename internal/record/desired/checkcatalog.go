@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/version"
 )
 
 // catalog checks publishers, packages and their releases.
@@ -53,12 +54,17 @@ func (x *checks) pkg(file, id string, p fleet.Package) {
 	if x.files["catalog/"+publisher+"/publisher.cue"].Path == "" {
 		x.fault(file, k("pkg"), "its publisher has no catalog/%s/publisher.cue", publisher)
 	}
+	before := len(x.findings)
 	x.references(file, id, p)
 	x.kind(file, p)
+	x.tags(file, p)
 	for _, key := range p.InstallerKeys() {
 		x.installer(file, id, key, p)
 	}
 	x.release(id, p)
+	if len(x.findings) == before { // what is wrong in itself need not be tried out
+		x.detection(file, p)
+	}
 }
 
 // references checks every name in a package that stands for something else.
@@ -163,6 +169,9 @@ func (x *checks) installer(file, id, key string, p fleet.Package) {
 	}
 	if in.Source == nil {
 		return
+	}
+	for field, template := range map[string]string{"asset": in.Source.Asset, "url": in.Source.URL, "purl": in.Source.PURL, "member": in.Source.Member} {
+		x.placeholders(file, at("source", field), template, version.Placeholders())
 	}
 	if in.Source.Asset != "" && (p.Upstream == nil || p.Upstream.From.GitHubReleases == nil) {
 		x.fault(file, at("source", "asset"), "an asset belongs to a release on GitHub; the package's upstream is something else")

@@ -66,6 +66,7 @@ func (x *checks) waves() {
 		if _, ok := x.repo.Week.Steps[w.Opens.Step]; x.readable(weekFile) && !ok {
 			x.fault(wavesFile, k("waves", w.Name, "opens", "step"), "the week has no step %q%s", w.Opens.Step, suggest(w.Opens.Step, slices.Collect(maps.Keys(x.repo.Week.Steps))))
 		}
+		x.selects(w)
 		for i := 1; i < len(w.Gate.Looks); i++ {
 			if w.Gate.Looks[i] <= w.Gate.Looks[i-1] {
 				x.fault(wavesFile, k("waves", w.Name, "gate", "looks", index(i)), "looks must rise")
@@ -77,6 +78,42 @@ func (x *checks) waves() {
 			}
 		}
 	}
+}
+
+// selects reports a wave that no tenant's labels match: a slip in a label would
+// leave its devices to a later wave and nobody would see it. Where a tenant
+// could not be read, or there is none yet, nothing is known.
+func (x *checks) selects(w fleet.Wave) {
+	known := map[string][]string{} // label → what tenants say
+	for _, p := range x.places {
+		if p.role != roleTenant {
+			continue
+		}
+		t, ok := x.repo.Tenants[fleet.TenantID(p.keys[0])]
+		if !ok {
+			return
+		}
+		matches := true
+		for key, want := range w.Select.Tenants {
+			matches = matches && t.Label(key) == want
+			known[key] = append(known[key], t.Label(key))
+		}
+		if matches {
+			return
+		}
+	}
+	if len(known) == 0 {
+		return
+	}
+	at := k("waves", w.Name, "select", "tenants")
+	for _, key := range slices.Sorted(maps.Keys(w.Select.Tenants)) {
+		want := w.Select.Tenants[key]
+		if !slices.Contains(known[key], want) {
+			x.fault(wavesFile, append(at, key), "selects no tenant: none has the label %s: %q%s", key, want, suggest(want, known[key]))
+			return
+		}
+	}
+	x.fault(wavesFile, at, "selects no tenant: none has all of these labels")
 }
 
 // cycle checks one cycle, its plans and its approvals.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -63,6 +64,9 @@ func (x *checks) operator() {
 		x.persons(operatorFile, k("operator", "approvers", role), x.repo.Operator.Approvers[role])
 	}
 	trust := x.repo.Operator.Trust
+	if x.readable(operatorFile) {
+		x.quorum(trust.Approvals)
+	}
 	for _, name := range slices.Sorted(maps.Keys(trust.Keys)) {
 		key := trust.Keys[name]
 		at := k("operator", "trust", "keys", name)
@@ -70,6 +74,25 @@ func (x *checks) operator() {
 			x.fault(operatorFile, append(at, "pem"), "is no PEM public key (SubjectPublicKeyInfo)")
 		}
 		x.period(operatorFile, at, key.From, key.Until)
+	}
+}
+
+// quorum reports more approvals than there are persons to give them: nothing
+// could be merged any more, not even what mends it.
+func (x *checks) quorum(need int) {
+	persons, when := map[string]bool{}, ""
+	for _, list := range x.repo.Operator.Approvers {
+		for _, p := range list {
+			if x.options.Now.IsZero() || p.InForce(x.options.Now) {
+				persons[strings.ToLower(p.Login)] = true
+			}
+		}
+	}
+	if !x.options.Now.IsZero() {
+		when = " on " + x.options.Now.UTC().Format(time.DateOnly)
+	}
+	if need > len(persons) {
+		x.fault(operatorFile, k("operator", "trust", "approvals"), "asks for %d to approve a merge; in force%s are %d", need, when, len(persons))
 	}
 }
 

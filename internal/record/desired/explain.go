@@ -244,6 +244,9 @@ func (e *explainer) scalar(def cue.Value, path string, s source) {
 	}
 	at := position(s.file, s.expr.Pos())
 	got := fmt.Sprint(value)
+	if text, err := value.String(); err == nil {
+		got = strconv.Quote(text) // CUE would write one with line ends on several lines
+	}
 	words := enum(def)
 	switch {
 	case len(words) > 0:
@@ -252,6 +255,10 @@ func (e *explainer) scalar(def cue.Value, path string, s source) {
 	case value.IncompleteKind()&def.IncompleteKind() == 0:
 		e.say(at, path, "%s stands here; %s is wanted", got, kindName(def))
 	default:
+		if form := formOf(def); form != "" {
+			e.say(at, path, "%s is not %s", got, form)
+			return
+		}
 		list := errors.Errors(err)
 		format, args := list[len(list)-1].Msg()
 		e.say(at, path, format, args...)

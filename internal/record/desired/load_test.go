@@ -122,3 +122,19 @@ func TestLoadIsDeterministic(t *testing.T) {
 		}
 	}
 }
+
+// What looks like the faults the rules are after and is none.
+func TestNoFaults(t *testing.T) {
+	for name, edits := range map[string][]edit{
+		"wave of one tenant":           {{"schedules/waves.cue", `tenants: role: "own"`, `tenants: tenant: "own/office"`}},
+		"wave of one partner":          {{"schedules/waves.cue", `tenants: role: "own"`, `tenants: partner: "nordic"`}},
+		"as many approvals as persons": {{"tenants/operator.cue", `approvers:`, "trust: approvals: 2\n\tapprovers:"}},
+		"every placeholder":            {{sevenZip, `asset: "7z{digits}-x64.msi"`, `url: "https://www.7-zip.org/{major}/{minor}/{digits}/{version}.msi"`}},
+		"tag":                          {{sevenZip, `{repository: "ip7z/7zip"}`, `{repository: "ip7z/7zip", tag: "v{version}"}`}},
+		"major version of the module":  {{modulePath, "", "module: \"example.com/packages@v0\"\nlanguage: version: \"v0.17.0\"\n"}},
+	} {
+		if _, err := load(t, edited(t, edits...)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -39,7 +39,7 @@ func TestReleaseFile(t *testing.T) {
 			Installers: map[string]fleet.Download{"x64": {
 				PURL: "pkg:deb/debian/7zip@2.0-3?arch=amd64", Member: "a b/c \"d\".exe", MemberSHA256: "sha256:" + zeros + "2", Size: 1, SHA256: "sha256:" + zeros + "3",
 				Signer: fleet.SignedBy{Unsigned: true},
-				MSI:    &fleet.MSIFacts{ProductCode: "{23170F69-40C1-2702-2500-000001000000}"},
+				MSI:    &fleet.MSIFacts{ProductCode: "{23170F69-40C1-2702-2501-000001000000}"},
 				PE:     &fleet.PEFacts{FileVersion: "2.0\\(x)", ProductName: "A\u2028\"\\(boom)\"\x00\xff", Machine: "x64"},
 				Deb:    &fleet.DebFacts{Package: "7zip", Version: "1:2.0-3", Architecture: "amd64"},
 			}},
@@ -48,7 +48,7 @@ func TestReleaseFile(t *testing.T) {
 			Counter: 10, Change: "minor",
 			Installers: map[string]fleet.Download{"x64": {
 				Size: 7, SHA256: "sha256:" + zeros + "4", Signer: fleet.SignedBy{Unsigned: true},
-				MSI: &fleet.MSIFacts{ProductCode: "{23170F69-40C1-2702-2500-000001000000}"},
+				MSI: &fleet.MSIFacts{ProductCode: "{23170F69-40C1-2702-2600-000001000000}"},
 				Base: &fleet.Patched{
 					Base:    fleet.Blob{Upload: "sha256:" + zeros + "4", Size: 7, SHA256: "sha256:" + zeros + "4"},
 					Patches: []fleet.Blob{{URL: "https://www.7-zip.org/a.msp", Size: 8, SHA256: "sha256:" + zeros + "5"}},
