@@ -2,9 +2,11 @@ package factory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/evidence"
@@ -15,13 +17,16 @@ import (
 // Judge reads what the devices of a wave reported for some entries and gives
 // the gate's verdict on each. Reports go into evidence before the verdicts
 // that rest on them.
+//
+// A tenant that cannot be asked stops nothing but a pass: its devices count as
+// silent, the others are judged, and a fail is recorded whoever is out of
+// reach. What went wrong there is the error, beside verdicts that stand.
 func (f *Factory) Judge(ctx context.Context, facts rollout.Facts, a rollout.Action) ([]fleet.Verdict, error) {
 	wave, ok := facts.Repo.Wave(a.Wave)
 	if !ok {
 		return nil, fleet.Errorf(fleet.Invalid, "factory.judge", a.Wave, "no such wave")
 	}
-	cycle := facts.Repo.Cycles[a.Cycle]
-	reports, err := f.reports(ctx, facts, a)
+	reports, unasked, err := f.reports(ctx, facts, a)
 	if err != nil {
 		return nil, err
 	}
@@ -29,74 +34,129 @@ func (f *Factory) Judge(ctx context.Context, facts rollout.Facts, a rollout.Acti
 	inputs["main"] = facts.Repo.Commit
 	var verdicts []fleet.Verdict
 	for _, id := range a.Packages {
-		counts := map[fleet.TenantID]fleet.Counts{}
+		counts, deaf := map[fleet.TenantID]fleet.Counts{}, 0
 		for _, r := range reports {
-			if r.Package == id {
-				counts[r.Tenant] = r.Counts
+			if r.Package != id {
+				continue
+			}
+			counts[r.Tenant] = r.Counts
+			if slices.Contains(r.Errors, fleet.NotAsked) {
+				deaf++
 			}
 		}
 		sum := gate.Pool(counts)
-		v := guarded(facts.Repo, wave.Gate, counts, gate.Judge(wave.Gate, sum, a.Look, a.Last))
+		v := guarded(facts.Repo, wave.Gate, counts, deaf, gate.Judge(wave.Gate, sum, a.Look, a.Last))
 		verdicts = append(verdicts, fleet.Verdict{
-			Cycle: a.Cycle, Wave: a.Wave, Package: id, Artifact: cycle.Entries[id].Artifact, Look: a.Look, Decision: v.Decision,
+			Cycle: a.Cycle, Wave: a.Wave, Package: id, Artifact: facts.Repo.Cycles[a.Cycle].Entries[id].Artifact, Look: a.Look, Decision: v.Decision,
 			Counts: sum, Lower: v.Lower, Upper: v.Upper, Rule: v.Rule, Inputs: inputs, At: f.Clock.Now(),
 		})
 	}
-	return verdicts, f.Ledger.Append(ctx, evidence.Control, evidence.VerdictsDir(a.Cycle), verdicts)
+	if err := f.Ledger.Append(ctx, evidence.Control, evidence.VerdictsDir(a.Cycle), verdicts); err != nil {
+		return verdicts, errors.Join(append(unasked, err)...)
+	}
+	return verdicts, errors.Join(unasked...)
 }
 
 // guarded is a gate's answer with the tenants' own limits: a wave that passes as
 // a whole does not pass while one tenant has more failures than its policy
-// bears. A person decides then.
-func guarded(repo *fleet.Repository, g fleet.Gate, counts map[fleet.TenantID]fleet.Counts, answer gate.Answer) gate.Answer {
-	if answer.Decision != "pass" {
+// bears, or while deaf tenants could not be asked whether they have. A later
+// look decides then, or a person.
+func guarded(repo *fleet.Repository, g fleet.Gate, counts map[fleet.TenantID]fleet.Counts, deaf int, answer gate.Answer) gate.Answer {
+	if deaf > 0 {
+		answer.Rule += fmt.Sprintf("; %d tenants could not be asked", deaf)
+	}
+	if answer.Decision != gate.Pass {
 		return answer
+	}
+	if deaf > 0 {
+		answer.Decision = gate.Inconclusive
 	}
 	over := gate.Guard(g, counts, func(t fleet.TenantID) float64 { return repo.Tenants[t].Policy.MaxFailuresPercent })
 	if len(over) > 0 {
-		answer.Decision = "inconclusive"
+		answer.Decision = gate.Inconclusive
 		answer.Rule += fmt.Sprintf("; but more failures than the policy bears on %v", over)
 	}
 	return answer
 }
 
 // reports reads, tenant by tenant, what the frozen members of a wave reported
-// for some packages, and writes it to evidence.
-func (f *Factory) reports(ctx context.Context, facts rollout.Facts, a rollout.Action) ([]fleet.Report, error) {
-	var all []fleet.Report
+// for some packages, and writes it to evidence. unasked are the errors of
+// tenants that could not be asked.
+func (f *Factory) reports(ctx context.Context, facts rollout.Facts, a rollout.Action) (all []fleet.Report, unasked []error, err error) {
+	i := slices.IndexFunc(facts.Record.Starts, func(s fleet.WaveStart) bool { return s.Cycle == a.Cycle && s.Wave == a.Wave })
+	if i < 0 {
+		return nil, nil, fleet.Errorf(fleet.Invalid, "factory.judge", string(a.Cycle)+"/"+a.Wave, "the wave has not started")
+	}
 	rows := map[place][]fleet.Report{}
 	platform := platforms(facts.Record)
 	for _, m := range facts.Record.Members {
 		if m.Cycle != a.Cycle || m.Wave != a.Wave {
 			continue
 		}
-		tenant := facts.Repo.Tenants[m.Tenant]
-		console, err := f.Consoles(ctx, tenant)
+		list, err := f.tenantReports(ctx, facts, a, m, roll{platform, facts.Record.Starts[i].At})
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
 		if err != nil {
-			return nil, err
+			unasked = append(unasked, fleet.Errorf(fleet.KindOf(err), "factory.judge", string(m.Tenant), "its devices count as silent: %w", err))
 		}
-		key, err := f.HashKey(tenant.ID)
-		if err != nil {
-			return nil, err
-		}
-		for _, id := range a.Packages {
-			artifact := facts.Repo.Cycles[a.Cycle].Entries[id].Artifact
-			if !assignedTo(facts.Record, a, m.Tenant, id, artifact) {
-				continue
-			}
-			statuses, err := console.Statuses(ctx, id, fleet.Candidate)
-			if err != nil {
-				return nil, err
-			}
-			r := fleet.Report{Cycle: a.Cycle, Wave: a.Wave, Tenant: m.Tenant, Package: id, Artifact: artifact, Look: a.Look, At: f.Clock.Now()}
-			r.Counts, r.Errors = count(m, facts.Repo.Packages[id], platform, statuses, key)
-			all = append(all, r)
-			at := place{evidence.Shard(m.Tenant), evidence.ReportsDir(a.Cycle, a.Wave)}
-			rows[at] = append(rows[at], r)
-		}
+		all = append(all, list...)
+		at := place{evidence.Shard(m.Tenant), evidence.ReportsDir(a.Cycle, a.Wave)}
+		rows[at] = append(rows[at], list...)
 		f.progress(len(all), len(facts.Record.Members)*len(a.Packages), "reports of "+string(m.Tenant))
 	}
-	return all, f.Ledger.AppendAll(ctx, batches(rows))
+	return all, unasked, f.Ledger.AppendAll(ctx, batches(rows))
+}
+
+// tenantReports are the reports of one tenant's members on the packages that it
+// was assigned. Once it cannot be asked, its members are silent in the rest of
+// them. Members of a tenant that left are excluded: nothing reaches them, and
+// nobody is there to ask.
+func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a rollout.Action, m fleet.Membership, in roll) (out []fleet.Report, failure error) {
+	tenant, present := facts.Repo.Tenants[m.Tenant]
+	var ask func(fleet.PackageID) ([]fleet.DeviceStatus, error)
+	var key []byte
+	for _, id := range a.Packages {
+		entry := facts.Repo.Cycles[a.Cycle].Entries[id]
+		if !assignedTo(facts.Record, a, m.Tenant, id, entry.Artifact) {
+			continue
+		}
+		r := fleet.Report{Cycle: a.Cycle, Wave: a.Wave, Tenant: m.Tenant, Package: id, Artifact: entry.Artifact, Look: a.Look, At: f.Clock.Now()}
+		var statuses []fleet.DeviceStatus
+		if present && ask == nil && failure == nil {
+			ask, key, failure = f.asking(ctx, tenant)
+		}
+		if present && failure == nil {
+			statuses, failure = ask(id)
+		}
+		switch {
+		case !present:
+			r.Counts.Excluded = len(m.Devices)
+		case failure != nil:
+			r.Counts, _ = in.count(m, facts.Repo.Packages[id], "", nil, nil)
+			r.Errors = []string{fleet.NotAsked}
+		default:
+			r.Counts, r.Errors = in.count(m, facts.Repo.Packages[id], entry.Release, statuses, key)
+		}
+		out = append(out, r)
+	}
+	return out, failure
+}
+
+// asking is how a tenant is asked what its devices reported for a candidate
+// slot, and the key that its device ids are hashed with.
+func (f *Factory) asking(ctx context.Context, t fleet.Tenant) (func(fleet.PackageID) ([]fleet.DeviceStatus, error), []byte, error) {
+	key, err := f.HashKey(t.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	console, err := f.Consoles(ctx, t)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(id fleet.PackageID) ([]fleet.DeviceStatus, error) {
+		return console.Statuses(ctx, id, fleet.Candidate)
+	}, key, nil
 }
 
 // platforms are the platforms of all devices that any inventory told of.
@@ -114,19 +174,32 @@ func assignedTo(rec *fleet.Record, a rollout.Action, t fleet.TenantID, id fleet.
 	})
 }
 
-// count sorts a wave's frozen members by what they reported: those the package
-// has nothing for are excluded, those that said nothing are silent.
-func count(m fleet.Membership, pkg fleet.Package, platform map[string]string, statuses []fleet.DeviceStatus, key []byte) (fleet.Counts, []string) {
+// A roll is what a wave's members are counted by: the platform of every known
+// device, and the instant the wave started.
+type roll struct {
+	platform map[string]string
+	since    time.Time
+}
+
+// count sorts a wave's frozen members by what they reported of a release: those
+// the package has nothing for are excluded, those that said nothing are silent.
+//
+// The slot's app object is the same one every week and keeps what devices said
+// of its earlier releases, so a status counts only if it is of this release, as
+// far as the console tells a version, and not older than the wave's start.
+func (in roll) count(m fleet.Membership, pkg fleet.Package, release string, statuses []fleet.DeviceStatus, key []byte) (fleet.Counts, []string) {
 	said := make(map[string]fleet.DeviceStatus, len(statuses))
 	for _, s := range statuses {
-		said[hashDevice(key, s.Device)] = s
+		if !s.At.Before(in.since) && (s.Version == "" || s.Version == release) {
+			said[hashDevice(key, s.Device)] = s
+		}
 	}
 	var c fleet.Counts
 	codes := map[string]bool{}
 	for _, device := range m.Devices {
 		s, reported := said[device]
 		switch {
-		case !rollout.Serves(pkg, platform[string(m.Tenant)+"/"+device]):
+		case !rollout.Serves(pkg, in.platform[string(m.Tenant)+"/"+device]):
 			c.Excluded++
 		case reported && s.State == "installed":
 			c.Succeeded++

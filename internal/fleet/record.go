@@ -84,23 +84,32 @@ type TestStep struct {
 
 // A Merge records one merge into main: what, by whom, on whose word.
 type Merge struct {
-	PR        int       `json:"pr"`
-	Title     string    `json:"title"`
-	Author    string    `json:"author"`
-	MergedBy  string    `json:"mergedBy"`
-	Base      string    `json:"base"` // first parent
-	Head      string    `json:"head"` // second parent
-	Commit    string    `json:"commit"`
-	Tree      string    `json:"tree"`
-	Reviews   []Review  `json:"reviews"`
-	Checks    []Check   `json:"checks"`
-	Approves  string    `json:"approves,omitempty"` // "<cycle>/<gate>" when the merge brings an approval
-	Plan      Digest    `json:"plan,omitempty"`     // plan digest it approves
-	Releases  []string  `json:"releases,omitempty"` // "<package>@<version>" of every release file it adds
-	Approvers []string  `json:"approvers"`          // logins that count under the parent commit's policy, sorted
-	Previous  string    `json:"previous,omitempty"` // commit of the previous merge record
-	At        time.Time `json:"at"`
-	Key       string    `json:"-"` // id of the key this record was signed with, as the ledger verified it
+	PR        int      `json:"pr"`
+	Title     string   `json:"title"`
+	Author    string   `json:"author"`
+	MergedBy  string   `json:"mergedBy"`
+	Base      string   `json:"base"` // first parent
+	Head      string   `json:"head"` // second parent
+	Commit    string   `json:"commit"`
+	Tree      string   `json:"tree"`
+	Reviews   []Review `json:"reviews"`
+	Checks    []Check  `json:"checks"`
+	Approves  string   `json:"approves,omitempty"` // "<cycle>/<gate>" when the merge brings an approval
+	Plan      Digest   `json:"plan,omitempty"`     // plan digest it approves
+	Releases  []string `json:"releases,omitempty"` // "<package>@<version>" of every release file it adds
+	Approvers []string `json:"approvers"`          // logins that count under the parent commit's policy, sorted
+	// ApprovalBlobs are the approval files the commit changes: path → git blob
+	// id that it brings, "" where it removes the file. An approval counts only
+	// by the last merge that touched its file.
+	ApprovalBlobs map[string]string `json:"approvalBlobs,omitempty"`
+	Revokes       []Hold            `json:"revokes,omitempty"` // revocations it brings; they outlive their files
+	// Fault says why main was not properly reviewed at this commit, judged by
+	// the policy before it; "" when it was.
+	Fault    string    `json:"fault,omitempty"`
+	BaseTree string    `json:"baseTree,omitempty"` // tree of the first parent
+	Previous string    `json:"previous,omitempty"` // commit of the previous merge record
+	At       time.Time `json:"at"`
+	Key      string    `json:"-"` // id of the key this record was signed with, as the ledger verified it
 }
 
 // A Review is one person's word on a pull request and the commit they saw.
@@ -187,9 +196,13 @@ type Report struct {
 	Artifact Digest    `json:"artifact"`
 	Look     Duration  `json:"look"` // age of the wave
 	Counts   Counts    `json:"counts"`
-	Errors   []string  `json:"errors,omitempty"` // distinct error codes, sorted
+	Errors   []string  `json:"errors,omitempty"` // distinct error codes, sorted; or NotAsked alone
 	At       time.Time `json:"at"`
 }
+
+// NotAsked stands in a Report's errors when the tenant could not be asked at
+// that look: all its members count as silent.
+const NotAsked = "not-asked"
 
 // Counts are devices of a frozen membership by what they reported.
 type Counts struct {
@@ -263,6 +276,7 @@ type PlanRow struct {
 	Package   PackageID `json:"package"`
 	From      string    `json:"from"` // version before, "" when new
 	To        string    `json:"to"`
+	Artifact  Digest    `json:"artifact"` // what To was built to: an approval is for these bytes
 	Wave      string    `json:"wave"`
 	Devices   int       `json:"devices"`
 	NotBefore time.Time `json:"notBefore"`
