@@ -10,22 +10,22 @@ import (
 
 // Entries are the releases that are ready to travel in the cycle of a cut-off:
 // the newest of each package that tenants use, no baseline, merged by the
-// cut-off, built, tested with no cell failed, travelling in no other cycle, and
-// not held.
+// cut-off, built, tested on every platform it is delivered to with no cell
+// failed, travelling in no other cycle, and not held.
 func Entries(repo *fleet.Repository, rec *fleet.Record, cutOff time.Time) map[fleet.PackageID]fleet.Entry {
 	out := map[fleet.PackageID]fleet.Entry{}
-	merged := mergedAt(rec)
+	merged, revoked := mergedAt(rec), revocations(rec)
 	for _, id := range repo.PackageIDs() {
 		version, release, ok := repo.Packages[id].Latest()
 		if !ok || release.Baseline || !used(repo, id) || merged[seen{id, version}].After(cutOff) {
 			continue
 		}
 		built := BuiltOf(rec, id, version)
-		if built == nil || !passed(TestsOf(rec, built.Artifact)) {
+		if built == nil || !passed(repo.Packages[id], built, TestsOf(rec, built.Artifact)) {
 			continue
 		}
 		entry := fleet.Entry{Release: version, Artifact: built.Artifact}
-		if holdOn(repo, id, entry, cutOff) == nil && !travelled(repo, rec, id, entry) {
+		if holdOn(repo, revoked, id, entry, cutOff) == nil && !travelled(repo, rec, id, entry) {
 			out[id] = entry
 		}
 	}
@@ -95,16 +95,4 @@ func TestsOf(rec *fleet.Record, artifact fleet.Digest) []fleet.Tested {
 		}
 	}
 	return out
-}
-
-// passed reports whether at least one cell ran and none failed.
-func passed(tests []fleet.Tested) bool {
-	ran := false
-	for _, t := range tests {
-		if t.Result == "failed" {
-			return false
-		}
-		ran = ran || t.Result == "passed"
-	}
-	return ran
 }

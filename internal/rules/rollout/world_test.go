@@ -166,13 +166,13 @@ func beat(command string, at time.Time) fact {
 
 func built(id fleet.PackageID, version string) fact {
 	return func(w *world) {
-		w.rec.Builds = append(w.rec.Builds, fleet.Built{Package: id, Version: version, Artifact: artifact(id, version)})
+		w.rec.Builds = append(w.rec.Builds, fleet.Built{Package: id, Version: version, Artifact: artifact(id, version), Files: []fleet.BuiltFile{{Installer: "x64"}}})
 	}
 }
 
 func tested(id fleet.PackageID, version, result string) fact {
 	return func(w *world) {
-		w.rec.Tests = append(w.rec.Tests, fleet.Tested{Package: id, Version: version, Artifact: artifact(id, version), Result: result})
+		w.rec.Tests = append(w.rec.Tests, fleet.Tested{Package: id, Version: version, Artifact: artifact(id, version), Cell: "windows-11", Installer: "x64", Result: result})
 	}
 }
 

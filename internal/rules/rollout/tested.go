@@ -1,0 +1,102 @@
+package rollout
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/calendar"
+)
+
+// passed reports whether a cell passed on each platform the artifact is
+// delivered to, and none failed.
+func passed(pkg fleet.Package, built *fleet.Built, tests []fleet.Tested) bool {
+	return !failed(tests) && len(untested(pkg, built, tests)) == 0
+}
+
+func failed(tests []fleet.Tested) bool {
+	return slices.ContainsFunc(tests, func(t fleet.Tested) bool { return t.Result == "failed" })
+}
+
+// untested are the platforms, sorted, that an artifact is delivered to without
+// a cell that passed there. What passes on Linux says nothing of the installer
+// that Windows devices get. An artifact that tenants can get nothing of needs
+// one cell that passed, on whichever platform: that is the platform "".
+func untested(pkg fleet.Package, built *fleet.Built, tests []fleet.Tested) []string {
+	done := map[string]bool{}
+	for _, t := range tests {
+		if t.Result == "passed" {
+			done[platformOf(pkg, t.Installer)], done[""] = true, true
+		}
+	}
+	var delivered []string
+	for _, f := range built.Files {
+		if p := platformOf(pkg, f.Installer); p != "" && Serves(pkg, p) {
+			delivered = append(delivered, p)
+		}
+	}
+	if len(delivered) == 0 {
+		delivered = []string{""}
+	}
+	slices.Sort(delivered)
+	return slices.DeleteFunc(slices.Compact(delivered), func(p string) bool { return done[p] })
+}
+
+// platformOf is the platform of what a file or a cell is of: an installer, or a
+// setting of a configuration, whose scripts run on Windows. It is "" when the
+// package has no such thing.
+func platformOf(pkg fleet.Package, installer string) string {
+	if in, ok := pkg.Installers[installer]; ok {
+		return in.Platform
+	}
+	if s, ok := pkg.Settings[installer]; ok && s.Scripts != nil {
+		return "windows"
+	}
+	return ""
+}
+
+// lacking tells people of a release whose tests are over and which may enter no
+// cycle all the same, because a platform it is delivered to went untested.
+func (s *stepper) lacking(pkg fleet.Package, built *fleet.Built) {
+	why := lacking(pkg, built, TestsOf(s.f.Record, built.Artifact))
+	if why == "" || travelled(s.f.Repo, s.f.Record, pkg.ID, fleet.Entry{Release: built.Version, Artifact: built.Artifact}) {
+		return
+	}
+	cycle, err := calendar.CycleAt(s.f.Repo.Week, s.now)
+	if err != nil {
+		return // a week without a cut-off has no cycles to stay out of
+	}
+	s.wait(Wait{Cycle: cycle, Kind: fleet.Stalled, Why: string(pkg.ID) + " " + built.Version + " stays out of every cycle: " + why})
+}
+
+// lacking says what keeps a tested release without a failed cell out of every
+// cycle: the cells that were skipped where one has to pass. It is "" when
+// nothing does.
+func lacking(pkg fleet.Package, built *fleet.Built, tests []fleet.Tested) string {
+	if failed(tests) {
+		return ""
+	}
+	var out []string
+	for _, p := range untested(pkg, built, tests) {
+		var cells []string
+		for _, t := range tests {
+			if t.Result != "skipped" || p != "" && platformOf(pkg, t.Installer) != p {
+				continue
+			}
+			cell := t.Cell
+			if len(t.Steps) > 0 && t.Steps[0].Detail != "" {
+				cell += " (" + t.Steps[0].Detail + ")"
+			}
+			cells = append(cells, cell)
+		}
+		slices.Sort(cells)
+		where := cmp.Or(p, "any platform")
+		if len(cells) == 0 {
+			out = append(out, "no cell of its matrix tests it on "+where)
+		} else {
+			out = append(out, "no cell passed on "+where+", skipped: "+strings.Join(slices.Compact(cells), ", "))
+		}
+	}
+	return strings.Join(out, "; ")
+}
