@@ -7,7 +7,7 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 )
 
-// AuditText is an audit for people: a line for every release on a tenant, the
+// AuditText is an audit for people: a line for every effect on a tenant, the
 // story behind it where something is wrong, and the verdict last.
 func AuditText(a fleet.Audit) string {
 	var b strings.Builder
@@ -92,9 +92,9 @@ func writeFinding(b *strings.Builder, indent string, f fleet.AuditFinding) {
 }
 
 func auditVerdict(a fleet.Audit) string {
-	rows := "1 release on a tenant"
+	rows := "1 effect on a tenant"
 	if n := len(a.Rows); n != 1 {
-		rows = grouped(n) + " releases on tenants"
+		rows = grouped(n) + " effects on tenants"
 	}
 	what := fmt.Sprintf("%s, %s, %s of evidence, main at %s", rows, plural(a.Merges, "merge"), plural(a.Batches, "batch"), shortCommit(a.Main))
 	if a.Passed() {

@@ -97,7 +97,33 @@ func boardPackage(c Cycle, x *index, e CycleEntry) BoardPackage {
 		}
 		out.Waves = append(out.Waves, cell)
 	}
-	out.Fixes, out.Waves, out.Signed = list(out.Fixes), list(out.Waves), list(out.Signed)
+	out.Fixes, out.Waves, out.Signed, out.Kept = list(out.Fixes), list(out.Waves), list(out.Signed), list(keptFrom(c, x, e))
+	return out
+}
+
+// keptFrom are the tenants that have a package and that no wave gave the
+// release, because a pin or an opt-out kept it from them when a wave opened.
+func keptFrom(c Cycle, x *index, e CycleEntry) []change.Kept {
+	var out []change.Kept
+	for _, id := range c.Repo.TenantIDs() {
+		t := c.Repo.Tenants[id]
+		if _, wanted := t.Packages[e.Package]; !wanted {
+			continue
+		}
+		why := ""
+		for _, w := range c.Waves {
+			if _, got := x.intents[share{place{w.Name, e.Package}, id}]; got {
+				why = ""
+				break
+			}
+			if why == "" && !w.Opens.IsZero() {
+				why = change.Keeps(t.Policy, e.Package, e.Entry.Release, w.Opens)
+			}
+		}
+		if why != "" {
+			out = append(out, change.Kept{Tenant: id, Why: why})
+		}
+	}
 	return out
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/change"
 )
 
 // How far an entry has come in one wave. Any other word is shown as it is.
@@ -111,6 +112,7 @@ type BoardPackage struct {
 	Tests    int             `json:"tests"`
 	PR       int             `json:"pr"` // that brought the release
 	Signed   []string        `json:"approvers"`
+	Kept     []change.Kept   `json:"kept"` // tenants whose pin or opt-out keeps the release away
 }
 
 // A BoardCell is one release in one wave.
@@ -132,9 +134,9 @@ type BoardTenant struct {
 	Name     string         `json:"name"`
 	Devices  int            `json:"devices"`  // frozen members in any wave
 	Packages int            `json:"packages"` // with an intent
-	Receipts int            `json:"receipts"` // intents with a receipt that says done
-	Intents  int            `json:"intents"`
-	Counts   fleet.Counts   `json:"counts"` // device and package pairs, newest look
+	Receipts int            `json:"receipts"` // effects with a receipt that says done
+	Intents  int            `json:"intents"`  // effects: assignments, promotions and ways back
+	Counts   fleet.Counts   `json:"counts"`   // device and package pairs, newest look
 }
 
 // A BoardLine is something that happened.

@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/packmill/packmill/internal/rules/change"
@@ -113,13 +114,44 @@ func headline(c change.Change) string {
 		parts = append(parts, plural(n, "change of policy"))
 	}
 	count(len(c.Waves), "wave")
-	count(len(c.Subjects), "description")
+	for _, kind := range []string{"operator", "partner", "week", "matrix"} {
+		if words := subjectWords(kind, c.Subjects); words != "" {
+			parts = append(parts, words)
+		}
+	}
 	count(len(c.Freezes), "freeze")
 	count(len(c.Holds), "hold")
 	count(len(c.Cycles), "cycle")
 	count(len(c.Approvals), "approval")
 	s := "Changes " + joined(parts) + "; reaches " + reach(c.Reach) + "."
 	return s
+}
+
+// subjectWords names the subjects of one kind: of some there is only one, and
+// an operator's trust is what others must see first.
+func subjectWords(kind string, all []change.Subject) string {
+	var list []change.Subject
+	trust := false
+	for _, s := range all {
+		if s.Kind == kind {
+			list = append(list, s)
+			trust = trust || slices.ContainsFunc(s.Edits, func(e change.Edit) bool {
+				return strings.HasPrefix(e.Field, "trust") || strings.HasPrefix(e.Field, "approvers")
+			})
+		}
+	}
+	switch {
+	case len(list) == 0:
+		return ""
+	case kind == "operator" && trust:
+		return "the operator's trust"
+	case kind == "operator" || kind == "week":
+		return "the " + kind
+	case kind == "matrix":
+		return plural(len(list), "environment")
+	default:
+		return plural(len(list), kind)
+	}
 }
 
 func joined(parts []string) string {

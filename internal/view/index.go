@@ -20,6 +20,14 @@ type share struct {
 	tenant fleet.TenantID
 }
 
+// An effect is one change on a tenant. An intent that ran out of time and the
+// one that took its place are one.
+type effect struct {
+	share
+	action   string
+	artifact fleet.Digest
+}
+
 // An index is one cycle's part of a record, by what it is about. Facts about
 // other artifacts than the cycle's are left out: evidence counts only for the
 // exact artifact.
@@ -34,6 +42,7 @@ type index struct {
 	intents        map[share]fleet.Intent  // assign
 	receipts       map[share]fleet.Receipt // assign
 	back           map[share]fleet.Receipt // withdraw, rollback
+	effects        map[effect]bool         // of any action → a receipt says done
 	members        map[string]map[fleet.TenantID]int
 	tests          map[fleet.PackageID][]fleet.Tested
 	built          map[fleet.PackageID]fleet.Built
@@ -44,10 +53,11 @@ func indexOf(c Cycle) *index {
 		started: map[string]int{}, waveTenants: map[string]map[fleet.TenantID]bool{}, verdicts: map[place]fleet.Verdict{},
 		counts: map[place]fleet.Counts{}, reached: map[place]int{}, reports: map[share]fleet.Report{},
 		intents: map[share]fleet.Intent{}, receipts: map[share]fleet.Receipt{}, back: map[share]fleet.Receipt{},
-		members: map[string]map[fleet.TenantID]int{}, tests: map[fleet.PackageID][]fleet.Tested{}, built: map[fleet.PackageID]fleet.Built{},
+		effects: map[effect]bool{}, members: map[string]map[fleet.TenantID]int{}, tests: map[fleet.PackageID][]fleet.Tested{}, built: map[fleet.PackageID]fleet.Built{},
 	}
 	entries := c.Repo.Cycles[c.ID].Entries
 	x.readRollout(c.Record, c.ID, entries)
+	x.readEffects(c.Record, c.ID)
 	x.readWork(c.Record, entries)
 	x.readAges(c.Record)
 	for s, r := range x.reports {
@@ -101,6 +111,22 @@ func (x *index) readRollout(rec *fleet.Record, id fleet.CycleID, entries map[fle
 	for _, v := range rec.Verdicts {
 		if v.Cycle == id && entries[v.Package].Artifact == v.Artifact {
 			x.verdicts[place{v.Wave, v.Package}] = v
+		}
+	}
+}
+
+// readEffects counts as the audit does: assignments, promotions and ways back.
+func (x *index) readEffects(rec *fleet.Record, id fleet.CycleID) {
+	byIntent := map[string]effect{}
+	for _, i := range rec.Intents {
+		if i.Cycle == id {
+			e := effect{share{place{i.Wave, i.Package}, i.Tenant}, i.Action, i.Artifact}
+			byIntent[i.ID], x.effects[e] = e, x.effects[e]
+		}
+	}
+	for _, r := range rec.Receipts {
+		if e, ok := byIntent[r.Intent]; ok && r.Cycle == id && r.Outcome == "done" {
+			x.effects[e] = true
 		}
 	}
 }
@@ -176,11 +202,17 @@ func (x *index) tenants(repo *fleet.Repository) []BoardTenant {
 			byID[s.tenant], packages[s.tenant] = t, map[fleet.PackageID]bool{}
 		}
 		packages[s.tenant][s.pkg] = true
+		t.Counts = t.Counts.Add(x.reports[s].Counts)
+	}
+	for e, done := range x.effects {
+		t := byID[e.tenant]
+		if t == nil {
+			continue
+		}
 		t.Intents++
-		if x.receipts[s].Outcome == "done" {
+		if done {
 			t.Receipts++
 		}
-		t.Counts = t.Counts.Add(x.reports[s].Counts)
 	}
 	out := make([]BoardTenant, 0, len(byID))
 	for id, t := range byID {

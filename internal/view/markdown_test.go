@@ -9,6 +9,8 @@ import (
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/extension"
 	"github.com/yuin/goldmark/renderer/html"
+
+	"github.com/packmill/packmill/internal/rules/change"
 )
 
 // rendered is Markdown as a forge would draw it, HTML let through: what is
@@ -111,5 +113,21 @@ func TestTrailerIsOneLine(t *testing.T) {
 	want := "Risk: high: @\u200ball  Fixes: forged ‹b›\nPlan-Digest: sha256:1\n"
 	if got != want {
 		t.Errorf("got %q", got)
+	}
+}
+
+// What is no package or tenant is called by its name in the headline.
+func TestHeadlineSubjects(t *testing.T) {
+	edit := func(field string) []change.Edit { return []change.Edit{{Field: field, Old: "1", New: "2"}} }
+	for want, list := range map[string][]change.Subject{
+		"the operator's trust":          {{What: change.Changed, Kind: "operator", Edits: edit("trust.approvals")}},
+		"the operator":                  {{What: change.Changed, Kind: "operator", Edits: edit("name")}},
+		"1 partner and the week":        {{What: change.Changed, Kind: "week", Name: "week", Edits: edit("zone")}, {What: change.Changed, Kind: "partner", Name: "nordic", Edits: edit("name")}},
+		"2 partners and 2 environments": {{Kind: "partner", Name: "a"}, {Kind: "partner", Name: "b"}, {Kind: "matrix", Name: "a"}, {Kind: "matrix", Name: "b"}},
+	} {
+		got := headline(change.Change{Subjects: list})
+		if !strings.HasPrefix(got, "Changes "+want+"; ") {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }

@@ -26,7 +26,19 @@ func testCycle(t *testing.T) Cycle {
 	}
 	repo, rec, plans := testRepo(), testRecord(), testPlans()
 	repo.Holds = map[string]fleet.Hold{"r": {Kind: "revocation", Package: notepad, Release: "8.7.1", Artifact: digit(902), Reason: "error rate is above 2 %"}}
-	rec.Receipts = append(rec.Receipts, fleet.Receipt{Cycle: week, Wave: "dogfood", Tenant: "example-msp/own", Package: notepad, Artifact: digit(902), Action: "rollback", Outcome: "done", At: day(19, 16)})
+	birch := repo.Tenants["nordic/birch"]
+	birch.Policy.OptOuts = map[fleet.PackageID]fleet.Because{notepad: {Reason: "own editor", Expires: day(30, 0)}}
+	birch.Policy.Pins = map[fleet.PackageID]fleet.PinnedTo{zip: {Version: "24.08", Reason: "over when the wave opens", Expires: day(22, 0)}}
+	repo.Tenants["nordic/birch"] = birch
+	rec.Intents = append(rec.Intents,
+		fleet.Intent{ID: "back", Cycle: week, Wave: "dogfood", Tenant: "example-msp/own", Package: notepad, Release: "8.7.1", Artifact: digit(902), Action: "rollback", At: day(19, 16)},
+		fleet.Intent{ID: "late", Cycle: week, Wave: "everyone", Tenant: "nordic/acme", Package: zip, Release: "24.09", Artifact: digit(901), Action: "promote", Generation: 1, At: day(26, 13)},
+		fleet.Intent{ID: "again", Cycle: week, Wave: "everyone", Tenant: "nordic/acme", Package: zip, Release: "24.09", Artifact: digit(901), Action: "promote", Generation: 2, At: day(26, 14)},
+		fleet.Intent{ID: "open", Cycle: week, Wave: "everyone", Tenant: "nordic/birch", Package: zip, Release: "24.09", Artifact: digit(901), Action: "promote", At: day(26, 14)})
+	rec.Receipts = append(rec.Receipts,
+		fleet.Receipt{Intent: "late", Cycle: week, Wave: "everyone", Tenant: "nordic/acme", Package: zip, Artifact: digit(901), Action: "promote", Outcome: "expired", At: day(26, 13)},
+		fleet.Receipt{Intent: "again", Cycle: week, Wave: "everyone", Tenant: "nordic/acme", Package: zip, Artifact: digit(901), Action: "promote", Outcome: "done", At: day(26, 14)})
+	rec.Receipts = append(rec.Receipts, fleet.Receipt{Intent: "back", Cycle: week, Wave: "dogfood", Tenant: "example-msp/own", Package: notepad, Artifact: digit(902), Action: "rollback", Outcome: "done", At: day(19, 16)})
 	approval := func(gate string) *fleet.Approval {
 		return &fleet.Approval{Cycle: week, Gate: gate, Plan: plans[0].Digest()}
 	}
@@ -252,5 +264,30 @@ func TestPageSize(t *testing.T) {
 	}
 	if !strings.Contains(string(files["index.html"]), " 100 more are in") {
 		t.Error("the page does not say what it leaves out")
+	}
+}
+
+// Effects are what the audit counts: assignments, promotions and ways back,
+// each once however often it was tried.
+func TestEffects(t *testing.T) {
+	want := map[fleet.TenantID]string{"example-msp/own": "4 of 4", "nordic/acme": "3 of 3", "nordic/birch": "2 of 3", "direct/cedar": "2 of 2"}
+	for _, x := range BoardOf(testCycle(t)).Tenants {
+		if got := fmt.Sprintf("%d of %d", x.Receipts, x.Intents); got != want[x.Tenant] {
+			t.Errorf("%s: %s receipts, want %s", x.Tenant, got, want[x.Tenant])
+		}
+	}
+}
+
+// A tenant that has the package and does not take the release is told with the
+// reason; one whose pin had ended is not.
+func TestKept(t *testing.T) {
+	for _, p := range BoardOf(testCycle(t)).Packages {
+		want := "[]"
+		if p.Package == notepad {
+			want = "[{nordic/birch opted out until 2026-11-30: own editor}]"
+		}
+		if got := fmt.Sprint(p.Kept); got != want {
+			t.Errorf("%s: kept from %s, want %s", p.Package, got, want)
+		}
 	}
 }

@@ -29,6 +29,7 @@ type indexData struct {
 
 type packageRow struct {
 	Page, Name, ID, Step, Class, Why, Tests string
+	Kept                                    string // tenants that do not take it, "" for none
 	State                                   markedState
 	Cells                                   []cellData
 }
@@ -134,6 +135,9 @@ func stateCounts(b Board) []markedState {
 func (p *pages) packageRow(pkg BoardPackage) packageRow {
 	row := packageRow{Page: pagePath(pkg.Package), Name: pkg.Name, ID: string(pkg.Package), Step: step(pkg.From, pkg.To),
 		Class: classWords(pkg), State: stateOf(pkg.State), Why: pkg.Why, Tests: testCount(pkg)}
+	if n := len(pkg.Kept); n > 0 {
+		row.Kept = plural(n, "tenant")
+	}
 	for _, c := range pkg.Waves {
 		row.Cells = append(row.Cells, p.cell(c))
 	}

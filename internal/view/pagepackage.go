@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/change"
 )
 
 type packageData struct {
@@ -26,6 +27,8 @@ type packageData struct {
 	Tests      []testLine
 	Tenants    []shareRow
 	More       string
+	KeptFrom   []change.Kept
+	MoreKept   string
 	CSV        string
 }
 
@@ -70,6 +73,10 @@ func (p *pages) packageData(i int) (packageData, Table) {
 	for _, t := range p.index.tests[e.Package] {
 		d.Tests = append(d.Tests, testLine{t.Cell, t.Installer, stepWords(t.Steps), p.when(t.At), resultState(t.Result)})
 	}
+	d.KeptFrom = row.Kept[:min(len(row.Kept), shownTenants)]
+	if more := len(row.Kept) - len(d.KeptFrom); more > 0 {
+		d.MoreKept = grouped(more)
+	}
 	table := p.shares(e.Package, &d)
 	return d, table
 }
@@ -108,7 +115,7 @@ func (p *pages) shares(id fleet.PackageID, d *packageData) Table {
 	t := Table{Columns: Cols("tenant", "wave", "effect", "at", "succeeded>", "failed>", "silent>", "errors")}
 	for i, s := range list {
 		r := p.index.reports[s]
-		effect, at := p.effect(s)
+		effect, at := p.lastEffect(s)
 		t.Add(string(s.tenant), s.wave, effect.Word, machine(at), fmt.Sprint(r.Counts.Succeeded), fmt.Sprint(r.Counts.Failed), fmt.Sprint(r.Counts.Silent), strings.Join(r.Errors, " "))
 		if i < shownTenants {
 			d.Tenants = append(d.Tenants, shareRow{Tenant: string(s.tenant), Wave: s.wave, Succeeded: grouped(r.Counts.Succeeded), Failed: grouped(r.Counts.Failed),
@@ -121,8 +128,8 @@ func (p *pages) shares(id fleet.PackageID, d *packageData) Table {
 	return t
 }
 
-// effect is what was done last for a package on a tenant, and when.
-func (p *pages) effect(s share) (markedState, time.Time) {
+// lastEffect is what was done last for a package on a tenant, and when.
+func (p *pages) lastEffect(s share) (markedState, time.Time) {
 	if r, ok := p.index.back[s]; ok {
 		word := map[string]string{"withdraw": "withdrawn", "rollback": "rolled back"}[r.Action]
 		if r.Outcome != "done" {

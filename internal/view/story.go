@@ -27,7 +27,7 @@ func story(c Cycle, b Board, x *index) []BoardLine {
 	out = append(out, recovered(c)...)
 	for _, n := range c.Record.Notices {
 		if n.Cycle == c.ID && n.Sent {
-			text := fmt.Sprintf("partner %s was told by %s", n.Partner, n.Channel)
+			text := fmt.Sprintf("partner %s was told (channel %s)", n.Partner, n.Channel)
 			if n.PossiblyTwice {
 				text += ", possibly twice"
 			}

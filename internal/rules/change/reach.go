@@ -48,7 +48,7 @@ func (c *comparison) takers(id fleet.PackageID, version string) Reach {
 		if _, wanted := t.Packages[id]; !wanted {
 			continue
 		}
-		if why := keeps(t.Policy, id, version, c.options.Now); why != "" {
+		if why := Keeps(t.Policy, id, version, c.options.Now); why != "" {
 			kept = append(kept, Kept{Tenant: id2, Why: why})
 			continue
 		}
@@ -59,9 +59,9 @@ func (c *comparison) takers(id fleet.PackageID, version string) Reach {
 	return r
 }
 
-// keeps says why a policy keeps a tenant from a version at now, "" when it does
+// Keeps says why a policy keeps a tenant from a version at now, "" when it does
 // not.
-func keeps(p fleet.Policy, id fleet.PackageID, version string, now time.Time) string {
+func Keeps(p fleet.Policy, id fleet.PackageID, version string, now time.Time) string {
 	if out, ok := p.OptOuts[id]; ok && now.Before(out.Expires) {
 		return fmt.Sprintf("opted out until %s: %s", out.Expires.UTC().Format(time.DateOnly), out.Reason)
 	}
