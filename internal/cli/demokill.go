@@ -24,13 +24,19 @@ func killPoints() []string {
 }
 
 // killAfter is how many times the point is passed before the kill: in the
-// middle of the tenants. Intents are written once a shard and receipts once a
-// tenant, uploads and calls for each package.
+// middle of the tenants. They are served eight at a time, with one push of
+// intents before and one of receipts after, which passes the point once for
+// each evidence shard: the eight have seven. Uploads and calls are for
+// each package.
 func (p killPoint) killAfter() int {
-	if p == afterIntent || p == afterReceipt {
-		return 3
+	switch p {
+	case afterIntent:
+		return 8 // of those that come after the first eight
+	case afterReceipt:
+		return 3 // of the first eight
+	default:
+		return 12
 	}
-	return 12
 }
 
 // matches reports whether an event of a simulator is the point being passed.

@@ -25,6 +25,11 @@ const (
 	botMail = "packmill@localhost"
 )
 
+// parallelTenants is how many tenants are served side by side. A clock that
+// --now holds still is moved by whoever backs off, so that then one comes after
+// the other: the same run gives the same bytes.
+const parallelTenants = 4
+
 // factory wires the edges that the environment names to the repository of
 // --repo. An edge that is not configured stays nil; the function that needs it
 // says which setting is missing.
@@ -46,6 +51,9 @@ func (a *app) factory(ctx context.Context) (*factory.Factory, *evidence.Ledger, 
 	}
 	author := fleet.Identity{Name: cmp.Or(a.getenv("GIT_AUTHOR_NAME"), botName), Email: cmp.Or(a.getenv("GIT_AUTHOR_EMAIL"), botMail)}
 	f := &factory.Factory{Clock: clock, Log: a.log(), Progress: a.progress(), Author: author, Git: git, Desired: load}
+	if _, manual := clock.(*fleet.ManualClock); !manual {
+		f.Parallel = parallelTenants
+	}
 	if err := git.Fetch(ctx); err != nil {
 		return nil, nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/evidence"
@@ -17,8 +18,9 @@ import (
 // tests, signature and receipt.
 func (a *auditor) rows(ctx context.Context) {
 	signed := map[fleet.Digest]fleet.AuditCheck{}
+	past := historyOf(a.rec)
 	for _, i := range a.rec.Intents {
-		if a.superseded(i) {
+		if superseded(past, i) {
 			continue
 		}
 		r := fleet.AuditRow{
@@ -32,7 +34,7 @@ func (a *auditor) rows(ctx context.Context) {
 			signed[i.Artifact] = a.signature(i)
 		}
 		r.Signature = signed[i.Artifact]
-		r.Receipt = a.receipt(i)
+		r.Receipt = receipt(past, i)
 		a.out.Rows = append(a.out.Rows, r)
 	}
 	slices.SortStableFunc(a.out.Rows, func(x, y fleet.AuditRow) int {
@@ -42,10 +44,12 @@ func (a *auditor) rows(ctx context.Context) {
 
 // superseded reports whether an intent ran out of time or failed and another
 // one of the same effect took its place.
-func (a *auditor) superseded(i fleet.Intent) bool {
-	done := slices.ContainsFunc(a.rec.Receipts, func(r fleet.Receipt) bool { return r.Intent == i.ID && r.Outcome != "done" })
-	return done && slices.ContainsFunc(a.rec.Intents, func(o fleet.Intent) bool {
-		return o.Tenant == i.Tenant && o.Package == i.Package && o.Action == i.Action && o.Artifact == i.Artifact && o.Wave == i.Wave && o.Generation > i.Generation
+func superseded(past *history, i fleet.Intent) bool {
+	if !slices.ContainsFunc(past.receipts[i.ID], func(r fleet.Receipt) bool { return r.Outcome != "done" }) {
+		return false
+	}
+	return slices.ContainsFunc(past.intents[slot{i.Tenant, i.Package}], func(o fleet.Intent) bool {
+		return o.Action == i.Action && o.Artifact == i.Artifact && o.Wave == i.Wave && o.Generation > i.Generation
 	})
 }
 
@@ -152,29 +156,32 @@ func (a *auditor) tested(i fleet.Intent) fleet.AuditCheck {
 }
 
 // receipt checks that an intent has its receipt, and that the tenant was
-// observed to hold what was meant.
-func (a *auditor) receipt(i fleet.Intent) fleet.AuditCheck {
+// observed to hold what was meant. One that was not carried out is in order
+// when a later change left nothing of it.
+func receipt(past *history, i fleet.Intent) fleet.AuditCheck {
 	where := evidence.Shard(i.Tenant) + ":" + evidence.ReceiptsDir(i.Cycle, i.Wave)
-	for _, r := range a.rec.Receipts {
-		if r.Intent != i.ID {
-			continue
+	r, known := past.outcome(i)
+	switch {
+	case !known:
+		return fleet.AuditCheck{What: "an intent without a receipt", Where: where}
+	case r.Outcome != "done":
+		if later, ok := past.madeGood(i); ok {
+			return fleet.AuditCheck{OK: true, What: "outcome " + r.Outcome + ", then " + later.Action + " at " + readable(later.At), Where: where}
 		}
-		switch {
-		case r.Outcome != "done":
-			return fleet.AuditCheck{What: "outcome " + r.Outcome, Where: where}
-		case r.Artifact != i.Artifact || i.Action != "rollback" && i.Action != "withdraw" && r.Observed != i.Artifact:
-			return fleet.AuditCheck{What: "the tenant held another artifact", Where: where}
-		case r.At.Before(i.At):
-			return fleet.AuditCheck{What: "older than its intent", Where: where}
-		}
-		what := r.At.UTC().Format("2006-01-02 15:04Z")
-		if r.Recovered {
-			what += ", after an interrupted run"
-		}
-		return fleet.AuditCheck{OK: true, What: what, Where: where}
+		return fleet.AuditCheck{What: "outcome " + r.Outcome, Where: where}
+	case r.Artifact != i.Artifact || i.Action != "rollback" && i.Action != "withdraw" && r.Observed != i.Artifact:
+		return fleet.AuditCheck{What: "the tenant held another artifact", Where: where}
+	case r.At.Before(i.At):
+		return fleet.AuditCheck{What: "older than its intent", Where: where}
 	}
-	return fleet.AuditCheck{What: "an intent without a receipt", Where: where}
+	what := readable(r.At)
+	if r.Recovered {
+		what += ", after an interrupted run"
+	}
+	return fleet.AuditCheck{OK: true, What: what, Where: where}
 }
+
+func readable(t time.Time) string { return t.UTC().Format("2006-01-02 15:04Z") }
 
 // signature checks the provenance of the artifact an intent was about: signed
 // by a key that the policy trusts to build, about these bytes, this package

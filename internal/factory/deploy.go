@@ -10,39 +10,41 @@ import (
 )
 
 // A visit is what one run keeps of a tenant while it makes changes there: the
-// console, the devices, the groups it made sure of.
+// console, the devices, the groups it made sure of. It is empty until the first
+// change opens it.
 type visit struct {
 	console Console
 	devices map[string]fleet.Device // by keyed hash
 	groups  map[string]string       // wave → id
 }
 
-// visit opens a tenant's console and reads its devices, once a run.
-func (f *Factory) visit(ctx context.Context, visits map[fleet.TenantID]*visit, t fleet.Tenant) (*visit, error) {
-	if v, ok := visits[t.ID]; ok {
-		return v, nil
+// open opens a tenant's console and reads its devices, once a visit.
+func (f *Factory) open(ctx context.Context, v *visit, t fleet.Tenant) error {
+	if v.console != nil {
+		return nil
 	}
 	console, err := f.Consoles(ctx, t)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	devices, err := f.devices(ctx, t)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	visits[t.ID] = &visit{console: console, devices: devices, groups: map[string]string{}}
-	return visits[t.ID], nil
+	*v = visit{console: console, devices: devices, groups: map[string]string{}}
+	return nil
 }
 
-// effect makes one change on a tenant's console and returns the artifact that
+// make makes one change on a tenant's console and returns the artifact that
 // the changed slot holds afterwards.
-func (f *Factory) effect(ctx context.Context, facts rollout.Facts, visits map[fleet.TenantID]*visit, e effect, i fleet.Intent) (fleet.Digest, error) {
-	tenant := facts.Repo.Tenants[e.tenant]
-	v, err := f.visit(ctx, visits, tenant)
-	if err != nil {
+func (c *campaign) make(ctx context.Context, v *visit, e effect, i fleet.Intent) (fleet.Digest, error) {
+	tenant := c.facts.Repo.Tenants[e.tenant]
+	if err := c.open(ctx, v, tenant); err != nil {
 		return "", err
 	}
-	w := onTenant{visit: v, f: f, facts: facts, tenant: tenant, e: e, intent: i}
+	w := onTenant{
+		visit: v, console: fenced{v.console, c.Clock, i.NotAfter}, c: c, facts: c.facts, tenant: tenant, e: e, intent: i,
+	}
 	switch e.action {
 	case "assign":
 		return w.assign(ctx)
@@ -60,11 +62,12 @@ func (f *Factory) effect(ctx context.Context, facts rollout.Facts, visits map[fl
 // onTenant is one effect with everything it needs at hand.
 type onTenant struct {
 	*visit
-	f      *Factory
-	facts  rollout.Facts
-	tenant fleet.Tenant
-	e      effect
-	intent fleet.Intent
+	console Console // the visit's, as long as the intent's lease lasts
+	c       *campaign
+	facts   rollout.Facts
+	tenant  fleet.Tenant
+	e       effect
+	intent  fleet.Intent
 }
 
 // assign brings the release into the candidate slot and assigns it to the
@@ -246,7 +249,7 @@ func (w onTenant) publish(ctx context.Context, slot string, entry fleet.Entry) (
 	if err != nil {
 		return fleet.AppState{}, err
 	}
-	return w.console.Publish(ctx, app, func() (io.ReadCloser, error) { return w.f.Store.Open(ctx, app.File) })
+	return w.console.Publish(ctx, app, func() (io.ReadCloser, error) { return w.c.Store.Open(ctx, app.File) })
 }
 
 // app describes a release to the console: the one Windows file of the
@@ -278,7 +281,7 @@ func (w onTenant) app(ctx context.Context, pkg fleet.Package, slot string, built
 	}
 	for _, d := range app.Installer.Detect {
 		if d.Script != "" {
-			text, err := w.f.readFile(w.facts.Repo.Commit, pkg.ID, d.Script)
+			text, err := w.c.script(pkg.ID, d.Script)
 			if err != nil {
 				return app, err
 			}
@@ -286,6 +289,14 @@ func (w onTenant) app(ctx context.Context, pkg fleet.Package, slot string, built
 		}
 	}
 	return app, nil
+}
+
+// script is a package's script as main has it, the same that asApproved
+// compared with what was approved.
+func (c *campaign) script(id fleet.PackageID, name string) (string, error) {
+	c.git.Lock()
+	defer c.git.Unlock()
+	return c.readFile(c.facts.Repo.Commit, id, name)
 }
 
 // settingInstaller is how a configuration by scripts is installed: remediate

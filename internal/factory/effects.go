@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -30,52 +32,161 @@ type effect struct {
 	reason   string
 }
 
-// carryOut makes effects happen with a trace that survives being killed at any
-// point: every intent is pushed before the first call, main is looked at once
-// more, and a tenant's receipts are pushed after what they tell. An intent that
-// an earlier run left behind is taken up again, not doubled: the calls find
-// what was made. One tenant's failure does not stop the others.
-func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []effect) error {
-	intents, err := f.intend(ctx, facts, effects)
-	if err != nil {
-		return err
-	}
-	if moved, err := f.moved(ctx, facts.Repo.Commit); err != nil || moved {
-		return errors.Join(err, movedError(moved))
-	}
-	var failures []error
-	visits := map[fleet.TenantID]*visit{}
-	for from := 0; from < len(effects); {
-		to := from + 1
-		for to < len(effects) && effects[to].tenant == effects[from].tenant && effects[to].wave == effects[from].wave {
-			to++
-		}
-		receipts := make([]fleet.Receipt, 0, to-from)
-		for i := from; i < to; i++ {
-			e := effects[i]
-			f.progress(i, len(effects), fmt.Sprintf("%s %s on %s", e.action, e.pkg, e.tenant))
-			r := f.attempt(ctx, facts, visits, e, intents[i].Intent)
-			r.Recovered = intents[i].left
-			receipts = append(receipts, r.Receipt)
-			if r.err != nil {
-				failures = append(failures, r.err)
-			}
-		}
-		e := effects[from]
-		if err := f.Ledger.Append(ctx, evidence.Shard(e.tenant), evidence.ReceiptsDir(e.cycle, e.wave), receipts); err != nil {
-			return errors.Join(append(failures, err)...)
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		from = to
-	}
-	f.progress(len(effects), len(effects), "done")
-	return errors.Join(failures...)
+// chunkTenants is how many tenants intents are written for at once. A lease
+// starts with its intent, so a chunk must be done well within it; and every
+// chunk costs a push before and one after.
+const chunkTenants = 8
+
+// maxExpired is how often one effect may run out of its lease before a run
+// gives it up: what it uploaded is kept, so that the next try is shorter.
+const maxExpired = 2
+
+// A campaign is a batch of effects that is being carried out.
+type campaign struct {
+	*Factory
+	facts   rollout.Facts
+	history *history
+	git     sync.Mutex // tenants take turns at reading the clone
+	started time.Time
+	begun   atomic.Int64
+	total   int
 }
 
-// errMoved says that main changed while intents were written: read and decide
-// again before calling anyone.
+// carryOut makes effects happen with a trace that survives being killed at any
+// point, some tenants at a time: the intents of a chunk are pushed before its
+// first call, main is looked at once more, and its receipts are pushed after
+// what they tell. An intent that an earlier run left behind is taken up again,
+// not doubled: the calls find what was made. One tenant's failure does not stop
+// the others.
+//
+// It gives the number of effects made. What was decided on facts that do not
+// hold any longer, and what ran out of time, is an undone error: read and
+// decide again.
+func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []effect) (int, error) {
+	c := &campaign{Factory: f, facts: facts, history: historyOf(facts.Record), started: f.Clock.Now(), total: len(effects)}
+	effects, failures := c.asApproved(ctx, effects)
+	left := &undone{slots: map[slot]bool{}}
+	made := 0
+	for chunks := inChunks(effects); len(chunks) > 0; chunks = chunks[1:] {
+		results, err := c.chunk(ctx, chunks[0])
+		if errors.Is(err, errMoved) {
+			for _, chunk := range chunks {
+				left.add(chunk...)
+			}
+			break
+		}
+		for _, r := range results {
+			switch {
+			case r.err != nil:
+				failures = append(failures, r.err)
+			case r.Outcome == "done":
+				made++
+			case c.history.expired(r.effect) < maxExpired:
+				left.add(r.effect)
+			default:
+				failures = append(failures, fleet.Errorf(fleet.Stalled, "factory.effect", string(r.tenant), "%s of %s ran out of its %s again", r.action, r.pkg, rollout.Lease))
+			}
+		}
+		if err != nil {
+			return made, errors.Join(append(failures, err)...)
+		}
+	}
+	f.progress(len(effects), len(effects), "done")
+	if len(left.slots) > 0 {
+		left.failures = errors.Join(failures...)
+		return made, left
+	}
+	return made, errors.Join(failures...)
+}
+
+// inChunks are effects tenant by tenant, in the order in which tenants first
+// come, some tenants at a time.
+func inChunks(effects []effect) [][]effect {
+	of := map[fleet.TenantID][]effect{}
+	var order []fleet.TenantID
+	for _, e := range effects {
+		if of[e.tenant] == nil {
+			order = append(order, e.tenant)
+		}
+		of[e.tenant] = append(of[e.tenant], e)
+	}
+	var out [][]effect
+	for tenants := range slices.Chunk(order, chunkTenants) {
+		var chunk []effect
+		for _, t := range tenants {
+			chunk = append(chunk, of[t]...)
+		}
+		out = append(out, chunk)
+	}
+	return out
+}
+
+// chunk carries out the effects of some tenants. errMoved says that nobody was
+// called, because what was decided may not hold any longer.
+func (c *campaign) chunk(ctx context.Context, effects []effect) ([]attempted, error) {
+	if c.Clock.Now().Sub(c.started) > rollout.Lease {
+		return nil, errMoved // a gate may have failed since
+	}
+	intents, err := c.intend(ctx, effects)
+	if err != nil {
+		return nil, err
+	}
+	if moved, err := c.moved(ctx, c.facts.Repo.Commit); err != nil || moved {
+		return nil, errors.Join(err, movedError(moved))
+	}
+	results := c.calls(ctx, effects, intents)
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // the intents stay open: the next run looks what became of them
+	}
+	rows := map[place][]fleet.Receipt{}
+	for _, r := range results {
+		at := place{evidence.Shard(r.tenant), evidence.ReceiptsDir(r.Cycle, r.Wave)}
+		rows[at] = append(rows[at], r.Receipt)
+		if r.Outcome != "done" {
+			continue
+		}
+		for _, o := range c.history.leftBehind(r.effect, r.At) {
+			closed := receiptFor(o, "expired", r.At)
+			closed.Detail = "left open by an earlier run, and behind a " + r.action + " now"
+			at := place{evidence.Shard(o.Tenant), evidence.ReceiptsDir(o.Cycle, o.Wave)}
+			rows[at] = append(rows[at], closed)
+		}
+	}
+	return results, c.Ledger.AppendAll(ctx, batches(rows))
+}
+
+// calls attempts the effects of a chunk, in the order given for each tenant,
+// and gives the results in the order of the effects however many tenants are
+// served side by side.
+func (c *campaign) calls(ctx context.Context, effects []effect, intents []written) []attempted {
+	results := make([]attempted, len(effects))
+	var all sync.WaitGroup
+	free := make(chan struct{}, max(c.Parallel, 1))
+	for from := 0; from < len(effects); {
+		to := from + 1
+		for to < len(effects) && effects[to].tenant == effects[from].tenant {
+			to++
+		}
+		first, last := from, to
+		free <- struct{}{}
+		all.Go(func() {
+			defer func() { <-free }()
+			visit := &visit{}
+			for i := first; i < last; i++ {
+				e := effects[i]
+				c.progress(int(c.begun.Add(1)-1), c.total, fmt.Sprintf("%s %s on %s", e.action, e.pkg, e.tenant))
+				results[i] = c.attempt(ctx, visit, e, intents[i].Intent)
+				results[i].Recovered = intents[i].left
+			}
+		})
+		from = to
+	}
+	all.Wait()
+	return results
+}
+
+// errMoved says that main changed while intents were written, or that the
+// decision has become old: read and decide again before calling anyone.
 var errMoved = errors.New("main has moved since the decision")
 
 func movedError(moved bool) error {
@@ -83,6 +194,43 @@ func movedError(moved bool) error {
 		return errMoved
 	}
 	return nil
+}
+
+// undone are effects that were not made and must be decided anew, and what
+// went wrong with others.
+type undone struct {
+	slots    map[slot]bool
+	failures error
+}
+
+func (u *undone) Error() string {
+	return fmt.Sprintf("%d changes on tenants must be decided anew", len(u.slots))
+}
+
+func (u *undone) Unwrap() error { return u.failures }
+
+func (u *undone) add(effects ...effect) {
+	for _, e := range effects {
+		u.slots[slot{e.tenant, e.pkg}] = true
+	}
+}
+
+// settle takes the actions out of a batch that a run must decide anew, so that
+// it may try them again, and gives the others with what went wrong with them.
+func settle(tried map[string]bool, batch []rollout.Action, err error) ([]rollout.Action, error) {
+	var u *undone
+	if !errors.As(err, &u) {
+		return batch, err
+	}
+	var out []rollout.Action
+	for _, a := range batch {
+		if slices.ContainsFunc(a.Packages, func(id fleet.PackageID) bool { return u.slots[slot{a.Tenant, id}] }) {
+			delete(tried, key(a))
+		} else {
+			out = append(out, a)
+		}
+	}
+	return out, u.failures
 }
 
 // moved reports whether main is no longer at the commit decisions were made
@@ -105,13 +253,13 @@ type written struct {
 
 // intend writes the intents of effects, one batch for each shard, and gives
 // them in the order of effects.
-func (f *Factory) intend(ctx context.Context, facts rollout.Facts, effects []effect) ([]written, error) {
-	now := f.Clock.Now()
+func (c *campaign) intend(ctx context.Context, effects []effect) ([]written, error) {
+	now := c.Clock.Now()
 	out := make([]written, len(effects))
 	fresh := map[place][]fleet.Intent{}
 	expired := map[place][]fleet.Receipt{}
 	for i, e := range effects {
-		open, generation := openIntent(facts.Record, e)
+		open, generation := c.history.open(e)
 		if open != nil && !open.NotAfter.Before(now) {
 			out[i] = written{*open, true}
 			continue
@@ -121,11 +269,11 @@ func (f *Factory) intend(ctx context.Context, facts rollout.Facts, effects []eff
 			at := place{branch, evidence.ReceiptsDir(e.cycle, e.wave)}
 			expired[at] = append(expired[at], receiptFor(*open, "expired", now))
 		}
-		out[i] = written{Intent: intentFor(e, generation+1, facts.Repo.Commit, now)}
+		out[i] = written{Intent: intentFor(e, generation+1, c.facts.Repo.Commit, now)}
 		at := place{branch, evidence.IntentsDir(e.cycle, e.wave)}
 		fresh[at] = append(fresh[at], out[i].Intent)
 	}
-	return out, f.Ledger.AppendAll(ctx, append(batches(expired), batches(fresh)...))
+	return out, c.Ledger.AppendAll(ctx, append(batches(expired), batches(fresh)...))
 }
 
 // A place is a folder of an evidence branch.
@@ -141,23 +289,6 @@ func batches[T any](rows map[place][]T) []evidence.Batch {
 		out[i] = evidence.Batch{Branch: p.branch, Dir: p.dir, Rows: rows[p]}
 	}
 	return out
-}
-
-// openIntent is the intent of the same effect that has no receipt, and the
-// highest generation of the package on the tenant so far.
-func openIntent(rec *fleet.Record, e effect) (open *fleet.Intent, generation int) {
-	for i := range rec.Intents {
-		in := &rec.Intents[i]
-		if in.Tenant != e.tenant || in.Package != e.pkg {
-			continue
-		}
-		generation = max(generation, in.Generation)
-		if in.Cycle == e.cycle && in.Wave == e.wave && in.Artifact == e.entry.Artifact && in.Action == e.action &&
-			!slices.ContainsFunc(rec.Receipts, func(r fleet.Receipt) bool { return r.Intent == in.ID }) {
-			open = in
-		}
-	}
-	return open, generation
 }
 
 func intentFor(e effect, generation int, main string, now time.Time) fleet.Intent {
@@ -177,24 +308,47 @@ func receiptFor(i fleet.Intent, outcome string, now time.Time) fleet.Receipt {
 	}
 }
 
+// An attempted effect is its receipt, and the error behind an outcome "failed".
 type attempted struct {
+	effect
 	fleet.Receipt
 	err error
 }
 
+// errExpired says that the lease of an intent ended before its call began.
+var errExpired = errors.New("the lease has ended")
+
 // attempt makes one effect happen and says what came of it.
-func (f *Factory) attempt(ctx context.Context, facts rollout.Facts, visits map[fleet.TenantID]*visit, e effect, i fleet.Intent) attempted {
-	if f.Clock.Now().After(i.NotAfter) {
-		return attempted{Receipt: receiptFor(i, "expired", f.Clock.Now())}
+func (c *campaign) attempt(ctx context.Context, v *visit, e effect, i fleet.Intent) attempted {
+	if c.Clock.Now().After(i.NotAfter) {
+		return attempted{effect: e, Receipt: receiptFor(i, "expired", c.Clock.Now())}
 	}
-	observed, err := f.effect(ctx, facts, visits, e, i)
-	now := f.Clock.Now()
+	observed, err := c.make(ctx, v, e, i)
+	now := c.Clock.Now()
+	if errors.Is(err, errExpired) {
+		return attempted{effect: e, Receipt: receiptFor(i, "expired", now)}
+	}
 	if err != nil {
 		r := receiptFor(i, "failed", now)
 		r.Detail = fleet.KindOf(err).String()
-		return attempted{r, fmt.Errorf("%s: %s of %s: %w", e.tenant, e.action, e.pkg, err)}
+		return attempted{e, r, fmt.Errorf("%s: %s of %s: %w", e.tenant, e.action, e.pkg, err)}
 	}
 	r := receiptFor(i, "done", now)
 	r.Observed = observed
-	return attempted{Receipt: r}
+	return attempted{effect: e, Receipt: r}
+}
+
+// fenced is a console on which nothing is assigned after an instant: an upload
+// may take long, and a way back waits no longer than the lease.
+type fenced struct {
+	Console
+	clock fleet.Clock
+	until time.Time
+}
+
+func (c fenced) Assign(ctx context.Context, id fleet.PackageID, slot string, targets []fleet.Target) error {
+	if c.clock.Now().After(c.until) {
+		return errExpired
+	}
+	return c.Console.Assign(ctx, id, slot, targets)
 }

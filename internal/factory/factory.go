@@ -36,6 +36,11 @@ type Factory struct {
 
 	Signer   fleet.Signer
 	Consoles func(ctx context.Context, t fleet.Tenant) (Console, error)
+	// Parallel is how many tenants are served side by side, 1 if it is 0.
+	// Consoles, HashKey and the store must then bear concurrent use, and what
+	// instants receipts carry depends on which tenant is faster: leave it
+	// where runs must give the same bytes.
+	Parallel int
 
 	Outbox  map[string]Channel
 	HashKey func(t fleet.TenantID) ([]byte, error) // keys device ids are hashed with, outside git

@@ -89,12 +89,7 @@ func (f *Factory) Run(ctx context.Context, only Only, told func(Outcome)) (RunRe
 			return result, errors.Join(failures...)
 		}
 		note, err := f.do(ctx, facts, batch)
-		if errors.Is(err, errMoved) {
-			for _, a := range batch {
-				delete(tried, key(a))
-			}
-			continue
-		}
+		batch, err = settle(tried, batch, err)
 		if ctx.Err() != nil {
 			return result, ctx.Err()
 		}
@@ -191,7 +186,8 @@ func (f *Factory) do(ctx context.Context, facts rollout.Facts, batch []rollout.A
 		return "membership frozen", f.StartWave(ctx, facts, a.Cycle, a.Wave)
 	case rollout.Deploy, rollout.Withdraw, rollout.RollBack, rollout.Promote:
 		effects := f.effects(facts, batch)
-		return fmt.Sprintf("%d changes on tenants", len(effects)), f.carryOut(ctx, facts, effects)
+		made, err := f.carryOut(ctx, facts, effects)
+		return fmt.Sprintf("%d changes on tenants", made), err
 	case rollout.Judge:
 		verdicts, err := f.Judge(ctx, facts, a)
 		return verdictNote(verdicts), err
@@ -218,9 +214,12 @@ func (f *Factory) proposeStep(ctx context.Context, facts rollout.Facts, a rollou
 	return pullNote(pull), err
 }
 
-// effects are the changes on tenants that a batch asks for.
+// effects are the changes on tenants that a batch of one cycle and wave asks
+// for.
 func (f *Factory) effects(facts rollout.Facts, batch []rollout.Action) []effect {
 	name := map[string]string{rollout.Deploy: "assign", rollout.Withdraw: "withdraw", rollout.RollBack: "rollback", rollout.Promote: "promote"}
+	rows := planned(facts.Record, batch[0].Cycle, batch[0].Wave)
+	history := historyOf(facts.Record)
 	var out []effect
 	for _, a := range batch {
 		for _, id := range a.Packages {
@@ -228,11 +227,11 @@ func (f *Factory) effects(facts rollout.Facts, batch []rollout.Action) []effect 
 				action: name[a.Kind], cycle: a.Cycle, wave: a.Wave, tenant: a.Tenant, pkg: id,
 				entry: facts.Repo.Cycles[a.Cycle].Entries[id], reason: a.Why,
 			}
-			if row, plan, ok := planned(facts.Record, a, id); ok {
-				e.opens, e.deadline, e.local, e.plan = row.NotBefore, row.Deadline, row.LocalTime, plan
+			if row, ok := rows[slot{a.Tenant, id}]; ok {
+				e.opens, e.deadline, e.local, e.plan = row.NotBefore, row.Deadline, row.LocalTime, row.plan
 			}
 			if e.wave == "" {
-				e.wave = lastWave(facts.Record, e)
+				e.wave = history.lastWave(e)
 			}
 			out = append(out, e)
 		}
@@ -240,30 +239,27 @@ func (f *Factory) effects(facts rollout.Facts, batch []rollout.Action) []effect 
 	return out
 }
 
-// planned is the row of a started wave's plan for one package on one tenant.
-func planned(rec *fleet.Record, a rollout.Action, id fleet.PackageID) (fleet.PlanRow, fleet.Digest, bool) {
+// A plannedRow is a row of a plan, and which plan it is of.
+type plannedRow struct {
+	fleet.PlanRow
+	plan fleet.Digest
+}
+
+// planned are the rows of a started wave's plan.
+func planned(rec *fleet.Record, cycle fleet.CycleID, wave string) map[slot]plannedRow {
+	out := map[slot]plannedRow{}
 	for _, s := range rec.Starts {
-		if s.Cycle != a.Cycle || s.Wave != a.Wave {
+		if s.Cycle != cycle || s.Wave != wave {
 			continue
 		}
 		for _, row := range rec.PlanRows[s.Plan] {
-			if row.Tenant == a.Tenant && row.Package == id {
-				return row, s.Plan, true
+			at := slot{row.Tenant, row.Package}
+			if _, known := out[at]; !known {
+				out[at] = plannedRow{row, s.Plan}
 			}
 		}
 	}
-	return fleet.PlanRow{}, "", false
-}
-
-// lastWave is the wave of the newest intent by which a tenant took an artifact.
-func lastWave(rec *fleet.Record, e effect) string {
-	wave := ""
-	for _, i := range rec.Intents {
-		if i.Cycle == e.cycle && i.Tenant == e.tenant && i.Package == e.pkg && i.Artifact == e.entry.Artifact && i.Action == "assign" {
-			wave = i.Wave
-		}
-	}
-	return wave
+	return out
 }
 
 func pullNote(p fleet.Pull) string {

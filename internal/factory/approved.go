@@ -1,0 +1,89 @@
+package factory
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// asApproved takes out the assignments of packages whose commands, detection or
+// release on main are not those any more that the wave's approval was given
+// for: a wave that has started goes on with what people approved, or waits for
+// them. Ways back are never kept waiting.
+func (c *campaign) asApproved(ctx context.Context, effects []effect) (rest []effect, failures []error) {
+	changed := map[string][]string{} // by commit of the approval: paths that differ on main
+	told := map[fleet.PackageID]bool{}
+	for _, e := range effects {
+		if e.action != "assign" {
+			rest = append(rest, e)
+			continue
+		}
+		file, err := c.changedFile(ctx, changed, e)
+		switch {
+		case err != nil && !told[e.pkg]:
+			failures = append(failures, err)
+		case err == nil && file != "" && !told[e.pkg]:
+			failures = append(failures, &fleet.Error{Op: "factory.apply", Object: file, Kind: fleet.Stalled,
+				Err:  errors.New("was changed after wave " + e.wave + " was approved"),
+				Hint: "revert the change on main to go on with this wave; the changed package travels in the next cycle"})
+		case err == nil && file == "":
+			rest = append(rest, e)
+			continue
+		}
+		told[e.pkg] = true
+	}
+	return rest, failures
+}
+
+// changedFile is a file of an effect's package that differs between the merge
+// of its wave's approval and main, "" if none does.
+func (c *campaign) changedFile(ctx context.Context, changed map[string][]string, e effect) (string, error) {
+	commit := ""
+	for _, m := range c.facts.Record.Merges {
+		if m.Approves == string(e.cycle)+"/"+e.wave && m.Plan == e.plan {
+			commit = m.Commit
+		}
+	}
+	if commit == "" {
+		return "", fleet.Errorf(fleet.Refused, "factory.apply", string(e.cycle), "no recorded merge approves the plan %s of wave %s", e.plan.Short(), e.wave)
+	}
+	if _, known := changed[commit]; !known {
+		list, err := c.Git.Changed(ctx, commit, c.facts.Repo.Commit)
+		if err != nil {
+			return "", err
+		}
+		changed[commit] = []string{}
+		for _, change := range list {
+			changed[commit] = append(changed[commit], change.Path)
+		}
+	}
+	for _, file := range delivered(c.facts.Repo.Packages[e.pkg], e.entry.Release) {
+		if slices.Contains(changed[commit], file) {
+			return file, nil
+		}
+	}
+	return "", nil
+}
+
+// delivered are the files of a package that say what devices are told to do
+// with a release, beside the artifact.
+func delivered(pkg fleet.Package, version string) []string {
+	dir := pkg.ID.Dir()
+	out := []string{dir + "/package.cue", dir + "/" + version + ".cue"}
+	for _, i := range pkg.Installers {
+		for _, d := range i.Detect {
+			if d.Script != "" {
+				out = append(out, dir+"/"+d.Script)
+			}
+		}
+	}
+	for _, s := range pkg.Settings {
+		if s.Scripts != nil {
+			out = append(out, dir+"/"+s.Scripts.Detect)
+		}
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,37 @@
+package factory
+
+import (
+	"context"
+	"errors"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/rollout"
+)
+
+// ChunkTenants is how many tenants have intents at once.
+const ChunkTenants = chunkTenants
+
+// CarryOut makes the effects that a batch asks for. again are the actions that
+// must be decided anew.
+func (f *Factory) CarryOut(ctx context.Context, facts rollout.Facts, batch []rollout.Action) (made int, again []rollout.Action, err error) {
+	made, err = f.carryOut(ctx, facts, f.effects(facts, batch))
+	var u *undone
+	if errors.As(err, &u) {
+		tried := map[string]bool{}
+		for _, a := range batch {
+			tried[key(a)] = true
+		}
+		_, err = settle(tried, batch, err)
+		for _, a := range batch {
+			if !tried[key(a)] {
+				again = append(again, a)
+			}
+		}
+	}
+	return made, again, err
+}
+
+// AuditReceipt is what an audit says of an intent's receipt.
+func AuditReceipt(rec *fleet.Record, i fleet.Intent) fleet.AuditCheck {
+	return receipt(historyOf(rec), i)
+}
