@@ -90,7 +90,7 @@ func (x *checks) selects(w fleet.Wave) {
 			continue
 		}
 		t, ok := x.repo.Tenants[fleet.TenantID(p.keys[0])]
-		if !ok {
+		if !ok || x.faulty[p.Path] {
 			return
 		}
 		matches := true
