@@ -196,9 +196,14 @@ See the whole of it in seconds:  packmill demo`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	flags := root.PersistentFlags()
-	flags.StringVarP(&a.repo, "repo", "C", ".", "the repository: a work tree or a bare one")
+	flags.StringVarP(&a.repo, "repo", "C", ".", "the repository: a work tree or a bare one; without it, the one this folder lies in")
 	flags.StringVar(&a.now, "now", "", "act as if it were this instant (RFC 3339)")
 	flags.BoolVar(&a.debug, "debug", false, "say more on standard error")
+	root.PersistentPreRun = func(*cobra.Command, []string) {
+		if !flags.Changed("repo") {
+			a.repo = repositoryAbove(a.repo)
+		}
+	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err.Error()} })
 	root.AddCommand(
 		newVersionCmd(a),

@@ -3,12 +3,15 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/record/desired"
 	"github.com/packmill/packmill/internal/record/gitrepo"
 	"github.com/packmill/packmill/internal/rules/change"
 	"github.com/packmill/packmill/internal/view"
@@ -38,6 +41,7 @@ exit code 3. BASE is origin/main, or main where there is no remote; HEAD is HEAD
 		if err != nil {
 			return err
 		}
+		a.noteUncommitted(cmd.Context(), args)
 		r := result{name: "diff", value: c, text: view.DiffText(c), md: view.DiffMarkdown(c), findings: warnings(c)}
 		if err := a.write(*f, r); err != nil {
 			return err
@@ -73,6 +77,48 @@ func (a *app) diff(ctx context.Context, args []string) (change.Change, error) {
 		return change.Change{}, err
 	}
 	return factory.Diff(ctx, git, base, head, factory.DiffOptions{Evaluator: evaluator, Now: clock.Now()})
+}
+
+// noteUncommitted tells a person who asks about HEAD that the work tree says
+// something else: what is not committed is not compared.
+func (a *app) noteUncommitted(ctx context.Context, args []string) {
+	git, err := gitrepo.Open(a.repo)
+	if err != nil || git.Bare() {
+		return
+	}
+	if _, head, err := rangeOf(git, args); err != nil || head != "HEAD" {
+		return
+	}
+	committed, err := git.Tree("HEAD")
+	if err != nil {
+		return
+	}
+	dir, err := desired.Dir(git.WorkTree())
+	if err != nil {
+		return
+	}
+	defer dir.Close()
+	if differ(dir, committed.Desired(ctx)) {
+		fmt.Fprintln(a.stderr, "packmill: note: the work tree has changes that are not committed; HEAD is compared")
+	}
+}
+
+// differ reports whether two trees hold other files, or files of another
+// content, where a repository says something.
+func differ(a, b desired.Tree) bool {
+	for _, prefix := range []string{"cue.mod", "catalog", "schedules", "tenants"} {
+		x, err := a.Files(prefix)
+		y, err2 := b.Files(prefix)
+		if err != nil || err2 != nil {
+			return false // nothing is known
+		}
+		if !slices.EqualFunc(x, y, func(x, y desired.File) bool {
+			return x.Path == y.Path && x.Mode == y.Mode && (x.Mode != desired.Regular || x.Size == y.Size && (x.Blob == y.Blob || x.Blob == ""))
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // rangeOf reads BASE..HEAD. Either side may be left out; a single revision is

@@ -95,6 +95,9 @@ func (a *app) loadTree(ctx context.Context, rev string) (*fleet.Repository, erro
 		return nil, err
 	}
 	defer done()
+	if err := a.isRepository(tree); err != nil {
+		return nil, err
+	}
 	return desired.Load(ctx, tree, desired.Options{Evaluator: evaluator, Now: clock.Now()})
 }
 
