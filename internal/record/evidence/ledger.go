@@ -117,11 +117,17 @@ func (l *Ledger) broken(branch, commit string, err error) error {
 	return &fleet.Error{Op: "evidence.read", Object: object, Kind: fleet.Internal, Err: err, Hint: "git fsck"}
 }
 
-// verifiedBatches are the batches this process has verified.
+// verifiedBatches are what this process has verified: by names that bind the
+// content, so that it need not look again.
 type verifiedBatches struct {
-	mu  sync.Mutex
-	all map[verifiedKey]batch
+	mu    sync.Mutex
+	all   map[verifiedKey]batch
+	clean map[string]bool       // chain heads whose rows hold no personal data
+	added map[string]addedFiles // commits that add one batch and nothing else
 }
+
+// addedFiles are the two files of a batch.
+type addedFiles struct{ rows, sealed gitrepo.Change }
 
 type verifiedKey struct{ branch, file, rows, sealed string }
 
@@ -130,6 +136,37 @@ func (v *verifiedBatches) get(k verifiedKey) (batch, bool) {
 	defer v.mu.Unlock()
 	b, ok := v.all[k]
 	return b, ok
+}
+
+func (v *verifiedBatches) isClean(head string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.clean[head]
+}
+
+func (v *verifiedBatches) setClean(head string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.clean == nil {
+		v.clean = map[string]bool{}
+	}
+	v.clean[head] = true
+}
+
+func (v *verifiedBatches) addedBy(commit string) (addedFiles, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	files, ok := v.added[commit]
+	return files, ok
+}
+
+func (v *verifiedBatches) setAdded(commit string, files addedFiles) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.added == nil {
+		v.added = map[string]addedFiles{}
+	}
+	v.added[commit] = files
 }
 
 func (v *verifiedBatches) put(k verifiedKey, b batch) {
