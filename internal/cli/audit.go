@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -40,6 +41,11 @@ It fails with exit code 3 and says what is wrong and where.`,
 		}
 		if err := a.write(*f, r); err != nil {
 			return err
+		}
+		if *f == formatCSV { // which holds rows, and no room for findings
+			for _, x := range audit.Findings {
+				fmt.Fprintf(a.stderr, "packmill: %s: %s: %s\n", x.Where, x.Object, x.What)
+			}
 		}
 		if !audit.Passed() {
 			return &fleet.Error{Op: "cli.audit", Kind: fleet.Refused, Err: errors.New("the audit failed: see above for what and where")}
