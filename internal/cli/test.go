@@ -77,12 +77,17 @@ cell ends it with exit code 3.`,
 		if err != nil {
 			return err
 		}
-		if err := a.write(*f, testResult(v)); err != nil || v.Passed || !v.failed() {
-			return err
-		}
-		return errTold{exitRefused}
+		return a.tellTest(*f, v)
 	}
 	return cmd
+}
+
+// tellTest prints what was found; a failed cell is a failed verification.
+func (a *app) tellTest(f format, v tested) error {
+	if err := a.write(f, testResult(v)); err != nil || !v.failed() {
+		return err
+	}
+	return errTold{exitRefused}
 }
 
 // test builds what the argument names and the release before, and tests it.

@@ -86,14 +86,35 @@ func TestTestCommand(t *testing.T) {
 	}
 }
 
-// TestTestCommandFails: the program's file says 24.9.0.1, so a rule that
-// compares it with the release can never hold.
-func TestTestCommandFails(t *testing.T) {
-	b := testBench(t, `{file: {path: "%ProgramFiles%\\Hello\\hello.exe", version: true}}`)
-	out, _ := b.want(exitRefused, "test", "bench/hello")
-	if !strings.Contains(out, "24.9.0.1") || !strings.Contains(out, "failed") {
-		t.Errorf("%s", out)
+// TestTestTells: one failed cell among others is exit code 3, whatever the rest
+// says; cells that were skipped are no failure.
+func TestTestTells(t *testing.T) {
+	cell := func(name, result string) fleet.Tested {
+		return fleet.Tested{Cell: name, Result: result, Steps: []fleet.TestStep{{Name: "install", Result: result, Detail: "because of " + name}}}
 	}
+	for _, c := range []struct {
+		cells []fleet.Tested
+		code  int
+	}{
+		{[]fleet.Tested{cell("a", "passed"), cell("b", "failed"), cell("c", "skipped")}, exitRefused},
+		{[]fleet.Tested{cell("a", "passed"), cell("c", "skipped")}, exitDone},
+		{[]fleet.Tested{cell("c", "skipped")}, exitDone},
+	} {
+		var out strings.Builder
+		a := &app{stdout: &out, stderr: &out, getenv: func(string) string { return "" }}
+		if code := exitCode(a.tellTest(formatTable, tested{Cells: c.cells})); code != c.code {
+			t.Errorf("%+v: exit code %d", c.cells, code)
+		}
+		for _, cell := range c.cells {
+			if !strings.Contains(out.String(), "because of "+cell.Cell) {
+				t.Errorf("nothing is said of %s:\n%s", cell.Cell, out.String())
+			}
+		}
+	}
+}
+
+func TestTestRefuses(t *testing.T) {
+	b := testBench(t, markRule)
 	b.want(exitInvalid, "test")
 	b.want(exitInvalid, "test", "bench/nothing")
 	b.want(exitInvalid, "test", "bench/hello", "--cell", "debian-12")
