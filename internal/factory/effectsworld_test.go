@@ -196,7 +196,7 @@ func waveOf(b *buildWorld, built fleet.Built, tenants int) *effectWorld {
 		b.repo.Tenants[id] = fleet.Tenant{ID: id}
 		w.consoles[id] = &memoryConsole{fate: w.fate, clock: w.clock, slots: map[string]*fleet.AppState{}}
 		rec.Members = append(rec.Members, fleet.Membership{Cycle: theCycle, Wave: theWave, Tenant: id})
-		rec.PlanRows[plan] = append(rec.PlanRows[plan], fleet.PlanRow{Tenant: id, Package: thePkg, Wave: theWave})
+		rec.PlanRows[plan] = append(rec.PlanRows[plan], fleet.PlanRow{Tenant: id, Package: thePkg, Wave: theWave, To: built.Version, Artifact: built.Artifact})
 	}
 	w.ledger = &memoryLedger{fate: w.fate, rec: rec}
 	w.Clock, w.Ledger = w.clock, w.ledger
@@ -235,7 +235,8 @@ func (w *effectWorld) due(kind string) []rollout.Action {
 		if slices.ContainsFunc(w.ledger.rec.Receipts, func(r fleet.Receipt) bool { return r.Tenant == t && r.Action == name && r.Outcome == "done" }) {
 			continue
 		}
-		a := rollout.Action{Kind: kind, Cycle: theCycle, Tenant: t, Packages: []fleet.PackageID{thePkg}}
+		built := w.ledger.rec.Builds[0]
+		a := rollout.Action{Kind: kind, Cycle: theCycle, Tenant: t, Packages: []fleet.PackageID{thePkg}, Version: built.Version, Artifact: built.Artifact}
 		if kind == rollout.Deploy {
 			a.Wave = theWave
 		}
