@@ -35,6 +35,9 @@ It fails with exit code 3 and says what is wrong and where.`,
 		if err != nil {
 			return err
 		}
+		if audit.Batches == 0 && len(audit.Rows) == 0 && *f == formatTable && audit.Merges > 0 {
+			return noEvidence()
+		}
 		r := result{name: "audit", value: audit, table: view.AuditTable(audit), text: view.AuditText(audit)}
 		if *f == formatTable {
 			*f = formatText
@@ -53,6 +56,12 @@ It fails with exit code 3 and says what is wrong and where.`,
 		return nil
 	}
 	return cmd
+}
+
+// noEvidence says once what would otherwise be said of every merge.
+func noEvidence() error {
+	return &fleet.Error{Op: "cli.audit", Kind: fleet.Refused, Err: errors.New("this clone has no evidence: nothing on main can be proven by it"),
+		Hint: "git fetch origin 'refs/heads/evidence/*:refs/remotes/origin/evidence/*'; a repository that packmill never ran on has none"}
 }
 
 // audit proves what a clone proves. That main cannot be read is what the audit
