@@ -77,7 +77,7 @@ func (d *demo) killAndTell(ctx context.Context, s demoStep) error {
 		return err
 	}
 	d.journal.Killed = true
-	d.tell(s, "The runner is killed (SIGKILL, %s) while it assigns the wave: some tenants are done, one is half done.", strings.ReplaceAll(string(d.journal.KillAt), "-", " "))
+	d.tell(s, "The runner is killed (SIGKILL, %s) while it assigns the wave: some tenants are changed, one is half changed, and receipts are missing.", strings.ReplaceAll(string(d.journal.KillAt), "-", " "))
 	return nil
 }
 
