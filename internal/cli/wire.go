@@ -125,7 +125,10 @@ func (a *app) desired(git *gitrepo.Repo) (func(context.Context, string) (*fleet.
 }
 
 // ledger opens the evidence of the repository: read with the keys that main
-// trusts, written with PACKMILL_KEY if there is one.
+// trusts, written with PACKMILL_KEY if there is one. The head of main may bring
+// a key that nobody reviewed; that widens nothing, since such a commit is at
+// fault, also when it is recorded with the very key it brings, and from then on
+// only halts go on.
 func (a *app) ledger(ctx context.Context, f *factory.Factory, main string) (*evidence.Ledger, error) {
 	repo, err := f.Desired(ctx, main)
 	if err != nil {

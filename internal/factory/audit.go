@@ -222,10 +222,7 @@ func (a *auditor) plans(ctx context.Context, id fleet.CycleID) error {
 // members checks the frozen memberships of a wave against its Merkle root.
 func (a *auditor) members(s fleet.WaveStart) error {
 	var all []string
-	for _, m := range a.rec.Members {
-		if m.Cycle != s.Cycle || m.Wave != s.Wave {
-			continue
-		}
+	for _, m := range rollout.Frozen(a.rec, s) {
 		if rollout.Root(m.Devices) != m.Root {
 			return fmt.Errorf("the membership of %s has another root than it says", m.Tenant)
 		}

@@ -3,6 +3,7 @@ package factory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,13 +17,13 @@ func (a *auditor) merge(ctx context.Context, c gitrepo.CommitInfo, m *fleet.Merg
 	before := len(a.out.Findings)
 	switch {
 	case len(c.Parents) != 2:
-		a.find(c.ID, "a commit on main that is no merge", c.Title())
+		a.find(c.ID, noMerge, c.Title())
+		if m.Fault == "" {
+			a.find(c.ID, "its record does not say so", c.Title())
+		}
 		return nil
 	case m.Base != c.Parents[0] || m.Head != c.Parents[1] || m.Tree != c.Tree:
 		a.find(c.ID, "its record tells other parents or another tree", c.Title())
-	}
-	if err := a.shape(ctx, c); err != nil {
-		return err
 	}
 	parent, err := a.f.Desired(ctx, c.Parents[0])
 	if err != nil {
@@ -32,25 +33,21 @@ func (a *auditor) merge(ctx context.Context, c gitrepo.CommitInfo, m *fleet.Merg
 		return err
 	}
 	counted := Approvers(parent, *m)
-	switch {
-	case !slices.Equal(counted, m.Approvers):
+	if !slices.Equal(counted, m.Approvers) {
 		a.find(c.ID, fmt.Sprintf("its record counts %s as approvers, the policy before it %s", listed(m.Approvers), listed(counted)), c.Title())
-	case len(counted) < parent.Operator.Trust.Approvals:
-		a.find(c.ID, fmt.Sprintf("was approved by %s; the policy before it asks for %d", listed(counted), parent.Operator.Trust.Approvals), c.Title())
 	}
-	approves, plan, err := a.f.approvalIn(ctx, c.Parents[0], c.ID)
-	if err != nil {
-		return a.unreadable(c.ID, err)
-	}
-	releases, err := a.f.releasesIn(ctx, c.Parents[0], c.ID)
+	fault, err := a.f.fault(ctx, c, parent, counted)
 	if err != nil {
 		return err
 	}
-	if !slices.Equal(releases, m.Releases) {
-		a.find(c.ID, "its record names other releases than the merge brought", c.Title())
+	if fault != "" {
+		a.find(c.ID, fault, c.Title())
 	}
-	if approves != m.Approves || plan != m.Plan {
-		a.find(c.ID, "its record names another approval or plan than the merge brought", c.Title())
+	if fault != m.Fault {
+		a.find(c.ID, fmt.Sprintf("its record judges it otherwise: %q", m.Fault), c.Title())
+	}
+	if err := a.brought(ctx, c, m); err != nil {
+		return err
 	}
 	if len(a.out.Findings) == before {
 		a.good[c.ID] = m
@@ -72,25 +69,38 @@ func (a *auditor) signedBefore(c gitrepo.CommitInfo, m *fleet.Merge, parent *fle
 	return nil
 }
 
-// shape checks that a merge holds exactly what the reviewed branch held on top
-// of main: nothing was slipped in while merging.
-func (a *auditor) shape(ctx context.Context, c gitrepo.CommitInfo) error {
-	base, err := a.f.Git.MergeBase(ctx, c.Parents[0], c.Parents[1])
+// brought checks what a merge's record says it brings.
+func (a *auditor) brought(ctx context.Context, c gitrepo.CommitInfo, m *fleet.Merge) error {
+	base, err := a.f.Git.CommitInfo(c.Parents[0])
 	if err != nil {
 		return err
 	}
-	reviewed, err := a.f.Git.Changed(ctx, base, c.Parents[1])
+	if m.BaseTree != base.Tree {
+		a.find(c.ID, "its record tells another tree before it", c.Title())
+	}
+	b, err := a.f.broughtBy(ctx, c.Parents[0], c.ID)
 	if err != nil {
 		return err
 	}
-	merged, err := a.f.Git.Changed(ctx, c.Parents[0], c.ID)
-	if err != nil {
-		return err
+	if !slices.Equal(b.releases, m.Releases) {
+		a.find(c.ID, "its record names other releases than the merge brought", c.Title())
 	}
-	if !slices.EqualFunc(reviewed, merged, func(x, y gitrepo.Change) bool { return x.Path == y.Path && x.New == y.New && x.NewMode == y.NewMode }) {
-		a.find(c.ID, "the merge holds something else than the branch that was reviewed", c.Title())
+	if b.approves != m.Approves || b.plan != m.Plan || !maps.Equal(b.blobs, m.ApprovalBlobs) {
+		a.find(c.ID, "its record names another approval or plan than the merge brought", c.Title())
+	}
+	if fleet.DigestJSON(b.revokes) != fleet.DigestJSON(m.Revokes) {
+		a.find(c.ID, "its record names other revocations than the merge brought", c.Title())
 	}
 	return nil
+}
+
+// tooFew says that a merge had fewer approvers than the policy before it asks
+// for, "" when it had enough.
+func tooFew(parent *fleet.Repository, approvers []string) string {
+	if need := max(1, parent.Operator.Trust.Approvals); len(approvers) < need {
+		return fmt.Sprintf("was approved by %s; the policy before it asks for %d", listed(approvers), need)
+	}
+	return ""
 }
 
 func listed(logins []string) string {

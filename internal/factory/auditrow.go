@@ -83,9 +83,9 @@ func (a *auditor) approved(ctx context.Context, i fleet.Intent, row *fleet.Audit
 		return a.stopped(i)
 	}
 	gate := string(i.Cycle) + "/" + i.Wave
-	for _, m := range a.rec.Merges {
-		if m.Approves != gate {
-			continue
+	for _, m := range slices.Backward(a.rec.Merges) {
+		if m.Approves != gate || m.At.After(i.At) {
+			continue // the newest before the intent is the one it went by
 		}
 		row.Commit, row.PR, row.Approvers = m.Commit, m.PR, m.Approvers
 		where := m.Commit
@@ -94,12 +94,17 @@ func (a *auditor) approved(ctx context.Context, i fleet.Intent, row *fleet.Audit
 			return fleet.AuditCheck{What: "the approval's merge does not hold", Where: where}
 		case i.Plan != m.Plan && i.Action == "assign":
 			return fleet.AuditCheck{What: "the intent acts on another plan than was approved", Where: where}
-		case m.At.After(i.At):
-			return fleet.AuditCheck{What: "the intent is older than the approval", Where: where}
+		}
+		repo, err := a.f.Desired(ctx, m.Commit)
+		if err != nil {
+			return fleet.AuditCheck{What: "the approval's merge cannot be read", Where: where}
+		}
+		if said := repo.Approvals[i.Cycle][i.Wave].Decision; said != "approved" {
+			return fleet.AuditCheck{What: "the merge says " + said, Where: where}
 		}
 		return fleet.AuditCheck{OK: true, What: "#" + fmt.Sprint(m.PR) + " by " + listed(m.Approvers), Where: where}
 	}
-	return fleet.AuditCheck{What: "no recorded merge approves " + gate}
+	return fleet.AuditCheck{What: "no recorded merge before the intent approves " + gate}
 }
 
 // stopped checks what made a withdrawal happen: stopping needs no merge, but a
@@ -113,6 +118,13 @@ func (a *auditor) stopped(i fleet.Intent) fleet.AuditCheck {
 	for _, name := range slices.Sorted(maps.Keys(a.repo.Holds)) {
 		if h := a.repo.Holds[name]; h.Package == i.Package && h.Release == i.Release {
 			return fleet.AuditCheck{OK: true, What: "stopped by a hold", Where: "schedules/holds/" + name + ".cue"}
+		}
+	}
+	for _, m := range a.rec.Merges {
+		for _, h := range m.Revokes {
+			if h.Of(i.Package, fleet.Entry{Release: i.Release, Artifact: i.Artifact}) && !m.At.After(i.At) {
+				return fleet.AuditCheck{OK: true, What: "stopped by a revocation", Where: m.Commit}
+			}
 		}
 	}
 	return fleet.AuditCheck{What: "neither a failed gate nor a hold asked for this", Where: evidence.Control}

@@ -145,11 +145,15 @@ func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
 // uninstall turns the candidate's assignments into removals.
 func (w onTenant) uninstall(ctx context.Context) error {
 	var targets []fleet.Target
-	for _, m := range w.facts.Record.Members {
-		if m.Cycle != w.e.cycle || m.Tenant != w.tenant.ID {
+	for _, s := range w.facts.Record.Starts {
+		if s.Cycle != w.e.cycle {
 			continue
 		}
-		group, err := w.groupOf(ctx, m)
+		m := rollout.MembershipOf(w.facts.Record, s.Cycle, s.Wave, w.tenant.ID)
+		if m == nil {
+			continue
+		}
+		group, err := w.groupOf(ctx, *m)
 		if err != nil {
 			return err
 		}
@@ -183,7 +187,7 @@ func (w onTenant) previous(ctx context.Context, pkg fleet.Package) (fleet.Digest
 }
 
 func (w onTenant) revocation() fleet.Hold {
-	h, _ := w.facts.Repo.Revoked(w.e.pkg, w.e.entry)
+	h, _ := rollout.Revocation(w.facts.Repo, w.facts.Record, w.e.pkg, w.e.entry)
 	return h
 }
 
@@ -209,10 +213,8 @@ func intentOf(a fleet.Assignment) string {
 // group makes the console's group of the effect's wave hold the frozen
 // membership.
 func (w onTenant) group(ctx context.Context) (string, error) {
-	for _, m := range w.facts.Record.Members {
-		if m.Cycle == w.e.cycle && m.Wave == w.e.wave && m.Tenant == w.tenant.ID {
-			return w.groupOf(ctx, m)
-		}
+	if m := rollout.MembershipOf(w.facts.Record, w.e.cycle, w.e.wave, w.tenant.ID); m != nil {
+		return w.groupOf(ctx, *m)
 	}
 	return "", fleet.Errorf(fleet.Internal, "factory.group", string(w.tenant.ID), "wave %s has no frozen membership here", w.e.wave)
 }

@@ -89,10 +89,8 @@ func (f *Factory) reports(ctx context.Context, facts rollout.Facts, a rollout.Ac
 	}
 	rows := map[place][]fleet.Report{}
 	platform := platforms(facts.Record)
-	for _, m := range facts.Record.Members {
-		if m.Cycle != a.Cycle || m.Wave != a.Wave {
-			continue
-		}
+	members := rollout.Frozen(facts.Record, facts.Record.Starts[i])
+	for _, m := range members {
 		list, err := f.tenantReports(ctx, facts, a, m, roll{platform, facts.Record.Starts[i].At})
 		if ctx.Err() != nil {
 			return nil, nil, ctx.Err()
@@ -103,7 +101,7 @@ func (f *Factory) reports(ctx context.Context, facts rollout.Facts, a rollout.Ac
 		all = append(all, list...)
 		at := place{evidence.Shard(m.Tenant), evidence.ReportsDir(a.Cycle, a.Wave)}
 		rows[at] = append(rows[at], list...)
-		f.progress(len(all), len(facts.Record.Members)*len(a.Packages), "reports of "+string(m.Tenant))
+		f.progress(len(all), len(members)*len(a.Packages), "reports of "+string(m.Tenant))
 	}
 	return all, unasked, f.Ledger.AppendAll(ctx, batches(rows))
 }

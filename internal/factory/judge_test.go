@@ -97,7 +97,7 @@ func newCourt(t *testing.T, silent string) *court {
 		Tenants:  map[fleet.TenantID]fleet.Tenant{},
 		Cycles:   map[fleet.CycleID]fleet.Cycle{cycle47: {Entries: map[fleet.PackageID]fleet.Entry{judged: {Release: "2.0", Artifact: artifact}}}},
 	}
-	rec := &fleet.Record{Heads: map[string]string{}, Starts: []fleet.WaveStart{{Cycle: cycle47, Wave: "everyone", Opens: opened, At: started}}}
+	rec := &fleet.Record{Heads: map[string]string{}, Starts: []fleet.WaveStart{{Cycle: cycle47, Wave: "everyone", Opens: opened, At: started, Plan: "sha256:plan"}}, PlanRows: map[fleet.Digest][]fleet.PlanRow{}}
 	for _, id := range []fleet.TenantID{near, far} {
 		repo.Tenants[id] = fleet.Tenant{ID: id, Policy: fleet.Policy{MaxFailuresPercent: 5}}
 		m := fleet.Membership{Cycle: cycle47, Wave: "everyone", Tenant: id}
@@ -109,6 +109,7 @@ func newCourt(t *testing.T, silent string) *court {
 			rec.Inventory = append(rec.Inventory, fleet.InventoryRow{Tenant: id, Device: device, Platform: "windows"})
 		}
 		rec.Members = append(rec.Members, m)
+		rec.PlanRows["sha256:plan"] = append(rec.PlanRows["sha256:plan"], fleet.PlanRow{Tenant: id, Wave: "everyone"})
 		rec.Receipts = append(rec.Receipts, fleet.Receipt{Cycle: cycle47, Wave: "everyone", Tenant: id, Package: judged, Artifact: artifact, Action: "assign", Outcome: "done"})
 		c.tells[id] = teller{statuses: say(0, 60, "installed", "2.0", asked)}
 	}

@@ -2,7 +2,6 @@ package factory
 
 import (
 	"context"
-	"path"
 	"slices"
 	"strings"
 
@@ -44,68 +43,75 @@ func (f *Factory) mergeRow(ctx context.Context, commit string, pulls []fleet.Pul
 	if err != nil {
 		return fleet.Merge{}, err
 	}
-	row := fleet.Merge{Base: info.Parents[0], Commit: commit, Tree: info.Tree, At: info.When, Reviews: []fleet.Review{}, Checks: []fleet.Check{}, Approvers: []string{}}
-	if len(info.Parents) > 1 {
-		row.Head = info.Parents[1]
-	}
-	row.Title = info.Title()
-	i := slices.IndexFunc(pulls, func(p fleet.Pull) bool { return p.Commit == commit })
-	if i < 0 {
-		return row, nil // a direct commit: recorded as it is, and the audit says so
-	}
-	pull, err := f.Forge.Pull(ctx, pulls[i].Number)
+	base, err := f.Git.CommitInfo(info.Parents[0])
 	if err != nil {
 		return fleet.Merge{}, err
 	}
-	row.PR, row.Title, row.Author, row.MergedBy = pull.Number, pull.Title, pull.Author, pull.MergedBy
-	if row.Reviews, err = f.Forge.Reviews(ctx, pull.Number); err != nil {
+	row := fleet.Merge{
+		Base: base.ID, BaseTree: base.Tree, Commit: commit, Tree: info.Tree, Title: info.Title(), At: info.When,
+		Reviews: []fleet.Review{}, Checks: []fleet.Check{}, Approvers: []string{},
+	}
+	if len(info.Parents) > 1 {
+		row.Head = info.Parents[1]
+	}
+	// A direct commit has no pull request, but what it brings is recorded all
+	// the same: it must not pass under the review of an earlier merge.
+	if i := slices.IndexFunc(pulls, func(p fleet.Pull) bool { return p.Commit == commit }); i >= 0 {
+		if err := f.addPull(ctx, &row, pulls[i].Number); err != nil {
+			return fleet.Merge{}, err
+		}
+	}
+	brought, err := f.broughtBy(ctx, row.Base, commit)
+	if err != nil {
 		return fleet.Merge{}, err
 	}
-	if row.Checks, err = f.Forge.Checks(ctx, pull.Head); err != nil {
-		return fleet.Merge{}, err
-	}
-	slices.SortFunc(row.Checks, func(a, b fleet.Check) int { return strings.Compare(a.Name, b.Name) })
+	row.Releases, row.Approves, row.Plan, row.ApprovalBlobs, row.Revokes = brought.releases, brought.approves, brought.plan, brought.blobs, brought.revokes
 	parent, err := f.Desired(ctx, row.Base)
+	if isContent(err) {
+		row.Fault = "follows on a commit that cannot be read as a repository"
+		return row, nil
+	}
 	if err != nil {
 		return fleet.Merge{}, err
 	}
 	row.Approvers = Approvers(parent, row)
-	if row.Releases, err = f.releasesIn(ctx, row.Base, commit); err != nil {
-		return fleet.Merge{}, err
-	}
-	row.Approves, row.Plan, err = f.approvalIn(ctx, row.Base, commit)
+	row.Fault, err = f.fault(ctx, info, parent, row.Approvers)
 	return row, err
 }
 
-// releasesIn names the releases whose files a merge adds.
-func (f *Factory) releasesIn(ctx context.Context, base, commit string) ([]string, error) {
-	changes, err := f.Git.Changed(ctx, base, commit)
+// addPull adds what the forge knows of the pull request of a merge.
+func (f *Factory) addPull(ctx context.Context, row *fleet.Merge, number int) error {
+	pull, err := f.Forge.Pull(ctx, number)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var out []string
-	for _, c := range changes {
-		dir, file := path.Split(c.Path)
-		version, cue := strings.CutSuffix(file, ".cue")
-		id, inCatalog := strings.CutPrefix(path.Clean(dir), "catalog/")
-		if c.Old == "" && cue && inCatalog && strings.Count(id, "/") == 1 && version != "package" {
-			out = append(out, id+"@"+version)
-		}
+	row.PR, row.Title, row.Author, row.MergedBy = pull.Number, pull.Title, pull.Author, pull.MergedBy
+	if row.Reviews, err = f.Forge.Reviews(ctx, pull.Number); err != nil {
+		return err
 	}
-	return out, nil
+	if row.Checks, err = f.Forge.Checks(ctx, pull.Head); err != nil {
+		return err
+	}
+	slices.SortFunc(row.Checks, func(a, b fleet.Check) int { return strings.Compare(a.Name, b.Name) })
+	return nil
 }
 
 // Approvers are the logins whose word on a merge counts: approvers of the
-// policy before it, not its author and no bot, whose last review approves
-// exactly the commit that was merged.
+// policy before it, no bot and not who opened the pull request, whose last
+// review before the merge approves exactly the commit that was merged. Commits
+// name their authors by name and mail address, which nobody checks, and not by
+// login: who else wrote commits of the branch is not looked at.
 func Approvers(parent *fleet.Repository, m fleet.Merge) []string {
 	last := map[string]fleet.Review{}
 	for _, r := range m.Reviews {
-		if r.State != "COMMENTED" {
+		if r.State != "COMMENTED" && !r.At.After(m.At) {
 			last[strings.ToLower(r.Login)] = r
 		}
 	}
 	out := []string{}
+	if m.Head == "" {
+		return out // nothing was reviewed that could have been merged
+	}
 	for _, r := range last {
 		if r.State == "APPROVED" && !r.Bot && r.Commit == m.Head && !strings.EqualFold(r.Login, m.Author) && parent.Approver(r.Login, m.At) {
 			out = append(out, r.Login)
@@ -113,28 +119,4 @@ func Approvers(parent *fleet.Repository, m fleet.Merge) []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// approvalIn names the gate and plan of the approval file that a merge adds,
-// empty when it adds none.
-func (f *Factory) approvalIn(ctx context.Context, base, commit string) (approves string, plan fleet.Digest, err error) {
-	changes, err := f.Git.Changed(ctx, base, commit)
-	if err != nil {
-		return "", "", err
-	}
-	for _, c := range changes {
-		parts := strings.Split(c.Path, "/")
-		if len(parts) != 5 || parts[0] != "schedules" || parts[1] != "cycles" || parts[3] != "approvals" || c.New == "" {
-			continue
-		}
-		repo, err := f.Desired(ctx, commit)
-		if err != nil {
-			return "", "", err
-		}
-		gate := strings.TrimSuffix(parts[4], ".cue")
-		if a, ok := repo.Approvals[fleet.CycleID(parts[2])][gate]; ok {
-			return parts[2] + "/" + gate, a.Plan, nil
-		}
-	}
-	return "", "", nil
 }

@@ -2,9 +2,11 @@ package factory
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
+	"github.com/packmill/packmill/internal/edge/signing"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/evidence"
 	"github.com/packmill/packmill/internal/rules/rollout"
@@ -28,12 +30,41 @@ func (f *Factory) Observe(ctx context.Context) (rollout.Facts, error) {
 	if err != nil {
 		return rollout.Facts{}, err
 	}
+	if err := f.distrust(ctx, rec.Merges); err != nil {
+		return rollout.Facts{}, err
+	}
 	facts := rollout.Facts{Repo: repo, Record: rec}
 	if facts.Unrecorded, err = f.unrecorded(ctx, main, rec); err != nil {
 		return rollout.Facts{}, err
 	}
 	facts.Plans, err = f.replan(ctx, repo, rec)
 	return facts, err
+}
+
+// distrust finds fault with a merge whose record is the first one that is signed
+// with some key, unless the policy before the merge trusted the key: whoever can
+// push to main could else bring a key and record the push as reviewed with it.
+func (f *Factory) distrust(ctx context.Context, merges []fleet.Merge) error {
+	seen := map[string]bool{}
+	for i := range merges {
+		m := &merges[i]
+		if seen[m.Key] {
+			continue
+		}
+		seen[m.Key] = true
+		parent, err := f.Desired(ctx, m.Base)
+		if err != nil && !isContent(err) {
+			return err
+		}
+		if err == nil {
+			before, err := signing.NewVerifier(parent.Operator.Trust, signing.UseEvidence)
+			if err == nil && before.Knows(m.Key) {
+				continue
+			}
+		}
+		m.Fault = fmt.Sprintf("is recorded with key %q, which the policy before it does not trust", m.Key)
+	}
+	return nil
 }
 
 // unrecorded are the merges on main's first-parent line since the newest one

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/evidence"
@@ -78,7 +80,7 @@ func (f *Factory) Run(ctx context.Context, only Only, told func(Outcome)) (RunRe
 			return result, errors.Join(append(failures, err)...)
 		}
 		result.Waits = waits
-		if err := approvedPlan(facts, only.Plan); err != nil {
+		if actions, err = only.approved(facts, actions, f.Clock.Now()); err != nil {
 			return result, err
 		}
 		batch := f.batch(actions, only, tried)
@@ -110,20 +112,38 @@ func (f *Factory) Run(ctx context.Context, only Only, told func(Outcome)) (RunRe
 	return result, fleet.Errorf(fleet.Internal, "factory.run", "", "still not at rest after %d rounds; another run may be at work", maxRounds)
 }
 
-// approvedPlan refuses to go on when a run was asked for one plan and no
-// merged approval names it.
-func approvedPlan(facts rollout.Facts, plan fleet.Digest) error {
-	if plan == "" || len(facts.Unrecorded) > 0 {
-		return nil
+// approved keeps, of a run that was asked for one plan, what that plan's
+// approval lets happen, and what stops and goes back wherever it is. It refuses
+// when no approval that counts names the plan.
+func (o Only) approved(facts rollout.Facts, actions []rollout.Action, now time.Time) ([]rollout.Action, error) {
+	if o.Plan == "" || len(facts.Unrecorded) > 0 {
+		return actions, nil
 	}
-	for _, gates := range facts.Repo.Approvals {
-		for _, a := range gates {
-			if a.Plan == plan {
-				return nil
+	cycles, err := rollout.Derive(facts, now)
+	if err != nil {
+		return nil, err
+	}
+	waves, carrying := map[string]bool{}, map[fleet.CycleID]bool{}
+	for _, c := range cycles {
+		for _, w := range c.Waves {
+			if w.Approval != nil && w.Approval.Plan == o.Plan && (w.Start == nil || w.Start.Plan == o.Plan) {
+				waves[string(c.ID)+"/"+w.Wave.Name], carrying[c.ID] = true, true
 			}
 		}
 	}
-	return &fleet.Error{Op: "factory.apply", Object: string(plan), Kind: fleet.Refused, Err: errors.New("no merged approval names this plan"), Hint: "packmill plan"}
+	if len(waves) == 0 {
+		return nil, &fleet.Error{Op: "factory.apply", Object: string(o.Plan), Kind: fleet.Refused, Err: errors.New("no approval that counts names this plan"), Hint: "packmill plan"}
+	}
+	return slices.DeleteFunc(slices.Clone(actions), func(a rollout.Action) bool {
+		switch a.Kind {
+		case rollout.StartWave, rollout.Deploy:
+			return !waves[string(a.Cycle)+"/"+a.Wave]
+		case rollout.Promote:
+			return !carrying[a.Cycle]
+		default:
+			return false
+		}
+	}), nil
 }
 
 // batch takes from the head of the actions those that can be done together:
@@ -225,9 +245,16 @@ func (f *Factory) effects(facts rollout.Facts, batch []rollout.Action) []effect 
 		for _, id := range a.Packages {
 			e := effect{
 				action: name[a.Kind], cycle: a.Cycle, wave: a.Wave, tenant: a.Tenant, pkg: id,
-				entry: facts.Repo.Cycles[a.Cycle].Entries[id], reason: a.Why,
+				entry: fleet.Entry{Release: a.Version, Artifact: a.Artifact}, reason: a.Why,
 			}
-			if row, ok := rows[slot{a.Tenant, id}]; ok {
+			row, ok := rows[slot{a.Tenant, id}]
+			switch {
+			case a.Kind == rollout.Deploy && !ok:
+				continue // nothing goes out that no approved plan holds
+			case a.Kind == rollout.Deploy:
+				e.entry = fleet.Entry{Release: row.To, Artifact: row.Artifact}
+			}
+			if ok {
 				e.opens, e.deadline, e.local, e.plan = row.NotBefore, row.Deadline, row.LocalTime, row.plan
 			}
 			if e.wave == "" {

@@ -61,10 +61,10 @@ func (f *Factory) StartWave(ctx context.Context, facts rollout.Facts, id fleet.C
 	return f.Ledger.Append(ctx, evidence.Control, evidence.WavesDir(id), []fleet.WaveStart{start})
 }
 
-// frozen reports whether a membership is in evidence already: an earlier run
-// was stopped before it could write the start.
+// frozen reports whether evidence's newest membership is this one already: an
+// earlier run was stopped before it could write the start. One that differs was
+// left by a run that acted on another plan, and is superseded.
 func frozen(rec *fleet.Record, row fleet.Membership) bool {
-	return slices.ContainsFunc(rec.Members, func(m fleet.Membership) bool {
-		return m.Cycle == row.Cycle && m.Wave == row.Wave && m.Tenant == row.Tenant
-	})
+	m := rollout.MembershipOf(rec, row.Cycle, row.Wave, row.Tenant)
+	return m != nil && m.Root == row.Root && m.Inactive == row.Inactive && slices.Equal(m.Devices, row.Devices)
 }

@@ -85,6 +85,15 @@ type Hold struct {
 	RollbackTo string     `json:"rollbackTo,omitempty"` // version; empty for uninstall and forwardOnly
 }
 
+// Of reports whether a hold is about an entry: its release, in the artifact the
+// hold names if it names one.
+func (h Hold) Of(id PackageID, e Entry) bool {
+	return h.Package == id && h.Release == e.Release && (h.Artifact == "" || h.Artifact == e.Artifact)
+}
+
+// ApprovalFile is the path of the file that approves a gate of a cycle.
+func ApprovalFile(id CycleID, gate string) string { return id.Dir() + "/approvals/" + gate + ".cue" }
+
 // A Cycle is one turn of the mill: the entries that travel together, and the
 // waves they travel through, in order.
 type Cycle struct {

@@ -232,9 +232,18 @@ func (s *stepper) deploy(c *CycleState, i int) {
 		}
 	}
 	byTenant := map[fleet.TenantID][]fleet.PackageID{}
+	swapped := map[fleet.PackageID]bool{}
 	for _, row := range s.f.Record.PlanRows[w.Start.Plan] {
 		e := c.Entry(row.Package)
 		if e == nil || e.Stopped() || undecided[row.Package] != "" || row.Wave != w.Wave.Name || slices.Contains(byTenant[row.Tenant], row.Package) {
+			continue
+		}
+		if approved := (fleet.Entry{Release: row.To, Artifact: row.Artifact}); approved != e.Entry {
+			if !swapped[row.Package] {
+				swapped[row.Package] = true
+				s.wait(Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Stalled, Why: string(row.Package) + " stays out: the cycle carries " +
+					entryName(e.Entry) + " now, the wave was approved with " + entryName(approved)})
+			}
 			continue
 		}
 		if !s.assigned(c, w, e, row.Tenant) && s.wanted(c, w, e, row.Tenant) {
@@ -248,6 +257,8 @@ func (s *stepper) deploy(c *CycleState, i int) {
 		s.act(Action{Kind: Deploy, Cycle: c.ID, Wave: w.Wave.Name, Tenant: t, Packages: byTenant[t], Why: "in the approved plan, without a receipt"})
 	}
 }
+
+func entryName(e fleet.Entry) string { return e.Release + " (" + e.Artifact.Short() + ")" }
 
 // undecided says why an entry may not enter a later wave, "" when it may: the
 // wave before passed it, or left it undecided at its last look and people

@@ -168,8 +168,8 @@ func deriveCycle(f Facts, x *index, id fleet.CycleID, now time.Time) (CycleState
 const CloseGate = "close"
 
 // approved is the approval of a gate if it counts: its decision is approved,
-// it came by a recorded merge that enough approvers of the parent's policy had
-// seen, its plan is the one that is recomputed from the facts, and it is still
+// the last recorded merge that touched its file brought exactly these bytes and
+// enough approvers of the parent's policy had seen it, its plan is the one that is recomputed from the facts, and it is still
 // valid. What is settled, a wave that has started or a cycle that is closed,
 // keeps its approval.
 func approved(f Facts, id fleet.CycleID, gate string, now time.Time, settled bool) (*fleet.Approval, *fleet.Merge, string) {
@@ -180,12 +180,14 @@ func approved(f Facts, id fleet.CycleID, gate string, now time.Time, settled boo
 	if a.Decision != "approved" {
 		return nil, nil, "rejected: " + a.Because
 	}
-	m := mergeOf(f.Record, id, gate, a)
+	m := mergeOf(f, id, gate, a)
 	switch {
 	case m == nil:
 		return nil, nil, "no merge of this approval is recorded in evidence yet"
 	case len(m.Approvers) < max(1, f.Repo.Operator.Trust.Approvals):
 		return nil, m, "its pull request was not approved by an approver of the policy before it"
+	case m.Fault != "":
+		return nil, m, "its merge " + m.Fault
 	case settled:
 		return &a, m, ""
 	case now.After(a.ValidUntil):
@@ -201,14 +203,21 @@ func approved(f Facts, id fleet.CycleID, gate string, now time.Time, settled boo
 	return &a, m, ""
 }
 
-// mergeOf is the recorded merge that brought an approval as it stands: the
-// newest, since an approval that did not count can be merged again.
-func mergeOf(rec *fleet.Record, id fleet.CycleID, gate string, a fleet.Approval) *fleet.Merge {
-	for i := range slices.Backward(rec.Merges) {
-		m := &rec.Merges[i]
-		if m.Approves == string(id)+"/"+gate && m.Plan == a.Plan {
-			return m
+// mergeOf is the recorded merge that brought an approval as it stands: the last
+// one that touched its file. A file that was changed after its review has no
+// such merge, whatever is said in it.
+func mergeOf(f Facts, id fleet.CycleID, gate string, a fleet.Approval) *fleet.Merge {
+	file := fleet.ApprovalFile(id, gate)
+	for i := range slices.Backward(f.Record.Merges) {
+		m := &f.Record.Merges[i]
+		blob, touched := m.ApprovalBlobs[file]
+		if !touched {
+			continue
 		}
+		if blob == "" || blob != f.Repo.Blobs[file] || m.Approves != string(id)+"/"+gate || m.Plan != a.Plan {
+			return nil
+		}
+		return m
 	}
 	return nil
 }
@@ -239,20 +248,23 @@ func deriveEntry(f Facts, x *index, c *CycleState, e *EntryState, now time.Time)
 			e.Halted = v
 		}
 	}
-	e.Held = holdOn(f.Repo, e.Package, e.Entry, now)
+	e.Held = holdOn(f.Repo, x.revoked, e.Package, e.Entry, now)
 	e.Done = promoted(f, x, c, e)
 }
 
 // holdOn is the hold in force on an entry, nil if there is none. A revocation
-// never ends, and no other hold stands before it.
-func holdOn(repo *fleet.Repository, id fleet.PackageID, e fleet.Entry, now time.Time) *fleet.Hold {
+// never ends, not even with its file, and no other hold stands before it.
+func holdOn(repo *fleet.Repository, revoked map[fleet.PackageID][]fleet.Hold, id fleet.PackageID, e fleet.Entry, now time.Time) *fleet.Hold {
 	if h, ok := repo.Revoked(id, e); ok {
 		return &h
 	}
+	for _, h := range revoked[id] {
+		if h.Of(id, e) {
+			return &h
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(repo.Holds)) {
-		h := repo.Holds[name]
-		if h.Kind != revocation && h.Package == id && h.Release == e.Release && (h.Artifact == "" || h.Artifact == e.Artifact) &&
-			(h.Expires == nil || now.Before(*h.Expires)) {
+		if h := repo.Holds[name]; h.Kind != revocation && h.Of(id, e) && (h.Expires == nil || now.Before(*h.Expires)) {
 			return &h
 		}
 	}

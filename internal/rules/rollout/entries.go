@@ -14,7 +14,7 @@ import (
 // failed, travelling in no other cycle, and not held.
 func Entries(repo *fleet.Repository, rec *fleet.Record, cutOff time.Time) map[fleet.PackageID]fleet.Entry {
 	out := map[fleet.PackageID]fleet.Entry{}
-	merged := mergedAt(rec)
+	merged, revoked := mergedAt(rec), revocations(rec)
 	for _, id := range repo.PackageIDs() {
 		version, release, ok := repo.Packages[id].Latest()
 		if !ok || release.Baseline || !used(repo, id) || merged[seen{id, version}].After(cutOff) {
@@ -25,7 +25,7 @@ func Entries(repo *fleet.Repository, rec *fleet.Record, cutOff time.Time) map[fl
 			continue
 		}
 		entry := fleet.Entry{Release: version, Artifact: built.Artifact}
-		if holdOn(repo, id, entry, cutOff) == nil && !travelled(repo, rec, id, entry) {
+		if holdOn(repo, revoked, id, entry, cutOff) == nil && !travelled(repo, rec, id, entry) {
 			out[id] = entry
 		}
 	}

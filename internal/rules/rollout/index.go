@@ -14,6 +14,7 @@ type index struct {
 	tenants   map[fleet.PackageID][]fleet.TenantID // with any trace of the package, sorted
 	inventory map[fleet.TenantID]time.Time         // newest
 	beats     map[string]time.Time                 // newest, by command
+	revoked   map[fleet.PackageID][]fleet.Hold     // ever, by merges and by ways back
 }
 
 // A slot is one package on one tenant: what changes are serialised by.
@@ -32,7 +33,7 @@ type trace struct {
 }
 
 func newIndex(rec *fleet.Record) *index {
-	x := &index{slots: map[slot][]trace{}, tenants: map[fleet.PackageID][]fleet.TenantID{}, inventory: map[fleet.TenantID]time.Time{}, beats: map[string]time.Time{}}
+	x := &index{slots: map[slot][]trace{}, tenants: map[fleet.PackageID][]fleet.TenantID{}, inventory: map[fleet.TenantID]time.Time{}, beats: map[string]time.Time{}, revoked: revocations(rec)}
 	done := make(map[string][]*fleet.Receipt, len(rec.Receipts))
 	for i := range rec.Receipts {
 		if r := &rec.Receipts[i]; r.Outcome == "done" {

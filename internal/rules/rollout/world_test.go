@@ -243,7 +243,9 @@ func approval(id fleet.CycleID, gate string, at time.Time) fact {
 		}
 		until := map[string]time.Time{"dogfood": dogfoodAt, "everyone": deployAt, rollout.CloseGate: on(30, 0, 0)}[gate].Add(24 * time.Hour)
 		w.repo.Approvals[id][gate] = fleet.Approval{Cycle: id, Gate: gate, Decision: "approved", Plan: plan, ValidUntil: until}
-		w.rec.Merges = append(w.rec.Merges, fleet.Merge{Commit: "m-" + gate, Approves: string(id) + "/" + gate, Plan: plan, Approvers: []string{"ines"}, At: at})
+		file, blob := fleet.ApprovalFile(id, gate), fmt.Sprint("approval-", len(w.rec.Merges))
+		w.repo.Blobs[file] = blob
+		w.rec.Merges = append(w.rec.Merges, fleet.Merge{Commit: "m-" + gate, Approves: string(id) + "/" + gate, Plan: plan, ApprovalBlobs: map[string]string{file: blob}, Approvers: []string{"ines"}, At: at})
 	}
 }
 
