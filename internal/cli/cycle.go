@@ -108,8 +108,8 @@ declares. Stopping needs no merge: a failed gate halts by itself.`,
 			return err
 		}
 		if !a.yes {
-			fmt.Fprintf(a.stdout, "would propose to revoke %s; --yes does it\n", args[0])
-			return nil
+			p := pullReport{Title: "Revoke " + string(action.Packages[0]) + " " + action.Version}
+			return a.write(*f, result{name: "pull", value: p, text: fmt.Sprintf("would propose to revoke %s; --yes does it\n", args[0])})
 		}
 		pull, _, err := mill.ProposeRevocation(cmd.Context(), facts, action)
 		if err != nil {
@@ -123,7 +123,7 @@ declares. Stopping needs no merge: a failed gate halts by itself.`,
 
 // pullReport is a pull request as JSON.
 type pullReport struct {
-	Number int    `json:"number"`
+	Number int    `json:"number"` // 0: it was not proposed, for lack of --yes
 	Title  string `json:"title"`
 	Branch string `json:"branch"`
 }

@@ -121,19 +121,13 @@ func (a *app) lasting(mill *factory.Factory) error {
 
 // listDue prints what run would do first.
 func (a *app) listDue(cmd *cobra.Command, mill *factory.Factory, f format, only factory.Only) error {
-	facts, err := mill.Observe(cmd.Context())
-	if err != nil {
-		return err
-	}
-	actions, waits, err := rollout.Step(facts, mill.Clock.Now())
+	actions, waits, err := mill.Due(cmd.Context(), only)
 	if err != nil {
 		return err
 	}
 	r := factory.RunResult{Waits: waits}
 	for _, action := range actions {
-		if only.Allows(action) {
-			r.Done = append(r.Done, factory.Outcome{Action: action, Note: "not done"})
-		}
+		r.Done = append(r.Done, factory.Outcome{Action: action, Note: "not done"})
 	}
 	if err := a.write(f, runResult(r, "nothing is due")); err != nil {
 		return err

@@ -132,7 +132,7 @@ func (o Only) approved(facts rollout.Facts, actions []rollout.Action, now time.T
 		}
 	}
 	if len(waves) == 0 {
-		return nil, &fleet.Error{Op: "factory.apply", Object: string(o.Plan), Kind: fleet.Refused, Err: errors.New("no approval that counts names this plan"), Hint: "packmill plan"}
+		return nil, notApproved(o.Plan)
 	}
 	return slices.DeleteFunc(slices.Clone(actions), func(a rollout.Action) bool {
 		switch a.Kind {
