@@ -37,8 +37,7 @@ func (d *demo) environment(login string) []string {
 // child runs packmill as a process of its own at the step's instant. armed
 // makes it the one that observe may kill.
 func (d *demo) child(ctx context.Context, at time.Time, armed bool, args ...string) ([]byte, error) {
-	args = append([]string{"-C", d.work(), "--now", at.Format(time.RFC3339)}, args...)
-	cmd := exec.CommandContext(ctx, d.exe, args...)
+	cmd := exec.CommandContext(ctx, d.exe, append([]string{"-C", d.work(), "--now", at.Format(time.RFC3339)}, args...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Env, cmd.Stdout, cmd.Stderr = d.environment(world.Bot), &stdout, &stderr
 	apart(cmd)
@@ -62,7 +61,7 @@ func (d *demo) child(ctx context.Context, at time.Time, armed bool, args ...stri
 		if killed && armed {
 			return nil, errKilled
 		}
-		return nil, fmt.Errorf("packmill %s: %w\n%s", args[0], err, bytes.TrimSpace(stderr.Bytes()))
+		return nil, fmt.Errorf("packmill %s: %w\n%s\n%s", args[0], err, bytes.TrimSpace(stdout.Bytes()), bytes.TrimSpace(stderr.Bytes()))
 	}
 	return stdout.Bytes(), nil
 }
