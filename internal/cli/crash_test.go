@@ -18,7 +18,7 @@ func TestKilledRunner(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the end of the week five times")
 	}
-	want := endOf(t, worlds.finished(t, neverKill))
+	want := endOf(t, finishedWorld(t, neverKill))
 	if len(want.Receipts) == 0 || len(want.Apps) == 0 || len(want.Devices) == 0 || len(want.Groups) == 0 || len(want.Mail) == 0 {
 		t.Fatalf("nothing to compare with: %s", asText(t, want))
 	}
@@ -26,8 +26,8 @@ func TestKilledRunner(t *testing.T) {
 	for _, point := range killPoints() {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
-			dir := worlds.finished(t, killPoint(point))
-			d, err := openDemo(context.Background(), worlds.packmill(t), dir, 1, neverKill)
+			dir := finishedWorld(t, killPoint(point))
+			d, err := openDemo(context.Background(), packmillProgram(t), dir, 1, neverKill)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -49,8 +49,8 @@ func TestKilledDemo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a whole week, and parts of it again")
 	}
-	exe := worlds.packmill(t)
-	want := endOf(t, worlds.finished(t, neverKill))
+	exe := packmillProgram(t)
+	want := endOf(t, finishedWorld(t, neverKill))
 	dir := t.TempDir()
 	for _, when := range []string{
 		"forge/push 1",    // main is there, and nobody was told

@@ -26,7 +26,7 @@ import (
 // environment.
 func demoProcess(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	cmd := exec.Command(worlds.packmill(t), append([]string{"demo"}, args...)...)
+	cmd := exec.Command(packmillProgram(t), append([]string{"demo"}, args...)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + os.TempDir()}
 	var out, told bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &told
@@ -43,7 +43,7 @@ func TestDemoTwice(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a whole week")
 	}
-	one, two := worlds.finished(t, afterCall), t.TempDir()
+	one, two := finishedWorld(t, afterCall), t.TempDir()
 	code, printed, told := demoProcess(t, "--dir", two, "--seed", "1", "--kill-at", string(afterCall), "--format", "json")
 	if code != 0 {
 		t.Fatalf("exit %d: %s", code, told)
@@ -198,7 +198,7 @@ func sameArtifacts(t *testing.T, one, two string) {
 // recordOf is all evidence of a world.
 func recordOf(t *testing.T, dir string) *fleet.Record {
 	t.Helper()
-	d, err := openDemo(context.Background(), worlds.packmill(t), dir, 1, neverKill)
+	d, err := openDemo(context.Background(), packmillProgram(t), dir, 1, neverKill)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,8 +215,8 @@ func TestDemoSeed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs half a week twice")
 	}
-	exe := worlds.packmill(t)
-	other := worlds.keep(t, "seed-7", func(dir string) error { return worlds.week(exe, dir, 7, neverKill, "revoke") })
+	dir, err := worlds.until(7, "revoke")
+	other := got(t, dir, err)
 	counts := func(dir string) string {
 		var lines []string
 		for _, v := range recordOf(t, dir).Verdicts {
@@ -226,7 +226,7 @@ func TestDemoSeed(t *testing.T) {
 		}
 		return strings.Join(lines, "\n")
 	}
-	one, seven := counts(worlds.monday(t, 1)), counts(other)
+	one, seven := counts(mondayWorld(t)), counts(other)
 	if strings.Count(one, "\n") != 4 || one == seven {
 		t.Errorf("seed 1:\n%s\nseed 7:\n%s", one, seven)
 	}
@@ -258,7 +258,7 @@ func TestFirstParents(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a whole week")
 	}
-	line := mainLine(t, worlds.finished(t, afterCall))
+	line := mainLine(t, finishedWorld(t, afterCall))
 	for _, c := range line[:len(line)-1] {
 		if len(c.Parents) != 2 || c.Trailer("Risk") == "" || c.Trailer("Impact") == "" || c.Trailer("Back-out") == "" {
 			t.Errorf("%s has %d parents and the message\n%s", c.ID, len(c.Parents), c.Message)
@@ -275,7 +275,7 @@ func TestNoPersonalData(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a whole week")
 	}
-	dir := worlds.finished(t, afterCall)
+	dir := finishedWorld(t, afterCall)
 	people, private := worldSecrets(t, dir)
 	repo := repositoryOf(t, dir)
 	files := 0
@@ -327,7 +327,7 @@ func TestNoPersonalData(t *testing.T) {
 func worldSecrets(t *testing.T, dir string) (people, private []string) {
 	t.Helper()
 	ctx := context.Background()
-	d, err := openDemo(ctx, worlds.packmill(t), dir, 1, neverKill)
+	d, err := openDemo(ctx, packmillProgram(t), dir, 1, neverKill)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ type endState struct {
 func endOf(t *testing.T, dir string) endState {
 	t.Helper()
 	ctx := context.Background()
-	d, err := openDemo(ctx, worlds.packmill(t), dir, 1, neverKill)
+	d, err := openDemo(ctx, packmillProgram(t), dir, 1, neverKill)
 	if err != nil {
 		t.Fatal(err)
 	}

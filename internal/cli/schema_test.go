@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -17,42 +18,57 @@ import (
 
 // compiled is a document's schema as a validator; strict refuses fields the
 // schema does not name.
-func compiled(t *testing.T, d document, strict bool) *jsonschema.Schema {
-	t.Helper()
+func compiled(d document, strict bool) (*jsonschema.Schema, error) {
 	data, err := json.Marshal(d.jsonSchema(strict))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	c := jsonschema.NewCompiler()
 	if err := c.AddResource("https://"+d.schema(), doc); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	s, err := c.Compile("https://" + d.schema())
+	return c.Compile("https://" + d.schema())
+}
+
+// validDocument says why what was printed is not the named document, with
+// nothing its schema does not tell.
+func validDocument(name, printed string) error {
+	d, ok := documentNamed(name)
+	if !ok {
+		return fmt.Errorf("there is no document %q", name)
+	}
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(printed))
+	if err != nil {
+		return fmt.Errorf("%w in %q", err, printed)
+	}
+	schema, err := compiled(d, true)
+	if err != nil {
+		return err
+	}
+	return schema.Validate(value)
+}
+
+// checkDocument is for tests of any command: what it printed with --format json
+// must be the named document.
+func checkDocument(t *testing.T, name, printed string) {
+	t.Helper()
+	if err := validDocument(name, printed); err != nil {
+		t.Errorf("%s does not have its schema's form: %v", name, err)
+	}
+}
+
+// openSchema is a document's schema as readers use it.
+func openSchema(t *testing.T, d document) *jsonschema.Schema {
+	t.Helper()
+	s, err := compiled(d, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
-}
-
-// checkDocument is for tests of any command: what it printed with --format json
-// must be the named document, with nothing its schema does not tell.
-func checkDocument(t *testing.T, name, printed string) {
-	t.Helper()
-	d, ok := documentNamed(name)
-	if !ok {
-		t.Fatalf("there is no document %q", name)
-	}
-	value, err := jsonschema.UnmarshalJSON(strings.NewReader(printed))
-	if err != nil {
-		t.Fatalf("%s: %v in %q", name, err, printed)
-	}
-	if err := compiled(t, d, true).Validate(value); err != nil {
-		t.Errorf("%s does not have its schema's form: %v", name, err)
-	}
 }
 
 // TestEveryDocument prints the empty value of every document and validates it.
@@ -69,7 +85,7 @@ func TestEveryDocument(t *testing.T) {
 			continue
 		}
 		checkDocument(t, d.name, b.String())
-		compiled(t, d, false)
+		openSchema(t, d)
 	}
 }
 
@@ -81,7 +97,7 @@ func TestSchemaRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if compiled(t, d, false).Validate(value) == nil {
+		if openSchema(t, d).Validate(value) == nil {
 			t.Errorf("%s is accepted", bad)
 		}
 	}
@@ -90,7 +106,7 @@ func TestSchemaRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := compiled(t, d, false).Validate(value); err != nil {
+	if err := openSchema(t, d).Validate(value); err != nil {
 		t.Errorf("a field added later breaks readers: %v", err)
 	}
 }

@@ -1,11 +1,17 @@
 package cli
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/packmill/packmill/internal/record/gitrepo"
+	"github.com/packmill/packmill/internal/sim/world"
 )
 
 // TestScripts runs testdata/script/<command>_<case>.txtar: packmill as people
@@ -13,15 +19,24 @@ import (
 //
 //	exec packmill …   runs this very test binary as packmill
 //	exec git …        runs the machine's git, with an identity and no settings
+//	world STEP        serves a copy of the demo's world as it was before a step
+//	                  (see waypoints), or at the "end", in the folder world;
+//	                  world/work is the mill's clone, $FORGE the forge's
+//	                  repository, $NOW the instant of the step
+//	document NAME     checks that standard output is the JSON document of that name
 //
 // UPDATE=1 rewrites the files that cmp compares with.
 func TestScripts(t *testing.T) {
-	bin := filepath.Dir(worlds.packmill(t))
+	bin := filepath.Dir(packmillProgram(t))
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE") == "1",
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"world": serveScript, "document": checkScript},
+		Condition: func(cond string) (bool, error) {
+			return cond == "long" && !testing.Short(), nil
+		},
 		Setup: func(env *testscript.Env) error {
 			for name, value := range map[string]string{
 				"PATH":         bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
@@ -38,4 +53,52 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// serveScript is the command world.
+func serveScript(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: world STEP")
+	}
+	var from string
+	var now time.Time
+	var err error
+	steps := demoSteps()
+	for _, s := range steps {
+		if s.name == args[0] {
+			now = s.at
+		}
+	}
+	switch {
+	case args[0] == "end":
+		now = steps[len(steps)-1].at
+		from, err = worlds.finished(afterCall)
+	default:
+		from, err = worlds.until(1, args[0])
+	}
+	ts.Check(err)
+	dir := ts.MkAbs("world")
+	ts.Check(copyTree(from, dir))
+	w, err := world.Open(context.Background(), world.Options{Dir: dir, Seed: 1})
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(w.Close()) })
+	w.SetTime(now)
+	repo, err := gitrepo.Open(filepath.Join(dir, "work"))
+	ts.Check(err)
+	ts.Check(repo.SetRemote(w.RemoteURL()))
+	for name, value := range w.Env(world.Bot) {
+		ts.Setenv(name, value)
+	}
+	ts.Setenv("NOW", now.Format(time.RFC3339))
+	ts.Setenv("FORGE", w.GitDir())
+}
+
+// checkScript is the command document.
+func checkScript(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: document NAME")
+	}
+	if err := validDocument(args[0], ts.ReadFile("stdout")); err != nil {
+		ts.Fatalf("%s: %v", args[0], strings.TrimSpace(err.Error()))
+	}
 }

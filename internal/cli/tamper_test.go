@@ -37,7 +37,7 @@ type forger struct {
 func newForger(t *testing.T) *forger {
 	t.Helper()
 	dir := t.TempDir()
-	if err := copyTree(repositoryOf(t, worlds.finished(t, afterCall)).Dir(), dir); err != nil {
+	if err := copyTree(repositoryOf(t, finishedWorld(t, afterCall)).Dir(), dir); err != nil {
 		t.Fatal(err)
 	}
 	a := &app{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, repo: dir, now: "2026-11-24T13:05:00Z", getenv: func(string) string { return "" }}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -36,14 +37,25 @@ func (s *shelf) clear() {
 
 // keep makes something in a folder of the shelf the first time it is asked
 // for, and gives that folder.
-func (s *shelf) keep(t *testing.T, name string, fill func(dir string) error) string {
-	t.Helper()
+func (s *shelf) keep(name string, fill func(dir string) error) (string, error) {
+	get, err := s.maker(name, fill)
+	if err != nil {
+		return "", err
+	}
+	dir, err := get()
+	if err != nil {
+		return "", fmt.Errorf("world %q: %w", name, err)
+	}
+	return dir, nil
+}
+
+func (s *shelf) maker(name string, fill func(dir string) error) (func() (string, error), error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.dir == "" {
 		dir, err := os.MkdirTemp("", "packmill-worlds-")
 		if err != nil {
-			s.mu.Unlock()
-			t.Fatal(err)
+			return nil, err
 		}
 		s.dir = dir
 	}
@@ -51,20 +63,22 @@ func (s *shelf) keep(t *testing.T, name string, fill func(dir string) error) str
 		dir := filepath.Join(s.dir, name)
 		s.once[name] = sync.OnceValues(func() (string, error) { return dir, fill(dir) })
 	}
-	get := s.once[name]
-	s.mu.Unlock()
-	dir, err := get()
+	return s.once[name], nil
+}
+
+// got is a folder of the shelf for a test.
+func got(t *testing.T, dir string, err error) string {
+	t.Helper()
 	if err != nil {
-		t.Fatalf("world %q: %v", name, err)
+		t.Fatal(err)
 	}
 	return dir
 }
 
 // packmill is a program that is packmill, by its name: this test binary under
 // another name. See TestMain.
-func (s *shelf) packmill(t *testing.T) string {
-	t.Helper()
-	return filepath.Join(s.keep(t, "bin", func(dir string) error {
+func (s *shelf) packmill() (string, error) {
+	dir, err := s.keep("bin", func(dir string) error {
 		self, err := os.Executable()
 		if err != nil {
 			return err
@@ -76,35 +90,60 @@ func (s *shelf) packmill(t *testing.T) string {
 			return nil
 		}
 		return copyFile(self, filepath.Join(dir, programName), 0o755)
-	}), programName)
+	})
+	return filepath.Join(dir, programName), err
 }
 
-// monday is the world of a seed on the eve of its last wave: everything before
-// the step in which the runner is killed.
-func (s *shelf) monday(t *testing.T, seed int64) string {
-	t.Helper()
-	exe := s.packmill(t)
-	return s.keep(t, fmt.Sprintf("monday-%d", seed), func(dir string) error {
-		return s.week(exe, dir, seed, neverKill, "everyone")
+// waypoints are the steps of the week before which worlds are kept; each goes on
+// from the one before.
+var waypoints = []string{"open", "revoke", "everyone"}
+
+// until is the world of a seed before a waypoint, nobody killed.
+func (s *shelf) until(seed int64, step string) (string, error) {
+	i := slices.Index(waypoints, step)
+	if i < 0 {
+		return "", fmt.Errorf("no world is kept as it was before %q, but before %q", step, waypoints)
+	}
+	return s.keep(fmt.Sprintf("%s-%d", step, seed), func(dir string) error {
+		if i > 0 {
+			from, err := s.until(seed, waypoints[i-1])
+			if err != nil {
+				return err
+			}
+			if err := copyTree(from, dir); err != nil {
+				return err
+			}
+		}
+		return s.week(dir, seed, neverKill, step)
 	})
 }
 
+// monday is the world of seed 1 on the eve of its last wave: everything before
+// the step in which the runner is killed.
+func (s *shelf) monday() (string, error) { return s.until(1, "everyone") }
+
 // finished is the world of seed 1 at the end of the week whose runner was
 // killed at a point.
-func (s *shelf) finished(t *testing.T, kill killPoint) string {
-	t.Helper()
-	exe, monday := s.packmill(t), s.monday(t, 1)
-	return s.keep(t, "finished-"+string(kill), func(dir string) error {
+func (s *shelf) finished(kill killPoint) (string, error) {
+	return s.keep("finished-"+string(kill), func(dir string) error {
+		monday, err := s.monday()
+		if err != nil {
+			return err
+		}
 		if err := copyTree(monday, dir); err != nil {
 			return err
 		}
-		return s.week(exe, dir, 1, kill, "")
+		return s.week(dir, 1, kill, "")
 	})
 }
 
 // week runs the demo in this process, its steps as processes of their own, up
 // to a step. In a folder where a week has begun, it goes on with it.
-func (s *shelf) week(exe, dir string, seed int64, kill killPoint, until string) error {
+func (s *shelf) week(dir string, seed int64, kill killPoint, until string) error {
+	exe, err := s.packmill()
+	if err != nil {
+		return err
+	}
 	s.busy <- struct{}{}
 	defer func() { <-s.busy }()
 	if err := setKill(dir, kill); err != nil {
@@ -234,4 +273,24 @@ func dyingDemo(dir, when string) int {
 		return exitCode(err)
 	}
 	return exitDone
+}
+
+// packmillProgram, mondayWorld and finishedWorld are what the shelf has, for a
+// test.
+func packmillProgram(t *testing.T) string {
+	t.Helper()
+	exe, err := worlds.packmill()
+	return got(t, exe, err)
+}
+
+func mondayWorld(t *testing.T) string {
+	t.Helper()
+	dir, err := worlds.monday()
+	return got(t, dir, err)
+}
+
+func finishedWorld(t *testing.T, kill killPoint) string {
+	t.Helper()
+	dir, err := worlds.finished(kill)
+	return got(t, dir, err)
 }
