@@ -121,7 +121,10 @@ func (x *index) readEffects(rec *fleet.Record, id fleet.CycleID) {
 	for _, i := range rec.Intents {
 		if i.Cycle == id {
 			e := effect{share{place{i.Wave, i.Package}, i.Tenant}, i.Action, i.Artifact}
-			byIntent[i.ID], x.effects[e] = e, x.effects[e]
+			byIntent[i.ID] = e
+			if _, known := x.effects[e]; !known {
+				x.effects[e] = false // no receipt yet
+			}
 		}
 	}
 	for _, r := range rec.Receipts {
