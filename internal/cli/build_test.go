@@ -82,7 +82,7 @@ func benchCatalog(exe []byte) map[string]string {
 		arch:     "x64"
 		type:     "portable"
 		programFiles: "Hello"
-		detect: [{file: {path: "%ProgramFiles%\\Hello\\hello.exe", version: true}}]
+		detect: [{operator: ">=", file: {path: "%ProgramFiles%\\Hello\\hello.exe", version: true}}]
 	}
 	tests: matrix: []
 	rollback: "uninstall"
