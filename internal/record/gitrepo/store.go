@@ -114,20 +114,6 @@ func (s *store) Reference(name plumbing.ReferenceName) (*plumbing.Reference, err
 	return s.Storage.Reference(name)
 }
 
-// SetReference writes one ref, wherever it stood.
-func (s *store) SetReference(ref *plumbing.Reference) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.Storage.SetReference(ref)
-}
-
-// CheckAndSetReference writes one ref if it stands at old.
-func (s *store) CheckAndSetReference(ref, old *plumbing.Reference) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.Storage.CheckAndSetReference(ref, old)
-}
-
 // IterReferences lists refs. go-git takes lock files for refs, and fails on
 // one that git has just made and not yet filled; such a moment passes.
 func (s *store) IterReferences() (storer.ReferenceIter, error) {
