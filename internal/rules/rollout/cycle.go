@@ -212,6 +212,11 @@ func (s *stepper) promote(c *CycleState) bool {
 			if s.thaw(s.now, s.security(e), Wait{Cycle: c.ID, Wave: last.Wave.Name}) {
 				break
 			}
+			if until := lease(s.x.slots[slot{t, e.Package}], of(c.ID, e.Entry.Artifact, "assign")); !s.now.After(until) {
+				// A stalled assignment would come back behind the promotion.
+				s.wait(Wait{Cycle: c.ID, Wave: last.Wave.Name, Kind: fleet.Waiting, Why: "a call may still be under way on " + string(t), Until: until})
+				continue
+			}
 			a := actionOn(c, e)
 			a.Kind, a.Wave, a.Tenant, a.Why = Promote, last.Wave.Name, t, "passed every wave"
 			s.act(a)
@@ -288,7 +293,7 @@ func (c *CycleState) undecided(i int, e *EntryState) string {
 func (s *stepper) assigned(c *CycleState, w *WaveState, e *EntryState, t fleet.TenantID) bool {
 	traces := s.x.slots[slot{t, e.Package}]
 	own := of(c.ID, e.Entry.Artifact, "assign")
-	put := newest(traces, carriedOut(func(x trace) bool { return own(x) && x.Wave == w.Wave.Name && !x.at.Before(w.Start.At) }))
+	put := newest(traces, func(x trace) bool { return x.done && own(x) && x.Wave == w.Wave.Name && !x.at.Before(w.Start.At) })
 	return put > 0 && newest(traces, func(x trace) bool {
 		return clears(x) && x.Generation > put && (x.Action != "promote" || x.Artifact != e.Entry.Artifact)
 	}) == 0

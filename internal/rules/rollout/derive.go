@@ -283,8 +283,11 @@ func promoted(f Facts, x *index, c *CycleState, e *EntryState) bool {
 	return len(reached) > 0
 }
 
+// promoted reports whether an entry is in a tenant's stable slot, and was put
+// there when no call could assign it any longer.
 func (x *index) promoted(c *CycleState, e *EntryState, t fleet.TenantID) bool {
-	return newest(x.slots[slot{t, e.Package}], carriedOut(of(c.ID, e.Entry.Artifact, "promote"))) > 0
+	traces := x.slots[slot{t, e.Package}]
+	return carriedOut(traces, of(c.ID, e.Entry.Artifact, "promote"), lease(traces, of(c.ID, e.Entry.Artifact, "assign")))
 }
 
 func phaseOf(c *CycleState, w *WaveState, now time.Time) string {

@@ -114,9 +114,10 @@ func newest(traces []trace, selects func(trace) bool) int {
 	return n
 }
 
-// carriedOut selects those that have their receipt.
-func carriedOut(selects func(trace) bool) func(trace) bool {
-	return func(t trace) bool { return t.done && selects(t) }
+// carriedOut reports whether one of the selected traces has a receipt, newer
+// than an instant.
+func carriedOut(traces []trace, selects func(trace) bool, after time.Time) bool {
+	return slices.ContainsFunc(traces, func(t trace) bool { return t.done && selects(t) && t.at.After(after) })
 }
 
 // lease is until when calls of the selected intents may still begin. A receipt

@@ -121,6 +121,9 @@ func TestStepClose(t *testing.T) {
 	try(t, []situation{
 		{"nothing is promoted before the last wave has soaked", rolled, end.Add(-time.Second), nil, []string{"everyone soaking"}},
 		{"what passed the last wave is promoted wherever it went", rolled, end, promotes, nil},
+		{"not where an assignment could still be called", all(rolled, intent("assign", "everyone", berg, tool, end.Add(-time.Minute))), end,
+			append(append([]string{}, promotes[:4]...), promotes[5]), []string{"everyone a call may still be under way on nordic/berg"}},
+		{"again where one came behind the promotion", all(promoted, intent("assign", "everyone", berg, tool, end)), end.Add(time.Hour), promotes[4:5], nil},
 		{"what one look left undecided is not", undecided, end, promotes[:3], nil},
 		{"nor in a freeze", all(rolled, freeze("all", on(1, 0, 0), on(30, 0, 0))), end, nil, []string{"everyone frozen by winter", "everyone frozen by winter"}},
 		{"a fix passes the freeze", all(security(tool), rolled, freeze("nonSecurity", on(1, 0, 0), on(30, 0, 0))), end, promotes[3:], []string{"everyone frozen by winter"}},

@@ -88,16 +88,13 @@ func stopReason(e *EntryState) string {
 // has nothing to go back from.
 func (s *stepper) rollBack(c *CycleState, e *EntryState, t fleet.TenantID) {
 	traces := s.x.slots[slot{t, e.Package}]
-	last := newest(traces, of(c.ID, e.Entry.Artifact, "assign", "promote"))
-	back := of(c.ID, e.Entry.Artifact, "rollback")
-	for _, x := range traces {
-		if x.done && x.Generation > last && (back(x) || x.Action == "promote" && x.Artifact != e.Entry.Artifact) {
-			return
-		}
-	}
 	until := lease(traces, func(x trace) bool {
 		return x.Artifact == e.Entry.Artifact && (x.Action == "assign" || x.Action == "promote")
 	})
+	replaced := func(x trace) bool { return x.Action == "promote" && x.Artifact != e.Entry.Artifact }
+	if carriedOut(traces, of(c.ID, e.Entry.Artifact, "rollback"), until) || carriedOut(traces, replaced, until) {
+		return
+	}
 	if !s.now.After(until) {
 		s.wait(Wait{Cycle: c.ID, Kind: fleet.Waiting, Why: "a call may still be under way on " + string(t), Until: until})
 		return
