@@ -38,7 +38,7 @@ func FuzzScrub(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		payload, err := json.Marshal(fleet.Heartbeat{Command: text})
 		if err != nil {
-			t.Skip()
+			t.Skip("no row has this text: it has no JSON form")
 		}
 		once := scrub(payload)
 		if !json.Valid(once) || !bytes.Equal(scrub(once), once) || refusePersonal(once) != nil {
