@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -15,9 +14,7 @@ import (
 // TestKilledRunner kills the runner at each of the points after which a crash
 // is most awkward. The next run reaches what a run that nobody killed reaches.
 func TestKilledRunner(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs the end of the week five times")
-	}
+	long(t, "runs the end of the week five times")
 	want := endOf(t, finishedWorld(t, neverKill))
 	if len(want.Receipts) == 0 || len(want.Apps) == 0 || len(want.Devices) == 0 || len(want.Groups) == 0 || len(want.Mail) == 0 {
 		t.Fatalf("nothing to compare with: %s", asText(t, want))
@@ -27,13 +24,7 @@ func TestKilledRunner(t *testing.T) {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			dir := finishedWorld(t, killPoint(point))
-			d, err := openDemo(context.Background(), packmillProgram(t), dir, 1, neverKill)
-			if err != nil {
-				t.Fatal(err)
-			}
-			killed := d.journal.Killed
-			d.close()
-			if !killed {
+			if d := journalOf(t, dir); !d.Killed {
 				t.Fatal("nobody was killed")
 			}
 			endOf(t, dir).same(t, want)
@@ -46,9 +37,7 @@ func TestKilledRunner(t *testing.T) {
 // step, and steps outlive it for a moment. Each time it is run again on its
 // folder, and in the end reaches what it reaches in one go.
 func TestKilledDemo(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs a whole week, and parts of it again")
-	}
+	long(t, "runs a whole week, and parts of it again")
 	exe := packmillProgram(t)
 	want := endOf(t, finishedWorld(t, neverKill))
 	dir := t.TempDir()
@@ -106,9 +95,14 @@ func stopAfter(t *testing.T, exe, dir string, after time.Duration) {
 
 func doneSteps(t *testing.T, dir string) string {
 	t.Helper()
+	return strings.Join(journalOf(t, dir).Done, " ")
+}
+
+func journalOf(t *testing.T, dir string) demoJournal {
+	t.Helper()
 	d := &demo{dir: dir}
 	if err := d.load(); err != nil {
 		t.Fatal(err)
 	}
-	return strings.Join(d.journal.Done, " ")
+	return d.journal
 }

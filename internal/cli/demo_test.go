@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -40,10 +41,8 @@ func demoProcess(t *testing.T, args ...string) (code int, stdout, stderr string)
 // TestDemoTwice runs the same week in two folders. All that people see is the
 // same to the byte; signatures and evidence commits are not looked at.
 func TestDemoTwice(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs a whole week")
-	}
-	one, two := finishedWorld(t, afterCall), t.TempDir()
+	long(t, "runs a whole week")
+	one, two := copied(t, finishedWorld(t, afterCall)), t.TempDir()
 	code, printed, told := demoProcess(t, "--dir", two, "--seed", "1", "--kill-at", string(afterCall), "--format", "json")
 	if code != 0 {
 		t.Fatalf("exit %d: %s", code, told)
@@ -198,23 +197,21 @@ func sameArtifacts(t *testing.T, one, two string) {
 // recordOf is all evidence of a world.
 func recordOf(t *testing.T, dir string) *fleet.Record {
 	t.Helper()
-	d, err := openDemo(context.Background(), packmillProgram(t), dir, 1, neverKill)
+	a := &app{stdout: io.Discard, stderr: io.Discard, repo: repositoryOf(t, dir).Dir(), getenv: func(string) string { return "" }}
+	_, ledger, err := a.offline(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.close()
-	facts, _, err := d.facts(context.Background())
+	rec, err := ledger.Read(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return facts.Record
+	return rec
 }
 
 // TestDemoSeed proves that another seed gives other devices that fail.
 func TestDemoSeed(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs half a week twice")
-	}
+	long(t, "runs half a week twice")
 	dir, err := worlds.until(7, "revoke")
 	other := got(t, dir, err)
 	counts := func(dir string) string {
@@ -255,9 +252,7 @@ func TestDemoFolder(t *testing.T) {
 
 // TestFirstParents proves that main changed by merges alone.
 func TestFirstParents(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs a whole week")
-	}
+	long(t, "needs a whole week")
 	line := mainLine(t, finishedWorld(t, afterCall))
 	for _, c := range line[:len(line)-1] {
 		if len(c.Parents) != 2 || c.Trailer("Risk") == "" || c.Trailer("Impact") == "" || c.Trailer("Back-out") == "" {
@@ -272,9 +267,7 @@ func TestFirstParents(t *testing.T) {
 // TestNoPersonalData reads every byte of evidence: devices are there under
 // keyed hashes alone, people in the records of merges alone.
 func TestNoPersonalData(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs a whole week")
-	}
+	long(t, "needs a whole week")
 	dir := finishedWorld(t, afterCall)
 	people, private := worldSecrets(t, dir)
 	repo := repositoryOf(t, dir)
@@ -327,7 +320,7 @@ func TestNoPersonalData(t *testing.T) {
 func worldSecrets(t *testing.T, dir string) (people, private []string) {
 	t.Helper()
 	ctx := context.Background()
-	d, err := openDemo(ctx, packmillProgram(t), dir, 1, neverKill)
+	d, err := openDemo(ctx, packmillProgram(t), copied(t, dir), 1, neverKill)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,17 +14,19 @@ import (
 )
 
 // found makes the operator's repository: one first commit, pushed before main
-// is protected.
+// is protected. A clone that an interrupted demo left is made anew: it may be
+// half of one.
 func (d *demo) found(ctx context.Context, s demoStep) error {
 	files, err := d.world.Files()
 	if err != nil {
 		return err
 	}
-	repo, err := gitrepo.Open(d.work())
+	if err := os.RemoveAll(d.work()); err != nil {
+		return err
+	}
+	repo, err := gitrepo.Init(d.work(), false)
 	if err != nil {
-		if repo, err = gitrepo.Init(d.work(), false); err != nil {
-			return err
-		}
+		return err
 	}
 	commit, err := repo.Commit(ctx, gitrepo.CommitSpec{
 		Files: files, Message: "Begin with what the fleet has", Author: fleet.Identity{Name: "Ines Lind", Email: "ines@example-msp.example"}, When: s.at,

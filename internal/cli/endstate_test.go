@@ -34,6 +34,7 @@ type endState struct {
 func endOf(t *testing.T, dir string) endState {
 	t.Helper()
 	ctx := context.Background()
+	dir = copied(t, dir)
 	d, err := openDemo(ctx, packmillProgram(t), dir, 1, neverKill)
 	if err != nil {
 		t.Fatal(err)

@@ -27,6 +27,7 @@ import (
 //
 // UPDATE=1 rewrites the files that cmp compares with.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	bin := filepath.Dir(packmillProgram(t))
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -35,7 +36,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       os.Getenv("UPDATE") == "1",
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"world": serveScript, "document": checkScript},
 		Condition: func(cond string) (bool, error) {
-			return cond == "long" && !testing.Short(), nil
+			return cond == "long" && !testing.Short() && !raced, nil
 		},
 		Setup: func(env *testscript.Env) error {
 			for name, value := range map[string]string{

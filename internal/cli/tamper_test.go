@@ -237,9 +237,7 @@ func (f *forger) branches() []string {
 // TestTamper forges evidence and main in every way that leaves valid git
 // objects. The audit finds each forgery, and says what is wrong where.
 func TestTamper(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs a whole week")
-	}
+	long(t, "needs a whole week")
 	f := newForger(t)
 	for _, attack := range []struct {
 		name string

@@ -275,8 +275,29 @@ func dyingDemo(dir, when string) int {
 	return exitDone
 }
 
-// packmillProgram, mondayWorld and finishedWorld are what the shelf has, for a
-// test.
+// long is for tests that need whole weeks: they run beside others, and neither
+// under -short nor under the race detector.
+func long(t *testing.T, why string) {
+	t.Helper()
+	if testing.Short() || raced {
+		t.Skip(why)
+	}
+	t.Parallel()
+}
+
+// copied is a copy of a world for one test: opening a world changes it, and
+// tests run side by side.
+func copied(t *testing.T, dir string) string {
+	t.Helper()
+	own := t.TempDir()
+	if err := copyTree(dir, own); err != nil {
+		t.Fatal(err)
+	}
+	return own
+}
+
+// packmillProgram, mondayWorld and finishedWorld are what the shelf has, for tests
+// that only read it.
 func packmillProgram(t *testing.T) string {
 	t.Helper()
 	exe, err := worlds.packmill()

@@ -1,0 +1,6 @@
+//go:build !race
+
+package cli
+
+// raced says that this binary carries the race detector.
+const raced = false
