@@ -53,12 +53,11 @@ func TestKilledDemo(t *testing.T) {
 	} {
 		died(t, exe, dir, when)
 	}
-	again := exec.Command(exe, "demo", "--dir", dir, "--format", "json")
 	random := rand.New(rand.NewPCG(2, 47))
-	for range 2 {
-		stopAfter(t, exe, dir, time.Duration(300+random.IntN(2500))*time.Millisecond)
+	for _, by := range []os.Signal{os.Kill, os.Interrupt, os.Kill} {
+		stopAfter(t, exe, dir, by, time.Duration(300+random.IntN(2500))*time.Millisecond)
 	}
-	if out, err := again.CombinedOutput(); err != nil {
+	if out, err := exec.Command(exe, "demo", "--dir", dir, "--format", "json").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	endOf(t, dir).same(t, want)
@@ -76,8 +75,9 @@ func died(t *testing.T, exe, dir, when string) {
 	t.Logf("killed after %s: %s", when, doneSteps(t, dir))
 }
 
-// stopAfter kills a demo at some instant, unless it ends before.
-func stopAfter(t *testing.T, exe, dir string, after time.Duration) {
+// stopAfter ends a demo by a signal at some instant, unless it is done before.
+// Interrupted, it says so by its exit code.
+func stopAfter(t *testing.T, exe, dir string, by os.Signal, after time.Duration) {
 	t.Helper()
 	cmd := exec.Command(exe, "demo", "--dir", dir)
 	var out bytes.Buffer
@@ -85,12 +85,12 @@ func stopAfter(t *testing.T, exe, dir string, after time.Duration) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(after, func() { _ = cmd.Process.Signal(by) })
 	defer timer.Stop()
-	if exit := (*exec.ExitError)(nil); errors.As(cmd.Wait(), &exit) && exit.ExitCode() >= 0 {
+	if exit := (*exec.ExitError)(nil); errors.As(cmd.Wait(), &exit) && exit.ExitCode() >= 0 && (by == os.Kill || exit.ExitCode() != exitInterrupted) {
 		t.Fatalf("exit %d\n%s", exit.ExitCode(), out.String())
 	}
-	t.Logf("killed after %s: %s", after, doneSteps(t, dir))
+	t.Logf("%s after %s: %s", by, after, doneSteps(t, dir))
 }
 
 func doneSteps(t *testing.T, dir string) string {

@@ -75,6 +75,9 @@ func (f *Factory) Run(ctx context.Context, only Only, told func(Outcome)) (RunRe
 		if err != nil {
 			return result, errors.Join(append(failures, err)...)
 		}
+		if err := f.catchUp(ctx, facts.Record); err != nil {
+			return result, errors.Join(append(failures, err)...)
+		}
 		actions, waits, err := rollout.Step(facts, f.Clock.Now())
 		if err != nil {
 			return result, errors.Join(append(failures, err)...)
