@@ -36,6 +36,10 @@ type Wave struct {
 	Soak       Duration `json:"soak"`
 	Gate       Gate     `json:"gate"`
 	Advance    string   `json:"advance"` // merge, autoMerge
+	// Lanes are the lanes outside the week it takes part in. LanesOnly keeps it
+	// out of the week itself.
+	Lanes     map[string]LaneWave `json:"lanes,omitempty"`
+	LanesOnly bool                `json:"lanesOnly,omitempty"`
 }
 
 // Select says which devices a wave takes: all those whose tenant and device
@@ -100,6 +104,8 @@ type Cycle struct {
 	CutOff  time.Time           `json:"cutOff"`
 	Entries map[PackageID]Entry `json:"entries"`
 	Waves   []string            `json:"waves"`
+	// Overrides are the freezes it passes, nil for none.
+	Overrides *Overrides `json:"overrides,omitempty"`
 }
 
 // An Entry is one release in a cycle with the artifact that was built from it:
@@ -107,6 +113,9 @@ type Cycle struct {
 type Entry struct {
 	Release  string `json:"release"`
 	Artifact Digest `json:"artifact"`
+	// CarriedFrom is the cycle in which the same artifact began its way: what
+	// its waves passed there, they need not pass again.
+	CarriedFrom CycleID `json:"carriedFrom,omitempty"`
 }
 
 // A PlanRecord is what plan.cue holds for one gate: the digest an approval

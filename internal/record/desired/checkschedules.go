@@ -23,6 +23,7 @@ func (x *checks) schedules() {
 	}
 	if x.readable(wavesFile) {
 		x.waves()
+		x.lanes()
 	}
 	for _, id := range x.repo.CycleIDs() {
 		if x.files[weekFile].Path == "" || x.files[wavesFile].Path == "" {
@@ -128,6 +129,7 @@ func (x *checks) cycle(id fleet.CycleID) {
 	if len(c.Entries) == 0 {
 		x.fault(file, append(at, "entries"), "the cycle has no entries")
 	}
+	x.laneCycle(id)
 	for _, pkg := range slices.Sorted(maps.Keys(c.Entries)) {
 		x.releaseName(file, append(at, "entries", string(pkg)), string(pkg), c.Entries[pkg].Release)
 	}

@@ -101,11 +101,17 @@ func CycleFile(id fleet.CycleID, c fleet.Cycle) []byte {
 		e := b.sub("entries", string(pkg))
 		e.text("release", c.Entries[pkg].Release)
 		e.text("artifact", string(c.Entries[pkg].Artifact))
+		e.textIf("carriedFrom", string(c.Entries[pkg].CarriedFrom))
 	}
 	if len(c.Entries) == 0 {
 		b.field("entries", "{}")
 	}
 	b.words("waves", c.Waves)
+	if o := c.Overrides; o != nil {
+		x := b.sub("overrides")
+		x.words("freezes", o.Freezes)
+		x.text("reason", o.Reason)
+	}
 	return b.schedule([]string{"cycles", string(id)}, "#Cycle")
 }
 

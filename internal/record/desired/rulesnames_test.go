@@ -127,3 +127,26 @@ func TestTenantNames(t *testing.T) {
 		{"pin of an unknown package", []edit{{tenant, `pins: "igor-pavlov/7-zip"`, `pins: "igor-pavlov/7zip"`}}},
 	})
 }
+
+// What lanes refuse: a way for urgent releases that leaves out a wave, and
+// releases that are not of the lane's kind.
+func TestLaneNames(t *testing.T) {
+	const waves = "schedules/waves.cue"
+	pilot := edit{waves, `waves: {`, "waves: pilot: {order: 7, lanesOnly: true, select: percent: 5, opens: step: \"deploy\", soak: \"4h\", gate: waves.dogfood.gate, lanes: cve: {after: \"4h\", soak: \"4h\", looks: [\"4h\"]}}\nwaves: {"}
+	lane := func(wave, after string) edit {
+		return edit{waves, wave + ": {", wave + ": {\n\t\tlanes: cve: {after: \"" + after + "\", soak: \"4h\", looks: [\"2h\", \"4h\"]}"}
+	}
+	order := edit{waves, `order: 2`, `order: 9`}
+	checkRules(t, []rule{
+		{"lane without a pilot", []edit{lane("dogfood", "0h"), lane("everyone", "24h")}},
+		{"lane without our own devices", []edit{pilot, order, lane("everyone", "24h")}},
+		{"lane whose waves open out of order", []edit{pilot, order, lane("dogfood", "0h"), lane("everyone", "3h")}},
+		{"lane of a name there is not", []edit{{waves, "dogfood: {", "dogfood: {\n\t\tlanes: rush: {after: \"0h\", soak: \"4h\", looks: [\"4h\"]}"}}},
+		{"lane with looks that fall", []edit{{waves, "dogfood: {", "dogfood: {\n\t\tlanes: oob: {after: \"0h\", soak: \"4h\", looks: [\"4h\", \"2h\"]}"}}},
+		{"lane before its cut-off", []edit{{waves, "dogfood: {", "dogfood: {\n\t\tlanes: oob: {after: \"-1h\", soak: \"4h\", looks: [\"4h\"]}"}}},
+		{"wave for no lane at all", []edit{{waves, "dogfood: {", "dogfood: {\n\t\tlanesOnly: true"}}},
+		{"override in the week", []edit{{cycleFile, `waves:`, "overrides: {freezes: [\"2026-year-end\"], reason: \"it burns\"}\n\twaves:"}}},
+		{"override of no freeze", []edit{{cycleFile, `waves:`, "overrides: {freezes: [\"year-end\"], reason: \"it burns\"}\n\twaves:"}}},
+		{"carried from nowhere", []edit{{cycleFile, "release:  \"24.09\"", "release:  \"24.09\"\n\t\tcarriedFrom: \"2026-W46\""}}},
+	})
+}
