@@ -21,15 +21,11 @@ import (
 // acted on.
 const approvalLasts = 24 * time.Hour
 
-// OpenCycle proposes the cycle of a cut-off: its entries with the artifacts
+// OpenCycle proposes a cycle (rollout.NewCycle): its entries with the artifacts
 // that were built, one plan for each wave, and the approval of the first wave.
 // Merging it opens the cycle.
-func (f *Factory) OpenCycle(ctx context.Context, facts rollout.Facts, id fleet.CycleID, cutOff time.Time) (fleet.Pull, bool, error) {
+func (f *Factory) OpenCycle(ctx context.Context, facts rollout.Facts, id fleet.CycleID, cycle fleet.Cycle) (fleet.Pull, bool, error) {
 	repo := facts.Repo
-	cycle := fleet.Cycle{CutOff: cutOff.UTC(), Entries: rollout.Entries(repo, facts.Record, cutOff)}
-	for _, w := range repo.Waves {
-		cycle.Waves = append(cycle.Waves, w.Name)
-	}
 	// The plan names the blobs of main: what it will be recomputed from once
 	// this is merged. The cycle's own files are not among them.
 	plans := map[string]fleet.PlanRecord{}
@@ -44,7 +40,7 @@ func (f *Factory) OpenCycle(ctx context.Context, facts rollout.Facts, id fleet.C
 		previews = append(previews, plan)
 	}
 	first := cycle.Waves[0]
-	approval, err := approvalOf(repo, id, first, plans[first])
+	approval, err := approvalOf(repo, id, cycle, first, plans[first])
 	if err != nil {
 		return fleet.Pull{}, false, err
 	}
@@ -62,7 +58,7 @@ func (f *Factory) OpenCycle(ctx context.Context, facts rollout.Facts, id fleet.C
 
 // ProposeApproval proposes to open the next gate of a cycle.
 func (f *Factory) ProposeApproval(ctx context.Context, facts rollout.Facts, id fleet.CycleID, gate string) (fleet.Pull, bool, error) {
-	approval, err := approvalOf(facts.Repo, id, gate, facts.Repo.Plans[id][gate])
+	approval, err := approvalOf(facts.Repo, id, facts.Repo.Cycles[id], gate, facts.Repo.Plans[id][gate])
 	if err != nil {
 		return fleet.Pull{}, false, err
 	}
@@ -106,8 +102,8 @@ func (f *Factory) ProposeRevocation(ctx context.Context, facts rollout.Facts, a 
 }
 
 // approvalOf is the approval of a gate for the plan as recorded.
-func approvalOf(repo *fleet.Repository, id fleet.CycleID, gate string, plan fleet.PlanRecord) (fleet.Approval, error) {
-	opens, err := waveOpens(repo, id, gate)
+func approvalOf(repo *fleet.Repository, id fleet.CycleID, cycle fleet.Cycle, gate string, plan fleet.PlanRecord) (fleet.Approval, error) {
+	opens, err := waveOpens(repo, id, cycle, gate)
 	if err != nil {
 		return fleet.Approval{}, err
 	}
@@ -117,16 +113,12 @@ func approvalOf(repo *fleet.Repository, id fleet.CycleID, gate string, plan flee
 }
 
 // waveOpens is the instant a wave of a cycle opens.
-func waveOpens(repo *fleet.Repository, id fleet.CycleID, gate string) (time.Time, error) {
-	wave, ok := repo.Wave(gate)
-	if !ok {
-		return time.Time{}, fleet.Errorf(fleet.Invalid, "factory.wave", gate, "no such wave")
-	}
-	steps, err := calendar.StepsOf(repo.Week, id)
+func waveOpens(repo *fleet.Repository, id fleet.CycleID, cycle fleet.Cycle, gate string) (time.Time, error) {
+	wave, err := rollout.WaveOf(repo, id, gate)
 	if err != nil {
 		return time.Time{}, err
 	}
-	return steps[wave.Opens.Step], nil
+	return calendar.Opens(repo.Week, id, cycle.CutOff, wave)
 }
 
 // recordPlans writes the rows of a cycle's plans into evidence, once.

@@ -199,11 +199,7 @@ func (f *Factory) do(ctx context.Context, facts rollout.Facts, batch []rollout.A
 		}
 		return fmt.Sprintf("devices of %d tenants read", len(tenants)), f.TakeInventory(ctx, tenants)
 	case rollout.OpenCycle:
-		cutOff, err := calendar.Last(facts.Repo.Week, "cutOff", f.Clock.Now())
-		if err != nil {
-			return "", err
-		}
-		pull, _, err := f.OpenCycle(ctx, facts, a.Cycle, cutOff)
+		pull, _, err := f.OpenCycle(ctx, facts, a.Cycle, rollout.NewCycle(facts.Repo, facts.Record, a.Cycle, a.CutOff, a.Packages))
 		return pullNote(pull), err
 	case rollout.StartWave:
 		return "membership frozen", f.StartWave(ctx, facts, a.Cycle, a.Wave)

@@ -48,7 +48,7 @@ func (f *Factory) StartWave(ctx context.Context, facts rollout.Facts, id fleet.C
 	if err := f.Ledger.AppendAll(ctx, batches(members)); err != nil {
 		return err
 	}
-	opens, err := waveOpens(facts.Repo, id, gate)
+	opens, err := waveOpens(facts.Repo, id, facts.Repo.Cycles[id], gate)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func (c *comparison) dates() {
 	if err != nil {
 		return
 	}
-	steps, err := calendar.StepsOf(c.head.Week, id)
+	cutOff, err := calendar.After(c.head.Week, calendar.CutOff, c.options.Now.Add(-1))
 	if err != nil {
 		return
 	}
@@ -26,10 +26,10 @@ func (c *comparison) dates() {
 	if err != nil {
 		return
 	}
-	waves := slices.Clone(c.head.Waves)
+	waves := fleet.WavesIn(c.head.Waves, fleet.LaneWeek)
 	fleet.SortWaves(waves)
 	for _, w := range waves {
-		if opens, ok := steps[w.Opens.Step]; ok {
+		if opens, err := calendar.Opens(c.head.Week, id, cutOff, w); err == nil && !opens.IsZero() {
 			c.next = append(c.next, Date{Cycle: id, Wave: w.Name, Opens: opens.In(zone), LocalTime: w.Opens.Zone == "tenant"})
 		}
 	}

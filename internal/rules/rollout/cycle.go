@@ -87,9 +87,8 @@ func (s *stepper) opening(c *CycleState, i int) {
 // is time. The last wave does not start before: partners hear of it before
 // their devices do.
 func (s *stepper) announced(c *CycleState, w *WaveState) bool {
-	steps, err := calendar.StepsOf(s.f.Repo.Week, c.ID)
-	at, ok := steps["announce"]
-	if err != nil || !ok || s.x.beatSince("announce "+string(c.ID), at) {
+	at, ok := s.announceAt(c)
+	if !ok || s.x.beatSince("announce "+string(c.ID), at) {
 		return true // a week without this step announces nothing
 	}
 	wait := Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Waiting, Why: "announced first", Until: at}
@@ -99,6 +98,18 @@ func (s *stepper) announced(c *CycleState, w *WaveState) bool {
 	}
 	s.wait(wait)
 	return false
+}
+
+// announceAt is when a cycle is announced: in a lane as soon as it is open.
+func (s *stepper) announceAt(c *CycleState) (time.Time, bool) {
+	if _, announces := s.f.Repo.Week.Steps["announce"]; !announces {
+		return time.Time{}, false
+	}
+	if c.ID.Lane() != fleet.LaneWeek {
+		return c.Cycle.CutOff, true
+	}
+	steps, err := calendar.StepsOf(s.f.Repo.Week, c.ID)
+	return steps["announce"], err == nil
 }
 
 // frozen reports whether a freeze is in force now, or will be when the wave
@@ -112,7 +123,7 @@ func (s *stepper) frozen(c *CycleState, w *WaveState) bool {
 		}
 	}
 	for _, at := range []time.Time{s.now, later(s.now, w.Opens)} {
-		if s.thaw(at, security, Wait{Cycle: c.ID, Wave: w.Wave.Name}) {
+		if s.thaw(c, at, security, Wait{Cycle: c.ID, Wave: w.Wave.Name}) {
 			return true
 		}
 	}
@@ -121,8 +132,8 @@ func (s *stepper) frozen(c *CycleState, w *WaveState) bool {
 
 // thaw reports whether a freeze is in force at an instant, and waits for its
 // end.
-func (s *stepper) thaw(at time.Time, security bool, w Wait) bool {
-	name := s.f.Repo.Frozen(at, security)
+func (s *stepper) thaw(c *CycleState, at time.Time, security bool, w Wait) bool {
+	name := freezeOn(s.f.Repo, c.Cycle, at, security)
 	if name == "" {
 		return false
 	}
@@ -209,7 +220,7 @@ func (s *stepper) promote(c *CycleState) bool {
 				continue
 			}
 			left = true
-			if s.thaw(s.now, s.security(e), Wait{Cycle: c.ID, Wave: last.Wave.Name}) {
+			if s.thaw(c, s.now, s.security(e), Wait{Cycle: c.ID, Wave: last.Wave.Name}) {
 				break
 			}
 			if until := lease(s.x.slots[slot{t, e.Package}], of(c.ID, e.Entry.Artifact, "assign")); !s.now.After(until) {

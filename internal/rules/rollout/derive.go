@@ -137,11 +137,10 @@ func haltEverywhere(cycles []CycleState) {
 func deriveCycle(f Facts, x *index, id fleet.CycleID, now time.Time) (CycleState, error) {
 	cycle := f.Repo.Cycles[id]
 	c := CycleState{ID: id, Cycle: cycle}
-	waves, err := wavesOf(f.Repo, cycle)
-	if err != nil {
-		return c, err
+	if !id.Valid() {
+		return c, fleet.Errorf(fleet.Invalid, "rollout.derive", string(id), "is no name of a cycle such as 2026-W47")
 	}
-	steps, err := calendar.StepsOf(f.Repo.Week, id)
+	waves, err := wavesOf(f.Repo, id, cycle)
 	if err != nil {
 		return c, err
 	}
@@ -151,7 +150,10 @@ func deriveCycle(f Facts, x *index, id fleet.CycleID, now time.Time) (CycleState
 		c.Entries = append(c.Entries, EntryState{Package: pkg, Entry: cycle.Entries[pkg], Last: map[string]*fleet.Verdict{}})
 	}
 	for _, w := range waves {
-		ws := WaveState{Wave: w, Opens: steps[w.Opens.Step]}
+		ws := WaveState{Wave: w}
+		if ws.Opens, err = calendar.Opens(f.Repo.Week, id, cycle.CutOff, w); err != nil {
+			return c, err
+		}
 		if ws.Start = startOf(f.Record, id, w.Name); ws.Start != nil && !ws.Start.Opens.IsZero() {
 			ws.Opens = ws.Start.Opens // the week may have been changed since
 		}

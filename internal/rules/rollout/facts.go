@@ -51,7 +51,8 @@ type Action struct {
 	Artifact fleet.Digest      `json:"artifact,omitempty"`
 	Look     fleet.Duration    `json:"look,omitempty"`
 	Commit   string            `json:"commit,omitempty"`
-	Last     bool              `json:"last,omitempty"` // the look is the gate's last
+	Last     bool              `json:"last,omitempty"`  // the look is the gate's last
+	CutOff   time.Time         `json:"cutOff,omitzero"` // of the cycle to open
 	Why      string            `json:"why"`
 }
 

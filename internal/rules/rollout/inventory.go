@@ -72,7 +72,7 @@ func distinct(rows []fleet.InventoryRow) []fleet.InventoryRow {
 // inventories in rec: evidence as of the heads that the cycle's plan names.
 // That may be an inventory taken after the cut-off, by a runner that was late.
 func MembersOf(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fleet.Cycle, gate string) (map[fleet.TenantID]Members, error) {
-	waves, err := wavesOf(repo, cycle)
+	waves, err := wavesOf(repo, id, cycle)
 	if err != nil {
 		return nil, err
 	}

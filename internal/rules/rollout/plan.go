@@ -19,11 +19,11 @@ import (
 // plan that is recomputed when it is applied. rec must be evidence as of the
 // heads the plan records.
 func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fleet.Cycle, gate string) (fleet.Plan, error) {
-	wave, ok := repo.Wave(gate)
-	if !ok {
-		return fleet.Plan{}, fleet.Errorf(fleet.Invalid, "rollout.plan", string(id), "cycle names wave %q, which schedules/waves.cue does not have", gate)
+	wave, err := WaveOf(repo, id, gate)
+	if err != nil {
+		return fleet.Plan{}, err
 	}
-	steps, err := calendar.StepsOf(repo.Week, id)
+	opens, err := calendar.Opens(repo.Week, id, cycle.CutOff, wave)
 	if err != nil {
 		return fleet.Plan{}, err
 	}
@@ -35,7 +35,7 @@ func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fle
 	if err != nil {
 		return fleet.Plan{}, err
 	}
-	p := planner{repo: repo, cycle: cycle, wave: wave, opens: steps[wave.Opens.Step], zone: zone, known: firstSeen(rec)}
+	p := planner{repo: repo, cycle: cycle, wave: wave, opens: opens, zone: zone, known: firstSeen(rec)}
 	plan := fleet.Plan{Cycle: id, Gate: gate, CutOff: cycle.CutOff, Rows: []fleet.PlanRow{}, Skipped: []fleet.PlanSkip{}, Evidence: maps.Clone(rec.Heads)}
 	for _, tenant := range repo.TenantIDs() {
 		t := repo.Tenants[tenant]
@@ -246,12 +246,12 @@ func Serves(pkg fleet.Package, platform string) bool {
 
 // wavesOf are the waves a cycle travels through, in the order of the waves
 // file.
-func wavesOf(repo *fleet.Repository, c fleet.Cycle) ([]fleet.Wave, error) {
+func wavesOf(repo *fleet.Repository, id fleet.CycleID, c fleet.Cycle) ([]fleet.Wave, error) {
 	out := make([]fleet.Wave, 0, len(c.Waves))
 	for _, name := range c.Waves {
-		w, ok := repo.Wave(name)
-		if !ok {
-			return nil, fleet.Errorf(fleet.Invalid, "rollout.plan", name, "no wave of this name in schedules/waves.cue")
+		w, err := WaveOf(repo, id, name)
+		if err != nil {
+			return nil, err
 		}
 		out = append(out, w)
 	}

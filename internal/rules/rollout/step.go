@@ -70,7 +70,10 @@ func (s *stepper) mill() error {
 	if err != nil {
 		return err
 	}
-	return s.open(cutOff)
+	if err := s.open(cutOff); err != nil {
+		return err
+	}
+	return s.securityLane()
 }
 
 // inventories asks for the devices of tenants that were last read before an
@@ -131,19 +134,20 @@ const freshness = 24 * time.Hour
 // it and its first wave is still to come.
 func (s *stepper) open(cutOff time.Time) error {
 	id := calendar.CycleOf(s.f.Repo.Week, cutOff)
-	if _, exists := s.f.Repo.Cycles[id]; exists || len(s.f.Repo.Waves) == 0 {
+	waves := fleet.WavesIn(s.f.Repo.Waves, fleet.LaneWeek)
+	if _, exists := s.f.Repo.Cycles[id]; exists || len(waves) == 0 {
 		return nil
 	}
 	entries := Entries(s.f.Repo, s.f.Record, cutOff)
 	if len(entries) == 0 {
 		return nil
 	}
-	steps, err := calendar.StepsOf(s.f.Repo.Week, id)
+	first := waves[0]
+	opens, err := calendar.Opens(s.f.Repo.Week, id, cutOff, first)
 	if err != nil {
 		return err
 	}
-	first := s.f.Repo.Waves[0]
-	if opens := steps[first.Opens.Step]; !s.now.Before(opens) {
+	if !s.now.Before(opens) {
 		s.wait(Wait{Cycle: id, Wave: first.Name, Kind: fleet.Waiting, Why: "missed: the wave would have opened at " + stamp(opens) + "; the releases go into the next cycle"})
 		return nil
 	}
@@ -155,7 +159,7 @@ func (s *stepper) open(cutOff time.Time) error {
 	for _, t := range unread {
 		s.wait(Wait{Cycle: id, Kind: fleet.Stalled, Why: "the devices of " + string(t) + " could not be read: the cycle goes by what was last known of them"})
 	}
-	s.act(Action{Kind: OpenCycle, Cycle: id, Why: fmt.Sprintf("cut-off was at %s, %d releases are ready", stamp(cutOff), len(entries))})
+	s.act(Action{Kind: OpenCycle, Cycle: id, CutOff: cutOff, Why: fmt.Sprintf("cut-off was at %s, %d releases are ready", stamp(cutOff), len(entries))})
 	return nil
 }
 

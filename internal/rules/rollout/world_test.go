@@ -78,9 +78,11 @@ func baseRepo() *fleet.Repository {
 		}},
 		Waves: []fleet.Wave{
 			{Name: "dogfood", Order: 1, Select: fleet.Select{Tenants: map[string]string{"role": "own"}}, MinDevices: 1,
-				Opens: fleet.Opens{Step: "dogfood", Zone: "operator"}, Arm: hours(3)[0], Soak: hours(24)[0], Gate: gate(6, 28)},
+				Opens: fleet.Opens{Step: "dogfood", Zone: "operator"}, Arm: hours(3)[0], Soak: hours(24)[0], Gate: gate(6, 28),
+				Lanes: map[string]fleet.LaneWave{"oob": {Soak: hours(2)[0], Looks: hours(1, 2)}}},
 			{Name: "everyone", Order: 2, MinDevices: 1,
-				Opens: fleet.Opens{Step: "deploy", Zone: "operator"}, Arm: hours(6)[0], Soak: hours(24)[0], Gate: gate(24)},
+				Opens: fleet.Opens{Step: "deploy", Zone: "operator"}, Arm: hours(6)[0], Soak: hours(24)[0], Gate: gate(24),
+				Lanes: map[string]fleet.LaneWave{"oob": {After: hours(6)[0], Soak: hours(2)[0], Looks: hours(2)}}},
 		},
 		Packages: map[fleet.PackageID]fleet.Package{}, Tenants: map[fleet.TenantID]fleet.Tenant{}, Freezes: map[string]fleet.Freeze{}, Holds: map[string]fleet.Hold{},
 		Cycles: map[fleet.CycleID]fleet.Cycle{}, Plans: map[fleet.CycleID]map[string]fleet.PlanRecord{}, Approvals: map[fleet.CycleID]map[string]fleet.Approval{},
