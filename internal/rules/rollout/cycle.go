@@ -165,7 +165,7 @@ func (s *stepper) looks(c *CycleState, w *WaveState) {
 	var open []fleet.PackageID
 	for i := range c.Entries {
 		e := &c.Entries[i]
-		if v := e.Last[w.Wave.Name]; e.Stopped() || v != nil && (v.Look >= look || v.Decision == "pass") {
+		if v := e.Last[w.Wave.Name]; e.over(w) || v != nil && (v.Look >= look || v.Decision == "pass") {
 			continue
 		}
 		open = append(open, e.Package)
@@ -215,15 +215,15 @@ func (s *stepper) promote(c *CycleState) bool {
 		if e.Stopped() || e.Done || v == nil || v.Decision != "pass" && (!c.Closed || v.Look < lastLook(last.Wave.Gate)) {
 			continue
 		}
-		for _, t := range s.reached(c, e) {
-			if s.x.promoted(c, e, t) {
+		for _, t := range present(s.f.Repo, s.x.reached(e.lineage, e.Package, e.Entry.Artifact)) {
+			if s.x.promoted(e, t) || takenOver(s.x.slots[slot{t, e.Package}], e.Entry.Artifact) {
 				continue
 			}
 			left = true
 			if s.thaw(c, s.now, s.security(e), Wait{Cycle: c.ID, Wave: last.Wave.Name}) {
 				break
 			}
-			if until := lease(s.x.slots[slot{t, e.Package}], of(c.ID, e.Entry.Artifact, "assign")); !s.now.After(until) {
+			if until := lease(s.x.slots[slot{t, e.Package}], of(e.lineage, e.Entry.Artifact, "assign")); !s.now.After(until) {
 				// A stalled assignment would come back behind the promotion.
 				s.wait(Wait{Cycle: c.ID, Wave: last.Wave.Name, Kind: fleet.Waiting, Why: "a call may still be under way on " + string(t), Until: until})
 				continue
@@ -242,7 +242,7 @@ func (s *stepper) deploy(c *CycleState, i int) {
 	undecided := map[fleet.PackageID]string{}
 	for j := range c.Entries {
 		e := &c.Entries[j]
-		if why := c.undecided(i, e); why != "" && !e.Stopped() {
+		if why := c.undecided(i, e); why != "" && !e.over(w) {
 			undecided[e.Package] = why
 			s.wait(Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Stalled, Why: string(e.Package) + " stays out: " + why})
 		}
@@ -251,7 +251,7 @@ func (s *stepper) deploy(c *CycleState, i int) {
 	swapped := map[fleet.PackageID]bool{}
 	for _, row := range s.f.Record.PlanRows[w.Start.Plan] {
 		e := c.Entry(row.Package)
-		if e == nil || e.Stopped() || undecided[row.Package] != "" || row.Wave != w.Wave.Name || slices.Contains(byTenant[row.Tenant], row.Package) {
+		if e == nil || e.over(w) || undecided[row.Package] != "" || row.Wave != w.Wave.Name || slices.Contains(byTenant[row.Tenant], row.Package) {
 			continue
 		}
 		if approved := (fleet.Entry{Release: row.To, Artifact: row.Artifact}); approved != e.Entry {
@@ -303,7 +303,7 @@ func (c *CycleState) undecided(i int, e *EntryState) string {
 // empties the slot was begun after it.
 func (s *stepper) assigned(c *CycleState, w *WaveState, e *EntryState, t fleet.TenantID) bool {
 	traces := s.x.slots[slot{t, e.Package}]
-	own := of(c.ID, e.Entry.Artifact, "assign")
+	own := of([]fleet.CycleID{c.ID}, e.Entry.Artifact, "assign")
 	put := newest(traces, func(x trace) bool { return x.done && own(x) && x.Wave == w.Wave.Name && !x.at.Before(w.Start.At) })
 	return put > 0 && newest(traces, func(x trace) bool {
 		return clears(x) && x.Generation > put && (x.Action != "promote" || x.Artifact != e.Entry.Artifact)
@@ -323,10 +323,17 @@ func (s *stepper) wanted(c *CycleState, w *WaveState, e *EntryState, id fleet.Te
 		wait.Why, wait.Until = string(id)+" does not take "+string(e.Package)+": "+veto, until
 	default:
 		until := lease(s.x.slots[slot{id, e.Package}], func(x trace) bool { return clears(x) && !x.done })
-		if s.now.After(until) {
+		taken, lacks := s.occupied(c, e, id), s.lacks(c, e, id)
+		switch {
+		case taken != "":
+			wait.Why = string(e.Package) + " waits on " + string(id) + ": " + taken
+		case lacks != "":
+			wait.Why = string(e.Package) + " waits on " + string(id) + ": " + lacks
+		case s.now.After(until):
 			return true
+		default:
+			wait.Why, wait.Until = "a call may still be under way on "+string(id), until
 		}
-		wait.Why, wait.Until = "a call may still be under way on "+string(id), until
 	}
 	s.wait(wait)
 	return false

@@ -82,6 +82,10 @@ type EntryState struct {
 	Halted  *fleet.Verdict            // the fail verdict that stopped its artifact, in whichever cycle
 	Held    *fleet.Hold               // a merged hold or revocation, the revocation first
 	Done    bool                      // promoted on every tenant it reached
+	// Superseded is the newer entry that takes its place, nil for none.
+	Superseded *Supersession
+
+	lineage []fleet.CycleID // its cycle, and those it was carried on from
 }
 
 // Stopped reports whether nothing new may be done for the entry.
@@ -106,6 +110,14 @@ func derive(f Facts, x *index, now time.Time) ([]CycleState, error) {
 		out = append(out, c)
 	}
 	haltEverywhere(out)
+	supersede(f.Repo, out)
+	inherit(out)
+	for i := range out {
+		for j := range out[i].Entries {
+			e := &out[i].Entries[j]
+			e.Done = promoted(f, x, e)
+		}
+	}
 	for i := range out {
 		for j := range out[i].Waves {
 			out[i].Waves[j].Phase = phaseOf(&out[i], &out[i].Waves[j], now)
@@ -251,7 +263,6 @@ func deriveEntry(f Facts, x *index, c *CycleState, e *EntryState, now time.Time)
 		}
 	}
 	e.Held = holdOn(f.Repo, x.revoked, e.Package, e.Entry, now)
-	e.Done = promoted(f, x, c, e)
 }
 
 // holdOn is the hold in force on an entry, nil if there is none. A revocation
@@ -274,11 +285,11 @@ func holdOn(repo *fleet.Repository, revoked map[fleet.PackageID][]fleet.Hold, id
 }
 
 // promoted reports whether every tenant that took the entry has it in its
-// stable slot.
-func promoted(f Facts, x *index, c *CycleState, e *EntryState) bool {
-	reached := present(f.Repo, x.reached(c.ID, e.Package, e.Entry.Artifact))
+// stable slot, or a newer one.
+func promoted(f Facts, x *index, e *EntryState) bool {
+	reached := present(f.Repo, x.reached(e.lineage, e.Package, e.Entry.Artifact))
 	for _, t := range reached {
-		if !x.promoted(c, e, t) {
+		if !x.promoted(e, t) && !takenOver(x.slots[slot{t, e.Package}], e.Entry.Artifact) {
 			return false
 		}
 	}
@@ -287,13 +298,15 @@ func promoted(f Facts, x *index, c *CycleState, e *EntryState) bool {
 
 // promoted reports whether an entry is in a tenant's stable slot, and was put
 // there when no call could assign it any longer.
-func (x *index) promoted(c *CycleState, e *EntryState, t fleet.TenantID) bool {
+func (x *index) promoted(e *EntryState, t fleet.TenantID) bool {
 	traces := x.slots[slot{t, e.Package}]
-	return carriedOut(traces, of(c.ID, e.Entry.Artifact, "promote"), lease(traces, of(c.ID, e.Entry.Artifact, "assign")))
+	return carriedOut(traces, of(e.lineage, e.Entry.Artifact, "promote"), lease(traces, of(e.lineage, e.Entry.Artifact, "assign")))
 }
 
 func phaseOf(c *CycleState, w *WaveState, now time.Time) string {
 	switch {
+	case spent(c, w):
+		return WaveJudged
 	case w.Start == nil && w.Approval == nil:
 		return WaveClosed
 	case w.Start == nil:
@@ -313,7 +326,7 @@ func judged(c *CycleState, w *WaveState) bool {
 	for i := range c.Entries {
 		e := &c.Entries[i]
 		v := e.Last[w.Wave.Name]
-		if e.Stopped() || v != nil && (v.Decision == "pass" || v.Look >= lastLook(w.Wave.Gate)) {
+		if e.over(w) || v != nil && (v.Decision == "pass" || v.Look >= lastLook(w.Wave.Gate)) {
 			continue
 		}
 		return false

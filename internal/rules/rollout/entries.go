@@ -11,7 +11,8 @@ import (
 // Entries are the releases that are ready to travel in the cycle of a cut-off:
 // the newest of each package that tenants use, no baseline, merged by the
 // cut-off, built, tested on every platform it is delivered to with no cell
-// failed, travelling in no other cycle, and not held.
+// failed, travelling in no open cycle, and not held. What a closed cycle left
+// undone is carried on.
 func Entries(repo *fleet.Repository, rec *fleet.Record, cutOff time.Time) map[fleet.PackageID]fleet.Entry {
 	out := map[fleet.PackageID]fleet.Entry{}
 	merged, revoked := mergedAt(rec), revocations(rec)
@@ -24,10 +25,11 @@ func Entries(repo *fleet.Repository, rec *fleet.Record, cutOff time.Time) map[fl
 		if built == nil || !passed(repo.Packages[id], built, TestsOf(rec, built.Artifact)) {
 			continue
 		}
-		entry := fleet.Entry{Release: version, Artifact: built.Artifact}
-		if holdOn(repo, revoked, id, entry, cutOff) == nil && !travelled(repo, rec, id, entry) {
-			out[id] = entry
+		entry, ok := onward(repo, rec, id, fleet.Entry{Release: version, Artifact: built.Artifact}, cutOff)
+		if !ok || holdOn(repo, revoked, id, entry, cutOff) != nil || release.Change != "security" && starved(repo, rec, id) {
+			continue
 		}
+		out[id] = entry
 	}
 	return out
 }

@@ -85,20 +85,20 @@ func (x *index) beatSince(command string, t time.Time) bool {
 
 // reached are the tenants, sorted, with an intent to take an entry, receipt or
 // not: what its way back must cover.
-func (x *index) reached(id fleet.CycleID, pkg fleet.PackageID, artifact fleet.Digest) []fleet.TenantID {
+func (x *index) reached(ids []fleet.CycleID, pkg fleet.PackageID, artifact fleet.Digest) []fleet.TenantID {
 	var out []fleet.TenantID
 	for _, t := range x.tenants[pkg] {
-		if newest(x.slots[slot{t, pkg}], of(id, artifact, "assign")) > 0 {
+		if newest(x.slots[slot{t, pkg}], of(ids, artifact, "assign")) > 0 {
 			out = append(out, t)
 		}
 	}
 	return out
 }
 
-// of selects the traces of some actions on one entry.
-func of(id fleet.CycleID, artifact fleet.Digest, actions ...string) func(trace) bool {
+// of selects the traces of some actions on one entry, in any of its cycles.
+func of(ids []fleet.CycleID, artifact fleet.Digest, actions ...string) func(trace) bool {
 	return func(t trace) bool {
-		return t.Cycle == id && t.Artifact == artifact && slices.Contains(actions, t.Action)
+		return slices.Contains(ids, t.Cycle) && t.Artifact == artifact && slices.Contains(actions, t.Action)
 	}
 }
 

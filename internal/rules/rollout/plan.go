@@ -35,7 +35,12 @@ func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fle
 	if err != nil {
 		return fleet.Plan{}, err
 	}
-	p := planner{repo: repo, cycle: cycle, wave: wave, opens: opens, zone: zone, known: firstSeen(rec)}
+	p := planner{repo: repo, cycle: cycle, wave: wave, opens: opens, zone: zone, known: firstSeen(rec), carried: map[fleet.PackageID]map[fleet.TenantID]bool{}}
+	for pkg, e := range cycle.Entries {
+		if e.CarriedFrom != "" {
+			p.carried[pkg] = takers(rec, pkg, e.Artifact)
+		}
+	}
 	plan := fleet.Plan{Cycle: id, Gate: gate, CutOff: cycle.CutOff, Rows: []fleet.PlanRow{}, Skipped: []fleet.PlanSkip{}, Evidence: maps.Clone(rec.Heads)}
 	for _, tenant := range repo.TenantIDs() {
 		t := repo.Tenants[tenant]
@@ -55,7 +60,7 @@ func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fle
 }
 
 // notInWave marks what is neither a row nor worth a line: the tenant has no
-// device in this wave.
+// device in this wave, or has had a carried release since an earlier cycle.
 const notInWave = "no device in this wave"
 
 type planner struct {
@@ -65,6 +70,8 @@ type planner struct {
 	opens time.Time
 	zone  *time.Location // of the week
 	known map[seen]time.Time
+	// carried are the tenants that a carried entry has reached already.
+	carried map[fleet.PackageID]map[fleet.TenantID]bool
 }
 
 // row is the plan's row for one package on one tenant, or why there is none.
@@ -72,13 +79,13 @@ func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members) (fleet
 	pkg := p.repo.Packages[id]
 	entry := p.cycle.Entries[id]
 	devices := countOn(pkg, members.Devices)
-	if devices == 0 {
+	if devices == 0 || p.carried[id][t.ID] {
 		return fleet.PlanRow{}, notInWave
 	}
 	release := pkg.Releases[entry.Release]
 	opens := p.opens
 	published := p.published(id, entry.Release, release)
-	if why := cmp.Or(excluded(t, id, entry, release, published, opens), unserved(t, pkg)); why != "" {
+	if why := cmp.Or(excluded(t, id, entry, release, published, opens), unserved(t, pkg), unmet(t, pkg)); why != "" {
 		return fleet.PlanRow{}, why
 	}
 	until := deadline(p.wave, t.Policy, release, published, opens)

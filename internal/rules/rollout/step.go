@@ -27,6 +27,7 @@ func Step(f Facts, now time.Time) ([]Action, []Wait, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	s.cycles = cycles
 	for i := range cycles {
 		if cycles[i].Closed {
 			s.closed(&cycles[i])
@@ -42,6 +43,7 @@ type stepper struct {
 	f       Facts
 	x       *index
 	now     time.Time
+	cycles  []CycleState
 	actions []Action
 	waits   []Wait
 	asked   map[fleet.TenantID]bool // for an inventory

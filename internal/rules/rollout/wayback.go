@@ -31,7 +31,7 @@ func (s *stepper) wayBack(c *CycleState, e *EntryState) {
 // reached are the tenants an entry's way back must cover. One that has left
 // the repository is out of reach.
 func (s *stepper) reached(c *CycleState, e *EntryState) []fleet.TenantID {
-	return present(s.f.Repo, s.x.reached(c.ID, e.Package, e.Entry.Artifact))
+	return present(s.f.Repo, s.x.reached([]fleet.CycleID{c.ID}, e.Package, e.Entry.Artifact))
 }
 
 func present(repo *fleet.Repository, tenants []fleet.TenantID) []fleet.TenantID {
@@ -53,7 +53,7 @@ func actionOn(c *CycleState, e *EntryState) Action {
 // can begin any longer: an assignment must not come back behind a halt.
 func (s *stepper) withdraw(c *CycleState, e *EntryState, t fleet.TenantID) {
 	traces := s.x.slots[slot{t, e.Package}]
-	assigns := of(c.ID, e.Entry.Artifact, "assign")
+	assigns := of([]fleet.CycleID{c.ID}, e.Entry.Artifact, "assign")
 	last, until := newest(traces, assigns), lease(traces, assigns)
 	empty, forGood := false, false
 	for _, x := range traces {
@@ -92,7 +92,7 @@ func (s *stepper) rollBack(c *CycleState, e *EntryState, t fleet.TenantID) {
 		return x.Artifact == e.Entry.Artifact && (x.Action == "assign" || x.Action == "promote")
 	})
 	replaced := func(x trace) bool { return x.Action == "promote" && x.Artifact != e.Entry.Artifact }
-	if carriedOut(traces, of(c.ID, e.Entry.Artifact, "rollback"), until) || carriedOut(traces, replaced, until) {
+	if carriedOut(traces, of([]fleet.CycleID{c.ID}, e.Entry.Artifact, "rollback"), until) || carriedOut(traces, replaced, until) {
 		return
 	}
 	if !s.now.After(until) {

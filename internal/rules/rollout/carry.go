@@ -1,0 +1,112 @@
+package rollout
+
+import (
+	"slices"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/calendar"
+)
+
+// onward says whether a release may enter the cycle of a cut-off, and as what.
+// It travels in one open cycle at a time. What a closed cycle left undone, for
+// tenants that had deferred or pinned it or a wave that was missed, is carried
+// on: the same artifact, with the evidence it has. What failed or was refused
+// is not: that was an answer.
+func onward(repo *fleet.Repository, rec *fleet.Record, id fleet.PackageID, entry fleet.Entry, cutOff time.Time) (fleet.Entry, bool) {
+	var from fleet.CycleID
+	for _, name := range repo.CycleIDs() {
+		was, ok := repo.Cycles[name].Entries[id]
+		switch {
+		case !ok || was.Release != entry.Release:
+			continue
+		case was.Artifact != entry.Artifact || !closedCycle(repo, rec, name) || refused(repo, name):
+			return entry, false
+		case from == "" || repo.Cycles[from].CutOff.Before(repo.Cycles[name].CutOff):
+			from = name
+		}
+	}
+	if from == "" {
+		return entry, true
+	}
+	taken := takers(rec, id, entry.Artifact)
+	if len(taken) == 0 {
+		return entry, true // nobody was ever to take it
+	}
+	if failedOnce(rec, entry.Artifact) || !lacked(repo, rec, id, entry, taken, cutOff) {
+		return entry, false
+	}
+	entry.CarriedFrom = from
+	return entry, true
+}
+
+// refused reports whether people refused a gate of a cycle.
+func refused(repo *fleet.Repository, name fleet.CycleID) bool {
+	for _, a := range repo.Approvals[name] {
+		if a.Decision == "rejected" {
+			return true
+		}
+	}
+	return false
+}
+
+// takers are the tenants that some intent gave an artifact to.
+func takers(rec *fleet.Record, id fleet.PackageID, artifact fleet.Digest) map[fleet.TenantID]bool {
+	out := map[fleet.TenantID]bool{}
+	for i := range rec.Intents {
+		if in := &rec.Intents[i]; in.Package == id && in.Artifact == artifact && in.Action == "assign" {
+			out[in.Tenant] = true
+		}
+	}
+	return out
+}
+
+// lacked reports whether a tenant that uses the package and has devices for it
+// is still without the release, and would take it by the end of the week.
+func lacked(repo *fleet.Repository, rec *fleet.Record, id fleet.PackageID, entry fleet.Entry, taken map[fleet.TenantID]bool, cutOff time.Time) bool {
+	by := cutOff
+	for _, w := range fleet.WavesIn(repo.Waves, fleet.LaneWeek) {
+		if opens, err := calendar.Opens(repo.Week, calendar.CycleOf(repo.Week, cutOff), cutOff, w); err == nil {
+			by = later(by, opens)
+		}
+	}
+	pkg := repo.Packages[id]
+	release := pkg.Releases[entry.Release]
+	published := planner{known: firstSeen(rec)}.published(id, entry.Release, release)
+	devices := LatestInventory(rec, time.Time{})
+	return slices.ContainsFunc(repo.TenantIDs(), func(name fleet.TenantID) bool {
+		t := repo.Tenants[name]
+		_, uses := t.Packages[id]
+		return uses && !taken[name] && countOn(pkg, devices[name]) > 0 && excluded(t, id, entry, release, published, by) == "" && unserved(t, pkg) == ""
+	})
+}
+
+// inherit gives carried entries the passes of the cycle they come from: the
+// same artifact passed the same wave there, and need not again.
+func inherit(cycles []CycleState) {
+	for i := range cycles {
+		c := &cycles[i]
+		for j := range c.Entries {
+			e := &c.Entries[j]
+			e.lineage = []fleet.CycleID{c.ID}
+			for from := e.Entry.CarriedFrom; from != "" && !slices.Contains(e.lineage, from); {
+				e.lineage = append(e.lineage, from)
+				o := slices.IndexFunc(cycles, func(o CycleState) bool { return o.ID == from })
+				from = ""
+				if o < 0 {
+					break
+				}
+				was := cycles[o].Entry(e.Package)
+				if was == nil || was.Entry.Artifact != e.Entry.Artifact {
+					break
+				}
+				for wave, v := range was.Last {
+					if e.Last[wave] == nil && v.Decision == "pass" {
+						e.Last[wave] = v
+					}
+				}
+				from = was.Entry.CarriedFrom
+			}
+		}
+	}
+}
