@@ -78,6 +78,9 @@ func (w onTenant) assign(ctx context.Context) (fleet.Digest, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := w.vacate(ctx); err != nil {
+		return "", err
+	}
 	state, err := w.publish(ctx, fleet.Candidate, w.e.entry)
 	if err != nil {
 		return "", err
@@ -92,11 +95,26 @@ func (w onTenant) assign(ctx context.Context) (fleet.Digest, error) {
 			return "", err
 		}
 	}
+	intent := intentOf(assignment)
+	if rollout.Offered(w.facts.Repo, w.facts.Repo.Cycles[w.e.cycle], w.e.wave, w.e.pkg, w.e.entry.Release) {
+		intent = "available"
+	}
 	targets := slices.DeleteFunc(slices.Clone(state.Targets), func(t fleet.Target) bool { return t.Group == group })
 	targets = append(targets, fleet.Target{
-		Intent: intentOf(assignment), Group: group, Opens: w.e.opens, Deadline: w.e.deadline, LocalTime: w.e.local, Notify: assignment.Notify,
+		Intent: intent, Group: group, Opens: w.e.opens, Deadline: w.e.deadline, LocalTime: w.e.local, Notify: assignment.Notify,
 	})
 	return state.Artifact, w.console.Assign(ctx, w.e.pkg, fleet.Candidate, targets)
+}
+
+// vacate unassigns a candidate slot that holds another release, before its
+// content changes: the groups of an earlier cycle must not get what their wave
+// was never opened for.
+func (w onTenant) vacate(ctx context.Context) error {
+	state, err := w.console.Observe(ctx, w.e.pkg, fleet.Candidate)
+	if err != nil || len(state.Targets) == 0 || state.Artifact == w.e.entry.Artifact {
+		return err
+	}
+	return w.console.Assign(ctx, w.e.pkg, fleet.Candidate, nil)
 }
 
 // stableTargets is the assignment of the stable slot to all devices, without
@@ -131,13 +149,13 @@ func (w onTenant) promote(ctx context.Context) (fleet.Digest, error) {
 
 // rollBack goes the way back that the package declares.
 func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
-	pkg := w.facts.Repo.Packages[w.e.pkg]
-	switch pkg.Rollback {
-	case "uninstall":
+	way := rollout.WayBackOf(w.facts.Repo, w.facts.Record, w.tenant.ID, w.e.pkg, w.e.entry)
+	switch way.Mode {
+	case rollout.BackUninstall:
 		return "", w.uninstall(ctx)
-	case "previous":
-		return w.previous(ctx, pkg)
-	default: // forwardOnly: stop, and wait for the next release
+	case rollout.BackPrevious:
+		return w.previous(ctx, way)
+	default: // stop, and wait for the next release
 		return "", w.console.Assign(ctx, w.e.pkg, fleet.Candidate, nil)
 	}
 }
@@ -162,33 +180,20 @@ func (w onTenant) uninstall(ctx context.Context) error {
 	return w.console.Assign(ctx, w.e.pkg, fleet.Candidate, targets)
 }
 
-// previous withdraws the candidate and gives all devices the release before
-// it: those that took the newer one go back.
-func (w onTenant) previous(ctx context.Context, pkg fleet.Package) (fleet.Digest, error) {
-	version, _, ok := pkg.Before(w.e.entry.Release)
-	if hold := w.revocation(); hold.RollbackTo != "" {
-		version, ok = hold.RollbackTo, true
-	}
-	if !ok {
-		return "", fleet.Errorf(fleet.Stalled, "factory.rollback", string(w.e.pkg), "no release before %s to go back to", w.e.entry.Release)
-	}
-	built := rollout.BuiltOf(w.facts.Record, w.e.pkg, version)
-	if built == nil {
-		return "", fleet.Errorf(fleet.Stalled, "factory.rollback", string(w.e.pkg), "release %s was never built", version)
+// previous withdraws the candidate and gives all devices the release that this
+// tenant had last and that was good: those that took the newer one go back.
+func (w onTenant) previous(ctx context.Context, way rollout.WayBack) (fleet.Digest, error) {
+	if way.To.Release == "" {
+		return "", fleet.Errorf(fleet.Stalled, "factory.rollback", string(w.e.pkg), "%s: a person must say what takes its place", way.Why)
 	}
 	if err := w.console.Assign(ctx, w.e.pkg, fleet.Candidate, nil); err != nil {
 		return "", err
 	}
-	state, err := w.publish(ctx, fleet.Stable, fleet.Entry{Release: version, Artifact: built.Artifact})
+	state, err := w.publish(ctx, fleet.Stable, way.To)
 	if err != nil {
 		return "", err
 	}
 	return state.Artifact, w.console.Assign(ctx, w.e.pkg, fleet.Stable, w.stableTargets(w.assignment(), nil))
-}
-
-func (w onTenant) revocation() fleet.Hold {
-	h, _ := rollout.Revocation(w.facts.Repo, w.facts.Record, w.e.pkg, w.e.entry)
-	return h
 }
 
 // assignment is the package's assignment to all devices on the tenant.

@@ -17,10 +17,6 @@ import (
 	"github.com/packmill/packmill/internal/view"
 )
 
-// approvalLasts is how long after its wave opens an approval may still be
-// acted on.
-const approvalLasts = 24 * time.Hour
-
 // OpenCycle proposes a cycle (rollout.NewCycle): its entries with the artifacts
 // that were built, one plan for each wave, and the approval of the first wave.
 // Merging it opens the cycle.
@@ -108,7 +104,7 @@ func approvalOf(repo *fleet.Repository, id fleet.CycleID, cycle fleet.Cycle, gat
 		return fleet.Approval{}, err
 	}
 	return fleet.Approval{
-		Cycle: id, Gate: gate, Decision: "approved", Summary: plan.Summary, Plan: plan.Digest, ValidUntil: opens.Add(approvalLasts),
+		Cycle: id, Gate: gate, Decision: "approved", Summary: plan.Summary, Plan: plan.Digest, ValidUntil: opens.Add(rollout.ApprovalLasts),
 	}, nil
 }
 

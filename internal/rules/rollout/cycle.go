@@ -16,6 +16,10 @@ func (s *stepper) cycle(c *CycleState) {
 		s.wayBack(c, &c.Entries[i])
 	}
 	for i := range c.Waves {
+		if w := &c.Waves[i]; w.Ended != "" {
+			s.wait(Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Waiting, Why: w.Ended})
+			break
+		}
 		if !s.wave(c, i) {
 			return
 		}

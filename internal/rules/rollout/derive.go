@@ -54,6 +54,7 @@ type WaveState struct {
 	Approval *fleet.Approval // merged, counted and in force; nil otherwise
 	Merge    *fleet.Merge    // the merge that brought it
 	Refusal  string          // why a merged approval does not count
+	Ended    string          // why it will never open; then no wave after it does either
 	Start    *fleet.WaveStart
 }
 
@@ -170,6 +171,7 @@ func deriveCycle(f Facts, x *index, id fleet.CycleID, now time.Time) (CycleState
 			ws.Opens = ws.Start.Opens // the week may have been changed since
 		}
 		ws.Approval, ws.Merge, ws.Refusal = approved(f, id, w.Name, now, ws.Start != nil || c.Closed)
+		ws.Ended = ended(f.Repo.Approvals[id][w.Name], &ws, now)
 		c.Waves = append(c.Waves, ws)
 	}
 	for i := range c.Entries {
@@ -234,6 +236,25 @@ func mergeOf(f Facts, id fleet.CycleID, gate string, a fleet.Approval) *fleet.Me
 		return m
 	}
 	return nil
+}
+
+// ApprovalLasts is how long after its wave opens an approval may still be acted
+// on.
+const ApprovalLasts = 24 * time.Hour
+
+// ended says why a wave that has not started never will, "" while it may:
+// people refused it, or its time went by. Its releases travel in a later cycle,
+// if nobody refused them.
+func ended(a fleet.Approval, w *WaveState, now time.Time) string {
+	switch {
+	case w.Start != nil || w.Approval != nil:
+		return ""
+	case a.Decision == "rejected":
+		return "refused: " + a.Because
+	case now.After(later(w.Opens.Add(ApprovalLasts), a.ValidUntil)):
+		return "missed: nobody had approved it when its time was over; what it holds travels in a later cycle"
+	}
+	return ""
 }
 
 func startOf(rec *fleet.Record, id fleet.CycleID, wave string) *fleet.WaveStart {

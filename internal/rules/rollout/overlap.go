@@ -104,6 +104,8 @@ func (s *stepper) occupied(c *CycleState, e *EntryState, t fleet.TenantID) strin
 			return entryName(n.Entry) + " of " + string(o.ID) + " is being taken back there"
 		case !o.Closed && !o.lastWord(in, n):
 			return entryName(n.Entry) + " of " + string(o.ID) + " is not judged there yet"
+		case o.passedAll(n) && !s.x.promoted(n, t):
+			return entryName(n.Entry) + " of " + string(o.ID) + " has passed every wave and is made stable there first"
 		}
 	}
 	return ""
@@ -131,6 +133,15 @@ func (c *CycleState) lastWord(wave string, e *EntryState) bool {
 	}
 	v := e.Last[wave]
 	return v != nil && (v.Decision == "pass" || v.Look >= lastLook(w.Wave.Gate))
+}
+
+// passedAll reports whether an entry passed the cycle's last wave.
+func (c *CycleState) passedAll(e *EntryState) bool {
+	if len(c.Waves) == 0 || e.Stopped() {
+		return false
+	}
+	v := e.Last[c.Waves[len(c.Waves)-1].Wave.Name]
+	return v != nil && v.Decision == "pass"
 }
 
 // takenOver reports whether another artifact has come into a tenant's slots

@@ -331,3 +331,67 @@ func TestRequires(t *testing.T) {
 		t.Errorf("%+v, %v", plan.Skipped, err)
 	}
 }
+
+// TestWayBackOf: a tenant goes back to what it had last and what was good.
+func TestWayBackOf(t *testing.T) {
+	versions := all(edit(tool, func(p *fleet.Package) {
+		p.Releases = map[string]fleet.Release{"1.0": {Counter: 1}, "1.5": {Counter: 2}, "2.0": {Counter: 3}}
+	}), built(tool, "1.0"), built(tool, "1.5"), built(tool, "2.0"))
+	had := func(version string) fact {
+		return func(w *world) {
+			w.rec.Receipts = append(w.rec.Receipts, fleet.Receipt{Cycle: "2026-W40", Wave: "everyone", Tenant: own, Package: tool, Artifact: artifact(tool, version), Action: "promote", Outcome: "done"})
+		}
+	}
+	took := func(version, decision string) fact {
+		return func(w *world) {
+			w.rec.Receipts = append(w.rec.Receipts, fleet.Receipt{Cycle: "2026-W41", Wave: "dogfood", Tenant: own, Package: tool, Artifact: artifact(tool, version), Action: "assign", Outcome: "done", At: on(1, 0, 0)})
+			w.rec.Verdicts = append(w.rec.Verdicts, fleet.Verdict{Cycle: "2026-W41", Wave: "dogfood", Package: tool, Artifact: artifact(tool, version), Decision: decision, At: on(2, 0, 0)})
+		}
+	}
+	revoked := func(version, to string) fact {
+		return func(w *world) {
+			w.repo.Holds["r"+version] = fleet.Hold{Kind: "revocation", Package: tool, Release: version, RollbackTo: to}
+		}
+	}
+	way := func(mode string) fact { return edit(tool, func(p *fleet.Package) { p.Rollback = mode }) }
+	for _, c := range []struct {
+		name     string
+		facts    fact
+		mode, to string
+	}{
+		{"nothing known of the tenant: the release before", versions, "previous", "1.5"},
+		{"it never had the one before", all(versions, had("1.0")), "previous", "1.0"},
+		{"it had both", all(versions, had("1.0"), had("1.5")), "previous", "1.5"},
+		{"the one before passed its wave there", all(versions, had("1.0"), took("1.5", "pass")), "previous", "1.5"},
+		{"the one before was left undecided there", all(versions, had("1.0"), took("1.5", "inconclusive")), "previous", "1.0"},
+		{"the one before failed elsewhere", all(versions, had("1.5"), took("1.5", "fail")), "previous", "1.0"},
+		{"the one before is revoked too", all(versions, had("1.5"), revoked("1.5", "")), "previous", "1.0"},
+		{"the revocation names an older one", all(versions, had("1.5"), revoked("2.0", "1.0")), "previous", "1.0"},
+		{"nothing good is left", all(versions, revoked("1.5", ""), revoked("1.0", "")), "previous", ""},
+		{"there is none", all(versions, way("forwardOnly")), "forwardOnly", ""},
+		{"removal is the way", all(versions, way("uninstall")), "uninstall", ""},
+		{"it is the first", all(versions, edit(tool, func(p *fleet.Package) { p.Releases = map[string]fleet.Release{"2.0": {Counter: 1, Change: "new"}} })), "uninstall", ""},
+	} {
+		w := newWorld(c.facts)
+		got := rollout.WayBackOf(w.repo, w.rec, own, tool, fleet.Entry{Release: "2.0", Artifact: artifact(tool, "2.0")})
+		if got.Mode != c.mode || got.To.Release != c.to || (got.Mode == "previous" && got.To.Release == "") != (got.Why != "") {
+			t.Errorf("%s: %+v, want %s %s", c.name, got, c.mode, c.to)
+		}
+	}
+}
+
+// TestOffered: a new package is offered before it is required.
+func TestOffered(t *testing.T) {
+	w := newWorld(all(edit(pad, func(p *fleet.Package) { p.Releases = map[string]fleet.Release{"2.0": {Counter: 1, Change: "new"}} }), opened))
+	for wave, want := range map[string]string{"dogfood": "offered on all devices, for its users to choose", "everyone": "required on all devices"} {
+		plan, err := rollout.Plan(w.repo, w.then, w47, w.repo.Cycles[w47], wave)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range plan.Rows {
+			if is := r.Why == want; is != (r.Package == pad || wave == "everyone") {
+				t.Errorf("%s: %+v", wave, r)
+			}
+		}
+	}
+}

@@ -98,7 +98,7 @@ func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members) (fleet
 	before, _, _ := pkg.Before(entry.Release)
 	row := fleet.PlanRow{
 		Tenant: t.ID, Package: id, From: before, To: entry.Release, Artifact: entry.Artifact, Wave: p.wave.Name, Devices: devices,
-		NotBefore: opens, Deadline: until, Why: why(t, id, release),
+		NotBefore: opens, Deadline: until, Why: why(t, id, release, Offered(p.repo, p.cycle, p.wave.Name, id, entry.Release)),
 	}
 	if p.wave.Opens.Zone == "tenant" {
 		row.LocalTime = true
@@ -206,9 +206,12 @@ func deadline(w fleet.Wave, policy fleet.Policy, r fleet.Release, published, ope
 	return end.UTC()
 }
 
-func why(t fleet.Tenant, id fleet.PackageID, r fleet.Release) string {
+func why(t fleet.Tenant, id fleet.PackageID, r fleet.Release, offered bool) string {
 	a := fleetWide(t.Packages[id])
 	text := a.Intent + " on " + a.Group
+	if offered {
+		text = "offered on " + a.Group + ", for its users to choose"
+	}
 	if len(r.Fixes) > 0 {
 		text += ", fixes " + strings.Join(r.Fixes, " ")
 	}

@@ -16,14 +16,16 @@ func lastMerge(change func(m *fleet.Merge)) fact {
 func TestStepOpensAnApprovedWave(t *testing.T) {
 	arm := dogfoodAt.Add(-3 * time.Hour)
 	begin := []string{"start dogfood"}
+	closing := []string{"propose-close"}
+	ending := func(why string) []string { return []string{"dogfood " + why, "closing it waits for a merge"} }
 	refused := func(why string) []string { return []string{"dogfood its approval does not count: " + why} }
 	try(t, []situation{
 		{"not before it is armed", opened, arm.Add(-time.Second), nil, []string{"dogfood approved"}},
 		{"when it is armed", opened, arm, begin, nil},
 		{"late, while the approval is valid", opened, dogfoodAt.Add(24 * time.Hour), begin, nil},
-		{"not once the approval has expired", opened, dogfoodAt.Add(24*time.Hour + time.Second), nil, refused("it was valid until 2026-11-20T07:00:00Z")},
+		{"not once the approval has expired", opened, dogfoodAt.Add(24*time.Hour + time.Second), closing, ending("missed: nobody had approved it")},
 		{"not without an approval", all(opened, func(w *world) { delete(w.repo.Approvals, w47) }), arm, nil, []string{"dogfood its approval waits for a merge"}},
-		{"not when it is rejected", all(opened, amend("dogfood", func(a *fleet.Approval) { a.Decision, a.Because = "rejected", "too early" })), arm, nil, refused("rejected: too early")},
+		{"not when it is rejected", all(opened, amend("dogfood", func(a *fleet.Approval) { a.Decision, a.Because = "rejected", "too early" })), arm, closing, ending("refused: too early")},
 		{"not when the decision is no word we know", all(opened, amend("dogfood", func(a *fleet.Approval) { a.Decision = "yes" })), arm, nil, refused("rejected")},
 		{"not without a recorded merge", all(opened, lastMerge(func(m *fleet.Merge) { m.Approves = "" })), arm, nil, refused("no merge of this approval is recorded")},
 		{"not by the merge of another plan", all(opened, lastMerge(func(m *fleet.Merge) { m.Plan = artifact(tool, "x") })), arm, nil, refused("no merge of this approval is recorded")},
@@ -82,8 +84,10 @@ func TestStepProposesTheNextGate(t *testing.T) {
 			verdict("dogfood", pad, 6, "pass", on(20, 0, 0)), verdict("dogfood", tool, 6, "pass", on(20, 0, 0))), soaked, nil, []string{"dogfood soaking"}},
 		{"when the last look leaves an entry undecided", all(undecided, verdict("dogfood", tool, 28, "inconclusive", late)), late, next, asks},
 		{"when what is not judged is stopped", all(undecided, hold("tool", "hold", tool), did("withdraw", "dogfood", own, tool, soaked)), soaked, next, asks},
-		{"not when people refused", all(dogfooded, approve("everyone", soaked), amend("everyone", func(a *fleet.Approval) { a.Decision, a.Because = "rejected", "not this week" })), soaked, nil,
-			[]string{"everyone its approval does not count: rejected: not this week"}},
+		{"not when people refused", all(dogfooded, approve("everyone", soaked), amend("everyone", func(a *fleet.Approval) { a.Decision, a.Because = "rejected", "not this week" })), soaked, []string{"propose-close"},
+			[]string{"everyone refused: not this week", "closing it waits for a merge"}},
+		{"nor when its time went by", dogfooded, deployAt.Add(rollout.ApprovalLasts + time.Second), []string{"propose-close"},
+			[]string{"everyone missed: nobody had approved it", "closing it waits for a merge"}},
 		{"not over an approval that does not count", all(dogfooded, approve("everyone", soaked), lastMerge(func(m *fleet.Merge) { m.Approvers = nil })), soaked, nil,
 			[]string{"everyone its approval does not count: its pull request"}},
 		{"an approval that came early opens nothing early", all(dogfooding, approve("everyone", cutOffAt)), dogfoodAt, nil, []string{"dogfood the gate looks next"}},
