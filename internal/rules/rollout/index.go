@@ -114,10 +114,11 @@ func newest(traces []trace, selects func(trace) bool) int {
 	return n
 }
 
-// carriedOut reports whether one of the selected traces has a receipt, newer
-// than an instant.
+// carriedOut reports whether one of the selected traces has a receipt, and was
+// begun after an instant. When its receipt was written says nothing: another
+// runner's call may have come between the two.
 func carriedOut(traces []trace, selects func(trace) bool, after time.Time) bool {
-	return slices.ContainsFunc(traces, func(t trace) bool { return t.done && selects(t) && t.at.After(after) })
+	return slices.ContainsFunc(traces, func(t trace) bool { return t.done && selects(t) && t.At.After(after) })
 }
 
 // lease is until when calls of the selected intents may still begin. A receipt

@@ -50,10 +50,10 @@ var decisions = [3]string{"pass", "fail", "inconclusive"}
 const failed = 1
 
 // over is the age in ticks at which no call of an intent may begin any more.
-const over = 2
+const over = 1
 
 // How far an intent is known to be carried out: for good, when no call that
-// would undo it could begin any more at its receipt.
+// would undo it could begin any more when it was written.
 const (
 	undone = int8(iota)
 	done
@@ -65,6 +65,7 @@ type mIntent struct {
 	action, wave, generation int8
 	age                      int8 // in ticks, up to over
 	done                     int8
+	late                     bool // written when no call that would undo it could begin any more
 	ended                    bool // has any receipt
 }
 
@@ -102,7 +103,7 @@ const (
 // What it no longer needs it forgets.
 type mRunner struct {
 	stage        int8
-	main         mMain
+	moved        bool // main is not the one any more that it decided on
 	sawFail      bool
 	action, wave int8
 	next         int8 // tenant whose turn it is
@@ -147,6 +148,7 @@ type model struct {
 	mishaps int8 // how often one may be killed, or be told that its call failed
 	broken
 	suspicious bool // of its own shortcuts
+	single     bool // runners take one tenant at a time
 	base       *world
 	plans      map[string]fleet.Plan
 	steps      map[string]*stepped
@@ -312,7 +314,7 @@ func (m *model) trace(rec *fleet.Record, s *mState, t int, x mIntent) {
 	at := s.now() - int(x.age)
 	i := fleet.Intent{
 		ID: fmt.Sprint(t, x.action, x.generation), Cycle: w47, Wave: gateNames[x.wave], Tenant: []fleet.TenantID{own, aalt}[t], Package: tool, Release: "2.0",
-		Artifact: artifact(tool, "2.0"), Action: actionNames[x.action], Generation: int(x.generation), At: instant(at), NotAfter: instant(at + 1),
+		Artifact: artifact(tool, "2.0"), Action: actionNames[x.action], Generation: int(x.generation), At: instant(at), NotAfter: instant(at + over).Add(-time.Second),
 	}
 	if m.noLease || m.receiptsEnd && x.done != undone {
 		i.NotAfter = i.At.Add(-time.Second)
@@ -323,7 +325,7 @@ func (m *model) trace(rec *fleet.Record, s *mState, t int, x mIntent) {
 	}
 	r := fleet.Receipt{Intent: i.ID, Cycle: i.Cycle, Wave: i.Wave, Tenant: i.Tenant, Package: i.Package, Artifact: i.Artifact, Action: i.Action, Outcome: "done", At: i.At}
 	if x.done == forGood {
-		r.At = instant(s.now())
+		r.At, rec.Intents[len(rec.Intents)-1].At = instant(s.now()), instant(s.now())
 	}
 	rec.Receipts = append(rec.Receipts, r)
 }

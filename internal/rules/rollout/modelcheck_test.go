@@ -18,7 +18,7 @@ func (s *mState) read(key []byte) []byte {
 	for _, list := range s.intents {
 		key = append(key, byte(len(list)))
 		for _, x := range list {
-			key = append(key, byte(x.action)<<4|byte(x.wave)<<2|byte(x.age), byte(x.generation)<<3|byte(x.done)<<1|bit(x.ended))
+			key = append(key, byte(x.action)<<4|byte(x.wave)<<2|byte(x.age), byte(x.generation)<<4|byte(x.done)<<2|bit(x.late)<<1|bit(x.ended))
 		}
 	}
 	return key
@@ -47,8 +47,7 @@ func (s *mState) key() string {
 }
 
 func (x *mRunner) key() string {
-	key := x.main.append(make([]byte, 0, 16))
-	key = append(key, byte(x.stage)<<4|byte(x.action)<<1|byte(x.wave), byte(x.next)<<1|bit(x.sawFail))
+	key := append(make([]byte, 0, 16), byte(x.stage)<<4|byte(x.action)<<1|byte(x.wave), byte(x.next)<<2|bit(x.moved)<<1|bit(x.sawFail))
 	for _, o := range x.orders {
 		key = append(key, bit(o.wanted)|bit(o.taken)<<1|bit(o.missed)<<2|bit(o.failed)<<3, byte(o.intent), byte(o.lease))
 	}

@@ -40,9 +40,11 @@ func (m *model) successors(s *mState) []successor {
 		}
 		out = append(out, successor{label, n, wrong})
 	}
-	add("time passes", func(n *mState) *violation { n.pass(); return nil })
+	if !m.single || s.runners[0].stage != idle || s.runners[1].stage != idle || !m.due(s) {
+		add("time passes", func(n *mState) *violation { n.pass(); return nil })
+	}
 	if !s.main.revoked {
-		add("the revocation is merged", func(n *mState) *violation { n.main.revoked = true; return nil })
+		add("the revocation is merged", func(n *mState) *violation { n.revoke(); return nil })
 	}
 	for r := range s.runners {
 		x := &s.runners[r]
@@ -93,6 +95,20 @@ func (s *mState) pass() {
 	}
 }
 
+// moved tells runners that have decided that main is another one now.
+func (s *mState) moved() {
+	for r := range s.runners {
+		if x := &s.runners[r]; x.stage == decided {
+			x.moved = true
+		}
+	}
+}
+
+func (s *mState) revoke() {
+	s.main.revoked = true
+	s.moved()
+}
+
 // knowing is how the approval of the second gate is merged now.
 func (s *mState) knowing() int8 {
 	if s.verdicts[first][2] {
@@ -138,19 +154,21 @@ func (m *model) decide(s *mState, x *mRunner) *violation {
 	switch a.Kind {
 	case rollout.ProposeApproval:
 		s.main.approved[second] = s.knowing()
+		s.moved()
 		return nil
 	case rollout.ProposeClose:
 		s.main.approved[closing] = mergedBlind
+		s.moved()
 		return nil
 	case rollout.ProposeRevoke:
-		s.main.revoked = true
+		s.revoke()
 		return nil
 	case rollout.StartWave:
 		return m.start(s, wave)
 	case rollout.Judge:
 		return m.judged(s, wave)
 	}
-	*x = mRunner{stage: decided, main: s.main, sawFail: s.verdicts[first][failed] || s.verdicts[second][failed], wave: wave}
+	*x = mRunner{stage: decided, sawFail: s.verdicts[first][failed] || s.verdicts[second][failed], wave: wave}
 	if x.action = int8(slices.Index([]string{rollout.Deploy, rollout.Withdraw, rollout.RollBack, rollout.Promote}, a.Kind)); x.action < 0 {
 		panic("the model does not know the action " + a.Kind)
 	}
@@ -158,6 +176,9 @@ func (m *model) decide(s *mState, x *mRunner) *violation {
 		if b.Kind == a.Kind && b.Wave == a.Wave {
 			t := map[bool]int{true: 0, false: 1}[b.Tenant == own]
 			x.orders[t] = s.order(x, t)
+			if m.single {
+				break
+			}
 		}
 	}
 	x.next = x.from(0)
@@ -217,28 +238,28 @@ func (m *model) intend(s *mState, x *mRunner) *violation {
 		}
 		known := slices.IndexFunc(s.intents[t], func(in mIntent) bool { return in.action == x.action && in.generation == o.intent })
 		if o.taken && known >= 0 {
-			o.lease = 1 - s.intents[t][known].age
+			o.lease = over - 1 - s.intents[t][known].age
 			continue
 		}
 		wrong = m.allowed(s, x)
-		fresh := mIntent{action: x.action, wave: s.waveOf(x, t), generation: o.intent}
+		fresh := mIntent{action: x.action, wave: s.waveOf(x, t), generation: o.intent, late: m.late(s, t, x.action)}
 		if !slices.ContainsFunc(s.intents[t], func(in mIntent) bool { // evidence holds the same row once
 			return in.action == fresh.action && in.wave == fresh.wave && in.generation == fresh.generation && in.age == 0
 		}) {
 			s.intents[t] = append(s.intents[t], fresh)
 		}
 		for i := range s.intents[t] {
-			if in := &s.intents[t][i]; in.done == forGood && undoes(x.action, in.action) && !m.noLease {
-				in.done = done
+			if in := &s.intents[t][i]; undoes(x.action, in.action) && !m.noLease {
+				in.done, in.late = min(in.done, done), false
 			}
 		}
-		o.lease = 1
+		o.lease = over - 1
 	}
-	if x.main != s.main {
+	if x.moved {
 		*x = mRunner{} // it reads everything again
 		return wrong
 	}
-	x.stage, x.main, x.sawFail = intended, mMain{}, false
+	x.stage, x.sawFail = intended, false
 	return wrong
 }
 
@@ -272,6 +293,7 @@ func (m *model) allowed(s *mState, x *mRunner) *violation {
 // call changes a tenant, unless the lease of its intent is over.
 func (m *model) call(s *mState, x *mRunner) *violation {
 	t, o := x.next, &x.orders[x.next]
+	defer func() { o.lease = 0 }()
 	x.stage = called
 	if o.lease < 0 && !m.noExpiry {
 		o.missed = true
@@ -306,7 +328,7 @@ func (m *model) receipt(s *mState, x *mRunner) *violation {
 		}
 		in.ended = true
 		if !o.missed && !o.failed {
-			in.done = max(in.done, m.receipted(s, t, x.action))
+			in.done = max(in.done, map[bool]int8{true: forGood, false: done}[in.late])
 		}
 	}
 	if x.action == rollback && !o.missed && !o.failed {
@@ -324,14 +346,11 @@ func (m *model) receipt(s *mState, x *mRunner) *violation {
 	return nil
 }
 
-// receipted is how far an intent is carried out whose receipt is written now, as
-// Step takes it.
-func (m *model) receipted(s *mState, t, action int8) int8 {
+// late reports whether no call that would undo an action could begin any more,
+// as Step takes it, when the intent for it is written now.
+func (m *model) late(s *mState, t int, action int8) bool {
 	young := func(in mIntent) bool { return in.age < over && !m.noLease && !(m.receiptsEnd && in.done != undone) }
-	if action == assign || slices.ContainsFunc(s.intents[t], func(in mIntent) bool { return undoes(in.action, action) && young(in) }) {
-		return done
-	}
-	return forGood
+	return action != assign && !slices.ContainsFunc(s.intents[t], func(in mIntent) bool { return undoes(in.action, action) && young(in) })
 }
 
 // undoes reports whether a stalled call of one action would undo another one.

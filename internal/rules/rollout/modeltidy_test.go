@@ -15,8 +15,14 @@ func (s *mState) tidy() {
 		list := s.intents[t]
 		for i := range list {
 			// The lease of what only takes back matters to who takes it up.
-			if in := &list[i]; in.ended && (in.action == withdraw || in.action == rollback) {
+			in := &list[i]
+			if in.ended && (in.action == withdraw || in.action == rollback) {
 				in.age = over
+			}
+			if held := s.held(t, *in); in.age == over && !held {
+				in.ended, in.late = true, false // nobody takes it up, and no receipt comes
+			} else if in.done != undone {
+				in.late = false
 			}
 		}
 		kept := list[:0:0]
@@ -55,7 +61,7 @@ func (s *mState) renumber(t int) {
 
 func (in mIntent) compare(o mIntent) int {
 	return cmp.Or(cmp.Compare(in.generation, o.generation), cmp.Compare(in.action, o.action), cmp.Compare(in.wave, o.wave), cmp.Compare(in.age, o.age), cmp.Compare(in.done, o.done),
-		cmp.Compare(bit(in.ended), bit(o.ended)))
+		cmp.Compare(bit(in.late), bit(o.late)), cmp.Compare(bit(in.ended), bit(o.ended)))
 }
 
 // idle reports whether an intent says nothing any more: no call of it can
@@ -63,13 +69,14 @@ func (in mIntent) compare(o mIntent) int {
 // What is stopped stays stopped in the model, so that nothing depends then on
 // whether it was assigned, or emptied before.
 func (s *mState) idle(t int, in mIntent) bool {
-	for r := range s.runners {
-		if o := s.runners[r].orders[t]; o.wanted && o.intent == in.generation {
-			return false
-		}
+	if s.held(t, in) {
+		return false
 	}
 	stopped := s.main.revoked || s.verdicts[first][failed] || s.verdicts[second][failed]
 	back := in.action == withdraw || in.action == rollback
+	if in.age == over && in.done == undone && (in.action == promote || in.action == assign && !stopped && s.repeats(t, in)) {
+		return true
+	}
 	return in.age == over && (back && in.done == undone || slices.ContainsFunc(s.intents[t], func(other mIntent) bool {
 		newer := other.generation > in.generation || other.generation == in.generation && other.done > in.done
 		switch {
@@ -96,4 +103,24 @@ func (m *model) tidied(s *mState) *violation {
 		return &violation{0, fmt.Sprintf("tidying makes a difference: Step said %+v, and then %+v", before, after)}
 	}
 	return nil
+}
+
+// held reports whether a runner is at work on an intent.
+func (s *mState) held(t int, in mIntent) bool {
+	for r := range s.runners {
+		if o := s.runners[r].orders[t]; o.wanted && o.intent == in.generation {
+			return true
+		}
+	}
+	return false
+}
+
+// repeats reports whether an older intent of the same action and wave was
+// carried out, and says more than one that came to nothing: nothing else was begun between the two.
+func (s *mState) repeats(t int, in mIntent) bool {
+	return slices.ContainsFunc(s.intents[t], func(older mIntent) bool {
+		return older.action == in.action && older.wave == in.wave && older.generation < in.generation && older.done > in.done && !slices.ContainsFunc(s.intents[t], func(x mIntent) bool {
+			return x.action != in.action && x.generation >= older.generation && x.generation <= in.generation
+		})
+	})
 }

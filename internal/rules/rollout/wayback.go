@@ -62,7 +62,7 @@ func (s *stepper) withdraw(c *CycleState, e *EntryState, t fleet.TenantID) {
 		}
 		replaced := x.Action == "assign" && x.Artifact != e.Entry.Artifact
 		empty = empty || clears(x) || replaced
-		forGood = forGood || replaced || clears(x) && x.at.After(until)
+		forGood = forGood || replaced || clears(x) && x.At.After(until)
 	}
 	switch {
 	case forGood:
