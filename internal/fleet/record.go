@@ -102,7 +102,23 @@ type Merge struct {
 	// id that it brings, "" where it removes the file. An approval counts only
 	// by the last merge that touched its file.
 	ApprovalBlobs map[string]string `json:"approvalBlobs,omitempty"`
-	Revokes       []Hold            `json:"revokes,omitempty"` // revocations it brings; they outlive their files
+	// Counted are, for each tenant's approval the commit changes, the logins
+	// whose word counts for that tenant under the parent commit's policy: path →
+	// logins, sorted.
+	Counted map[string][]string `json:"counted,omitempty"`
+	// Rejects is "<cycle>/<gate>" when the merge brings a rejection, Because its
+	// reason. It stays on record when the file is replaced later.
+	Rejects string `json:"rejects,omitempty"`
+	Because string `json:"because,omitempty"`
+	// Refuses are the tenants whose rejection the merge brings.
+	Refuses []Refusal `json:"refuses,omitempty"`
+	// Bot says that an app pressed the button, as the forge tells its accounts
+	// apart.
+	Bot bool `json:"bot,omitempty"`
+	// Auto says that no human approved this: packmill merged it by itself, as
+	// the policy before it allows, to "advance" to the next wave or to "revoke".
+	Auto    string `json:"auto,omitempty"`
+	Revokes []Hold `json:"revokes,omitempty"` // revocations it brings; they outlive their files
 	// Fault says why main was not properly reviewed at this commit, judged by
 	// the policy before it; "" when it was.
 	Fault    string    `json:"fault,omitempty"`
