@@ -187,7 +187,7 @@ func (f *Factory) do(ctx context.Context, facts rollout.Facts, batch []rollout.A
 		for i, b := range batch {
 			commits[i] = b.Commit
 		}
-		return fmt.Sprintf("%d merges recorded", len(commits)), f.RecordMerges(ctx, commits, facts.Record.Merges)
+		return fmt.Sprintf("%d merges recorded", len(commits)), f.RecordMerges(ctx, commits, facts.Record)
 	case rollout.Detect:
 		return f.detectStep(ctx, facts)
 	case rollout.Build, rollout.Test:

@@ -59,9 +59,11 @@ func (r *Repository) TenantApprovers(id TenantID) []Person {
 	return out
 }
 
-// A Refusal is a tenant's merged "rejected".
-type Refusal struct {
+// A Rejection is a merged "no": to a gate of a cycle, or of a tenant to the
+// cycle.
+type Rejection struct {
 	Cycle   CycleID  `json:"cycle"`
-	Tenant  TenantID `json:"tenant"`
+	Gate    string   `json:"gate,omitempty"`
+	Tenant  TenantID `json:"tenant,omitempty"`
 	Because string   `json:"because,omitempty"`
 }

@@ -106,12 +106,9 @@ type Merge struct {
 	// whose word counts for that tenant under the parent commit's policy: path →
 	// logins, sorted.
 	Counted map[string][]string `json:"counted,omitempty"`
-	// Rejects is "<cycle>/<gate>" when the merge brings a rejection, Because its
-	// reason. It stays on record when the file is replaced later.
-	Rejects string `json:"rejects,omitempty"`
-	Because string `json:"because,omitempty"`
-	// Refuses are the tenants whose rejection the merge brings.
-	Refuses []Refusal `json:"refuses,omitempty"`
+	// Rejects are the rejections that the commit brings, of gates and by
+	// tenants. They stay on record when their files are replaced later.
+	Rejects []Rejection `json:"rejects,omitempty"`
 	// Bot says that an app pressed the button, as the forge tells its accounts
 	// apart.
 	Bot bool `json:"bot,omitempty"`
