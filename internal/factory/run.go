@@ -174,7 +174,7 @@ var together = map[string]bool{
 }
 
 func key(a rollout.Action) string {
-	return fleet.DeriveID(a.Kind, string(a.Cycle), a.Wave, string(a.Tenant), fmt.Sprint(a.Packages), a.Version, a.Look.String(), a.Commit)
+	return fleet.DeriveID(a.Kind, string(a.Cycle), a.Wave, string(a.Tenant), a.Partner, fmt.Sprint(a.Packages), a.Version, a.Look.String(), a.Commit)
 }
 
 // do carries out a batch of actions of one kind and says in one line what
@@ -225,6 +225,10 @@ func (f *Factory) proposeStep(ctx context.Context, facts rollout.Facts, a rollou
 		pull, _, err = f.ProposeRevocation(ctx, facts, a)
 	case rollout.ProposeApproval:
 		pull, _, err = f.ProposeApproval(ctx, facts, a.Cycle, a.Wave)
+	case rollout.ProposeTenantApprovals:
+		pull, _, err = f.ProposeTenantApprovals(ctx, facts, a.Cycle, a.Partner)
+	case rollout.AutoMerge:
+		return f.AutoMerge(ctx, facts, a)
 	case rollout.ProposeClose:
 		pull, _, err = f.ProposeClose(ctx, facts, a.Cycle)
 	default:

@@ -161,10 +161,14 @@ func Objections(reviews []fleet.Review, at time.Time) []string {
 	return out
 }
 
+// clocks is how far the forge's clock, which dates a merge, may be behind the
+// one that dates verdicts: the merge must come out as the later one.
+const clocks = 5 * time.Minute
+
 // autoAdvance asks to merge the proposed approval of a gate, where policy lets
 // packmill do that, and reports whether it does.
 func (s *stepper) autoAdvance(c *CycleState, gate string) bool {
-	if MayAdvance(s.f.Repo, s.f.Record, c.ID, gate, s.now) != "" {
+	if MayAdvance(s.f.Repo, s.f.Record, c.ID, gate, s.now.Add(-clocks)) != "" {
 		return false
 	}
 	if _, reason := needed(s.f, c.ID, gate); reason != "" {
@@ -179,7 +183,7 @@ func (s *stepper) autoAdvance(c *CycleState, gate string) bool {
 // that, and reports whether it does.
 func (s *stepper) autoRevoke(a Action) bool {
 	h := RevocationOf(s.f.Repo, a.Packages[0], a.Version, a.Artifact, a.Why)
-	if MayRevoke(s.f.Repo, s.f.Record, h, s.now) != "" {
+	if MayRevoke(s.f.Repo, s.f.Record, h, s.now.Add(-clocks)) != "" {
 		return false
 	}
 	a.Kind = AutoMerge

@@ -136,7 +136,7 @@ func (s *stepper) askPartners(c *CycleState, w *WaveState) {
 		return // it would come too late
 	}
 	asked := map[string]bool{}
-	for _, t := range tenantsIn(s.f, c.ID, w.Wave.Name) {
+	for _, t := range tenantsIn(RowsOf(s.f, c.ID)[w.Wave.Name]) {
 		if _, given := s.f.Repo.TenantApprovals[t][c.ID]; !given && asks(s.f.Repo.Tenants[t]) {
 			asked[t.Partner()] = true
 		}
@@ -150,12 +150,21 @@ func (s *stepper) askPartners(c *CycleState, w *WaveState) {
 	}
 }
 
-// tenantsIn are the tenants, sorted, with rows in the plan of a gate.
-func tenantsIn(f Facts, id fleet.CycleID, gate string) []fleet.TenantID {
-	rows := f.Plans[id][gate].Rows
-	if start := startOf(f.Record, id, gate); start != nil {
-		rows = f.Record.PlanRows[start.Plan]
+// RowsOf are the rows of a cycle's plans by gate: of the plan a wave was started
+// with, else as recomputed.
+func RowsOf(f Facts, id fleet.CycleID) map[string][]fleet.PlanRow {
+	out := map[string][]fleet.PlanRow{}
+	for _, gate := range f.Repo.Cycles[id].Waves {
+		out[gate] = f.Plans[id][gate].Rows
+		if start := startOf(f.Record, id, gate); start != nil {
+			out[gate] = f.Record.PlanRows[start.Plan]
+		}
 	}
+	return out
+}
+
+// tenantsIn are the tenants, sorted, with rows.
+func tenantsIn(rows []fleet.PlanRow) []fleet.TenantID {
 	seen := map[fleet.TenantID]bool{}
 	for i := range rows {
 		seen[rows[i].Tenant] = true
@@ -167,14 +176,14 @@ func tenantsIn(f Facts, id fleet.CycleID, gate string) []fleet.TenantID {
 // tenants that have a say and have not answered, each with the plans it has
 // rows in. They are valid until the last of these waves should be over.
 func TenantApprovals(f Facts, id fleet.CycleID, partner string, lasts func(gate string) (time.Time, error)) (map[fleet.TenantID]fleet.TenantApproval, error) {
-	out := map[fleet.TenantID]fleet.TenantApproval{}
+	out, rows := map[fleet.TenantID]fleet.TenantApproval{}, RowsOf(f, id)
 	for _, gate := range f.Repo.Cycles[id].Waves {
 		until, err := lasts(gate)
 		if err != nil {
 			return nil, err
 		}
 		until = later(until, f.Repo.Plans[id][gate].Summary.Deadline).UTC()
-		for _, t := range tenantsIn(f, id, gate) {
+		for _, t := range tenantsIn(rows[gate]) {
 			_, given := f.Repo.TenantApprovals[t][id]
 			if t.Partner() != partner || given || !asks(f.Repo.Tenants[t]) {
 				continue
