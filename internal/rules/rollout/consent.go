@@ -105,16 +105,17 @@ func (s *stepper) agreed(c *CycleState, w *WaveState, t fleet.TenantID) bool {
 	}
 	for i := range s.waits {
 		x := &s.waits[i]
-		names, found := strings.CutSuffix(x.Why, staysOut+why)
-		if !found || x.Cycle != c.ID || x.Wave != w.Wave.Name {
+		rest, found := strings.CutPrefix(x.Why, leftOut)
+		names, same := strings.CutSuffix(rest, ": "+why)
+		if !found || !same || x.Cycle != c.ID || x.Wave != w.Wave.Name {
 			continue
 		}
 		if list := strings.Split(names, ", "); !slices.Contains(list, string(t)) {
-			x.Why = strings.Join(append(list, string(t)), ", ") + staysOut + why
+			x.Why = leftOut + strings.Join(append(list, string(t)), ", ") + ": " + why
 		}
 		return false
 	}
-	wait := Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: kind, Why: string(t) + staysOut + why}
+	wait := Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: kind, Why: leftOut + string(t) + ": " + why}
 	if said == silent {
 		wait.Until = s.f.Repo.Approvals[c.ID][w.Wave.Name].ValidUntil
 	}
@@ -122,7 +123,7 @@ func (s *stepper) agreed(c *CycleState, w *WaveState, t fleet.TenantID) bool {
 	return false
 }
 
-const staysOut = " stays out: "
+const leftOut = "left out: "
 
 // askPartners asks for one pull request for each partner of which tenants have a
 // say in a wave that is about to open and have not answered. It holds all of
