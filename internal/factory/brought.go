@@ -66,17 +66,7 @@ func (f *Factory) broughtBy(ctx context.Context, base, commit string) (brought, 
 			out.revokes = append(out.revokes, h)
 		}
 	}
-	for _, file := range gates {
-		parts := strings.Split(file, "/")
-		gate := strings.TrimSuffix(parts[4], ".cue")
-		a, ok := repo.Approvals[fleet.CycleID(parts[2])][gate]
-		if ok && len(gates) == 1 {
-			out.approves, out.plan = parts[2]+"/"+gate, a.Plan
-		}
-		if ok && a.Decision == rejected {
-			out.rejects = append(out.rejects, fleet.Rejection{Cycle: fleet.CycleID(parts[2]), Gate: gate, Because: a.Because})
-		}
-	}
+	out.gates(repo, gates)
 	for _, c := range changes {
 		t, id, ok := fleet.TenantApprovalOf(c.Path)
 		if a := repo.TenantApprovals[t][id]; ok && a.Decision == rejected {
@@ -84,6 +74,21 @@ func (f *Factory) broughtBy(ctx context.Context, base, commit string) (brought, 
 		}
 	}
 	return out, nil
+}
+
+// gates notes what files of gates' approvals say.
+func (b *brought) gates(repo *fleet.Repository, files []string) {
+	for _, file := range files {
+		parts := strings.Split(file, "/")
+		gate := strings.TrimSuffix(parts[4], ".cue")
+		a, ok := repo.Approvals[fleet.CycleID(parts[2])][gate]
+		if ok && len(files) == 1 {
+			b.approves, b.plan = parts[2]+"/"+gate, a.Plan
+		}
+		if ok && a.Decision == rejected {
+			b.rejects = append(b.rejects, fleet.Rejection{Cycle: fleet.CycleID(parts[2]), Gate: gate, Because: a.Because})
+		}
+	}
 }
 
 const rejected = "rejected"

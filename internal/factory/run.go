@@ -217,26 +217,6 @@ func (f *Factory) do(ctx context.Context, facts rollout.Facts, batch []rollout.A
 	}
 }
 
-func (f *Factory) proposeStep(ctx context.Context, facts rollout.Facts, a rollout.Action) (string, error) {
-	var pull fleet.Pull
-	var err error
-	switch a.Kind {
-	case rollout.ProposeRevoke:
-		pull, _, err = f.ProposeRevocation(ctx, facts, a)
-	case rollout.ProposeApproval:
-		pull, _, err = f.ProposeApproval(ctx, facts, a.Cycle, a.Wave)
-	case rollout.ProposeTenantApprovals:
-		pull, _, err = f.ProposeTenantApprovals(ctx, facts, a.Cycle, a.Partner)
-	case rollout.AutoMerge:
-		return f.AutoMerge(ctx, facts, a)
-	case rollout.ProposeClose:
-		pull, _, err = f.ProposeClose(ctx, facts, a.Cycle)
-	default:
-		err = fleet.Errorf(fleet.Internal, "factory.run", a.Kind, "no such kind of action")
-	}
-	return pullNote(pull), err
-}
-
 // effects are the changes on tenants that a batch of one cycle and wave asks
 // for.
 func (f *Factory) effects(facts rollout.Facts, batch []rollout.Action) []effect {
@@ -290,13 +270,6 @@ func planned(rec *fleet.Record, cycle fleet.CycleID, wave string) map[slot]plann
 		}
 	}
 	return out
-}
-
-func pullNote(p fleet.Pull) string {
-	if p.Number == 0 {
-		return ""
-	}
-	return fmt.Sprintf("pull request %d: %s", p.Number, p.Title)
 }
 
 func verdictNote(list []fleet.Verdict) string {
