@@ -45,7 +45,7 @@ func TestStepAdvancesByItself(t *testing.T) {
 		{"not with an entry left undecided", all(advancing, dogfooding, verdict("dogfood", pad, 6, "pass", pass), verdict("dogfood", tool, 28, "inconclusive", dogfoodAt.Add(28*time.Hour))), dogfoodAt.Add(29 * time.Hour), people, asks},
 		{"not with an entry stopped", all(advancing, dogfooding, verdict("dogfood", pad, 6, "pass", pass), hold("tool", "hold", tool), did("withdraw", "dogfood", own, tool, pass.Add(time.Hour))), soaked, people, asks},
 		{"not through freezes", all(ready, override, lastMerge(func(m *fleet.Merge) { m.Approvers = []string{"ines", "oskar"} })), soaked, people, asks},
-		{"not over a refusal", all(ready, approve("everyone", soaked), amend("everyone", func(a *fleet.Approval) { a.Decision, a.Because = "rejected", "not now" })), soaked, nil, []string{"everyone its approval does not count: rejected: not now"}},
+		{"not over a refusal", all(ready, approve("everyone", soaked), amend("everyone", func(a *fleet.Approval) { a.Decision, a.Because = "rejected", "not now" })), soaked, []string{"propose-close"}, []string{"everyone refused: not now", "closing it waits for a merge"}},
 		{"closing is for people", all(advancing, func(w *world) { w.repo.Waves[1].Advance = "autoMerge" }, rolled, func(w *world) {
 			for _, p := range []fleet.PackageID{pad, tool} {
 				for _, id := range []fleet.TenantID{own, aalt, berg} {

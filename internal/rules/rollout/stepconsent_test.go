@@ -109,7 +109,7 @@ func TestStepAsksPartnersInTime(t *testing.T) {
 		{"not while the wave before runs", all(asked, dogfooding), dogfoodAt, nil, []string{"dogfood the gate looks next"}},
 		{"together with the wave's own approval", all(asked, dogfooded), soaked, []string{"propose-tenant-approvals everyone nordic", "propose-approval everyone"}, []string{"everyone its approval waits"}},
 		{"once for all tenants of a partner", all(asked, dogfooded, approve("everyone", soaked)), soaked, []string{"propose-tenant-approvals everyone nordic"}, []string{"everyone announced first"}},
-		{"not when the wave is rejected", all(asked, dogfooded, approve("everyone", soaked), amend("everyone", func(a *fleet.Approval) { a.Decision = "rejected" })), soaked, nil, []string{"everyone its approval does not count: rejected"}},
+		{"not when the wave is rejected", all(asked, dogfooded, approve("everyone", soaked), amend("everyone", func(a *fleet.Approval) { a.Decision = "rejected" })), soaked, []string{"propose-close"}, []string{"everyone refused", "closing it waits for a merge"}},
 		{"not those who answered", all(asked, dogfooded, answered(aalt, "approved", soaked, "pia"), answered(berg, "rejected", soaked, "pia")), soaked, []string{"propose-approval everyone"}, []string{"everyone its approval waits"}},
 		{"for the first wave too, once it is approved", all(asking(fleet.ByPartner, own), opened), dogfoodAt.Add(-4 * time.Hour), []string{"propose-tenant-approvals dogfood us"}, []string{"dogfood approved"}},
 	})
