@@ -26,7 +26,7 @@ func TestPartnerAnswers(t *testing.T) {
 		t.Fatalf("proposed on %s", branch)
 	}
 	p := w.pull(answerBranch)
-	for _, words := range []string{"2 tenants of Nordic", "nordic/aalto | everyone | 40 | acme/app-0000 1.0", "`pia` for nordic/aalto; from `sol` for nordic/berg"} {
+	for _, words := range []string{"2026-W47 asks for the word of Nordic on 2 tenants", "nordic/aalto | everyone | 40 | acme/app-0000 1.0", "`pia` for nordic/aalto; from `sol` for nordic/berg"} {
 		if !strings.Contains(p.Body, words) {
 			t.Errorf("the pull request does not say %q:\n%s", words, p.Body)
 		}

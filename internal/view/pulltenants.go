@@ -37,13 +37,13 @@ func TenantsPull(repo *fleet.Repository, asked TenantsAsked) Pull {
 		}
 	}
 	var head strings.Builder
-	fmt.Fprintf(&head, "### %s: %s of %s have a say\n\n%s", Neutral(string(asked.Cycle)), plural(len(tenants), "tenant"), Neutral(partnerName(repo, asked.Partner)), markdownOf(&t))
+	fmt.Fprintf(&head, "### %s asks for the word of %s on %s\n\n%s", Neutral(string(asked.Cycle)), Neutral(partnerName(repo, asked.Partner)), plural(len(tenants), "tenant"), markdownOf(&t))
 	fmt.Fprintf(&head, "\nThe operator approves each wave for the fleet; your policy asks for your word beside it. **Approving and merging this** lets these tenants take part. "+
 		"It counts when it comes from %s.\n", speakers(repo, tenants))
 	fmt.Fprintf(&head, "\nTo refuse for a tenant, change `decision` in its file to `\"rejected\"` and say `because`; to decide later, take its file out. "+
 		"What is not said by the time a wave's approval ends counts as a refusal: the tenant stays as it is and the next cycle asks again. Valid until %s.\n", utc(until.ValidUntil))
 	return Pull{
-		Title: Plain(fmt.Sprintf("Ask %s for %s on %s", partnerName(repo, asked.Partner), plural(len(tenants), "tenant"), asked.Cycle)),
+		Title: Plain(fmt.Sprintf("Ask %s about %s of %s", partnerName(repo, asked.Partner), asked.Cycle, plural(len(tenants), "tenant"))),
 		Text: assemble(head.String(), nil, "", Trailers{
 			Risk: "low: the waves and their gates stay as approved", Impact: fmt.Sprintf("%s on %s of %s", plural(len(packages), "package"), plural(devices, "device"), plural(len(tenants), "tenant")),
 			BackOut: "a rejection by a later merge, before it is assigned; a revocation after that", ChangeClass: "normal",
