@@ -92,11 +92,28 @@ func whom(repo *fleet.Repository, t fleet.TenantID, at time.Time) string {
 	return who + " (" + strings.Join(logins, " or ") + ")"
 }
 
+// A consentKey is a tenant in a wave of a cycle. It is asked for row by row.
+type consentKey struct {
+	cycle  fleet.CycleID
+	wave   string
+	tenant fleet.TenantID
+}
+
 // agreed reports whether partners and sites let a tenant take a wave; those
 // that do not are listed, with all tenants of one reason in one wait.
 func (s *stepper) agreed(c *CycleState, w *WaveState, t fleet.TenantID) bool {
+	if !asks(s.f.Repo.Tenants[t]) && s.f.Repo.TenantApprovals[t] == nil {
+		return true
+	}
+	key := consentKey{c.ID, w.Wave.Name, t}
+	if known, ok := s.consents[key]; ok {
+		return known
+	}
 	said, why := consent(s.f, c.ID, w.Wave.Name, t, s.now)
-	if said == agrees {
+	if s.consents == nil {
+		s.consents = map[consentKey]bool{}
+	}
+	if s.consents[key] = said == agrees; said == agrees {
 		return true
 	}
 	kind := fleet.Waiting
@@ -110,9 +127,7 @@ func (s *stepper) agreed(c *CycleState, w *WaveState, t fleet.TenantID) bool {
 		if !found || !same || x.Cycle != c.ID || x.Wave != w.Wave.Name {
 			continue
 		}
-		if list := strings.Split(names, ", "); !slices.Contains(list, string(t)) {
-			x.Why = leftOut + strings.Join(append(list, string(t)), ", ") + ": " + why
-		}
+		x.Why = leftOut + names + ", " + string(t) + ": " + why
 		return false
 	}
 	wait := Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: kind, Why: leftOut + string(t) + ": " + why}
@@ -137,6 +152,9 @@ func (s *stepper) askPartners(c *CycleState, w *WaveState) {
 		return // it would come too late
 	}
 	asked := map[string]bool{}
+	if !slices.ContainsFunc(s.f.Repo.TenantIDs(), func(t fleet.TenantID) bool { return asks(s.f.Repo.Tenants[t]) }) {
+		return
+	}
 	for _, t := range tenantsIn(RowsOf(s.f, c.ID)[w.Wave.Name]) {
 		if _, given := s.f.Repo.TenantApprovals[t][c.ID]; !given && asks(s.f.Repo.Tenants[t]) {
 			asked[t.Partner()] = true

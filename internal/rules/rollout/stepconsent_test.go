@@ -59,7 +59,9 @@ func TestStepWaitsForPartners(t *testing.T) {
 		}
 		return out
 	}
-	asks := func(rest ...string) []string { return append([]string{"propose-tenant-approvals everyone nordic"}, rest...) }
+	asks := func(rest ...string) []string {
+		return append([]string{"propose-tenant-approvals everyone nordic"}, rest...)
+	}
 	outs := func(why string) []string { return []string{"everyone " + why, "everyone armed"} }
 	yes := all(both, answered(aalt, "approved", at, "pia"), answered(berg, "approved", at, "pia"))
 	try(t, []situation{
