@@ -32,27 +32,47 @@ func (a *auditor) merge(ctx context.Context, c gitrepo.CommitInfo, m *fleet.Merg
 	if err := a.signedBefore(c, m, parent); err != nil {
 		return err
 	}
-	counted := Approvers(parent, *m)
-	if !slices.Equal(counted, m.Approvers) {
-		a.find(c.ID, fmt.Sprintf("its record counts %s as approvers, the policy before it %s", listed(m.Approvers), listed(counted)), c.Title())
-	}
-	fault, err := a.f.fault(ctx, c, parent, counted)
+	b, err := a.f.broughtBy(ctx, c.Parents[0], c.ID)
 	if err != nil {
 		return err
 	}
-	if fault != "" {
-		a.find(c.ID, fault, c.Title())
+	w, err := a.f.weigh(ctx, c, parent, a.rec, *m, b)
+	if err != nil {
+		return err
 	}
-	if fault != m.Fault {
-		a.find(c.ID, fmt.Sprintf("its record judges it otherwise: %q", m.Fault), c.Title())
-	}
-	if err := a.brought(ctx, c, m); err != nil {
+	a.weighed(c, m, w)
+	if err := a.brought(c, m, b); err != nil {
 		return err
 	}
 	if len(a.out.Findings) == before {
 		a.good[c.ID] = m
 	}
 	return nil
+}
+
+// weighed checks whose word a merge's record counts, and what it finds fault
+// with, against what comes out again.
+func (a *auditor) weighed(c gitrepo.CommitInfo, m *fleet.Merge, w weight) {
+	if !slices.Equal(w.approvers, m.Approvers) {
+		a.find(c.ID, fmt.Sprintf("its record counts %s as approvers, the policy before it %s", listed(m.Approvers), listed(w.approvers)), c.Title())
+	}
+	for _, file := range slices.Sorted(maps.Keys(w.counted)) {
+		if !slices.Equal(w.counted[file], m.Counted[file]) {
+			a.find(c.ID, fmt.Sprintf("its record counts %s for the tenant, the policy before it %s", listed(m.Counted[file]), listed(w.counted[file])), file)
+		}
+	}
+	if len(w.counted) != len(m.Counted) {
+		a.find(c.ID, "its record counts words for tenants that the merge does not bring", c.Title())
+	}
+	if w.auto != m.Auto {
+		a.find(c.ID, fmt.Sprintf("its record says that packmill merged it by itself to %q; it comes out as %q", m.Auto, w.auto), c.Title())
+	}
+	if w.fault != "" {
+		a.find(c.ID, w.fault, c.Title())
+	}
+	if w.fault != m.Fault {
+		a.find(c.ID, fmt.Sprintf("its record judges it otherwise: %q", m.Fault), c.Title())
+	}
 }
 
 // signedBefore checks that the key which signed a merge's record was trusted
@@ -70,17 +90,13 @@ func (a *auditor) signedBefore(c gitrepo.CommitInfo, m *fleet.Merge, parent *fle
 }
 
 // brought checks what a merge's record says it brings.
-func (a *auditor) brought(ctx context.Context, c gitrepo.CommitInfo, m *fleet.Merge) error {
+func (a *auditor) brought(c gitrepo.CommitInfo, m *fleet.Merge, b brought) error {
 	base, err := a.f.Git.CommitInfo(c.Parents[0])
 	if err != nil {
 		return err
 	}
 	if m.BaseTree != base.Tree {
 		a.find(c.ID, "its record tells another tree before it", c.Title())
-	}
-	b, err := a.f.broughtBy(ctx, c.Parents[0], c.ID)
-	if err != nil {
-		return err
 	}
 	if !slices.Equal(b.releases, m.Releases) {
 		a.find(c.ID, "its record names other releases than the merge brought", c.Title())
@@ -90,6 +106,9 @@ func (a *auditor) brought(ctx context.Context, c gitrepo.CommitInfo, m *fleet.Me
 	}
 	if fleet.DigestJSON(b.revokes) != fleet.DigestJSON(m.Revokes) {
 		a.find(c.ID, "its record names other revocations than the merge brought", c.Title())
+	}
+	if len(m.Rejects) > 0 && !slices.Equal(b.rejects, m.Rejects) { // older records tell of none
+		a.find(c.ID, "its record names other rejections than the merge brought", c.Title())
 	}
 	return nil
 }

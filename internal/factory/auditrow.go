@@ -102,7 +102,17 @@ func (a *auditor) approved(ctx context.Context, i fleet.Intent, row *fleet.Audit
 		if said := repo.Approvals[i.Cycle][i.Wave].Decision; said != "approved" {
 			return fleet.AuditCheck{What: "the merge says " + said, Where: where}
 		}
-		return fleet.AuditCheck{OK: true, What: "#" + fmt.Sprint(m.PR) + " by " + listed(m.Approvers), Where: where}
+		what := "#" + fmt.Sprint(m.PR) + " by " + by(m)
+		if i.Action == "assign" {
+			consent, ok := a.consented(ctx, i)
+			if !ok {
+				return fleet.AuditCheck{What: consent, Where: fleet.TenantApprovalFile(i.Tenant, i.Cycle)}
+			}
+			if consent != "" {
+				what += ", " + consent
+			}
+		}
+		return fleet.AuditCheck{OK: true, What: what, Where: where}
 	}
 	return fleet.AuditCheck{What: "no recorded merge before the intent approves " + gate}
 }
@@ -144,7 +154,7 @@ func (a *auditor) revoked(ctx context.Context, i fleet.Intent, row *fleet.AuditR
 		if a.good[m.Commit] == nil {
 			return fleet.AuditCheck{What: "the revocation's merge does not hold", Where: m.Commit}
 		}
-		return fleet.AuditCheck{OK: true, What: "#" + fmt.Sprint(m.PR) + " by " + listed(m.Approvers), Where: m.Commit}
+		return fleet.AuditCheck{OK: true, What: "#" + fmt.Sprint(m.PR) + " by " + by(m), Where: m.Commit}
 	}
 	return fleet.AuditCheck{What: "no merge revokes this release"}
 }

@@ -14,10 +14,13 @@ import (
 // commit alone.
 type brought struct {
 	releases []string          // "<package>@<version>" of release files it adds
-	approves string            // "<cycle>/<gate>", "" when it brings no approval or more than one
+	approves string            // "<cycle>/<gate>", "" when it brings no gate's approval or more than one
 	plan     fleet.Digest      // that the approval names
 	blobs    map[string]string // every approval file it touches → blob, "" where it is removed
 	revokes  []fleet.Hold      // revocations in files it adds or changes
+	rejects  []fleet.Rejection // in approvals it adds or changes
+	changes  []gitrepo.Change
+	unread   bool // what it brings could not be read
 }
 
 func (f *Factory) broughtBy(ctx context.Context, base, commit string) (brought, error) {
@@ -25,8 +28,8 @@ func (f *Factory) broughtBy(ctx context.Context, base, commit string) (brought, 
 	if err != nil {
 		return brought{}, err
 	}
-	var out brought
-	var holds []string
+	out := brought{changes: changes}
+	var holds, gates []string
 	for _, c := range changes {
 		dir, file := path.Split(c.Path)
 		name, cue := strings.CutSuffix(file, ".cue")
@@ -36,12 +39,15 @@ func (f *Factory) broughtBy(ctx context.Context, base, commit string) (brought, 
 		case inCatalog && strings.Count(id, "/") == 1 && c.Old == "" && name != "package":
 			out.releases = append(out.releases, id+"@"+name)
 		case len(parts) == 5 && parts[0] == "schedules" && parts[1] == "cycles" && parts[3] == "approvals":
-			if out.blobs == nil {
-				out.blobs = map[string]string{}
-			}
-			out.blobs[c.Path] = c.New
+			out.blob(c)
+			gates = append(gates, c.Path)
 		case path.Clean(dir) == "schedules/holds" && c.New != "":
 			holds = append(holds, name)
+		}
+	}
+	for _, c := range changes {
+		if _, _, ok := fleet.TenantApprovalOf(c.Path); ok {
+			out.blob(c)
 		}
 	}
 	if len(out.blobs) == 0 && len(holds) == 0 {
@@ -49,6 +55,7 @@ func (f *Factory) broughtBy(ctx context.Context, base, commit string) (brought, 
 	}
 	repo, err := f.Desired(ctx, commit)
 	if isContent(err) {
+		out.unread = true
 		return out, nil // it says nothing that could count
 	}
 	if err != nil {
@@ -59,16 +66,38 @@ func (f *Factory) broughtBy(ctx context.Context, base, commit string) (brought, 
 			out.revokes = append(out.revokes, h)
 		}
 	}
-	if len(out.blobs) == 1 {
-		for file := range out.blobs {
-			parts := strings.Split(file, "/")
-			gate := strings.TrimSuffix(parts[4], ".cue")
-			if a, ok := repo.Approvals[fleet.CycleID(parts[2])][gate]; ok {
-				out.approves, out.plan = parts[2]+"/"+gate, a.Plan
-			}
+	out.gates(repo, gates)
+	for _, c := range changes {
+		t, id, ok := fleet.TenantApprovalOf(c.Path)
+		if a := repo.TenantApprovals[t][id]; ok && a.Decision == rejected {
+			out.rejects = append(out.rejects, fleet.Rejection{Cycle: id, Tenant: t, Because: a.Because})
 		}
 	}
 	return out, nil
+}
+
+// gates notes what files of gates' approvals say.
+func (b *brought) gates(repo *fleet.Repository, files []string) {
+	for _, file := range files {
+		parts := strings.Split(file, "/")
+		gate := strings.TrimSuffix(parts[4], ".cue")
+		a, ok := repo.Approvals[fleet.CycleID(parts[2])][gate]
+		if ok && len(files) == 1 {
+			b.approves, b.plan = parts[2]+"/"+gate, a.Plan
+		}
+		if ok && a.Decision == rejected {
+			b.rejects = append(b.rejects, fleet.Rejection{Cycle: fleet.CycleID(parts[2]), Gate: gate, Because: a.Because})
+		}
+	}
+}
+
+const rejected = "rejected"
+
+func (b *brought) blob(c gitrepo.Change) {
+	if b.blobs == nil {
+		b.blobs = map[string]string{}
+	}
+	b.blobs[c.Path] = c.New
 }
 
 // isContent reports whether an error is about what a commit holds, and not
@@ -77,25 +106,6 @@ func isContent(err error) bool {
 	kind := fleet.KindOf(err)
 	return err != nil && (kind == fleet.Invalid || kind == fleet.Refused)
 }
-
-// fault says why main was not properly reviewed at a commit, "" when it was: a
-// merge of two, holding what the reviewed branch held, approved by as many as
-// the policy before it asks for. The run and the audit judge by it alike.
-func (f *Factory) fault(ctx context.Context, c gitrepo.CommitInfo, parent *fleet.Repository, approvers []string) (string, error) {
-	if len(c.Parents) != 2 {
-		return noMerge, nil
-	}
-	same, err := f.asReviewed(ctx, c)
-	if err != nil {
-		return "", err
-	}
-	if !same {
-		return "holds something else than the branch that was reviewed", nil
-	}
-	return tooFew(parent, approvers), nil
-}
-
-const noMerge = "is a commit on main that is no merge"
 
 // asReviewed reports whether a merge holds exactly what the reviewed branch
 // held on top of main: nothing was slipped in while merging. A branch that

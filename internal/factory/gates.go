@@ -54,14 +54,46 @@ func (f *Factory) OpenCycle(ctx context.Context, facts rollout.Facts, id fleet.C
 
 // ProposeApproval proposes to open the next gate of a cycle.
 func (f *Factory) ProposeApproval(ctx context.Context, facts rollout.Facts, id fleet.CycleID, gate string) (fleet.Pull, bool, error) {
-	approval, err := approvalOf(facts.Repo, id, facts.Repo.Cycles[id], gate, facts.Repo.Plans[id][gate])
+	p, err := approvalProposal(facts, id, gate)
 	if err != nil {
 		return fleet.Pull{}, false, err
 	}
+	return f.propose(ctx, facts.Repo.Commit, p)
+}
+
+func approvalProposal(facts rollout.Facts, id fleet.CycleID, gate string) (proposal, error) {
+	approval, err := approvalOf(facts.Repo, id, facts.Repo.Cycles[id], gate, facts.Repo.Plans[id][gate])
+	if err != nil {
+		return proposal{}, err
+	}
 	text := view.ApprovalPull(facts.Repo, facts.Record, approval, facts.Plans[id][gate])
+	return proposal{
+		files:   map[string][]byte{path.Join(id.Dir(), "approvals", gate+".cue"): desired.ApprovalFile(approval)},
+		spec:    fleet.PullSpec{Branch: "approve/" + string(id) + "/" + gate, Title: text.Title, Body: text.Text, Labels: []string{"approval"}},
+		answers: true,
+	}, nil
+}
+
+// ProposeTenantApprovals asks a partner for its word on a cycle: one pull
+// request with a file for each of its tenants that have a say and have not
+// answered.
+func (f *Factory) ProposeTenantApprovals(ctx context.Context, facts rollout.Facts, id fleet.CycleID, partner string) (fleet.Pull, bool, error) {
+	list, err := rollout.TenantApprovals(facts, id, partner, func(gate string) (time.Time, error) {
+		opens, err := waveOpens(facts.Repo, id, facts.Repo.Cycles[id], gate)
+		return opens.Add(rollout.ApprovalLasts), err
+	})
+	if err != nil || len(list) == 0 {
+		return fleet.Pull{}, false, err
+	}
+	files := map[string][]byte{}
+	for t, a := range list {
+		files[desired.TenantApprovalPath(t, id)] = desired.TenantApprovalFile(a)
+	}
+	text := view.TenantsPull(facts.Repo, view.TenantsAsked{Cycle: id, Partner: partner, Approvals: list, Rows: rollout.RowsOf(facts, id)})
 	return f.propose(ctx, facts.Repo.Commit, proposal{
-		files: map[string][]byte{path.Join(id.Dir(), "approvals", gate+".cue"): desired.ApprovalFile(approval)},
-		spec:  fleet.PullSpec{Branch: "approve/" + string(id) + "/" + gate, Title: text.Title, Body: text.Text, Labels: []string{"approval"}},
+		files:   files,
+		spec:    fleet.PullSpec{Branch: "answer/" + string(id) + "/" + partner, Title: text.Title, Body: text.Text, Labels: []string{"approval"}},
+		answers: true,
 	})
 }
 
@@ -83,18 +115,18 @@ func (f *Factory) ProposeClose(ctx context.Context, facts rollout.Facts, id flee
 
 // ProposeRevocation proposes to take a release back that its gate failed.
 func (f *Factory) ProposeRevocation(ctx context.Context, facts rollout.Facts, a rollout.Action) (fleet.Pull, bool, error) {
+	return f.propose(ctx, facts.Repo.Commit, revocationProposal(facts, a))
+}
+
+func revocationProposal(facts rollout.Facts, a rollout.Action) proposal {
 	id := a.Packages[0]
-	pkg := facts.Repo.Packages[id]
-	hold := fleet.Hold{Kind: "revocation", Package: id, Release: a.Version, Artifact: a.Artifact, Reason: a.Why}
-	if pkg.Rollback == "previous" {
-		hold.RollbackTo, _, _ = pkg.Before(a.Version)
-	}
+	hold := rollout.RevocationOf(facts.Repo, id, a.Version, a.Artifact, a.Why)
 	name := "revoke-" + id.Slug() + "-" + strings.ReplaceAll(a.Version, ".", "-")
 	text := view.RevocationPull(facts.Repo, facts.Record, hold, a.Cycle)
-	return f.propose(ctx, facts.Repo.Commit, proposal{
+	return proposal{
 		files: map[string][]byte{path.Join("schedules/holds", name+".cue"): desired.HoldFile(name, hold)},
 		spec:  fleet.PullSpec{Branch: "revert/" + string(a.Cycle) + "/" + id.Slug(), Title: text.Title, Body: text.Text, Labels: []string{"revocation"}},
-	})
+	}
 }
 
 // approvalOf is the approval of a gate for the plan as recorded.

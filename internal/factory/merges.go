@@ -12,8 +12,8 @@ import (
 // RecordMerges copies into evidence, for each commit, what git alone does not
 // say: the pull request, its reviews with the commit each reviewer saw, its
 // checks, the plan it approves. Whose word counts is judged by the policy of
-// the first parent, never by that of the commit itself.
-func (f *Factory) RecordMerges(ctx context.Context, commits []string, known []fleet.Merge) error {
+// the first parent, never by that of the commit itself. rec is evidence so far.
+func (f *Factory) RecordMerges(ctx context.Context, commits []string, rec *fleet.Record) error {
 	if f.Forge == nil {
 		return fleet.Errorf(fleet.Invalid, "factory.merges", "", "recording merges needs a forge (PACKMILL_FORGE)")
 	}
@@ -22,12 +22,12 @@ func (f *Factory) RecordMerges(ctx context.Context, commits []string, known []fl
 		return err
 	}
 	previous := ""
-	if n := len(known); n > 0 {
-		previous = known[n-1].Commit
+	if n := len(rec.Merges); n > 0 {
+		previous = rec.Merges[n-1].Commit
 	}
 	rows := make([]fleet.Merge, 0, len(commits))
 	for _, commit := range commits {
-		row, err := f.mergeRow(ctx, commit, pulls)
+		row, err := f.mergeRow(ctx, commit, pulls, rec)
 		if err != nil {
 			return err
 		}
@@ -38,7 +38,7 @@ func (f *Factory) RecordMerges(ctx context.Context, commits []string, known []fl
 	return f.Ledger.Append(ctx, evidence.Control, evidence.MergesDir, rows)
 }
 
-func (f *Factory) mergeRow(ctx context.Context, commit string, pulls []fleet.Pull) (fleet.Merge, error) {
+func (f *Factory) mergeRow(ctx context.Context, commit string, pulls []fleet.Pull, rec *fleet.Record) (fleet.Merge, error) {
 	info, err := f.Git.CommitInfo(commit)
 	if err != nil {
 		return fleet.Merge{}, err
@@ -66,6 +66,7 @@ func (f *Factory) mergeRow(ctx context.Context, commit string, pulls []fleet.Pul
 		return fleet.Merge{}, err
 	}
 	row.Releases, row.Approves, row.Plan, row.ApprovalBlobs, row.Revokes = brought.releases, brought.approves, brought.plan, brought.blobs, brought.revokes
+	row.Rejects = brought.rejects
 	parent, err := f.Desired(ctx, row.Base)
 	if isContent(err) {
 		row.Fault = "follows on a commit that cannot be read as a repository"
@@ -74,8 +75,8 @@ func (f *Factory) mergeRow(ctx context.Context, commit string, pulls []fleet.Pul
 	if err != nil {
 		return fleet.Merge{}, err
 	}
-	row.Approvers = Approvers(parent, row)
-	row.Fault, err = f.fault(ctx, info, parent, row.Approvers)
+	w, err := f.weigh(ctx, info, parent, rec, row, brought)
+	row.Approvers, row.Counted, row.Auto, row.Fault = w.approvers, w.counted, w.auto, w.fault
 	return row, err
 }
 
@@ -86,6 +87,7 @@ func (f *Factory) addPull(ctx context.Context, row *fleet.Merge, number int) err
 		return err
 	}
 	row.PR, row.Title, row.Author, row.MergedBy = pull.Number, pull.Title, pull.Author, pull.MergedBy
+	row.Bot = pull.ByBot
 	if row.Reviews, err = f.Forge.Reviews(ctx, pull.Number); err != nil {
 		return err
 	}
@@ -96,12 +98,18 @@ func (f *Factory) addPull(ctx context.Context, row *fleet.Merge, number int) err
 	return nil
 }
 
-// Approvers are the logins whose word on a merge counts: approvers of the
-// policy before it, no bot and not who opened the pull request, whose last
-// review before the merge approves exactly the commit that was merged. Commits
-// name their authors by name and mail address, which nobody checks, and not by
-// login: who else wrote commits of the branch is not looked at.
+// Approvers are the logins whose word on a merge counts: those that approve it
+// and are approvers of the policy before it.
 func Approvers(parent *fleet.Repository, m fleet.Merge) []string {
+	return slices.DeleteFunc(approving(m), func(login string) bool { return !parent.Approver(login, m.At) })
+}
+
+// approving are the logins, sorted, that approve a merge: no bot and not who
+// opened the pull request, whose last review before the merge approves exactly
+// the commit that was merged. Commits name their authors by name and mail
+// address, which nobody checks, and not by login: who else wrote commits of the
+// branch is not looked at.
+func approving(m fleet.Merge) []string {
 	last := map[string]fleet.Review{}
 	for _, r := range m.Reviews {
 		if r.State != "COMMENTED" && !r.At.After(m.At) {
@@ -113,7 +121,7 @@ func Approvers(parent *fleet.Repository, m fleet.Merge) []string {
 		return out // nothing was reviewed that could have been merged
 	}
 	for _, r := range last {
-		if r.State == "APPROVED" && !r.Bot && r.Commit == m.Head && !strings.EqualFold(r.Login, m.Author) && parent.Approver(r.Login, m.At) {
+		if r.State == "APPROVED" && !r.Bot && r.Commit == m.Head && !strings.EqualFold(r.Login, m.Author) {
 			out = append(out, r.Login)
 		}
 	}

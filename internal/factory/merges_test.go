@@ -179,7 +179,7 @@ func (w *mergeWorld) merge(files, slipped map[string]string, approvers ...string
 // record records the newest commit of main.
 func (w *mergeWorld) record() fleet.Merge {
 	w.t.Helper()
-	if err := w.RecordMerges(w.t.Context(), []string{w.main}, w.ledger.rows); err != nil {
+	if err := w.RecordMerges(w.t.Context(), []string{w.main}, &fleet.Record{Merges: w.ledger.rows}); err != nil {
 		w.t.Fatal(err)
 	}
 	return w.ledger.rows[len(w.ledger.rows)-1]

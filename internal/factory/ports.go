@@ -33,6 +33,8 @@ type Forge interface {
 	Reviews(ctx context.Context, number int) ([]fleet.Review, error)
 	// Checks lists the checks and statuses of a commit.
 	Checks(ctx context.Context, commit string) ([]fleet.Check, error)
+	// Required are the checks that a branch's rules ask for before a merge.
+	Required(ctx context.Context, branch string) ([]string, error)
 	// Merge merges the pull request by a merge commit if its head is still head.
 	Merge(ctx context.Context, number int, head string) (commit string, err error)
 	// Close closes a pull request without merging it, after a comment

@@ -15,6 +15,9 @@ import (
 type proposal struct {
 	files map[string][]byte
 	spec  fleet.PullSpec
+	// answers says that people answer by changing these files on the branch,
+	// "rejected" for "approved": what somebody committed there is left alone.
+	answers bool
 }
 
 // propose makes the pull request of a proposal be open and say what it should.
@@ -28,6 +31,11 @@ func (f *Factory) propose(ctx context.Context, main string, p proposal) (fleet.P
 	same, err := f.holds(ctx, p.spec.Branch, main, p.files)
 	if err != nil {
 		return fleet.Pull{}, false, err
+	}
+	if !same && p.answers {
+		if same, err = f.answered(ctx, p, main); err != nil {
+			return fleet.Pull{}, false, err
+		}
 	}
 	if !same {
 		if err := f.pushBranch(ctx, main, p); err != nil {
@@ -72,6 +80,28 @@ func (f *Factory) holds(ctx context.Context, branch, main string, files map[stri
 		}
 	}
 	return true, nil
+}
+
+// answered reports whether somebody else committed to the branch of a proposal,
+// to its files alone.
+func (f *Factory) answered(ctx context.Context, p proposal, main string) (bool, error) {
+	head, err := f.remoteBranch(p.spec.Branch)
+	if err != nil || head == "" {
+		return false, err
+	}
+	info, err := f.Git.CommitInfo(head)
+	if err != nil || info.Author == f.Author {
+		return false, err
+	}
+	base, err := f.Git.MergeBase(ctx, main, head)
+	if err != nil {
+		return false, err
+	}
+	changes, err := f.Git.Changed(ctx, base, head)
+	if err != nil || len(changes) == 0 {
+		return false, err // nothing is left of it: it was merged
+	}
+	return !slices.ContainsFunc(changes, func(c gitrepo.Change) bool { return p.files[c.Path] == nil }), nil
 }
 
 func (f *Factory) pushBranch(ctx context.Context, main string, p proposal) error {

@@ -174,7 +174,7 @@ var together = map[string]bool{
 }
 
 func key(a rollout.Action) string {
-	return fleet.DeriveID(a.Kind, string(a.Cycle), a.Wave, string(a.Tenant), fmt.Sprint(a.Packages), a.Version, a.Look.String(), a.Commit)
+	return fleet.DeriveID(a.Kind, string(a.Cycle), a.Wave, string(a.Tenant), a.Partner, fmt.Sprint(a.Packages), a.Version, a.Look.String(), a.Commit)
 }
 
 // do carries out a batch of actions of one kind and says in one line what
@@ -187,7 +187,7 @@ func (f *Factory) do(ctx context.Context, facts rollout.Facts, batch []rollout.A
 		for i, b := range batch {
 			commits[i] = b.Commit
 		}
-		return fmt.Sprintf("%d merges recorded", len(commits)), f.RecordMerges(ctx, commits, facts.Record.Merges)
+		return fmt.Sprintf("%d merges recorded", len(commits)), f.RecordMerges(ctx, commits, facts.Record)
 	case rollout.Detect:
 		return f.detectStep(ctx, facts)
 	case rollout.Build, rollout.Test:
@@ -215,22 +215,6 @@ func (f *Factory) do(ctx context.Context, facts rollout.Facts, batch []rollout.A
 	default:
 		return f.proposeStep(ctx, facts, a)
 	}
-}
-
-func (f *Factory) proposeStep(ctx context.Context, facts rollout.Facts, a rollout.Action) (string, error) {
-	var pull fleet.Pull
-	var err error
-	switch a.Kind {
-	case rollout.ProposeRevoke:
-		pull, _, err = f.ProposeRevocation(ctx, facts, a)
-	case rollout.ProposeApproval:
-		pull, _, err = f.ProposeApproval(ctx, facts, a.Cycle, a.Wave)
-	case rollout.ProposeClose:
-		pull, _, err = f.ProposeClose(ctx, facts, a.Cycle)
-	default:
-		err = fleet.Errorf(fleet.Internal, "factory.run", a.Kind, "no such kind of action")
-	}
-	return pullNote(pull), err
 }
 
 // effects are the changes on tenants that a batch of one cycle and wave asks
@@ -286,13 +270,6 @@ func planned(rec *fleet.Record, cycle fleet.CycleID, wave string) map[slot]plann
 		}
 	}
 	return out
-}
-
-func pullNote(p fleet.Pull) string {
-	if p.Number == 0 {
-		return ""
-	}
-	return fmt.Sprintf("pull request %d: %s", p.Number, p.Title)
 }
 
 func verdictNote(list []fleet.Verdict) string {

@@ -17,11 +17,13 @@ type Pull struct {
 	Title    string
 	Body     string
 	State    string // open, merged, closed
+	Base     string // branch it is to be merged into
 	Branch   string
 	Head     string // commit id of the branch
 	Commit   string // merge commit, "" unless merged
 	Author   string
 	MergedBy string
+	ByBot    bool // MergedBy is an app
 	Labels   []string
 	MergedAt time.Time
 }

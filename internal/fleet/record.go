@@ -102,7 +102,20 @@ type Merge struct {
 	// id that it brings, "" where it removes the file. An approval counts only
 	// by the last merge that touched its file.
 	ApprovalBlobs map[string]string `json:"approvalBlobs,omitempty"`
-	Revokes       []Hold            `json:"revokes,omitempty"` // revocations it brings; they outlive their files
+	// Counted are, for each tenant's approval the commit changes, the logins
+	// whose word counts for that tenant under the parent commit's policy: path →
+	// logins, sorted.
+	Counted map[string][]string `json:"counted,omitempty"`
+	// Rejects are the rejections that the commit brings, of gates and by
+	// tenants. They stay on record when their files are replaced later.
+	Rejects []Rejection `json:"rejects,omitempty"`
+	// Bot says that an app pressed the button, as the forge tells its accounts
+	// apart.
+	Bot bool `json:"bot,omitempty"`
+	// Auto says that no human approved this: packmill merged it by itself, as
+	// the policy before it allows, to "advance" to the next wave or to "revoke".
+	Auto    string `json:"auto,omitempty"`
+	Revokes []Hold `json:"revokes,omitempty"` // revocations it brings; they outlive their files
 	// Fault says why main was not properly reviewed at this commit, judged by
 	// the policy before it; "" when it was.
 	Fault    string    `json:"fault,omitempty"`

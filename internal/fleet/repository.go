@@ -22,10 +22,12 @@ type Repository struct {
 	Cycles     map[CycleID]Cycle
 	Plans      map[CycleID]map[string]PlanRecord // by gate
 	Approvals  map[CycleID]map[string]Approval   // by gate
-	Operator   Operator
-	Partners   map[string]Partner
-	Tenants    map[TenantID]Tenant
-	Blobs      map[string]string // path → git blob id of every file read
+	// TenantApprovals are the words of partners and sites on cycles.
+	TenantApprovals map[TenantID]map[CycleID]TenantApproval
+	Operator        Operator
+	Partners        map[string]Partner
+	Tenants         map[TenantID]Tenant
+	Blobs           map[string]string // path → git blob id of every file read
 }
 
 // Wave is the wave with the given name.

@@ -30,6 +30,12 @@ func inForce(from, until string, t time.Time) bool {
 type Trust struct {
 	Keys      map[string]TrustedKey `json:"keys"`
 	Approvals int                   `json:"approvals"` // persons needed for a merge
+	// App is the login of packmill's own app at the forge: the only account
+	// whose merges may count without people.
+	App string `json:"app,omitempty"`
+	// AutoRevoke lets App merge the revocation of a release that a signed
+	// verdict failed.
+	AutoRevoke bool `json:"autoRevoke"`
 }
 
 // A TrustedKey is a public key and what it may sign.
@@ -83,15 +89,16 @@ type PinnedRepository struct {
 // A Tenant is one customer tenant. Policy is the effective one: operator,
 // partner and tenant met, each bound's value taken on its tightening side.
 type Tenant struct {
-	ID       TenantID                   `json:"id"`
-	Name     string                     `json:"name"`
-	Zone     string                     `json:"zone"`
-	Labels   map[string]string          `json:"labels,omitempty"`
-	Intune   *Intune                    `json:"intune,omitempty"`
-	Windows  map[string]Window          `json:"windows,omitempty"`
-	Packages map[PackageID][]Assignment `json:"packages"`
-	Groups   map[string]Group           `json:"groups,omitempty"`
-	Policy   Policy                     `json:"policy"`
+	ID        TenantID                   `json:"id"`
+	Name      string                     `json:"name"`
+	Zone      string                     `json:"zone"`
+	Labels    map[string]string          `json:"labels,omitempty"`
+	Intune    *Intune                    `json:"intune,omitempty"`
+	Windows   map[string]Window          `json:"windows,omitempty"`
+	Approvers []Person                   `json:"approvers,omitempty"` // for a policy that asks for the site's word
+	Packages  map[PackageID][]Assignment `json:"packages"`
+	Groups    map[string]Group           `json:"groups,omitempty"`
+	Policy    Policy                     `json:"policy"`
 }
 
 // Label is a label of the tenant, "" when it has none of that name; "tenant" and

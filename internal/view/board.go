@@ -67,6 +67,7 @@ func boardWave(c Cycle, x *index, w CycleWave) BoardWave {
 	}
 	if w.Merge != nil {
 		out.Approvers, out.Approved, out.PR = w.Merge.Approvers, w.Merge.At, w.Merge.PR
+		out.Auto = w.Merge.Auto != ""
 	}
 	out.Approvers = list(out.Approvers)
 	return out
@@ -167,7 +168,7 @@ func StatusTable(b Board) Table {
 func WavesTable(b Board) Table {
 	t := Table{Columns: Cols("wave", "phase", "opens", "tenants>", "devices>", "approved by", "plan")}
 	for _, w := range b.Waves {
-		by := some(w.Approvers, 5)
+		by := byWhom(w.Approvers, w.Auto)
 		if w.Refusal != "" {
 			by = markNo + " does not count: " + w.Refusal
 		}

@@ -89,6 +89,7 @@ type BoardWave struct {
 	Rule      string       `json:"rule"`    // the gate in words
 	Plan      fleet.Digest `json:"plan"`
 	Approvers []string     `json:"approvers"`
+	Auto      bool         `json:"auto,omitempty"` // no human approved it: packmill merged it after a pass
 	Approved  time.Time    `json:"approved"`
 	PR        int          `json:"pr"`
 	Refusal   string       `json:"refusal"`

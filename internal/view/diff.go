@@ -114,7 +114,7 @@ func headline(c change.Change) string {
 		parts = append(parts, plural(n, "change of policy"))
 	}
 	count(len(c.Waves), "wave")
-	for _, kind := range []string{"operator", "partner", "week", "matrix"} {
+	for _, kind := range []string{"operator", "partner", "week", "matrix", "answer"} {
 		if words := subjectWords(kind, c.Subjects); words != "" {
 			parts = append(parts, words)
 		}

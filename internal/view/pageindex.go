@@ -80,7 +80,7 @@ func (p *pages) indexData() indexData {
 	}
 	for _, w := range b.Waves {
 		row := waveRow{Name: w.Name, Opens: p.when(w.Opens), Tenants: grouped(w.Tenants), Devices: grouped(w.Devices), Rule: w.Rule,
-			By: dash(some(w.Approvers, 5)), Plan: dash(w.Plan.Short()), State: waveState(w)}
+			By: dash(byWhom(w.Approvers, w.Auto)), Plan: dash(w.Plan.Short()), State: waveState(w)}
 		if w.PR > 0 {
 			row.When = fmt.Sprintf("%s, PR %d", p.when(w.Approved), w.PR)
 		}

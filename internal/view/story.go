@@ -41,7 +41,7 @@ func story(c Cycle, b Board, x *index) []BoardLine {
 func waveStory(c Cycle, w BoardWave) []BoardLine {
 	var out []BoardLine
 	if !w.Approved.IsZero() {
-		out = append(out, BoardLine{w.Approved, "good", fmt.Sprintf("wave %s is approved by %s", w.Name, cmp.Or(some(w.Approvers, 5), "nobody"))})
+		out = append(out, BoardLine{w.Approved, "good", fmt.Sprintf("wave %s is approved by %s", w.Name, cmp.Or(byWhom(w.Approvers, w.Auto), "nobody"))})
 	}
 	for _, s := range c.Record.Starts {
 		if s.Cycle == c.ID && s.Wave == w.Name {
@@ -96,7 +96,12 @@ func otherMerges(c Cycle) []BoardLine {
 	for _, m := range c.Record.Merges {
 		for id, e := range c.Repo.Cycles[c.ID].Entries {
 			if _, revoked := c.Repo.Revoked(id, e); revoked && m.Title == fmt.Sprintf("Revoke %s %s", id, e.Release) {
-				out = append(out, BoardLine{m.At, "bad", fmt.Sprintf("the revocation of %s %s is merged, approved by %s", id, e.Release, cmp.Or(strings.Join(m.Approvers, ", "), "nobody"))})
+				out = append(out, BoardLine{m.At, "bad", fmt.Sprintf("the revocation of %s %s is merged, approved by %s", id, e.Release, cmp.Or(byWhom(m.Approvers, m.Auto != ""), "nobody"))})
+			}
+		}
+		for _, r := range m.Rejects {
+			if r.Cycle == c.ID {
+				out = append(out, BoardLine{m.At, "look", rejection(r)})
 			}
 		}
 		if m.Approves == string(c.ID)+"/close" {
@@ -104,6 +109,22 @@ func otherMerges(c Cycle) []BoardLine {
 		}
 	}
 	return out
+}
+
+// rejection is a merged "no" in words.
+func rejection(r fleet.Rejection) string {
+	if r.Tenant != "" {
+		return fmt.Sprintf("%s refuses the cycle: %s", r.Tenant, r.Because)
+	}
+	return fmt.Sprintf("wave %s is rejected: %s", r.Gate, r.Because)
+}
+
+// byWhom are approvers in words, "" for none.
+func byWhom(approvers []string, auto bool) string {
+	if auto && len(approvers) == 0 {
+		return "no human: packmill, after a signed verdict"
+	}
+	return some(approvers, 5)
 }
 
 // recovered tells of runs that ended early: what they left half done was found

@@ -167,3 +167,31 @@ func (c *Client) BranchRules(ctx context.Context, branch string) ([]Rule, error)
 	}
 	return rules, nil
 }
+
+// Required lists the checks, sorted, that the rules of a branch ask for before a
+// merge.
+func (c *Client) Required(ctx context.Context, branch string) ([]string, error) {
+	rules, err := c.BranchRules(ctx, branch)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, r := range rules {
+		if r.Type != "required_status_checks" {
+			continue
+		}
+		var p struct {
+			Checks []struct {
+				Context string `json:"context"`
+			} `json:"required_status_checks"`
+		}
+		if err := json.Unmarshal(r.Parameters, &p); err != nil {
+			return nil, fleet.Errorf(fleet.Internal, "forge.rules", branch, "the forge's rule on checks cannot be read: %w", err)
+		}
+		for _, check := range p.Checks {
+			out = append(out, check.Context)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}

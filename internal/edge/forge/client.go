@@ -114,8 +114,8 @@ func all[T any](list func(github.ListOptions) ([]T, *github.Response, error)) ([
 func pullOf(p *github.PullRequest) fleet.Pull {
 	out := fleet.Pull{
 		Number: p.GetNumber(), Title: p.GetTitle(), Body: p.GetBody(), State: p.GetState(),
-		Branch: p.GetHead().GetRef(), Head: p.GetHead().GetSHA(),
-		Author: p.GetUser().GetLogin(), MergedBy: p.GetMergedBy().GetLogin(),
+		Base: p.GetBase().GetRef(), Branch: p.GetHead().GetRef(), Head: p.GetHead().GetSHA(),
+		Author: p.GetUser().GetLogin(), MergedBy: p.GetMergedBy().GetLogin(), ByBot: p.GetMergedBy().GetType() == "Bot",
 	}
 	if p.MergedAt != nil {
 		out.State = "merged"

@@ -42,6 +42,7 @@ func (x *checks) tenants() {
 			}
 		}
 	}
+	x.answers()
 	for _, e := range x.loader.exceptions {
 		x.exception(e)
 	}
@@ -129,6 +130,7 @@ func (x *checks) tenant(p place) {
 		x.say(x.at(p.Path, "tenant"), "", "its partner has no tenants/%s/partner.cue", id.Partner())
 	}
 	x.zone(p.Path, k("tenant", "zone"), t.Zone)
+	x.persons(p.Path, k("tenant", "approvers"), t.Approvers)
 	for _, name := range slices.Sorted(maps.Keys(t.Windows)) {
 		if w := t.Windows[name]; w.From == w.Until {
 			x.fault(p.Path, k("tenant", "windows", name, "until"), "the window has no length")

@@ -33,6 +33,7 @@ const (
 	rolePartner   role = "partner"
 	roleTenant    role = "tenant"
 	roleGroup     role = "group"
+	roleAnswer    role = "tenant approval"
 )
 
 // A place is a file with its role and the names its path gives it.
@@ -71,6 +72,7 @@ var shapes = []struct {
 	{"tenants/*/partner.cue", rolePartner},
 	{"tenants/*/*/tenant.cue", roleTenant},
 	{"tenants/*/*/groups/*/group.cue", roleGroup},
+	{"tenants/*/*/approvals/*.cue", roleAnswer},
 }
 
 // locate gives a file its role. Files that are no CUE are roleNone, payload
@@ -126,6 +128,8 @@ func fold(r role, keys []string) []string {
 		return []string{keys[0] + "/" + keys[1]}
 	case roleGroup:
 		return []string{keys[0] + "/" + keys[1], keys[2]}
+	case roleAnswer:
+		return []string{keys[2], keys[0] + "/" + keys[1]}
 	default:
 		return keys
 	}
@@ -157,6 +161,11 @@ func checkKeys(r role, keys []string) error {
 				return err
 			}
 		}
+	case roleAnswer:
+		if !fleet.CycleID(keys[2]).Valid() {
+			return fmt.Errorf("%q is no cycle id such as 2026-W47 or 2026-W47-cve-01", keys[2])
+		}
+		return checkKeys(roleTenant, keys[:2])
 	case roleCycle, rolePlan, roleApproval:
 		if !fleet.CycleID(keys[0]).Valid() {
 			return fmt.Errorf("%q is no cycle id such as 2026-W47 or 2026-W47-cve-01", keys[0])
@@ -222,6 +231,11 @@ func PlanPath(id fleet.CycleID) string { return path.Join(id.Dir(), "plan.cue") 
 // ApprovalPath is where the approval of a gate stands.
 func ApprovalPath(id fleet.CycleID, gate string) string {
 	return path.Join(id.Dir(), "approvals", gate+".cue")
+}
+
+// TenantApprovalPath is where a tenant's word on a cycle stands.
+func TenantApprovalPath(t fleet.TenantID, id fleet.CycleID) string {
+	return fleet.TenantApprovalFile(t, id)
 }
 
 // HoldPath is where a hold stands.

@@ -82,5 +82,6 @@ func (l *loader) take(files []File) {
 func (l *loader) borrow(r *fleet.Repository) {
 	l.repo.Week, l.repo.Waves, l.repo.Freezes, l.repo.Holds = r.Week, r.Waves, r.Freezes, r.Holds
 	l.repo.Cycles, l.repo.Plans, l.repo.Approvals = r.Cycles, r.Plans, r.Approvals
+	l.repo.TenantApprovals = r.TenantApprovals
 	l.repo.Operator, l.repo.Partners, l.repo.Tenants = r.Operator, r.Partners, r.Tenants
 }

@@ -52,8 +52,8 @@ func evaluatePolicy(files []policyFile, broken map[string]bool, at func(string))
 	e := &policyEval{c: c, folders: map[string][]policyFile{}, broken: map[string]bool{}, flawed: map[string]bool{}, at: at, repo: &fleet.Repository{
 		Freezes: map[string]fleet.Freeze{}, Holds: map[string]fleet.Hold{},
 		Cycles: map[fleet.CycleID]fleet.Cycle{}, Plans: map[fleet.CycleID]map[string]fleet.PlanRecord{},
-		Approvals: map[fleet.CycleID]map[string]fleet.Approval{},
-		Partners:  map[string]fleet.Partner{}, Tenants: map[fleet.TenantID]fleet.Tenant{},
+		Approvals: map[fleet.CycleID]map[string]fleet.Approval{}, TenantApprovals: map[fleet.TenantID]map[fleet.CycleID]fleet.TenantApproval{},
+		Partners: map[string]fleet.Partner{}, Tenants: map[fleet.TenantID]fleet.Tenant{},
 	}}
 	for _, f := range files {
 		folder := path.Dir(f.Path)

@@ -34,6 +34,7 @@ var speaksFor = map[role][]string{
 	rolePartner:  {"partner", "policy"},
 	roleTenant:   {"tenant", "policy"},
 	roleGroup:    {"group", "policy"},
+	roleAnswer:   {"approvals/*"},
 }
 
 // A policyFile is a file of the policy lane that passed the guards.

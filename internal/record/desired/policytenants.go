@@ -27,6 +27,11 @@ func (e *policyEval) tenantsFolder(inst instance, levels map[string]levelPolicy)
 		e.findings = append(e.findings, invalid(fleet.Pos{File: operatorFile}, "", "%v", errMissing))
 		return
 	}
+	if inst.own[0].role == roleAnswer { // the folder holds nothing else
+		e.answers(inst)
+		e.whole(inst, before)
+		return
+	}
 	level, ok := e.policy(inst, levels)
 	if ok {
 		levels[inst.folder] = level
@@ -58,6 +63,17 @@ func (e *policyEval) tenantsFolder(inst instance, levels map[string]levelPolicy)
 		}
 	}
 	e.whole(inst, before)
+}
+
+// answers decodes what partners and sites say to cycles.
+func (e *policyEval) answers(inst instance) {
+	for _, f := range inst.own {
+		id := fleet.TenantID(f.keys[1])
+		if e.repo.TenantApprovals[id] == nil {
+			e.repo.TenantApprovals[id] = map[fleet.CycleID]fleet.TenantApproval{}
+		}
+		takeInto(e, inst, "#TenantApproval", []string{"approvals", f.keys[0]}, e.repo.TenantApprovals[id], fleet.CycleID(f.keys[0]))
+	}
 }
 
 // above is the policy of the nearest folder above that has one.

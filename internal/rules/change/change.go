@@ -87,7 +87,7 @@ type Finding struct {
 // A Subject is a thing of which only the edited fields are told.
 type Subject struct {
 	What  string `json:"what"` // added, removed, changed
-	Kind  string `json:"kind"` // publisher, partner, operator, week, wave, matrix, group
+	Kind  string `json:"kind"` // publisher, partner, operator, week, wave, matrix, group, answer
 	Name  string `json:"name"`
 	Edits []Edit `json:"edits,omitempty"`
 }

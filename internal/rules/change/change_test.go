@@ -223,6 +223,13 @@ func TestCycleAndApproval(t *testing.T) {
 	wantFindings(t, compare(t, merged, edited(approve(func(a *fleet.Approval) { a.ValidUntil = noon.AddDate(1, 0, 0) }))),
 		"refused 2026-W47 dogfood: a merged approval is changed")
 	wantFindings(t, compare(t, merged, edited(open)), "refused 2026-W47 dogfood: a merged approval is removed")
+	refused := world()
+	approve(func(a *fleet.Approval) { a.Decision, a.Because = "rejected", "too early" })(refused)
+	wantFindings(t, compare(t, refused, edited(approve(func(*fleet.Approval) {}))), "decide 2026-W47 dogfood: it was rejected: too early")
+	wantFindings(t, compare(t, refused, edited(approve(func(a *fleet.Approval) { a.Plan = digit(6) }))),
+		"refused 2026-W47 dogfood: it names the plan sha256:000000000000, but plan.cue records sha256:000000000000", "decide 2026-W47 dogfood: it was rejected: too early")
+	wantFindings(t, compare(t, merged, edited(approve(func(a *fleet.Approval) { a.Decision, a.Because = "rejected", "too late" }))),
+		"refused 2026-W47 dogfood: a merged approval is changed")
 	moved := edited(func(r *fleet.Repository) {
 		approve(func(*fleet.Approval) {})(r)
 		y := r.Cycles["2026-W47"]

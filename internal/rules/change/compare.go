@@ -34,6 +34,7 @@ func Compare(base, head *fleet.Repository, o Options) Change {
 	c.holds()
 	c.cycles()
 	c.approvals()
+	c.answers()
 	c.total()
 	slices.SortStableFunc(c.out.Findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(b.Level, a.Level), cmp.Compare(a.Object, b.Object)) // "refused" before "decide"

@@ -91,6 +91,11 @@ func (c *comparison) approvals() {
 				c.find(Refused, about, file, "a merged approval is removed", "restore it; to stop what it let go on, add a hold under schedules/holds")
 			case Changed:
 				a.Edits = edits(was[gate], is[gate])
+				if was[gate].Decision == "rejected" && is[gate].Decision == "approved" {
+					c.find(Decide, about, file, "it was rejected: "+was[gate].Because, "")
+					c.fits(a, c.head.Plans[id], about, file)
+					break
+				}
 				c.find(Refused, about, file, "a merged approval is changed", "restore it; an approval is given once")
 			default:
 				c.fits(a, c.head.Plans[id], about, file)

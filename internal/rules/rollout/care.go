@@ -17,9 +17,6 @@ func unserved(t fleet.Tenant, pkg fleet.Package) string {
 	if a := fleetWide(t.Packages[pkg.ID]); a != nil && a.Intent == "updateOnly" {
 		return "assigned as updateOnly, which needs a requirement rule that packages do not carry yet: it would install everywhere"
 	}
-	if t.Policy.Approval == "partner" || t.Policy.Approval == "site" {
-		return "policy asks for the " + t.Policy.Approval + "'s own approval, which cannot be given yet"
-	}
 	if t.Policy.Reboot == "windowOnly" {
 		for _, key := range pkg.InstallerKeys() {
 			if in := pkg.Installers[key]; in.Platform == "windows" && in.Restart == "byExitCode" {

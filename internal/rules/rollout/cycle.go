@@ -40,6 +40,9 @@ func (s *stepper) closed(c *CycleState) {
 // thought about: this one is judged.
 func (s *stepper) wave(c *CycleState, i int) bool {
 	w := &c.Waves[i]
+	if i > 0 || w.Approval != nil {
+		s.askPartners(c, w)
+	}
 	switch w.Phase {
 	case WaveClosed:
 		s.unopened(c, i)
@@ -67,6 +70,9 @@ func (s *stepper) unopened(c *CycleState, i int) {
 		why = "its approval does not count: " + refusal
 	case i > 0:
 		s.act(Action{Kind: ProposeApproval, Cycle: c.ID, Wave: name, Why: "the wave before it is judged"})
+		if s.autoAdvance(c, name) {
+			return
+		}
 	}
 	s.wait(Wait{Cycle: c.ID, Wave: name, Kind: fleet.Stalled, Why: why})
 }
@@ -334,7 +340,7 @@ func (s *stepper) wanted(c *CycleState, w *WaveState, e *EntryState, id fleet.Te
 		case lacks != "":
 			wait.Why = string(e.Package) + " waits on " + string(id) + ": " + lacks
 		case s.now.After(until):
-			return true
+			return s.agreed(c, w, id)
 		default:
 			wait.Why, wait.Until = "a call may still be under way on "+string(id), until
 		}

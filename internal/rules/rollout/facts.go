@@ -21,22 +21,24 @@ type Facts struct {
 
 // The kinds of action, in the order Step lists them.
 const (
-	RecordMerge     = "record-merge"     // copy a merge's reviews into evidence
-	Detect          = "detect"           // look upstream and propose what is new
-	Build           = "build"            // build a merged release
-	Test            = "test"             // run the cells of a built release
-	TakeInventory   = "inventory"        // read a tenant's devices
-	OpenCycle       = "open"             // propose the cycle of this week
-	StartWave       = "start"            // freeze a wave's membership
-	Deploy          = "deploy"           // assign a wave's releases on one tenant
-	Judge           = "judge"            // give a gate's verdict
-	Withdraw        = "withdraw"         // take back assignments after a fail
-	ProposeRevoke   = "propose-revoke"   // propose the revocation of a failed release
-	RollBack        = "roll-back"        // go the declared way back on one tenant
-	ProposeApproval = "propose-approval" // propose to open the next gate
-	Announce        = "announce"         // tell partners what comes
-	Promote         = "promote"          // make stable what passed every wave
-	ProposeClose    = "propose-close"    // propose to close a finished cycle
+	RecordMerge            = "record-merge"             // copy a merge's reviews into evidence
+	Detect                 = "detect"                   // look upstream and propose what is new
+	Build                  = "build"                    // build a merged release
+	Test                   = "test"                     // run the cells of a built release
+	TakeInventory          = "inventory"                // read a tenant's devices
+	OpenCycle              = "open"                     // propose the cycle of this week
+	StartWave              = "start"                    // freeze a wave's membership
+	Deploy                 = "deploy"                   // assign a wave's releases on one tenant
+	Judge                  = "judge"                    // give a gate's verdict
+	Withdraw               = "withdraw"                 // take back assignments after a fail
+	ProposeRevoke          = "propose-revoke"           // propose the revocation of a failed release
+	RollBack               = "roll-back"                // go the declared way back on one tenant
+	ProposeApproval        = "propose-approval"         // propose to open the next gate
+	ProposeTenantApprovals = "propose-tenant-approvals" // ask a partner for its tenants' approvals
+	AutoMerge              = "auto-merge"               // merge what packmill proposed, where policy lets it
+	Announce               = "announce"                 // tell partners what comes
+	Promote                = "promote"                  // make stable what passed every wave
+	ProposeClose           = "propose-close"            // propose to close a finished cycle
 )
 
 // An Action is one thing to do now. Fields that its kind has no use for are
@@ -46,6 +48,7 @@ type Action struct {
 	Cycle    fleet.CycleID     `json:"cycle,omitempty"`
 	Wave     string            `json:"wave,omitempty"`
 	Tenant   fleet.TenantID    `json:"tenant,omitempty"`
+	Partner  string            `json:"partner,omitempty"`
 	Packages []fleet.PackageID `json:"packages,omitempty"`
 	Version  string            `json:"version,omitempty"`
 	Artifact fleet.Digest      `json:"artifact,omitempty"`

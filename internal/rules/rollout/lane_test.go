@@ -110,6 +110,7 @@ func TestOverrideOfAFreeze(t *testing.T) {
 			c := w.repo.Cycles[w47]
 			c.Overrides = &fleet.Overrides{Freezes: names, Reason: "exploited"}
 			w.repo.Cycles[w47] = c
+			lastMerge(func(m *fleet.Merge) { m.Approvers = []string{"ines", "oskar"} })(w)
 		}
 	}
 	frozen := all(opened, freeze("all", on(18, 0, 0), on(25, 0, 0)))

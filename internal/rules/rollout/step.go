@@ -40,13 +40,14 @@ func Step(f Facts, now time.Time) ([]Action, []Wait, error) {
 }
 
 type stepper struct {
-	f       Facts
-	x       *index
-	now     time.Time
-	cycles  []CycleState
-	actions []Action
-	waits   []Wait
-	asked   map[fleet.TenantID]bool // for an inventory
+	f        Facts
+	x        *index
+	now      time.Time
+	cycles   []CycleState
+	actions  []Action
+	waits    []Wait
+	asked    map[fleet.TenantID]bool // for an inventory
+	consents map[consentKey]bool
 }
 
 func (s *stepper) act(a Action) { s.actions = append(s.actions, a) }

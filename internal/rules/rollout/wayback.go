@@ -18,7 +18,9 @@ func (s *stepper) wayBack(c *CycleState, e *EntryState) {
 		a := actionOn(c, e)
 		a.Kind, a.Wave, a.Why = ProposeRevoke, e.Halted.Wave, e.Halted.Rule
 		s.act(a)
-		s.wait(Wait{Cycle: c.ID, Kind: fleet.Stalled, Why: "the revocation of " + string(e.Package) + " " + e.Entry.Release + " waits for its merge"})
+		if !s.autoRevoke(a) {
+			s.wait(Wait{Cycle: c.ID, Kind: fleet.Stalled, Why: "the revocation of " + string(e.Package) + " " + e.Entry.Release + " waits for its merge"})
+		}
 	}
 	if !e.Revoked() {
 		return

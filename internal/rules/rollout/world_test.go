@@ -144,7 +144,7 @@ func (w *world) step(t *testing.T, now time.Time) (actions, waits []string) {
 
 // told is an action in one line: kind, wave, tenant, packages, version, look.
 func told(a rollout.Action) string {
-	parts := []string{a.Kind, a.Wave, string(a.Tenant), a.Commit}
+	parts := []string{a.Kind, a.Wave, a.Partner, string(a.Tenant), a.Commit}
 	for _, p := range a.Packages {
 		parts = append(parts, path.Base(string(p)))
 	}

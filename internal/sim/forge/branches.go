@@ -87,23 +87,38 @@ func (s *Server) getRef(r *request) reply {
 	})
 }
 
-// The two rulesets: what main demands, and that evidence only grows.
+// The rulesets: what main demands, that evidence only grows, and, where some app
+// may bypass it, main's demand for reviews.
 const (
 	mainRuleset     = 1
 	evidenceRuleset = 2
+	reviewRuleset   = 3
 )
+
+// rulesets are the ids of those there are.
+func (s *Server) rulesets() []int {
+	if len(s.o.Protected.Bypass) > 0 {
+		return []int{mainRuleset, evidenceRuleset, reviewRuleset}
+	}
+	return []int{mainRuleset, evidenceRuleset}
+}
 
 // rules are the rules of a ruleset, as the API tells them.
 func (s *Server) rules(ruleset int) []object {
 	rules := []object{{"type": "deletion"}, {"type": "non_fast_forward"}}
-	if ruleset == evidenceRuleset {
-		return append(rules, object{"type": "update"})
-	}
-	rules = append(rules, object{"type": "pull_request", "parameters": object{
+	review := object{"type": "pull_request", "parameters": object{
 		"required_approving_review_count": s.o.Protected.Reviews, "dismiss_stale_reviews_on_push": s.o.Protected.DismissStale,
 		"require_code_owner_review": false, "require_last_push_approval": false, "required_review_thread_resolution": false,
 		"allowed_merge_methods": []string{"merge"},
-	}})
+	}}
+	switch {
+	case ruleset == evidenceRuleset:
+		return append(rules, object{"type": "update"})
+	case ruleset == reviewRuleset:
+		return []object{review}
+	case len(s.o.Protected.Bypass) == 0:
+		rules = append(rules, review)
+	}
 	if len(s.o.Protected.Checks) > 0 {
 		checks := []any{}
 		for _, c := range s.o.Protected.Checks {
@@ -117,28 +132,22 @@ func (s *Server) rules(ruleset int) []object {
 }
 
 func (s *Server) getBranchRules(r *request) reply {
-	ruleset := 0
-	switch branch := r.PathValue("branch"); {
-	case branch == "main":
-		ruleset = mainRuleset
-	case isProtected(branch):
-		ruleset = evidenceRuleset
-	}
+	branch := r.PathValue("branch")
 	var rules []object
-	if ruleset != 0 {
-		rules = s.rules(ruleset)
+	for _, id := range s.rulesets() {
+		if !isProtected(branch) || (branch == "main") == (id == evidenceRuleset) {
+			continue
+		}
+		for _, rule := range s.rules(id) {
+			rule["ruleset_id"], rule["ruleset_source"], rule["ruleset_source_type"] = id, s.o.Owner+"/"+s.o.Name, "Repository"
+			rules = append(rules, rule)
+		}
 	}
-	return page(r, rules, func(rule object) any {
-		rule["ruleset_id"], rule["ruleset_source"], rule["ruleset_source_type"] = ruleset, s.o.Owner+"/"+s.o.Name, "Repository"
-		return rule
-	})
+	return page(r, rules, func(rule object) any { return rule })
 }
 
 func (s *Server) ruleset(l links, id int) object {
-	name := "main"
-	if id == evidenceRuleset {
-		name = "evidence"
-	}
+	name := map[int]string{mainRuleset: "main", evidenceRuleset: "evidence", reviewRuleset: "reviews"}[id]
 	return object{
 		"id": id, "name": name, "target": "branch", "source": s.o.Owner + "/" + s.o.Name, "source_type": "Repository", "enforcement": "active",
 		"node_id": node("RRS", int64(id)), "created_at": instant(s.state.Created), "updated_at": instant(s.state.Created),
@@ -147,12 +156,12 @@ func (s *Server) ruleset(l links, id int) object {
 }
 
 func (s *Server) listRulesets(r *request) reply {
-	return page(r, []int{mainRuleset, evidenceRuleset}, func(id int) any { return s.ruleset(r.at, id) })
+	return page(r, s.rulesets(), func(id int) any { return s.ruleset(r.at, id) })
 }
 
 func (s *Server) getRuleset(r *request) reply {
 	id, err := strconv.Atoi(r.PathValue("id"))
-	if err != nil || (id != mainRuleset && id != evidenceRuleset) {
+	if err != nil || !slices.Contains(s.rulesets(), id) {
 		return notFound()
 	}
 	o := s.ruleset(r.at, id)
@@ -161,7 +170,18 @@ func (s *Server) getRuleset(r *request) reply {
 		include = []string{"refs/heads/evidence/**/*"}
 	}
 	o["conditions"] = object{"ref_name": object{"include": include, "exclude": []string{}}}
-	o["bypass_actors"] = []any{}
+	o["bypass_actors"] = s.bypass(id)
 	o["rules"] = s.rules(id)
 	return ok(o)
+}
+
+// bypass are the apps that may merge past a ruleset.
+func (s *Server) bypass(ruleset int) []any {
+	out := []any{}
+	if ruleset == reviewRuleset {
+		for _, login := range s.o.Protected.Bypass {
+			out = append(out, object{"actor_id": s.user(login).ID, "actor_type": "Integration", "bypass_mode": "pull_request"})
+		}
+	}
+	return out
 }

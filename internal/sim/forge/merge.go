@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -35,9 +36,17 @@ func (s *Server) settled(p *pull) (known, counted bool) {
 	return false, true
 }
 
-// missing lists what main's rules still demand of a pull request.
-func (s *Server) missing(p *pull) []string {
+// missing lists what main's rules still demand of a pull request before a user
+// may merge it.
+func (s *Server) missing(p *pull, by User) []string {
 	if p.Base != "main" {
+		return nil
+	}
+	return append(s.unreviewed(p, by), s.unchecked(p)...)
+}
+
+func (s *Server) unreviewed(p *pull, by User) []string {
+	if by.Bot && slices.Contains(s.o.Protected.Bypass, by.Login) {
 		return nil
 	}
 	var out []string
@@ -52,6 +61,11 @@ func (s *Server) missing(p *pull) []string {
 		}
 		out = append(out, fmt.Sprintf("At least %d approving %s required by reviewers with write access.", need, noun))
 	}
+	return out
+}
+
+func (s *Server) unchecked(p *pull) []string {
+	var out []string
 	for _, context := range s.o.Protected.Checks {
 		switch s.checkState(p.Head, context) {
 		case "success":
@@ -107,7 +121,7 @@ func (s *Server) mergePull(r *request) reply {
 	if !r.may(Write) {
 		return forbidden()
 	}
-	if refused, yes := s.refuseMerge(p, in.SHA, cmp.Or(in.Method, "merge")); yes {
+	if refused, yes := s.refuseMerge(p, r.user, in.SHA, cmp.Or(in.Method, "merge")); yes {
 		return refused
 	}
 	tree, clean, err := s.mergeTree(r.Context(), p.BaseSHA, p.Head)
@@ -142,7 +156,7 @@ func (s *Server) mergePull(r *request) reply {
 }
 
 // refuseMerge is the reason not to merge, if there is one.
-func (s *Server) refuseMerge(p *pull, sha, method string) (reply, bool) {
+func (s *Server) refuseMerge(p *pull, by User, sha, method string) (reply, bool) {
 	if !p.Open {
 		return failed(http.StatusMethodNotAllowed, "Pull Request is not mergeable"), true
 	}
@@ -157,7 +171,7 @@ func (s *Server) refuseMerge(p *pull, sha, method string) (reply, bool) {
 		answer.dirty = true
 		return answer, true
 	}
-	if missing := s.missing(p); len(missing) > 0 {
+	if missing := s.missing(p, by); len(missing) > 0 {
 		return failed(http.StatusMethodNotAllowed, "Repository rule violations found\n\n"+strings.Join(missing, "\n\n")+"\n\n"), true
 	}
 	return reply{}, false

@@ -88,7 +88,7 @@ func (s *Server) wholePull(r *request, p *pull) (object, error) {
 		o["mergeable"], o["mergeable_state"] = clean, "dirty"
 		if clean {
 			o["mergeable_state"] = "clean"
-			if len(s.missing(p)) > 0 {
+			if len(s.missing(p, r.user)) > 0 {
 				o["mergeable_state"] = "blocked"
 			}
 		}

@@ -56,6 +56,10 @@ type Protection struct {
 	Reviews      int      // approvals by others who may write
 	DismissStale bool     // a push to the branch makes approvals void
 	Checks       []string // contexts that must be successful
+	// Bypass are the logins of apps that may merge pull requests past the demand
+	// for reviews, and past nothing else. With any, that demand is a ruleset of
+	// its own, as GitHub has it: who may bypass a ruleset bypasses all of it.
+	Bypass []string
 }
 
 // Limits bound what one user may send. They are counted on Options.Now, so a
