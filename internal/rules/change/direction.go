@@ -29,6 +29,25 @@ func byNumber(e Edit, smaller, larger string) string {
 	}
 }
 
+// unlimited compares an upper limit that may be absent, which is no limit, or
+// zero where absent means that nothing is granted.
+func unlimited(e Edit, absent float64) string {
+	value := func(s string) float64 {
+		if n, ok := number(s); ok && n > 0 {
+			return n
+		}
+		return absent
+	}
+	switch was, is := value(e.Old), value(e.New); {
+	case is < was:
+		return Tighter
+	case is > was:
+		return Looser
+	default:
+		return ""
+	}
+}
+
 func number(s string) (float64, bool) {
 	if f, err := strconv.ParseFloat(s, 64); err == nil {
 		return f, true
@@ -65,6 +84,10 @@ func gateDirection(e Edit) string {
 		return ordered(e, "excluded", "failed")
 	case "advance":
 		return ordered(e, "autoMerge", "merge")
+	case "onMissedWindow":
+		return ordered(e, "runIfWithin", "next")
+	case "within":
+		return smallerIsTighter(e)
 	default:
 		return ""
 	}

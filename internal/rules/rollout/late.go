@@ -1,0 +1,141 @@
+package rollout
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/calendar"
+)
+
+// Times are the timings of a wave's rows, each worked out once for all
+// packages of a tenant that share it.
+type Times struct {
+	repo  *fleet.Repository
+	wave  fleet.Wave
+	until time.Time
+	now   time.Time
+	known map[timeKey]Timing
+}
+
+type timeKey struct {
+	tenant          fleet.TenantID
+	opens, deadline time.Time
+	local, security bool
+}
+
+// NewTimes are the timings of a wave's rows as seen at now, under the approval
+// of the wave, nil if none counts.
+func NewTimes(repo *fleet.Repository, wave fleet.Wave, a *fleet.Approval, now time.Time) *Times {
+	return &Times{repo: repo, wave: wave, until: approvedUntil(a), now: now, known: map[timeKey]Timing{}}
+}
+
+// Of is the timing of a row.
+func (t *Times) Of(row fleet.PlanRow) Timing {
+	security := t.repo.Packages[row.Package].Releases[row.To].Change == "security"
+	key := timeKey{row.Tenant, row.NotBefore.UTC(), row.Deadline.UTC(), row.LocalTime, security}
+	timing, ok := t.known[key]
+	if !ok {
+		timing = TimingOf(t.repo, t.wave, row, t.until, t.now)
+		t.known[key] = timing
+	}
+	return timing
+}
+
+// lateness is what a stepper keeps of the rows of a wave that are not as
+// planned, to tell of many tenants in one line.
+type lateness struct {
+	*Times
+	s       *stepper
+	c       *CycleState
+	w       *WaveState
+	waiting map[Wait][]fleet.TenantID
+	reason  map[fleet.TenantID]string
+}
+
+func (s *stepper) times(c *CycleState, w *WaveState) *lateness {
+	return &lateness{
+		Times: NewTimes(s.f.Repo, w.Wave, w.Approval, s.now), s: s, c: c, w: w,
+		waiting: map[Wait][]fleet.TenantID{}, reason: map[fleet.TenantID]string{},
+	}
+}
+
+// due reports whether a row may be pushed now, and notes why it may not.
+func (l *lateness) due(row fleet.PlanRow) bool {
+	t := l.Of(row)
+	if t.Late != "" {
+		l.reason[row.Tenant] = t.Late
+	}
+	if t.Due(l.now) {
+		return true
+	}
+	wait := Wait{Cycle: l.c.ID, Wave: l.w.Wave.Name, Kind: fleet.Waiting, Why: "its next time is " + stamp(t.Opens), Until: t.Push.UTC()}
+	switch {
+	case t.Missed:
+		wait.Kind, wait.Why, wait.Until = fleet.Stalled, "missed, and left to the next cycle: "+t.Late, time.Time{}
+	case t.Late != "":
+		wait.Why = t.Late + "; " + wait.Why
+	}
+	if !slices.Contains(l.waiting[wait], row.Tenant) {
+		l.waiting[wait] = append(l.waiting[wait], row.Tenant)
+	}
+	return false
+}
+
+// late is what an action on a tenant adds to its reason: nothing is late in
+// silence.
+func (l *lateness) late(t fleet.TenantID) string {
+	if why := l.reason[t]; why != "" {
+		return "; late: " + why
+	}
+	return ""
+}
+
+// tell lists what is waited for, and what was missed.
+func (l *lateness) tell() {
+	waits := slices.SortedFunc(maps.Keys(l.waiting), func(a, b Wait) int {
+		if n := a.Until.Compare(b.Until); n != 0 {
+			return n
+		}
+		return strings.Compare(a.Why, b.Why)
+	})
+	for _, wait := range waits {
+		tenants := l.waiting[wait]
+		slices.Sort(tenants)
+		wait.Why = some(tenants) + ": " + wait.Why
+		l.s.wait(wait)
+	}
+}
+
+// some names a few tenants and counts the others.
+func some(tenants []fleet.TenantID) string {
+	const few = 3
+	var names []string
+	for _, t := range tenants[:min(few, len(tenants))] {
+		names = append(names, string(t))
+	}
+	if more := len(tenants) - few; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+// firstStart is when the first device of a wave changes: the wave's opening, or
+// earlier where each tenant has its own time and clocks are ahead.
+func (s *stepper) firstStart(c *CycleState, w *WaveState) time.Time {
+	first := w.Opens
+	for _, row := range s.f.Plans[c.ID][w.Wave.Name].Rows {
+		if !row.LocalTime {
+			break // all rows of a wave are alike in this
+		}
+		if zone, err := calendar.Zone(s.f.Repo.Tenants[row.Tenant].Zone); err == nil {
+			if at := instantOf(row.NotBefore, zone); at.Before(first) {
+				first = at
+			}
+		}
+	}
+	return first
+}
