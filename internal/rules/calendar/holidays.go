@@ -88,7 +88,7 @@ func (d Days) Holiday(day Date) string {
 			first, last = day.Year-1, day.Year+1 // a day off in lieu may lie in another year
 		}
 		for year := first; year <= last; year++ {
-			if actual, observed := h.Calc(year); dayOf(actual) == day || dayOf(observed) == day {
+			if actual, observed, ok := inYear(h, year); ok && (actual == day || observed == day) {
 				return h.Name
 			}
 		}
@@ -96,15 +96,29 @@ func (d Days) Holiday(day Date) string {
 	return ""
 }
 
-// dayOf is the day the library means by an instant: the beginning of a day on
-// the clock of whatever machine this is. Where that clock skips midnight, the
-// beginning may be told as 23:00 of the day before; twelve hours on it is the
-// same day everywhere.
-func dayOf(t time.Time) Date {
-	if t.IsZero() {
-		return Date{}
+// inYear is the day of a holiday in a year, and the day off for it, which is
+// another where it falls on a weekend in some countries; false in a year without
+// it.
+//
+// The library reckons in the local time of whatever machine this is, and where
+// that clock skips midnight its Calc takes the beginning of the day for the
+// evening before, weekday and all. Twelve hours on from what a rule gives it is
+// the same day everywhere, and the rest is done on days.
+func inYear(h *cal.Holiday, year int) (actual, observed Date, ok bool) {
+	if h.Func == nil || h.StartYear > 0 && year < h.StartYear || h.EndYear > 0 && year > h.EndYear || slices.Contains(h.Except, year) {
+		return actual, observed, false
 	}
-	return DateOf(t.Add(12 * time.Hour))
+	t := h.Func(h, year)
+	if t.IsZero() {
+		return actual, observed, false
+	}
+	actual = DateOf(t.Add(12 * time.Hour)).Add(h.CalcOffset)
+	for _, o := range h.Observed {
+		if o.Day == actual.Weekday() {
+			return actual, actual.Add(o.Offset), true
+		}
+	}
+	return actual, actual, true
 }
 
 // IsBusiness reports whether a day is worked: no Saturday, no Sunday, no
