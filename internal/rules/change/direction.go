@@ -29,9 +29,9 @@ func byNumber(e Edit, smaller, larger string) string {
 	}
 }
 
-// unlimited compares an upper limit that may be absent, which is no limit, or
-// zero where absent means that nothing is granted.
-func unlimited(e Edit, absent float64) string {
+// withAbsent compares two upper limits where one that is absent means a number
+// too: no limit at all, or that nothing is granted.
+func withAbsent(e Edit, absent float64) string {
 	value := func(s string) float64 {
 		if n, ok := number(s); ok && n > 0 {
 			return n
@@ -87,7 +87,7 @@ func gateDirection(e Edit) string {
 	case "onMissedWindow":
 		return ordered(e, "runIfWithin", "next")
 	case "within":
-		return smallerIsTighter(e)
+		return withAbsent(e, time.Hour.Seconds())
 	default:
 		return ""
 	}

@@ -111,9 +111,9 @@ func boundEdits(was, is fleet.Policy) []Edit {
 		case "approval":
 			found[i].Direction = ordered(e, "implicit", "partner", "site")
 		case "nonSecurityWithinDays":
-			found[i].Direction = unlimited(e, math.Inf(1))
+			found[i].Direction = withAbsent(e, math.Inf(1))
 		case "criticalGraceHours", "nonSecurityGraceHours":
-			found[i].Direction = unlimited(e, 0)
+			found[i].Direction = withAbsent(e, 0)
 		default:
 			found[i].Direction = smallerIsTighter(e)
 		}

@@ -44,7 +44,12 @@ func (b timetable) next(t time.Time) (calendar.Span, bool) {
 		if !ok {
 			return span, false
 		}
-		if free, ok := b.unfrozen(span, t); ok {
+		free, ok := b.unfrozen(span, t)
+		if ok && b.wave.Opens.Zone == "tenant" {
+			free.From = told(free.From, b.zone)
+			ok = free.From.Before(free.Until)
+		}
+		if ok {
 			return free, true
 		}
 		t = span.Until

@@ -99,12 +99,32 @@ func (p planner) stay(t fleet.Tenant) stay {
 		s.opens = localInstant(p.opens, p.zone, s.zone)
 	}
 	span, ok := w.next(s.opens)
+	for ok && p.wave.Opens.Zone == "tenant" {
+		if from := told(later(s.opens, span.From), s.zone); from.Before(span.Until) {
+			span.From = from
+			break
+		}
+		span, ok = w.next(span.Until)
+	}
 	if !ok {
 		s.why = "no window for installations within three weeks"
 		return s
 	}
 	s.opens, s.until = later(s.opens, span.From).UTC(), span.Until.UTC()
 	return s
+}
+
+// told is the first instant from at on whose reading a device cannot take for
+// an earlier one: a start in local time is carried as what clocks show, and in
+// the night they go back that may be there twice.
+func told(at time.Time, zone *time.Location) time.Time {
+	if !instantOf(reading(at, zone), zone).Before(at.Truncate(time.Second)) {
+		return at
+	}
+	change, _ := at.In(zone).ZoneBounds()
+	_, before := change.Add(-time.Second).In(zone).Zone()
+	_, after := change.In(zone).Zone()
+	return change.Add(time.Duration(before-after) * time.Second)
 }
 
 // localInstant is when clocks in one zone show what those of another show at
