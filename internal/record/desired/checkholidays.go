@@ -16,7 +16,7 @@ func (x *checks) holidays(file string, keys []string, h *fleet.Holidays) {
 	}
 	at := func(more ...string) []string { return append(slices.Clone(keys), more...) }
 	if _, err := calendar.DaysOf(&fleet.Holidays{Country: h.Country}); err != nil {
-		x.fault(file, at("country"), "the holidays of %q are not known%s: leave the country out and add its days", h.Country, suggest(h.Country, calendar.Countries()))
+		x.fault(file, at("country"), "the holidays of %q are not known: name a country that has them, or add its days one by one%s", h.Country, suggest(h.Country, calendar.Countries()))
 	}
 	for _, day := range slices.Sorted(maps.Keys(h.Add)) {
 		if _, err := calendar.ParseDate(day); err != nil {
