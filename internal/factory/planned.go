@@ -1,19 +1,6 @@
 package factory
 
-import (
-	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/rules/rollout"
-)
-
-// times are when the rows of an action's wave may be carried out now.
-func (f *Factory) times(repo *fleet.Repository, a rollout.Action) *rollout.Times {
-	wave, _ := repo.Wave(a.Wave)
-	var approval *fleet.Approval
-	if it, ok := repo.Approvals[a.Cycle][a.Wave]; ok {
-		approval = &it
-	}
-	return rollout.NewTimes(repo, wave, approval, f.Clock.Now())
-}
+import "github.com/packmill/packmill/internal/fleet"
 
 // A plannedRow is a row of a plan, and which plan it is of.
 type plannedRow struct {

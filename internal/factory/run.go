@@ -239,7 +239,7 @@ func (f *Factory) effects(facts rollout.Facts, batch []rollout.Action) []effect 
 	name := map[string]string{rollout.Deploy: "assign", rollout.Withdraw: "withdraw", rollout.RollBack: "rollback", rollout.Promote: "promote"}
 	rows := planned(facts.Record, batch[0].Cycle, batch[0].Wave)
 	history := historyOf(facts.Record)
-	times := f.times(facts.Repo, batch[0])
+	times := rollout.TimesOf(facts, batch[0].Cycle, batch[0].Wave, f.Clock.Now())
 	var out []effect
 	for _, a := range batch {
 		for _, id := range a.Packages {

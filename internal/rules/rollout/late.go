@@ -14,11 +14,11 @@ import (
 // Times are the timings of a wave's rows, each worked out once for all
 // packages of a tenant that share it.
 type Times struct {
-	repo  *fleet.Repository
-	wave  fleet.Wave
-	until time.Time
-	now   time.Time
-	known map[timeKey]Timing
+	repo    *fleet.Repository
+	wave    fleet.Wave
+	consent Consent
+	now     time.Time
+	known   map[timeKey]Timing
 }
 
 type timeKey struct {
@@ -27,10 +27,19 @@ type timeKey struct {
 	local, security bool
 }
 
-// NewTimes are the timings of a wave's rows as seen at now, under the approval
-// of the wave, nil if none counts.
-func NewTimes(repo *fleet.Repository, wave fleet.Wave, a *fleet.Approval, now time.Time) *Times {
-	return &Times{repo: repo, wave: wave, until: approvedUntil(a), now: now, known: map[timeKey]Timing{}}
+// TimesOf are the timings of the rows of a wave that has started, as seen at
+// now, under the approval of it that was merged.
+func TimesOf(f Facts, id fleet.CycleID, wave string, now time.Time) *Times {
+	w, _ := f.Repo.Wave(wave)
+	var consent Consent
+	if a, m, _ := approved(f, id, wave, now, true); a != nil {
+		consent = consentOf(a, m)
+	}
+	return newTimes(f.Repo, w, consent, now)
+}
+
+func newTimes(repo *fleet.Repository, wave fleet.Wave, consent Consent, now time.Time) *Times {
+	return &Times{repo: repo, wave: wave, consent: consent, now: now, known: map[timeKey]Timing{}}
 }
 
 // Of is the timing of a row.
@@ -39,7 +48,7 @@ func (t *Times) Of(row fleet.PlanRow) Timing {
 	key := timeKey{row.Tenant, row.NotBefore.UTC(), row.Deadline.UTC(), row.LocalTime, security}
 	timing, ok := t.known[key]
 	if !ok {
-		timing = TimingOf(t.repo, t.wave, row, t.until, t.now)
+		timing = TimingOf(t.repo, t.wave, row, t.consent, t.now)
 		t.known[key] = timing
 	}
 	return timing
@@ -58,7 +67,7 @@ type lateness struct {
 
 func (s *stepper) times(c *CycleState, w *WaveState) *lateness {
 	return &lateness{
-		Times: NewTimes(s.f.Repo, w.Wave, w.Approval, s.now), s: s, c: c, w: w,
+		Times: newTimes(s.f.Repo, w.Wave, consentOf(w.Approval, w.Merge), s.now), s: s, c: c, w: w,
 		waiting: map[Wait][]fleet.TenantID{}, reason: map[fleet.TenantID]string{},
 	}
 }
@@ -121,6 +130,20 @@ func some(tenants []fleet.TenantID) string {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
 	return strings.Join(names, ", ")
+}
+
+// gone reports whether a wave that is to start would change no device any more,
+// and says so: every row of its plan is missed.
+func (s *stepper) gone(c *CycleState, w *WaveState) bool {
+	rows := s.f.Plans[c.ID][w.Wave.Name].Rows
+	times := s.times(c, w)
+	for _, row := range rows {
+		if times.due(row) || !times.Of(row).Missed {
+			return false
+		}
+	}
+	times.tell()
+	return len(rows) > 0
 }
 
 // firstStart is when the first device of a wave changes: the wave's opening, or

@@ -43,6 +43,11 @@ func TestStepLate(t *testing.T) {
 		{"not seven hours later", started, late, []string{judge}, []string{gone, looks}},
 		{"unless people let it within hours", all(missing("runIfWithin", 8*time.Hour), started), late, append(deploys, judge), []string{looks}},
 		{"and then no longer", all(missing("runIfWithin", 6*time.Hour), started), late, []string{judge}, []string{gone, looks}},
+		{"nor when a wave is to start that changes nobody any more", opened, late, nil, []string{gone}},
+		{"but when people approve it then", all(opened, start("dogfood", late.Add(-30*time.Minute)), approve("dogfood", late.Add(-time.Hour))), late, deploys, []string{looks}},
+		{"and start it", all(opened, approve("dogfood", late.Add(-time.Hour))), late, []string{"start dogfood"}, nil},
+		{"no longer than an hour", all(opened, approve("dogfood", late.Add(-time.Hour-time.Second))), late, nil, []string{gone}},
+		{"nor outside a window", all(mornings, approve("dogfood", late)), late, []string{judge}, []string{shifted, looks}},
 		{"in its window it goes out", mornings, dogfoodAt.Add(2 * time.Hour), deploys, []string{looks}},
 		{"seven hours late it waits for the next", mornings, late, []string{judge}, []string{shifted, looks}},
 		{"however late people let it, outside a window", all(missing("runIfWithin", 8*time.Hour), mornings), late, []string{judge}, []string{shifted, looks}},
@@ -78,7 +83,7 @@ func TestStepLateOnDSTWeekend(t *testing.T) {
 	} {
 		tenant(own, func(t *fleet.Tenant) { t.Windows = c.windows })(&world{repo: repo})
 		now := opens.Add(time.Duration(c.hours * float64(time.Hour)))
-		got := rollout.TimingOf(repo, wave, row, opens.Add(24*time.Hour), now)
+		got := rollout.TimingOf(repo, wave, row, rollout.Consent{Until: opens.Add(24 * time.Hour)}, now)
 		if got.Due(now) != c.due || c.due && (!got.Opens.Equal(opens) || !got.Deadline.Equal(row.Deadline)) || !c.due && got.Late == "" {
 			t.Errorf("%d windows, %.1f hours late: %+v", len(c.windows), c.hours, got)
 		}

@@ -36,9 +36,11 @@ func (t Timing) Due(now time.Time) bool { return !t.Missed && !now.Before(t.Push
 // that the tenant's windows do not allow any longer, moves in the same way, and
 // a deadline that lies in a freeze moves to where that begins.
 //
-// What would start after until, the end of what people approved, is missed: it
-// waits for the next cycle. until is the zero time where nothing is approved.
-func TimingOf(repo *fleet.Repository, wave fleet.Wave, row fleet.PlanRow, until, now time.Time) Timing {
+// People who approve a wave when it should have begun already mean it to begin:
+// on a tenant without windows the hour counts from their merge then. What would
+// start after the end of what they approved is missed: it waits for the next
+// cycle.
+func TimingOf(repo *fleet.Repository, wave fleet.Wave, row fleet.PlanRow, consent Consent, now time.Time) Timing {
 	release := repo.Packages[row.Package].Releases[row.To]
 	security := release.Change == "security"
 	b, err := newTimetable(repo, wave, repo.Tenants[row.Tenant], security, row.Deadline.Sub(row.NotBefore))
@@ -49,14 +51,14 @@ func TimingOf(repo *fleet.Repository, wave fleet.Wave, row fleet.PlanRow, until,
 	if row.LocalTime {
 		opens, deadline = instantOf(opens, b.zone), instantOf(deadline, b.zone)
 	}
-	late, moves := b.late(opens, now)
+	late, moves := b.late(opens, consent.Merged, now)
 	t := Timing{Opens: opens, Deadline: b.freezes(opens, deadline), Late: late}
 	if moves {
 		span, ok := b.next(later(opens, now))
 		switch {
 		case !ok:
 			return Timing{Late: late + "; there is no time for it within three weeks", Missed: true}
-		case span.From.After(until):
+		case span.From.After(consent.Until):
 			return Timing{Late: late + "; its next time is " + stamp(span.From) + ", after what was approved", Missed: true}
 		}
 		t.Opens, t.Deadline, t.Push = span.From, span.Until, span.From.Add(-wave.Arm.Std())
@@ -72,7 +74,7 @@ func TimingOf(repo *fleet.Repository, wave fleet.Wave, row fleet.PlanRow, until,
 
 // late says why a row that was to start at an instant is not as planned at now,
 // and whether it moves to another time for that.
-func (b timetable) late(opens, now time.Time) (why string, moves bool) {
+func (b timetable) late(opens, merged, now time.Time) (why string, moves bool) {
 	if name := b.repo.Frozen(opens, b.security); name != "" {
 		return "its start was in the freeze " + name, true
 	}
@@ -92,6 +94,8 @@ func (b timetable) late(opens, now time.Time) (why string, moves bool) {
 		return "", false
 	case b.wave.OnMissedWindow == "runIfWithin" && over <= within:
 		return fmt.Sprintf("its start was at %s, within the wave's %s", stamp(opens), within), false
+	case now.Sub(merged) <= punctual:
+		return "its start was at " + stamp(opens) + ", and people approved it at " + stamp(merged), false
 	default:
 		return "its start was at " + stamp(opens), true
 	}
@@ -106,11 +110,23 @@ func (b timetable) within() time.Duration {
 	return punctual
 }
 
-// approvedUntil is the end of what an approval lets happen: its gate opens
-// until it ends, and devices install until the deadline that it names.
-func approvedUntil(a *fleet.Approval) time.Time {
-	if a == nil {
-		return time.Time{}
+// A Consent is what people let happen in a wave, and when they did. The zero
+// value lets nothing happen late.
+type Consent struct {
+	Merged time.Time // by people; the zero time where nobody was asked
+	Until  time.Time // the end of what they approved
+}
+
+// consentOf is what an approval and the merge that brought it let happen: its
+// gate opens until the approval ends, and devices install until the deadline
+// that it names.
+func consentOf(a *fleet.Approval, m *fleet.Merge) Consent {
+	var c Consent
+	if a != nil {
+		c.Until = later(a.ValidUntil, a.Summary.Deadline)
+		if m != nil && len(m.Approvers) > 0 {
+			c.Merged = m.At
+		}
 	}
-	return later(a.ValidUntil, a.Summary.Deadline)
+	return c
 }
