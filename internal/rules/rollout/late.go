@@ -61,14 +61,14 @@ type lateness struct {
 	s       *stepper
 	c       *CycleState
 	w       *WaveState
-	waiting map[Wait][]fleet.TenantID
+	waiting map[Wait]map[fleet.TenantID]bool
 	reason  map[fleet.TenantID]string
 }
 
 func (s *stepper) times(c *CycleState, w *WaveState) *lateness {
 	return &lateness{
 		Times: newTimes(s.f.Repo, w.Wave, consentOf(w.Approval, w.Merge), s.now), s: s, c: c, w: w,
-		waiting: map[Wait][]fleet.TenantID{}, reason: map[fleet.TenantID]string{},
+		waiting: map[Wait]map[fleet.TenantID]bool{}, reason: map[fleet.TenantID]string{},
 	}
 }
 
@@ -81,17 +81,26 @@ func (l *lateness) due(row fleet.PlanRow) bool {
 	if t.Due(l.now) {
 		return true
 	}
-	wait := Wait{Cycle: l.c.ID, Wave: l.w.Wave.Name, Kind: fleet.Waiting, Why: "its next time is " + stamp(t.Opens), Until: t.Push.UTC()}
+	wait := Wait{Cycle: l.c.ID, Wave: l.w.Wave.Name, Kind: fleet.Waiting, Why: "its next time is " + startText(t.Opens, row.LocalTime), Until: t.Push.UTC()}
 	switch {
 	case t.Missed:
 		wait.Kind, wait.Why, wait.Until = fleet.Stalled, "missed, and left to the next cycle: "+t.Late, time.Time{}
 	case t.Late != "":
 		wait.Why = t.Late + "; " + wait.Why
 	}
-	if !slices.Contains(l.waiting[wait], row.Tenant) {
-		l.waiting[wait] = append(l.waiting[wait], row.Tenant)
+	if l.waiting[wait] == nil {
+		l.waiting[wait] = map[fleet.TenantID]bool{}
 	}
+	l.waiting[wait][row.Tenant] = true
 	return false
+}
+
+// startText is a start for people: a reading says that it is one.
+func startText(t time.Time, local bool) string {
+	if local {
+		return t.Format("2006-01-02 15:04") + " local time"
+	}
+	return stamp(t)
 }
 
 // late is what an action on a tenant adds to its reason: nothing is late in
@@ -112,9 +121,7 @@ func (l *lateness) tell() {
 		return strings.Compare(a.Why, b.Why)
 	})
 	for _, wait := range waits {
-		tenants := l.waiting[wait]
-		slices.Sort(tenants)
-		wait.Why = some(tenants) + ": " + wait.Why
+		wait.Why = some(slices.Sorted(maps.Keys(l.waiting[wait]))) + ": " + wait.Why
 		l.s.wait(wait)
 	}
 }
