@@ -137,14 +137,48 @@ func TestFrozenComparesRoots(t *testing.T) {
 	}
 }
 
+// TestDeployTakesWhatThePlanSays deploys in time, and late: what is late is
+// shifted into the tenant's next window, or left.
 func TestDeployTakesWhatThePlanSays(t *testing.T) {
-	facts := approvedFacts()
-	facts.Repo.Cycles["2026-W47"] = fleet.Cycle{Entries: map[fleet.PackageID]fleet.Entry{"acme/tool": {Release: "3.0", Artifact: "sha256:three"}}}
-	facts.Record.PlanRows = map[fleet.Digest][]fleet.PlanRow{askedPlan: {{Tenant: "us/own", Package: "acme/tool", To: "2.0", Artifact: "sha256:two", Wave: "dogfood"}}}
-	f := &Factory{}
-	deploy := rollout.Action{Kind: rollout.Deploy, Cycle: "2026-W47", Wave: "dogfood", Tenant: "us/own", Packages: []fleet.PackageID{"acme/pad", "acme/tool"}}
-	effects := f.effects(facts, []rollout.Action{deploy})
-	if len(effects) != 1 || effects[0].entry != (fleet.Entry{Release: "2.0", Artifact: "sha256:two"}) || effects[0].plan != askedPlan {
-		t.Errorf("%+v", effects)
+	opens := time.Date(2026, 11, 19, 9, 0, 0, 0, time.UTC) // a Thursday
+	mornings := map[string]fleet.Window{"w": {On: []string{"Thu", "Fri"}, From: "08:00", Until: "11:00", For: []string{"install"}}}
+	deadline := opens.Add(28 * time.Hour)
+	for name, c := range map[string]struct {
+		windows     map[string]fleet.Window
+		now         time.Time
+		from, until time.Time // zero for nothing
+	}{
+		"in time":                     {nil, opens.Add(-3 * time.Hour), opens, deadline},
+		"in time, in a window":        {mornings, opens, opens, deadline},
+		"seven hours late":            {nil, opens.Add(7 * time.Hour), time.Time{}, time.Time{}},
+		"seven hours late, windows":   {mornings, opens.Add(7 * time.Hour), time.Time{}, time.Time{}},
+		"before the next one, pushed": {mornings, opens.Add(20 * time.Hour), opens.Add(23 * time.Hour), opens.Add(26 * time.Hour)},
+		"in the next one":             {mornings, opens.Add(25 * time.Hour), opens.Add(23 * time.Hour), opens.Add(26 * time.Hour)},
+		"when all are over":           {mornings, opens.Add(27 * time.Hour), time.Time{}, time.Time{}},
+	} {
+		facts := approvedFacts()
+		facts.Repo.Waves[0].Arm = fleet.Duration(6 * time.Hour)
+		facts.Repo.Tenants = map[fleet.TenantID]fleet.Tenant{"us/own": {ID: "us/own", Zone: "UTC", Windows: c.windows}}
+		facts.Repo.Approvals["2026-W47"]["dogfood"] = fleet.Approval{Decision: "approved", Plan: askedPlan, ValidUntil: opens.Add(24 * time.Hour)}
+		facts.Repo.Cycles["2026-W47"] = fleet.Cycle{Entries: map[fleet.PackageID]fleet.Entry{"acme/tool": {Release: "3.0", Artifact: "sha256:three"}}}
+		facts.Record.PlanRows = map[fleet.Digest][]fleet.PlanRow{askedPlan: {{
+			Tenant: "us/own", Package: "acme/tool", To: "2.0", Artifact: "sha256:two", Wave: "dogfood", NotBefore: opens, Deadline: deadline,
+		}}}
+		f := &Factory{Clock: fleet.NewManualClock(c.now)}
+		deploy := rollout.Action{Kind: rollout.Deploy, Cycle: "2026-W47", Wave: "dogfood", Tenant: "us/own", Packages: []fleet.PackageID{"acme/pad", "acme/tool"}}
+		effects := f.effects(facts, []rollout.Action{deploy})
+		if c.from.IsZero() {
+			if len(effects) != 0 {
+				t.Errorf("%s: %+v", name, effects)
+			}
+			continue
+		}
+		if len(effects) != 1 || effects[0].entry != (fleet.Entry{Release: "2.0", Artifact: "sha256:two"}) || effects[0].plan != askedPlan {
+			t.Errorf("%s: %+v", name, effects)
+			continue
+		}
+		if e := effects[0]; !e.opens.Equal(c.from) || !e.deadline.Equal(c.until) {
+			t.Errorf("%s: from %s until %s", name, e.opens, e.deadline)
+		}
 	}
 }

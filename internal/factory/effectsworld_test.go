@@ -196,7 +196,8 @@ func waveOf(b *buildWorld, built fleet.Built, tenants int) *effectWorld {
 		b.repo.Tenants[id] = fleet.Tenant{ID: id}
 		w.consoles[id] = &memoryConsole{fate: w.fate, clock: w.clock, slots: map[string]*fleet.AppState{}}
 		rec.Members = append(rec.Members, fleet.Membership{Cycle: theCycle, Wave: theWave, Tenant: id})
-		rec.PlanRows[plan] = append(rec.PlanRows[plan], fleet.PlanRow{Tenant: id, Package: thePkg, Wave: theWave, To: built.Version, Artifact: built.Artifact})
+		rec.PlanRows[plan] = append(rec.PlanRows[plan], fleet.PlanRow{Tenant: id, Package: thePkg, Wave: theWave, To: built.Version, Artifact: built.Artifact,
+			NotBefore: buildTime.AddDate(0, 0, 1), Deadline: buildTime.AddDate(0, 0, 2)})
 	}
 	w.ledger = &memoryLedger{fate: w.fate, rec: rec}
 	w.Clock, w.Ledger = w.clock, w.ledger

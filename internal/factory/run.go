@@ -223,6 +223,7 @@ func (f *Factory) effects(facts rollout.Facts, batch []rollout.Action) []effect 
 	name := map[string]string{rollout.Deploy: "assign", rollout.Withdraw: "withdraw", rollout.RollBack: "rollback", rollout.Promote: "promote"}
 	rows := planned(facts.Record, batch[0].Cycle, batch[0].Wave)
 	history := historyOf(facts.Record)
+	times := rollout.TimesOf(facts, batch[0].Cycle, batch[0].Wave, f.Clock.Now())
 	var out []effect
 	for _, a := range batch {
 		for _, id := range a.Packages {
@@ -240,33 +241,17 @@ func (f *Factory) effects(facts rollout.Facts, batch []rollout.Action) []effect 
 			if ok {
 				e.opens, e.deadline, e.local, e.plan = row.NotBefore, row.Deadline, row.LocalTime, row.plan
 			}
+			if a.Kind == rollout.Deploy {
+				t := times.Of(row.PlanRow)
+				if !t.Due(f.Clock.Now()) {
+					continue // its time ran out since the decision
+				}
+				e.opens, e.deadline = t.Opens, t.Deadline
+			}
 			if e.wave == "" {
 				e.wave = history.lastWave(e)
 			}
 			out = append(out, e)
-		}
-	}
-	return out
-}
-
-// A plannedRow is a row of a plan, and which plan it is of.
-type plannedRow struct {
-	fleet.PlanRow
-	plan fleet.Digest
-}
-
-// planned are the rows of a started wave's plan.
-func planned(rec *fleet.Record, cycle fleet.CycleID, wave string) map[slot]plannedRow {
-	out := map[slot]plannedRow{}
-	for _, s := range rec.Starts {
-		if s.Cycle != cycle || s.Wave != wave {
-			continue
-		}
-		for _, row := range rec.PlanRows[s.Plan] {
-			at := slot{row.Tenant, row.Package}
-			if _, known := out[at]; !known {
-				out[at] = plannedRow{row, s.Plan}
-			}
 		}
 	}
 	return out

@@ -295,7 +295,10 @@ type PlanRow struct {
 	NotBefore time.Time `json:"notBefore"`
 	Deadline  time.Time `json:"deadline"`
 	LocalTime bool      `json:"localTime,omitempty"` // instants are the tenant's local time
-	Why       string    `json:"why"`
+	// Grace is how long a device has at least that was first reachable late: its
+	// deadline is never earlier than that after NotBefore.
+	Grace Duration `json:"grace,omitempty"`
+	Why   string   `json:"why"`
 }
 
 // A Plan is what opening one gate of a cycle will do. Its digest covers rows

@@ -9,6 +9,9 @@ type Week struct {
 	Zone  string              `json:"zone"` // IANA zone of all steps
 	DST   DSTRule             `json:"dst"`
 	Steps map[string]WeekStep `json:"steps"` // detect, cutOff, announce, and the steps waves open on
+	// Holidays are the operator's days off, and those of tenants that state
+	// none of their own.
+	Holidays *Holidays `json:"holidays,omitempty"`
 }
 
 // A DSTRule says what a local time means that a change of clocks skips (gap)
@@ -20,8 +23,9 @@ type DSTRule struct {
 
 // A WeekStep is a weekday ("Mon" … "Sun") and a time ("14:00").
 type WeekStep struct {
-	On string `json:"on"`
-	At string `json:"at"`
+	On      string `json:"on"`
+	At      string `json:"at"`
+	Holiday string `json:"holiday"` // on a day that is not worked: keep, next
 }
 
 // A Wave is one part of the fleet that gets a release at the same time. Waves
@@ -36,6 +40,11 @@ type Wave struct {
 	Soak       Duration `json:"soak"`
 	Gate       Gate     `json:"gate"`
 	Advance    string   `json:"advance"` // merge, autoMerge
+	// OnMissedWindow is what becomes of an assignment whose time is over before
+	// a runner came: next, runIfWithin; Within is how late the latter may be, 0
+	// for an hour.
+	OnMissedWindow string   `json:"onMissedWindow"`
+	Within         Duration `json:"within,omitempty"`
 	// Lanes are the lanes outside the week it takes part in. LanesOnly keeps it
 	// out of the week itself.
 	Lanes     map[string]LaneWave `json:"lanes,omitempty"`

@@ -96,6 +96,7 @@ type Tenant struct {
 	Intune    *Intune                    `json:"intune,omitempty"`
 	Windows   map[string]Window          `json:"windows,omitempty"`
 	Approvers []Person                   `json:"approvers,omitempty"` // for a policy that asks for the site's word
+	Holidays  *Holidays                  `json:"holidays,omitempty"`  // the week's when absent
 	Packages  map[PackageID][]Assignment `json:"packages"`
 	Groups    map[string]Group           `json:"groups,omitempty"`
 	Policy    Policy                     `json:"policy"`
@@ -126,6 +127,9 @@ type Window struct {
 	From  string   `json:"from"`
 	Until string   `json:"until"`
 	For   []string `json:"for"` // install, reboot
+	// Holidays says what it does on days the tenant does not work: open, shut.
+	Holidays string  `json:"holidays"`
+	DST      DSTRule `json:"dst"` // of its two edges
 }
 
 // An Assignment says who in a tenant gets a package, and how.
@@ -145,16 +149,20 @@ type Group struct {
 
 // A Policy is the effective policy of a tenant or group.
 type Policy struct {
-	CriticalWithinHours  float64                `json:"criticalWithinHours"`
-	NonSecurityDeferDays int                    `json:"nonSecurityDeferDays"`
-	Reboot               string                 `json:"reboot"` // windowOnly, anytime
-	MaxFailuresPercent   float64                `json:"maxFailuresPercent"`
-	Approval             string                 `json:"approval"` // implicit, partner, site
-	MaxExceptionDays     int                    `json:"maxExceptionDays"`
-	DriverBlock          map[string]Because     `json:"driverBlock,omitempty"`
-	Pins                 map[PackageID]PinnedTo `json:"pins,omitempty"`
-	OptOuts              map[PackageID]Because  `json:"optOuts,omitempty"`
-	Origins              map[string]Pos         `json:"origins,omitempty"` // field → the file that decided it
+	CriticalWithinHours  float64 `json:"criticalWithinHours"`
+	CriticalGraceHours   float64 `json:"criticalGraceHours,omitempty"`
+	NonSecurityDeferDays int     `json:"nonSecurityDeferDays"`
+	// NonSecurityWithinDays is the deadline after the deferral, 0 for none.
+	NonSecurityWithinDays float64                `json:"nonSecurityWithinDays,omitempty"`
+	NonSecurityGraceHours float64                `json:"nonSecurityGraceHours,omitempty"`
+	Reboot                string                 `json:"reboot"` // windowOnly, anytime
+	MaxFailuresPercent    float64                `json:"maxFailuresPercent"`
+	Approval              string                 `json:"approval"` // implicit, partner, site
+	MaxExceptionDays      int                    `json:"maxExceptionDays"`
+	DriverBlock           map[string]Because     `json:"driverBlock,omitempty"`
+	Pins                  map[PackageID]PinnedTo `json:"pins,omitempty"`
+	OptOuts               map[PackageID]Because  `json:"optOuts,omitempty"`
+	Origins               map[string]Pos         `json:"origins,omitempty"` // field → the file that decided it
 }
 
 // Because is a loosening's reason and end.

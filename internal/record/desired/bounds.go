@@ -2,6 +2,7 @@ package desired
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -16,6 +17,10 @@ type direction struct {
 	field string
 	way   string   // down, up, right
 	words []string // for right, loosest first
+	// optional bounds need not be stated. Where no level states one, unstated is
+	// what holds: the level that first does may only be stricter.
+	optional bool
+	unstated float64
 }
 
 // directions reads the schema's #Tightening table, sorted by field.
@@ -27,6 +32,10 @@ func (c *checker) directions() ([]direction, error) {
 	var list []direction
 	for iter.Next() {
 		d := direction{field: iter.Selector().Unquoted(), way: "right"}
+		d.optional = !c.def("#Policy").LookupPath(cue.ParsePath(d.field)).Exists()
+		if d.field == "nonSecurity.withinDays" {
+			d.unstated = math.Inf(1) // no limit
+		}
 		if d.way, err = iter.Value().String(); err != nil {
 			d.way = "right"
 			if err := iter.Value().Decode(&d.words); err != nil {
@@ -171,7 +180,12 @@ func (c *checker) policy(v cue.Value) (map[string]bound, map[string]error) {
 		return nil, map[string]error{"": err}
 	}
 	for _, d := range list {
-		b, err := d.bound(v.LookupPath(cue.ParsePath(d.field)))
+		field := v.LookupPath(cue.ParsePath(d.field))
+		if d.optional && !field.Exists() {
+			bounds[d.field] = bound{number: d.unstated}
+			continue
+		}
+		b, err := d.bound(field)
 		if err != nil {
 			faults[d.field] = err
 			continue
@@ -184,13 +198,20 @@ func (c *checker) policy(v cue.Value) (map[string]bound, map[string]error) {
 // fill puts bounds into the fields they are for.
 func fill(p *fleet.Policy, bounds map[string]bound) {
 	p.CriticalWithinHours = bounds["critical.withinHours"].number
+	p.CriticalGraceHours = bounds["critical.graceHours"].number
 	p.NonSecurityDeferDays = int(bounds["nonSecurity.deferDays"].number)
+	if days := bounds["nonSecurity.withinDays"].number; !math.IsInf(days, 1) {
+		p.NonSecurityWithinDays = days
+	}
+	p.NonSecurityGraceHours = bounds["nonSecurity.graceHours"].number
 	p.Reboot = bounds["reboot"].word
 	p.MaxFailuresPercent = bounds["maxFailuresPercent"].number
 	p.Approval = bounds["approval"].word
 	p.MaxExceptionDays = int(bounds["maxExceptionDays"].number)
 	p.Origins = map[string]fleet.Pos{}
 	for field, b := range bounds {
-		p.Origins[field] = b.pos
+		if b.pos.File != "" {
+			p.Origins[field] = b.pos
+		}
 	}
 }

@@ -48,6 +48,7 @@ func (x *checks) week() {
 			x.fault(weekFile, k("week", "steps"), "the week has no step %q", step)
 		}
 	}
+	x.holidays(weekFile, k("week", "holidays"), x.repo.Week.Holidays)
 }
 
 // readable reports whether a file is there and gave what it should: what is
@@ -73,10 +74,13 @@ func (x *checks) waves() {
 				x.fault(wavesFile, k("waves", w.Name, "gate", "looks", index(i)), "looks must rise")
 			}
 		}
-		for name, d := range map[string]fleet.Duration{"soak": w.Soak, "arm": w.Arm} {
+		for name, d := range map[string]fleet.Duration{"soak": w.Soak, "arm": w.Arm, "within": w.Within} {
 			if d < 0 {
 				x.fault(wavesFile, k("waves", w.Name, name), "is negative")
 			}
+		}
+		if w.Within > 0 && w.OnMissedWindow != "runIfWithin" {
+			x.fault(wavesFile, k("waves", w.Name, "within"), "says something only with onMissedWindow: \"runIfWithin\"")
 		}
 	}
 }

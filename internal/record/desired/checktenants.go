@@ -131,6 +131,7 @@ func (x *checks) tenant(p place) {
 	}
 	x.zone(p.Path, k("tenant", "zone"), t.Zone)
 	x.persons(p.Path, k("tenant", "approvers"), t.Approvers)
+	x.holidays(p.Path, k("tenant", "holidays"), t.Holidays)
 	for _, name := range slices.Sorted(maps.Keys(t.Windows)) {
 		if w := t.Windows[name]; w.From == w.Until {
 			x.fault(p.Path, k("tenant", "windows", name, "until"), "the window has no length")

@@ -125,7 +125,7 @@ func (e *policyEval) policy(inst instance, levels map[string]levelPolicy) (level
 func (e *policyEval) complete(inst instance, v cue.Value) {
 	list, _ := e.c.directions()
 	for _, d := range list {
-		if !stated(v.LookupPath(cue.ParsePath(d.field))) {
+		if !d.optional && !stated(v.LookupPath(cue.ParsePath(d.field))) {
 			e.policyFinding(inst, d.field, "tenants/operator.cue must state it")
 		}
 	}
@@ -140,7 +140,7 @@ func (e *policyEval) guard(inst instance, v cue.Value, l *levelPolicy, levels ma
 	for _, d := range list {
 		b := l.bounds[d.field]
 		if hasParent && d.tighter(b, parent.bounds[d.field]) {
-			e.policyFinding(inst, d.field, "is "+d.String(b)+", looser than "+d.String(parent.bounds[d.field])+" at "+parent.bounds[d.field].pos.String())
+			e.policyFinding(inst, d.field, "is "+d.String(b)+", looser than "+d.String(parent.bounds[d.field])+where(parent.bounds[d.field]))
 		}
 	}
 	// Read from the operator alone, like trust and approvers.
@@ -151,6 +151,14 @@ func (e *policyEval) guard(inst instance, v cue.Value, l *levelPolicy, levels ma
 			e.policyFinding(inst, "nonSecurity.deferDays", "a deferral longer than the level above needs a reason and an end: nonSecurity: because: <name>: {reason: …, expires: …}")
 		}
 	}
+}
+
+// where says where a bound was decided.
+func where(b bound) string {
+	if b.pos.File == "" {
+		return ", which holds because no level above states it"
+	}
+	return " at " + b.pos.String()
 }
 
 // explainsDeferral reports whether the folder's own file gives a reason for a

@@ -55,6 +55,9 @@ func TestPolicyGuards(t *testing.T) {
 			{tenant, `policy: pins:`, "policy: nonSecurity: deferDays: >=21\npolicy: pins:"},
 		}},
 		{"longer deferral that has ended", []edit{{partner, `maxFailuresPercent: <=1`, `nonSecurity: {deferDays: >=14, because: quarter: {reason: "audit", expires: "2026-11-01T00:00:00Z"}}`}}},
+		{"grace that no level above grants", []edit{{partner, `maxFailuresPercent: <=1`, `critical: graceHours: <=24`}}},
+		{"grace longer than above", []edit{{"tenants/operator.cue", `maxFailuresPercent: <=2`, "maxFailuresPercent: <=2\n	nonSecurity: graceHours: <=24"}, {partner, `maxFailuresPercent: <=1`, `nonSecurity: graceHours: 48`}}},
+		{"limit without a number", []edit{{partner, `maxFailuresPercent: <=1`, `nonSecurity: withinDays: <14`}}},
 		{"list where bounds stand", []edit{{partner, `maxFailuresPercent: <=1`, `maxFailuresPercent: [1]`}}},
 		{"default in a bound", []edit{{partner, `maxFailuresPercent: <=1`, `maxFailuresPercent: *1 | <=1`}}},
 		{"approvals are not asked of a freeze", []edit{{freeze, `freezes:`, "approvals: \"2026-W47\": dogfood: decision: \"approved\"\nfreezes:"}}},
@@ -62,6 +65,57 @@ func TestPolicyGuards(t *testing.T) {
 		{"reference to nothing", []edit{{group, `maxFailuresPercent: 0.5`, `maxFailuresPercent: half`}}},
 		{"hidden contradiction", []edit{{group, `group:`, "_x: 1 & 2\ngroup:"}}},
 	})
+}
+
+// TestOptionalBounds are stated at some levels, and hold below them.
+func TestOptionalBounds(t *testing.T) {
+	repo, err := load(t, edited(t,
+		edit{"tenants/operator.cue", `maxFailuresPercent: <=2`, "maxFailuresPercent: <=2\n	critical: graceHours: <=24"},
+		edit{partner, `maxFailuresPercent: <=1`, "maxFailuresPercent: <=1\n	nonSecurity: withinDays: <=14"},
+		edit{group, `maxFailuresPercent: 0.5`, "maxFailuresPercent: 0.5\n	nonSecurity: withinDays: 7\n	critical: graceHours: 8"},
+	))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type values struct{ grace, within, otherGrace float64 }
+	of := func(p fleet.Policy) values {
+		return values{p.CriticalGraceHours, p.NonSecurityWithinDays, p.NonSecurityGraceHours}
+	}
+	acme := repo.Tenants["nordic/acme"]
+	for name, pair := range map[string][2]values{
+		"own/office": {of(repo.Tenants["own/office"].Policy), {24, 0, 0}}, "nordic/acme": {of(acme.Policy), {24, 14, 0}}, "finance": {of(acme.Groups["finance"].Policy), {8, 7, 0}},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s: %+v, want %+v", name, pair[0], pair[1])
+		}
+	}
+	if got := acme.Policy.Origins["nonSecurity.withinDays"].File; got != partner {
+		t.Errorf("the limit was decided in %q", got)
+	}
+	if _, ok := acme.Policy.Origins["nonSecurity.graceHours"]; ok {
+		t.Error("what nobody states was decided somewhere")
+	}
+}
+
+// TestTenantCalendar decodes what a tenant says of its days and windows.
+func TestTenantCalendar(t *testing.T) {
+	repo, err := load(t, edited(t, edit{tenant, `zone:`, "holidays: {country: \"SE\", add: \"2026-12-24\": \"closed\", remove: [\"2026-06-06\"]}\n\twindows: weekend: {on: [\"Sat\"], from: \"22:00\", until: \"04:00\", for: [\"install\"], holidays: \"shut\", dst: fold: \"second\"}\n\tzone:"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	acme := repo.Tenants["nordic/acme"]
+	if h := acme.Holidays; h == nil || h.Country != "SE" || h.Add["2026-12-24"] != "closed" || len(h.Remove) != 1 {
+		t.Errorf("holidays %+v", h)
+	}
+	if w := acme.Windows["weekend"]; w.Holidays != "shut" || w.DST != (fleet.DSTRule{Gap: "later", Fold: "second"}) {
+		t.Errorf("window %+v", w)
+	}
+	if h := repo.Tenants["own/office"].Holidays; h != nil {
+		t.Errorf("holidays that nobody stated: %+v", h)
+	}
+	if s := repo.Week.Steps["deploy"]; s.Holiday != "keep" || repo.Waves[0].OnMissedWindow != "next" || repo.Week.Holidays != nil {
+		t.Errorf("defaults: %+v, %+v, %+v", s, repo.Waves[0], repo.Week.Holidays)
+	}
 }
 
 // One run tells everything that can be known, and nothing that only follows

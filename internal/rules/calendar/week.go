@@ -18,10 +18,13 @@ const (
 
 // A step is a week's step with its zone and weekday understood.
 type step struct {
-	loc  *time.Location
-	day  time.Weekday
-	at   string
-	rule fleet.DSTRule
+	loc   *time.Location
+	day   time.Weekday
+	at    string
+	rule  fleet.DSTRule
+	moves bool // to the next working day
+	stays bool // in its ISO week when it moves
+	days  Days // for a step that moves
 }
 
 func stepOf(week fleet.Week, name string) (step, error) {
@@ -40,22 +43,53 @@ func stepOf(week fleet.Week, name string) (step, error) {
 	if err != nil {
 		return step{}, fleet.Errorf(fleet.Invalid, "calendar.step", name, "%w", err)
 	}
-	return step{loc, day, s.At, week.DST}, nil
+	out := step{loc: loc, day: day, at: s.At, rule: week.DST, moves: s.Holiday == "next", stays: name == CutOff}
+	if out.moves {
+		out.days, err = DaysOf(week.Holidays)
+	}
+	return out, err
 }
 
 // near lists the step's instants around t, from weeks before to weeks after, in
-// order. A week whose instant is skipped has none.
+// order. A week whose instant is skipped has none. A step that moves comes from
+// further back, and two of one long holiday fall together.
 func (s step) near(t time.Time, weeks int) []time.Time {
 	var out []time.Time
 	today := DateOf(t.In(s.loc))
-	for days := -7*weeks - 1; days <= 7*weeks+1; days++ {
+	first := -7*weeks - 1
+	if s.moves {
+		first -= maxClosed
+	}
+	for days := first; days <= 7*weeks+1; days++ {
 		if date := today.Add(days); date.Weekday() == s.day {
-			if at, ok := Instant(s.loc, date, s.at, s.rule); ok {
+			if at, ok := s.on(date); ok {
 				out = append(out, at)
 			}
 		}
 	}
-	return out
+	return slices.CompactFunc(out, time.Time.Equal)
+}
+
+// on is the step's instant for the week of a date, which is its weekday.
+func (s step) on(date Date) (time.Time, bool) {
+	if s.moves {
+		next, ok := s.days.OnOrAfter(date)
+		switch {
+		case s.stays && (!ok || !sameISOWeek(date, next)):
+			// It names the cycle by its week: better on a holiday than in another.
+		case !ok:
+			return time.Time{}, false
+		default:
+			date = next
+		}
+	}
+	return Instant(s.loc, date, s.at, s.rule)
+}
+
+func sameISOWeek(a, b Date) bool {
+	yearA, weekA := a.noon().ISOWeek()
+	yearB, weekB := b.noon().ISOWeek()
+	return yearA == yearB && weekA == weekB
 }
 
 // reach is how many weeks are looked at: a step in the gap is skipped once a
@@ -119,7 +153,8 @@ func CycleAt(week fleet.Week, t time.Time) (fleet.CycleID, error) {
 // StepsOf are the instants of the week's steps for one cycle. The cut-off is
 // the one in the ISO week the cycle is named after; detect is the last before
 // it or at it; every other step is the first after it, and so may fall into
-// the next ISO week. Lanes of a week have that week's steps.
+// the next ISO week. Lanes of a week have that week's steps. A step that would
+// fall on a holiday moves if the week says so.
 func StepsOf(week fleet.Week, id fleet.CycleID) (map[string]time.Time, error) {
 	cutOff, err := cutOffOf(week, id)
 	if err != nil {
@@ -158,7 +193,7 @@ func cutOffOf(week fleet.Week, id fleet.CycleID) (time.Time, error) {
 	if y, w := date.noon().ISOWeek(); y != year || w != number {
 		return time.Time{}, fleet.Errorf(fleet.Invalid, "calendar.cycle", string(id), "%d has no week %d", year, number)
 	}
-	at, ok := Instant(s.loc, date, s.at, s.rule)
+	at, ok := s.on(date)
 	if !ok {
 		return time.Time{}, fleet.Errorf(fleet.Invalid, "calendar.cycle", string(id), "the cut-off at %s does not exist on %s: clocks skip it, and the week's rule skips it too",
 			s.at, date.noon().Format(time.DateOnly))

@@ -188,7 +188,7 @@ func TestInWindow(t *testing.T) {
 		// And back at 04:00: 04:00 is there once, an hour later.
 		"2026-10-25T01:30:00Z": "2026-10-24T19:00:00Z 2026-10-25T02:00:00Z",
 	} {
-		span, ok, err := InWindow(night, "Europe/Helsinki", at(t, now))
+		span, ok, err := InWindow(night, "Europe/Helsinki", Days{}, at(t, now))
 		got := ""
 		if ok {
 			got = span.From.Format(time.RFC3339) + " " + span.Until.Format(time.RFC3339)
@@ -197,20 +197,20 @@ func TestInWindow(t *testing.T) {
 			t.Errorf("at %s: %q, %v; want %q", now, got, err, want)
 		}
 	}
-	next, ok, err := NextWindow(night, "Europe/Helsinki", at(t, "2026-11-18T02:00:00Z"))
+	next, ok, err := NextWindow(night, "Europe/Helsinki", Days{}, at(t, "2026-11-18T02:00:00Z"))
 	if err != nil || !ok || !next.From.Equal(at(t, "2026-11-21T20:00:00Z")) {
 		t.Errorf("next opens %v, %v, %v", next, ok, err)
 	}
 	gone := fleet.Window{On: []string{"Sun"}, From: "03:10", Until: "03:50"}
-	if span, ok, err := InWindow(gone, "Europe/Helsinki", at(t, "2026-03-29T01:00:00Z")); ok || err != nil {
+	if span, ok, err := InWindow(gone, "Europe/Helsinki", Days{}, at(t, "2026-03-29T01:00:00Z")); ok || err != nil {
 		t.Errorf("a window that clocks skip is open: %v, %v", span, err)
 	}
 	for _, w := range []fleet.Window{{On: []string{"x"}, From: "01:00", Until: "02:00"}, {On: []string{"Mon"}, From: "1", Until: "02:00"}, {On: []string{"Mon"}, From: "01:00"}} {
-		if _, _, err := InWindow(w, "UTC", at(t, "2026-03-29T01:00:00Z")); fleet.KindOf(err) != fleet.Invalid {
+		if _, _, err := InWindow(w, "UTC", Days{}, at(t, "2026-03-29T01:00:00Z")); fleet.KindOf(err) != fleet.Invalid {
 			t.Errorf("%+v: %v", w, err)
 		}
 	}
-	if _, ok, err := NextWindow(fleet.Window{From: "01:00", Until: "02:00"}, "UTC", at(t, "2026-03-29T01:00:00Z")); ok || err != nil {
+	if _, ok, err := NextWindow(fleet.Window{From: "01:00", Until: "02:00"}, "UTC", Days{}, at(t, "2026-03-29T01:00:00Z")); ok || err != nil {
 		t.Errorf("a window on no day opens: %v", err)
 	}
 }

@@ -7,12 +7,6 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 )
 
-// windowRule says what a window's edge means on the days clocks change: an
-// edge that is skipped is at the end of the gap, one that is there twice is
-// the first. So a window never begins before its time and never ends later
-// than its clock first shows.
-func windowRule() fleet.DSTRule { return fleet.DSTRule{Gap: "later", Fold: "first"} }
-
 // A Span is one opening of a window, From included, Until not.
 type Span struct{ From, Until time.Time }
 
@@ -21,9 +15,17 @@ func (s Span) Holds(t time.Time) bool { return !t.Before(s.From) && t.Before(s.U
 
 // InWindow is the opening of w, in a tenant's zone, that holds t; false when
 // the window is shut at t. On names the days it begins on; until at or before
-// from runs past midnight.
-func InWindow(w fleet.Window, zone string, t time.Time) (Span, bool, error) {
-	spans, err := openings(w, zone, t)
+// from runs past midnight. A window that is shut on holidays does not begin on
+// them, by the tenant's days; one that began the evening before runs to its
+// end.
+//
+// Each edge is an instant of its own, by the window's rule for the days clocks
+// change; its default is that an edge which is skipped is at the end of the gap
+// and one which is there twice is the first. So a window never begins before
+// its time and never ends later than its clock first shows; in between lies the
+// time that passes, an hour more or less in such a night.
+func InWindow(w fleet.Window, zone string, days Days, t time.Time) (Span, bool, error) {
+	spans, err := openings(w, zone, days, t)
 	if err != nil {
 		return Span{}, false, err
 	}
@@ -36,8 +38,8 @@ func InWindow(w fleet.Window, zone string, t time.Time) (Span, bool, error) {
 
 // NextWindow is the opening that holds t, or else the first after it; false
 // when the window does not open within three weeks.
-func NextWindow(w fleet.Window, zone string, t time.Time) (Span, bool, error) {
-	spans, err := openings(w, zone, t)
+func NextWindow(w fleet.Window, zone string, days Days, t time.Time) (Span, bool, error) {
+	spans, err := openings(w, zone, days, t)
 	if err != nil {
 		return Span{}, false, err
 	}
@@ -48,14 +50,23 @@ func NextWindow(w fleet.Window, zone string, t time.Time) (Span, bool, error) {
 	return spans[i], true, nil
 }
 
+// CheckWindow says what is wrong with a window's days, clocks or zone.
+func CheckWindow(w fleet.Window, zone string) error {
+	if _, err := Zone(zone); err != nil {
+		return err
+	}
+	_, _, _, err := edges(w)
+	return err
+}
+
 // openings lists a window's spans around t, in order. An opening that a change
 // of clocks leaves no time of is none.
-func openings(w fleet.Window, zone string, t time.Time) ([]Span, error) {
+func openings(w fleet.Window, zone string, days Days, t time.Time) ([]Span, error) {
 	loc, err := Zone(zone)
 	if err != nil {
 		return nil, err
 	}
-	from, until, days, err := edges(w)
+	from, until, weekdays, err := edges(w)
 	if err != nil {
 		return nil, err
 	}
@@ -63,15 +74,15 @@ func openings(w fleet.Window, zone string, t time.Time) ([]Span, error) {
 	today := DateOf(t.In(loc))
 	for n := -3; n <= 7*reach; n++ {
 		date := today.Add(n)
-		if !slices.Contains(days, date.Weekday()) {
+		if !slices.Contains(weekdays, date.Weekday()) || w.Holidays == "shut" && days.Holiday(date) != "" {
 			continue
 		}
 		end := date
 		if until <= from {
 			end = date.Add(1)
 		}
-		a, okA := Instant(loc, date, w.From, windowRule())
-		b, okB := Instant(loc, end, w.Until, windowRule())
+		a, okA := Instant(loc, date, w.From, w.DST)
+		b, okB := Instant(loc, end, w.Until, w.DST)
 		if okA && okB && a.Before(b) {
 			out = append(out, Span{a, b})
 		}

@@ -29,6 +29,25 @@ func byNumber(e Edit, smaller, larger string) string {
 	}
 }
 
+// withAbsent compares two upper limits where one that is absent means a number
+// too: no limit at all, or that nothing is granted.
+func withAbsent(e Edit, absent float64) string {
+	value := func(s string) float64 {
+		if n, ok := number(s); ok && n > 0 {
+			return n
+		}
+		return absent
+	}
+	switch was, is := value(e.Old), value(e.New); {
+	case is < was:
+		return Tighter
+	case is > was:
+		return Looser
+	default:
+		return ""
+	}
+}
+
 func number(s string) (float64, bool) {
 	if f, err := strconv.ParseFloat(s, 64); err == nil {
 		return f, true
@@ -65,6 +84,10 @@ func gateDirection(e Edit) string {
 		return ordered(e, "excluded", "failed")
 	case "advance":
 		return ordered(e, "autoMerge", "merge")
+	case "onMissedWindow":
+		return ordered(e, "runIfWithin", "next")
+	case "within":
+		return withAbsent(e, time.Hour.Seconds())
 	default:
 		return ""
 	}

@@ -2,6 +2,7 @@ package change
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -109,6 +110,10 @@ func boundEdits(was, is fleet.Policy) []Edit {
 			found[i].Direction = ordered(e, "anytime", "windowOnly")
 		case "approval":
 			found[i].Direction = ordered(e, "implicit", "partner", "site")
+		case "nonSecurityWithinDays":
+			found[i].Direction = withAbsent(e, math.Inf(1))
+		case "criticalGraceHours", "nonSecurityGraceHours":
+			found[i].Direction = withAbsent(e, 0)
 		default:
 			found[i].Direction = smallerIsTighter(e)
 		}

@@ -23,6 +23,11 @@ func TestPolicyDirections(t *testing.T) {
 	}{
 		{"fewer hours", nil, func(p *fleet.Policy) { p.CriticalWithinHours = 48 }, "criticalWithinHours", Tighter},
 		{"more hours", nil, func(p *fleet.Policy) { p.CriticalWithinHours = 96 }, "criticalWithinHours", Looser},
+		{"a limit where there was none", nil, func(p *fleet.Policy) { p.NonSecurityWithinDays = 14 }, "nonSecurityWithinDays", Tighter},
+		{"no limit any more", func(p *fleet.Policy) { p.NonSecurityWithinDays = 14 }, func(p *fleet.Policy) { p.NonSecurityWithinDays = 0 }, "nonSecurityWithinDays", Looser},
+		{"a longer limit", func(p *fleet.Policy) { p.NonSecurityWithinDays = 14 }, func(p *fleet.Policy) { p.NonSecurityWithinDays = 21 }, "nonSecurityWithinDays", Looser},
+		{"grace where there was none", nil, func(p *fleet.Policy) { p.CriticalGraceHours = 24 }, "criticalGraceHours", Looser},
+		{"no grace any more", func(p *fleet.Policy) { p.NonSecurityGraceHours = 24 }, func(p *fleet.Policy) { p.NonSecurityGraceHours = 0 }, "nonSecurityGraceHours", Tighter},
 		{"longer deferral", nil, func(p *fleet.Policy) { p.NonSecurityDeferDays = 30 }, "nonSecurityDeferDays", Looser},
 		{"any reboot", nil, func(p *fleet.Policy) { p.Reboot = "anytime" }, "reboot", Looser},
 		{"fewer failures", nil, func(p *fleet.Policy) { p.MaxFailuresPercent = 0.5 }, "maxFailuresPercent", Tighter},
@@ -125,6 +130,22 @@ func TestWaveDirections(t *testing.T) {
 	if len(c.Waves) != 2 || !reflect.DeepEqual(c.Waves[0].Edits, want) {
 		t.Errorf("waves: %+v", c.Waves)
 	}
+}
+
+// TestMissedWindowDirections lets late assignments out, and longer.
+func TestMissedWindowDirections(t *testing.T) {
+	with := func(rule string, within time.Duration) *fleet.Repository {
+		return edited(func(r *fleet.Repository) {
+			r.Waves = append([]fleet.Wave{}, r.Waves...)
+			r.Waves[0].OnMissedWindow, r.Waves[0].Within = rule, fleet.Duration(within)
+		})
+	}
+	easier := "decide wave dogfood: the way to go on gets easier: "
+	next, hour, eight := with("next", 0), with("runIfWithin", 0), with("runIfWithin", 8*time.Hour)
+	wantFindings(t, compare(t, next, hour), easier+"onMissedWindow next → runIfWithin")
+	wantFindings(t, compare(t, hour, next))
+	wantFindings(t, compare(t, hour, eight), easier+"within nothing → 8h0m0s")
+	wantFindings(t, compare(t, eight, hour))
 }
 
 func TestTrust(t *testing.T) {

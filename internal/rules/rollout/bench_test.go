@@ -3,6 +3,7 @@ package rollout_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/rollout"
@@ -49,7 +50,7 @@ func large(tenants, packages int) *world {
 		inventory(detectAt, t.ID)(w)
 		for id, e := range cycle.Entries {
 			t.Packages[id] = []fleet.Assignment{{Intent: "required", Group: "all devices"}}
-			rows = append(rows, fleet.PlanRow{Tenant: t.ID, Package: id, To: e.Release, Artifact: e.Artifact, Wave: "dogfood"})
+			rows = append(rows, fleet.PlanRow{Tenant: t.ID, Package: id, To: e.Release, Artifact: e.Artifact, Wave: "dogfood", NotBefore: deployAt, Deadline: deployAt.Add(24 * time.Hour)})
 			i := fleet.Intent{
 				ID: fmt.Sprint("i", len(rows)), Cycle: w47, Wave: "dogfood", Tenant: t.ID, Package: id, Release: "2.0", Artifact: e.Artifact, Action: "assign",
 				Generation: 1, At: dogfoodAt, NotAfter: dogfoodAt.Add(rollout.Lease),

@@ -1,13 +1,7 @@
 package rollout
 
 import (
-	"fmt"
-	"maps"
-	"slices"
-	"time"
-
 	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/rules/calendar"
 )
 
 // unserved says which restriction of a tenant packmill cannot keep for a
@@ -25,36 +19,4 @@ func unserved(t fleet.Tenant, pkg fleet.Package) string {
 		}
 	}
 	return ""
-}
-
-// window moves an opening and its deadline into a tenant's next window for
-// installations: it starts when the window does, and ends with it, since what a
-// device is made to do at its deadline must not happen outside. A tenant
-// without such a window takes the wave's own times.
-func window(t fleet.Tenant, opens, deadline time.Time) (from, until time.Time, why string) {
-	var best *calendar.Span
-	restricted := false
-	for _, name := range slices.Sorted(maps.Keys(t.Windows)) {
-		w := t.Windows[name]
-		if !slices.Contains(w.For, "install") {
-			continue
-		}
-		restricted = true
-		span, ok, err := calendar.NextWindow(w, t.Zone, opens)
-		if err != nil {
-			return opens, deadline, fmt.Sprintf("its window %s cannot be read: %v", name, err)
-		}
-		if ok && (best == nil || span.From.Before(best.From)) {
-			best = &span
-		}
-	}
-	switch {
-	case !restricted:
-		return opens, deadline, ""
-	case best == nil:
-		return opens, deadline, "no window for installations within three weeks"
-	case best.From.After(opens):
-		opens = best.From.UTC()
-	}
-	return opens, best.Until.UTC(), ""
 }

@@ -35,7 +35,7 @@ func TestUnserved(t *testing.T) {
 
 func TestWindow(t *testing.T) {
 	opens := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) // Monday 14:00 in Helsinki
-	end := opens.Add(24 * time.Hour)
+	p := planner{repo: &fleet.Repository{}, opens: opens}
 	at := func(day, hour int) time.Time { return time.Date(2026, 11, day, hour, 0, 0, 0, time.UTC) }
 	nights := fleet.Window{On: []string{"Mon", "Tue"}, From: "20:00", Until: "23:00", For: []string{"install"}}
 	noon := fleet.Window{On: []string{"Mon"}, From: "13:00", Until: "15:00", For: []string{"install", "reboot"}}
@@ -44,19 +44,19 @@ func TestWindow(t *testing.T) {
 		windows     map[string]fleet.Window
 		from, until time.Time
 	}{
-		"no window":               {nil, opens, end},
-		"reboots only":            {map[string]fleet.Window{"r": reboots}, opens, end},
+		"no window":               {nil, opens, time.Time{}},
+		"reboots only":            {map[string]fleet.Window{"r": reboots}, opens, time.Time{}},
 		"later the same day":      {map[string]fleet.Window{"n": nights}, at(23, 18), at(23, 21)},
 		"open already":            {map[string]fleet.Window{"n": noon}, opens, at(23, 13)},
 		"the earlier of two":      {map[string]fleet.Window{"a": nights, "b": noon}, opens, at(23, 13)},
 		"reboots do not count in": {map[string]fleet.Window{"n": nights, "r": reboots}, at(23, 18), at(23, 21)},
 	} {
-		from, until, why := window(fleet.Tenant{Zone: "Europe/Helsinki", Windows: c.windows}, opens, end)
-		if why != "" || !from.Equal(c.from) || !until.Equal(c.until) {
-			t.Errorf("%s: from %v until %v %q, want %v until %v", name, from, until, why, c.from, c.until)
+		got := p.stay(fleet.Tenant{Zone: "Europe/Helsinki", Windows: c.windows})
+		if got.why != "" || !got.opens.Equal(c.from) || !got.until.Equal(c.until) {
+			t.Errorf("%s: from %v until %v %q, want %v until %v", name, got.opens, got.until, got.why, c.from, c.until)
 		}
 	}
-	if _, _, why := window(fleet.Tenant{Zone: "Europe/Nowhere", Windows: map[string]fleet.Window{"n": nights}}, opens, end); why == "" {
+	if got := p.stay(fleet.Tenant{Zone: "Europe/Nowhere", Windows: map[string]fleet.Window{"n": nights}}); got.why == "" {
 		t.Error("a window in a zone that does not exist is passed over")
 	}
 }

@@ -83,11 +83,11 @@ func (s *stepper) opening(c *CycleState, i int) {
 	if i > 0 && i == len(c.Waves)-1 && !s.announced(c, w) {
 		return
 	}
-	if arm := w.Opens.Add(-w.Wave.Arm.Std()); s.now.Before(arm) {
+	if arm := s.firstStart(c, w).Add(-w.Wave.Arm.Std()); s.now.Before(arm) {
 		s.wait(Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Waiting, Why: "approved", Until: arm})
 		return
 	}
-	if s.frozen(c, w) {
+	if s.frozen(c, w) || s.gone(c, w) {
 		return
 	}
 	s.act(Action{Kind: StartWave, Cycle: c.ID, Wave: w.Wave.Name, Why: "approved, and due at " + stamp(w.Opens)})
@@ -258,6 +258,7 @@ func (s *stepper) deploy(c *CycleState, i int) {
 		}
 	}
 	byTenant := map[fleet.TenantID][]fleet.PackageID{}
+	times := s.times(c, w)
 	swapped := map[fleet.PackageID]bool{}
 	for _, row := range s.f.Record.PlanRows[w.Start.Plan] {
 		e := c.Entry(row.Package)
@@ -272,15 +273,16 @@ func (s *stepper) deploy(c *CycleState, i int) {
 			}
 			continue
 		}
-		if !s.assigned(c, w, e, row.Tenant) && s.wanted(c, w, e, row.Tenant) {
+		if !s.assigned(c, w, e, row.Tenant) && s.wanted(c, w, e, row.Tenant) && times.due(row) {
 			byTenant[row.Tenant] = append(byTenant[row.Tenant], row.Package)
 		}
 	}
-	if len(byTenant) == 0 || s.frozen(c, w) {
+	if len(byTenant)+len(times.waiting) == 0 || s.frozen(c, w) {
 		return
 	}
+	times.tell()
 	for _, t := range slices.Sorted(maps.Keys(byTenant)) {
-		s.act(Action{Kind: Deploy, Cycle: c.ID, Wave: w.Wave.Name, Tenant: t, Packages: byTenant[t], Why: "in the approved plan, without a receipt"})
+		s.act(Action{Kind: Deploy, Cycle: c.ID, Wave: w.Wave.Name, Tenant: t, Packages: byTenant[t], Why: "in the approved plan, without a receipt" + times.late(t)})
 	}
 }
 

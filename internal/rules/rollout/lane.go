@@ -1,7 +1,6 @@
 package rollout
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -123,13 +122,19 @@ func overridden(c fleet.Cycle, freeze string) bool {
 	return c.Overrides != nil && slices.Contains(c.Overrides.Freezes, freeze)
 }
 
+// through is the repository as a cycle sees it: without the freezes it passes.
+func through(repo *fleet.Repository, c fleet.Cycle) *fleet.Repository {
+	if c.Overrides == nil {
+		return repo
+	}
+	seen := *repo
+	seen.Freezes = maps.Clone(repo.Freezes)
+	maps.DeleteFunc(seen.Freezes, func(name string, _ fleet.Freeze) bool { return overridden(c, name) })
+	return &seen
+}
+
 // freezeOn is the freeze that stops a cycle at an instant, "" for none: of all
 // in force the first by name that it does not pass.
 func freezeOn(repo *fleet.Repository, c fleet.Cycle, at time.Time, security bool) string {
-	for _, name := range slices.SortedFunc(maps.Keys(repo.Freezes), cmp.Compare) {
-		if f := repo.Freezes[name]; !overridden(c, name) && (f.Scope == "all" || !security) && !at.Before(f.From) && at.Before(f.Until) {
-			return name
-		}
-	}
-	return ""
+	return through(repo, c).Frozen(at, security)
 }

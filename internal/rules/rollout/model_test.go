@@ -195,6 +195,8 @@ func newModel(bad, empty bool, b broken) *model {
 		for i := range w.repo.Waves {
 			wave := &w.repo.Waves[i]
 			wave.Arm, wave.Soak, wave.Gate.Looks = 0, fleet.Duration(tick), []fleet.Duration{fleet.Duration(tick)}
+			// Time has no number here, so nothing is late by the clock.
+			wave.OnMissedWindow, wave.Within = "runIfWithin", fleet.Duration(24*time.Hour)
 		}
 	}, inventory(detectAt, aalt), beat("detect", detectAt), built(tool, "1.0"), built(tool, "2.0"), tested(tool, "2.0", "passed"))
 	if !empty {

@@ -35,7 +35,7 @@ func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fle
 	if err != nil {
 		return fleet.Plan{}, err
 	}
-	p := planner{repo: repo, cycle: cycle, wave: wave, opens: opens, zone: zone, known: firstSeen(rec), carried: map[fleet.PackageID]map[fleet.TenantID]bool{}}
+	p := planner{repo: repo, id: id, cycle: cycle, wave: wave, opens: opens, zone: zone, known: firstSeen(rec), carried: map[fleet.PackageID]map[fleet.TenantID]bool{}}
 	for pkg, e := range cycle.Entries {
 		if e.CarriedFrom != "" {
 			p.carried[pkg] = takers(rec, pkg, e.Artifact)
@@ -44,11 +44,12 @@ func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fle
 	plan := fleet.Plan{Cycle: id, Gate: gate, CutOff: cycle.CutOff, Rows: []fleet.PlanRow{}, Skipped: []fleet.PlanSkip{}, Evidence: maps.Clone(rec.Heads)}
 	for _, tenant := range repo.TenantIDs() {
 		t := repo.Tenants[tenant]
+		stay := p.stay(t)
 		for _, pkg := range slices.Sorted(maps.Keys(cycle.Entries)) {
 			if _, wanted := t.Packages[pkg]; !wanted {
 				continue
 			}
-			if row, why := p.row(t, pkg, members[tenant]); why == "" {
+			if row, why := p.row(t, pkg, members[tenant], stay); why == "" {
 				plan.Rows = append(plan.Rows, row)
 			} else if why != notInWave {
 				plan.Skipped = append(plan.Skipped, fleet.PlanSkip{Tenant: tenant, Package: pkg, Why: why})
@@ -65,6 +66,7 @@ const notInWave = "no device in this wave"
 
 type planner struct {
 	repo  *fleet.Repository
+	id    fleet.CycleID
 	cycle fleet.Cycle
 	wave  fleet.Wave
 	opens time.Time
@@ -75,7 +77,7 @@ type planner struct {
 }
 
 // row is the plan's row for one package on one tenant, or why there is none.
-func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members) (fleet.PlanRow, string) {
+func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members, stay stay) (fleet.PlanRow, string) {
 	pkg := p.repo.Packages[id]
 	entry := p.cycle.Entries[id]
 	devices := countOn(pkg, members.Devices)
@@ -83,26 +85,22 @@ func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members) (fleet
 		return fleet.PlanRow{}, notInWave
 	}
 	release := pkg.Releases[entry.Release]
-	opens := p.opens
 	published := p.published(id, entry.Release, release)
-	if why := cmp.Or(excluded(t, id, entry, release, published, opens), unserved(t, pkg), unmet(t, pkg)); why != "" {
+	if why := cmp.Or(Excluded(p.id, t, id, entry, release, published, p.opens), unserved(t, pkg), unmet(t, pkg), stay.why); why != "" {
 		return fleet.PlanRow{}, why
 	}
-	until := deadline(p.wave, t.Policy, release, published, opens)
-	if p.wave.Opens.Zone != "tenant" {
-		var out string
-		if opens, until, out = window(t, opens, until); out != "" {
-			return fleet.PlanRow{}, out
-		}
+	until := stay.until
+	if until.IsZero() {
+		until = deadline(p.id, p.wave, t.Policy, release, published, p.opens)
 	}
 	before, _, _ := pkg.Before(entry.Release)
 	row := fleet.PlanRow{
 		Tenant: t.ID, Package: id, From: before, To: entry.Release, Artifact: entry.Artifact, Wave: p.wave.Name, Devices: devices,
-		NotBefore: opens, Deadline: until, Why: why(t, id, release, Offered(p.repo, p.cycle, p.wave.Name, id, entry.Release)),
+		NotBefore: stay.opens, Deadline: until, Grace: grace(t.Policy, release), Why: why(t, id, release, Offered(p.repo, p.cycle, p.wave.Name, id, entry.Release)),
 	}
 	if p.wave.Opens.Zone == "tenant" {
 		row.LocalTime = true
-		row.NotBefore, row.Deadline = reading(row.NotBefore, p.zone), reading(row.Deadline, p.zone)
+		row.NotBefore, row.Deadline = reading(row.NotBefore, stay.zone), reading(row.Deadline, stay.zone)
 	}
 	return row, ""
 }
@@ -142,19 +140,31 @@ func (p planner) published(id fleet.PackageID, version string, r fleet.Release) 
 	return p.known[seen{id, version}]
 }
 
-// excluded says which pin, opt-out or deferral keeps a release from a tenant,
-// "" when none does. Holds and freezes are no part of a plan: they stop a wave
-// while it runs, and must be able to without voiding what was approved.
-func excluded(t fleet.Tenant, id fleet.PackageID, e fleet.Entry, r fleet.Release, published, opens time.Time) string {
+// Excluded says which pin, opt-out or deferral keeps a release from a tenant
+// in a cycle, "" when none does: the release was published, or first seen, at
+// one instant, and the wave opens at another. Holds and freezes are no part of
+// a plan: they stop a wave while it runs, and must be able to without voiding
+// what was approved.
+func Excluded(cycle fleet.CycleID, t fleet.Tenant, id fleet.PackageID, e fleet.Entry, r fleet.Release, published, opens time.Time) string {
 	if veto, _ := vetoed(t, id, e.Release, opens); veto != "" {
 		return veto
 	}
-	if days := t.Policy.NonSecurityDeferDays; !published.IsZero() && r.Change != "security" && days > 0 {
+	if days := deferral(cycle, t.Policy, r); !published.IsZero() && days > 0 {
 		if until := published.AddDate(0, 0, days); opens.Before(until) {
 			return fmt.Sprintf("deferred by policy until %s", until.Format(time.DateOnly))
 		}
 	}
 	return ""
+}
+
+// deferral is the days a policy holds a release back in a cycle: only what
+// fixes nothing, and only in the weekly cycle. A lane is opened because
+// something is not to wait.
+func deferral(cycle fleet.CycleID, policy fleet.Policy, r fleet.Release) int {
+	if r.Change == "security" || cycle.Lane() != fleet.LaneWeek {
+		return 0
+	}
+	return policy.NonSecurityDeferDays
 }
 
 // vetoed says why a tenant does not take a release at an instant, and until
@@ -184,27 +194,49 @@ func fleetWide(list []fleet.Assignment) *fleet.Assignment {
 	return nil
 }
 
-// deadline is when devices must have a release: by the gate's last look, or
-// within the policy's hours after a security release was published or first seen, whichever
-// is earlier, but never before the wave opens.
-func deadline(w fleet.Wave, policy fleet.Policy, r fleet.Release, published, opens time.Time) time.Time {
+// deadline is when devices must have a release: by the gate's last look; or
+// earlier where the policy says so, within its hours after a security release
+// was published or first seen, within its days after the deferral of another
+// one; but never before the wave opens, and never sooner after that than the
+// policy's grace.
+func deadline(cycle fleet.CycleID, w fleet.Wave, policy fleet.Policy, r fleet.Release, published, opens time.Time) time.Time {
 	end := opens
 	for _, look := range w.Gate.Looks {
 		if t := opens.Add(look.Std()); t.After(end) {
 			end = t
 		}
 	}
-	if r.Change == "security" && !published.IsZero() && policy.CriticalWithinHours > 0 {
-		limit := published.Add(time.Duration(policy.CriticalWithinHours * float64(time.Hour)))
-		if limit.Before(opens) {
-			limit = opens
-		}
-		if limit.Before(end) {
-			end = limit
-		}
+	if limit := policyLimit(cycle, policy, r, published); !limit.IsZero() && limit.Before(end) {
+		end = later(limit, opens)
 	}
-	return end.UTC()
+	return later(end, opens.Add(grace(policy, r).Std())).UTC()
 }
+
+// policyLimit is the instant by which a policy wants a release on the last
+// device, the zero time when it sets none or nobody knows when the release
+// came out.
+func policyLimit(cycle fleet.CycleID, policy fleet.Policy, r fleet.Release, published time.Time) time.Time {
+	switch {
+	case published.IsZero():
+		return time.Time{}
+	case r.Change == "security" && policy.CriticalWithinHours > 0:
+		return published.Add(hours(policy.CriticalWithinHours))
+	case r.Change != "security" && policy.NonSecurityWithinDays > 0:
+		return published.AddDate(0, 0, deferral(cycle, policy, r)).Add(hours(24 * policy.NonSecurityWithinDays))
+	default:
+		return time.Time{}
+	}
+}
+
+// grace is how long a device has at least that is first reached late.
+func grace(policy fleet.Policy, r fleet.Release) fleet.Duration {
+	if r.Change == "security" {
+		return fleet.Duration(hours(policy.CriticalGraceHours))
+	}
+	return fleet.Duration(hours(policy.NonSecurityGraceHours))
+}
+
+func hours(n float64) time.Duration { return time.Duration(n * float64(time.Hour)) }
 
 func why(t fleet.Tenant, id fleet.PackageID, r fleet.Release, offered bool) string {
 	a := fleetWide(t.Packages[id])

@@ -35,6 +35,9 @@ func rows(p fleet.Plan) []string {
 		if r.LocalTime {
 			local = " local"
 		}
+		if r.Grace > 0 {
+			local += fmt.Sprintf(" grace %gh", r.Grace.Std().Hours())
+		}
 		out = append(out, fmt.Sprintf("%s %s %s→%s %d devices %s–%s%s: %s", r.Tenant, strings.TrimPrefix(string(r.Package), "acme/"), r.From, r.To, r.Devices,
 			r.NotBefore.Format("02T15:04Z07:00"), r.Deadline.Format("02T15:04Z07:00"), local, r.Why))
 	}
@@ -78,6 +81,12 @@ func TestPlanRows(t *testing.T) {
 		})
 	}
 	deferral := policy(own, func(p *fleet.Policy) { p.NonSecurityDeferDays = 10 })
+	within := func(deferral int, days float64) fact {
+		return policy(own, func(p *fleet.Policy) { p.NonSecurityDeferDays, p.NonSecurityWithinDays = deferral, days })
+	}
+	graces := func(fixes, others float64) fact {
+		return policy(own, func(p *fleet.Policy) { p.CriticalGraceHours, p.NonSecurityGraceHours = fixes, others })
+	}
 	saw := func(id fleet.PackageID, at time.Time) fact {
 		return func(w *world) {
 			w.rec.Detections = append(w.rec.Detections, fleet.Detection{Package: id, Found: "2.0", At: at.AddDate(0, 0, 7)}, fleet.Detection{Package: id, Found: "2.0", At: at})
@@ -126,6 +135,24 @@ func TestPlanRows(t *testing.T) {
 		{"nor after the last look", all(milled, critical, published(tool, "security", on(18, 0, 0))), plain},
 		{"its clock starts when it was first seen if the vendor says nothing", all(milled, security(tool), critical, saw(tool, on(16, 10, 0))), row("1.0→2.0 10 devices 19T07:00Z–19T10:00Z: required on all devices")},
 		{"what is no fix is due by the last look", all(milled, critical, published(tool, "minor", on(10, 0, 0))), plain},
+		{"what is no fix is due in the policy's days after its deferral", all(milled, within(8, 1), published(tool, "minor", on(10, 10, 0))), row("1.0→2.0 10 devices 19T07:00Z–19T10:00Z: required on all devices")},
+		{"or when the wave opens, if they are over", all(milled, within(2, 1), published(tool, "minor", on(10, 10, 0))), row("1.0→2.0 10 devices 19T07:00Z–19T07:00Z: required on all devices")},
+		{"a fix is not due by them", all(milled, within(8, 1), published(tool, "security", on(10, 10, 0))), plain},
+		{"a device that comes late has the grace of fixes", all(milled, critical, graces(2, 3), published(tool, "security", on(12, 0, 0))), []string{strings.Replace(onlyPad, ":00Z:", ":00Z grace 3h:", 1), "us/own tool 1.0→2.0 10 devices 19T07:00Z–19T09:00Z grace 2h: required on all devices"}},
+		{"or that of others", all(milled, graces(2, 3), within(2, 1), published(tool, "minor", on(10, 10, 0))), []string{strings.Replace(onlyPad, ":00Z:", ":00Z grace 3h:", 1), "us/own tool 1.0→2.0 10 devices 19T07:00Z–19T10:00Z grace 3h: required on all devices"}},
+		{"which shortens no deadline", all(milled, graces(2, 3)), []string{strings.Replace(onlyPad, ":00Z:", ":00Z grace 3h:", 1), strings.Replace(plain[1], ":00Z:", ":00Z grace 3h:", 1)}},
+		{"a window ends before any grace", all(milled, graces(0, 90), installs(own, "09:00", "12:00", "Thu")),
+			[]string{"us/own pad 1.0→2.0 10 devices 19T07:00Z–19T10:00Z grace 90h", "us/own tool 1.0→2.0 10 devices 19T07:00Z–19T10:00Z grace 90h"}},
+		{"each tenant's own time, in its window", all(milled, installs(own, "10:00", "12:00", "Thu"), func(w *world) { w.repo.Waves[0].Opens.Zone = "tenant" }, tenant(own, func(t *fleet.Tenant) { t.Zone = "Asia/Tokyo" })),
+			[]string{"us/own pad 1.0→2.0 10 devices 19T10:00Z–19T12:00Z local: required on all devices", "us/own tool 1.0→2.0 10 devices 19T10:00Z–19T12:00Z local: required on all devices"}},
+		{"a window that is shut on the week's holidays", all(milled, installs(own, "09:00", "12:00", "Thu", "Fri"), tenant(own, func(t *fleet.Tenant) {
+			w := t.Windows["w"]
+			w.Holidays = "shut"
+			t.Windows = map[string]fleet.Window{"w": w}
+		}), func(w *world) {
+			w.repo.Week.Holidays = &fleet.Holidays{Add: map[string]string{"2026-11-19": "a day off"}}
+		}),
+			[]string{"us/own pad 1.0→2.0 10 devices 20T07:00Z–20T10:00Z: required on all devices", "us/own tool 1.0→2.0 10 devices 20T07:00Z–20T10:00Z: required on all devices"}},
 		{"each tenant's own time", all(milled, func(w *world) { w.repo.Waves[0].Opens.Zone = "tenant" }),
 			[]string{"us/own pad 1.0→2.0 10 devices 19T09:00Z–20T13:00Z local: required on all devices", "us/own tool 1.0→2.0 10 devices 19T09:00Z–20T13:00Z local: required on all devices"}},
 		{"an inventory of after the cut-off, by a late runner", all(milled, func(w *world) {
@@ -146,6 +173,29 @@ func TestPlanRows(t *testing.T) {
 				t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 			}
 		})
+	}
+}
+
+// TestPlanOfALane defers nothing: a lane is opened because something is not to
+// wait.
+func TestPlanOfALane(t *testing.T) {
+	w := newWorld(milled, policy(own, func(p *fleet.Policy) { p.NonSecurityDeferDays = 10 }), published(tool, "minor", on(17, 0, 0)))
+	for _, lane := range []string{"cve", "new"} {
+		w.repo.Waves[0].Lanes[lane] = w.repo.Waves[0].Lanes["oob"]
+	}
+	cycle := fleet.Cycle{CutOff: cutOffAt, Waves: []string{"dogfood"}, Entries: map[fleet.PackageID]fleet.Entry{tool: {Release: "2.0", Artifact: artifact(tool, "2.0")}}}
+	for id, want := range map[fleet.CycleID]string{
+		w47: "us/own tool skipped: deferred by policy until 2026-11-27", "2026-W47-cve-01": "us/own tool 1.0→2.0", "2026-W47-oob-01": "us/own tool 1.0→2.0", "2026-W47-new-01": "us/own tool 1.0→2.0",
+	} {
+		plan, err := rollout.Plan(w.repo, w.rec, id, cycle, "dogfood")
+		if got := rows(plan); err != nil || len(got) != 1 || !strings.HasPrefix(got[0], want) {
+			t.Errorf("%s: %q, %v, want %s", id, got, err, want)
+		}
+	}
+	opted := w.repo.Tenants[own]
+	opted.Policy.OptOuts = map[fleet.PackageID]fleet.Because{tool: {Reason: "migration", Expires: on(30, 0, 0)}}
+	if why := rollout.Excluded("2026-W47-cve-01", opted, tool, cycle.Entries[tool], fleet.Release{}, time.Time{}, dogfoodAt); !strings.HasPrefix(why, "opted out") {
+		t.Errorf("a lane passes an opt-out: %q", why)
 	}
 }
 

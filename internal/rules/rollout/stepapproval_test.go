@@ -22,7 +22,7 @@ func TestStepOpensAnApprovedWave(t *testing.T) {
 	try(t, []situation{
 		{"not before it is armed", opened, arm.Add(-time.Second), nil, []string{"dogfood approved"}},
 		{"when it is armed", opened, arm, begin, nil},
-		{"late, while the approval is valid", opened, dogfoodAt.Add(24 * time.Hour), begin, nil},
+		{"late, while the approval is valid, if late is let go", all(opened, missing("runIfWithin", 24*time.Hour)), dogfoodAt.Add(24 * time.Hour), begin, nil},
 		{"not once the approval has expired", opened, dogfoodAt.Add(24*time.Hour + time.Second), closing, ending("missed: nobody had approved it")},
 		{"not without an approval", all(opened, func(w *world) { delete(w.repo.Approvals, w47) }), arm, nil, []string{"dogfood its approval waits for a merge"}},
 		{"not when it is rejected", all(opened, amend("dogfood", func(a *fleet.Approval) { a.Decision, a.Because = "rejected", "too early" })), arm, closing, ending("refused: too early")},

@@ -94,13 +94,16 @@ func TestStepWaitsForPartners(t *testing.T) {
 func TestStepTakesSilenceForARefusal(t *testing.T) {
 	due := deployAt.Add(24 * time.Hour)
 	one := begun(fleet.ByPartner, berg)
-	out := func(why string) []string { return []string{"everyone left out: nordic/berg: " + why} }
-	rest := []string{"deploy everyone nordic/aalto pad tool", "judge everyone pad tool 24h last"}
+	missed := "everyone nordic/aalto: missed, and left to the next cycle"
+	out := func(why string) []string { return []string{"everyone left out: nordic/berg: " + why, missed} }
+	judge := "judge everyone pad tool 24h last"
 	try(t, []situation{
-		{"it asks until the wave's approval ends", one, due, append([]string{"propose-tenant-approvals everyone nordic"}, rest...), out("it waits for the approval of partner nordic (pia)")},
-		{"and no longer", one, due.Add(time.Second), rest, out("no answer came by 2026-11-24 12:00Z, which counts as a refusal")},
-		{"a late answer comes too late", all(one, answered(berg, "approved", due.Add(time.Second), "pia")), due.Add(time.Minute), rest, out("its approval came after 2026-11-24 12:00Z, which counts as a refusal")},
-		{"one in time is acted on later too", all(one, answered(berg, "approved", due, "pia")), due.Add(time.Hour), []string{rest[0], "deploy everyone nordic/berg pad tool", rest[1]}, nil},
+		{"it asks until the wave's approval ends", one, due, []string{"propose-tenant-approvals everyone nordic", judge}, out("it waits for the approval of partner nordic (pia)")},
+		{"and no longer", one, due.Add(time.Second), []string{judge}, out("no answer came by 2026-11-24 12:00Z, which counts as a refusal")},
+		{"a late answer comes too late", all(one, answered(berg, "approved", due.Add(time.Second), "pia")), due.Add(time.Minute), []string{judge}, out("its approval came after 2026-11-24 12:00Z, which counts as a refusal")},
+		{"one in time is acted on a while after the start too", all(one, answered(berg, "approved", deployAt.Add(10*time.Minute), "pia")), deployAt.Add(time.Hour), []string{"deploy everyone nordic/aalto pad tool", "deploy everyone nordic/berg pad tool"},
+			[]string{"everyone the gate looks next"}},
+		{"and not when the time that was agreed is over", all(one, answered(berg, "approved", due, "pia")), due.Add(time.Hour), []string{judge}, []string{"everyone nordic/aalto, nordic/berg: missed"}},
 	})
 }
 

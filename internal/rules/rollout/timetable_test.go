@@ -1,0 +1,85 @@
+package rollout_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/rollout"
+)
+
+// TestLatestInstall has the first wave, which opens on Thursday 19 November at
+// 07:00 in UTC and looks for 28 hours.
+func TestLatestInstall(t *testing.T) {
+	mornings, nights := installs(own, "09:00", "12:00", "Thu", "Fri"), installs(own, "22:00", "04:00", "Sat")
+	for _, c := range []struct {
+		name     string
+		facts    fact
+		security bool
+		want     time.Time // zero where it cannot at all
+	}{
+		{"without windows, by the last look", all(), false, on(20, 11, 0)},
+		{"in its window", mornings, false, on(19, 10, 0)},
+		{"in the next one", nights, false, on(22, 2, 0)},
+		{"a window for reboots restricts nothing", all(mornings, tenant(own, func(t *fleet.Tenant) {
+			t.Windows = map[string]fleet.Window{"w": {On: []string{"Sun"}, From: "01:00", Until: "02:00", For: []string{"reboot"}}}
+		})), false, on(20, 11, 0)},
+		{"behind a freeze, in the rest of the window", all(mornings, freeze("all", on(19, 0, 0), on(19, 9, 0))), false, on(19, 10, 0)},
+		{"behind a freeze, in the next window", all(mornings, freeze("all", on(19, 0, 0), on(19, 10, 0))), false, on(20, 10, 0)},
+		{"before a freeze that begins in the window", all(mornings, freeze("all", on(19, 9, 0), on(30, 0, 0))), false, on(19, 9, 0)},
+		{"a freeze of other releases lets a fix through", all(mornings, freeze("nonSecurity", on(19, 0, 0), on(30, 0, 0))), true, on(19, 10, 0)},
+		{"and nothing else", all(mornings, freeze("nonSecurity", on(19, 0, 0), on(24, 0, 0))), false, on(26, 10, 0)},
+		{"without windows, the step after a freeze", freeze("all", on(19, 0, 0), on(20, 0, 0)), false, on(27, 11, 0)},
+		{"without windows, before a freeze begins", freeze("all", on(20, 0, 0), on(25, 0, 0)), false, on(20, 0, 0)},
+		{"months of freeze", all(mornings, freeze("all", on(19, 0, 0), on(19, 0, 0).AddDate(0, 3, 0))), false, time.Date(2027, 2, 19, 10, 0, 0, 0, time.UTC)},
+		{"shut on every day it opens", all(mornings, tenant(own, func(t *fleet.Tenant) {
+			w := t.Windows["w"]
+			w.Holidays = "shut"
+			t.Windows = map[string]fleet.Window{"w": w}
+			t.Holidays = &fleet.Holidays{Add: map[string]string{}}
+			for day := on(1, 0, 0); day.Year() < 2027; day = day.AddDate(0, 0, 1) {
+				t.Holidays.Add[day.Format(time.DateOnly)] = "closed"
+			}
+		})), false, time.Time{}},
+		{"each tenant's own time", func(w *world) {
+			w.repo.Waves[0].Opens.Zone = "tenant"
+			tenant(own, func(t *fleet.Tenant) { t.Zone = "America/New_York" })(w)
+		}, false, on(20, 18, 0)},
+	} {
+		w := newWorld(c.facts)
+		got, err := rollout.LatestInstall(w.repo, w.repo.Waves[0], w.repo.Tenants[own], dogfoodAt, c.security)
+		if c.want.IsZero() {
+			if fleet.KindOf(err) != fleet.Refused {
+				t.Errorf("%s: %s, %v", c.name, got, err)
+			}
+			continue
+		}
+		if err != nil || !got.Equal(c.want) {
+			t.Errorf("%s: %s, %v, want %s", c.name, got, err, c.want)
+		}
+	}
+	w := newWorld(tenant(own, func(t *fleet.Tenant) { t.Holidays = &fleet.Holidays{Country: "XX"} }))
+	if _, err := rollout.LatestInstall(w.repo, w.repo.Waves[0], w.repo.Tenants[own], dogfoodAt, false); fleet.KindOf(err) != fleet.Invalid {
+		t.Errorf("a calendar that cannot be read: %v", err)
+	}
+}
+
+// TestFreezeScope is about what a freeze stops, and when.
+func TestFreezeScope(t *testing.T) {
+	from, until := on(19, 7, 0), on(20, 7, 0)
+	w := newWorld(freeze("nonSecurity", from, until), func(w *world) {
+		w.repo.Freezes["audit"] = fleet.Freeze{Scope: "all", From: until.Add(time.Hour), Until: until.Add(2 * time.Hour)}
+	})
+	for _, c := range []struct {
+		at       time.Time
+		security bool
+		want     string
+	}{
+		{from.Add(-time.Nanosecond), false, ""}, {from, false, "winter"}, {from, true, ""}, {until.Add(-time.Nanosecond), false, "winter"}, {until, false, ""},
+		{until.Add(time.Hour), false, "audit"}, {until.Add(time.Hour), true, "audit"}, {until.Add(2 * time.Hour), true, ""},
+	} {
+		if got := w.repo.Frozen(c.at, c.security); got != c.want {
+			t.Errorf("at %s, a fix %v: %q, want %q", c.at, c.security, got, c.want)
+		}
+	}
+}
