@@ -15,6 +15,7 @@ import (
 // packages of a tenant that share it.
 type Times struct {
 	repo    *fleet.Repository
+	id      fleet.CycleID
 	wave    fleet.Wave
 	consent Consent
 	now     time.Time
@@ -30,16 +31,16 @@ type timeKey struct {
 // TimesOf are the timings of the rows of a wave that has started, as seen at
 // now, under the approval of it that was merged.
 func TimesOf(f Facts, id fleet.CycleID, wave string, now time.Time) *Times {
-	w, _ := f.Repo.Wave(wave)
+	w, _ := WaveOf(f.Repo, id, wave)
 	var consent Consent
 	if a, m, _ := approved(f, id, wave, now, true); a != nil {
 		consent = consentOf(a, m)
 	}
-	return newTimes(f.Repo, w, consent, now)
+	return newTimes(f.Repo, id, w, consent, now)
 }
 
-func newTimes(repo *fleet.Repository, wave fleet.Wave, consent Consent, now time.Time) *Times {
-	return &Times{repo: repo, wave: wave, consent: consent, now: now, known: map[timeKey]Timing{}}
+func newTimes(repo *fleet.Repository, id fleet.CycleID, wave fleet.Wave, consent Consent, now time.Time) *Times {
+	return &Times{repo: repo, id: id, wave: wave, consent: consent, now: now, known: map[timeKey]Timing{}}
 }
 
 // Of is the timing of a row.
@@ -48,7 +49,7 @@ func (t *Times) Of(row fleet.PlanRow) Timing {
 	key := timeKey{row.Tenant, row.NotBefore.UTC(), row.Deadline.UTC(), row.LocalTime, security}
 	timing, ok := t.known[key]
 	if !ok {
-		timing = TimingOf(t.repo, t.wave, row, t.consent, t.now)
+		timing = TimingOf(t.repo, t.id, t.wave, row, t.consent, t.now)
 		t.known[key] = timing
 	}
 	return timing
@@ -67,7 +68,7 @@ type lateness struct {
 
 func (s *stepper) times(c *CycleState, w *WaveState) *lateness {
 	return &lateness{
-		Times: newTimes(s.f.Repo, w.Wave, consentOf(w.Approval, w.Merge), s.now), s: s, c: c, w: w,
+		Times: newTimes(s.f.Repo, c.ID, w.Wave, consentOf(w.Approval, w.Merge), s.now), s: s, c: c, w: w,
 		waiting: map[Wait]map[fleet.TenantID]bool{}, reason: map[fleet.TenantID]string{},
 	}
 }

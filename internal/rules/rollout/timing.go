@@ -37,13 +37,14 @@ func (t Timing) Due(now time.Time) bool { return !t.Missed && !now.Before(t.Push
 // a deadline that lies in a freeze moves to where that begins.
 //
 // People who approve a wave when it should have begun already mean it to begin:
-// on a tenant without windows the hour counts from their merge then. What would
+// on a tenant without windows the hour counts from their merge then, and in a
+// lane outside the week it may begin until the approval ends. What would
 // start after the end of what they approved is missed: it waits for the next
 // cycle.
-func TimingOf(repo *fleet.Repository, wave fleet.Wave, row fleet.PlanRow, consent Consent, now time.Time) Timing {
+func TimingOf(repo *fleet.Repository, id fleet.CycleID, wave fleet.Wave, row fleet.PlanRow, consent Consent, now time.Time) Timing {
 	release := repo.Packages[row.Package].Releases[row.To]
 	security := release.Change == "security"
-	b, err := newTimetable(repo, wave, repo.Tenants[row.Tenant], security, row.Deadline.Sub(row.NotBefore))
+	b, err := newTimetable(repo, id, wave, repo.Tenants[row.Tenant], security, row.Deadline.Sub(row.NotBefore))
 	if err != nil {
 		return Timing{Late: err.Error(), Missed: true}
 	}
@@ -51,7 +52,7 @@ func TimingOf(repo *fleet.Repository, wave fleet.Wave, row fleet.PlanRow, consen
 	if row.LocalTime {
 		opens, deadline = instantOf(opens, b.zone), instantOf(deadline, b.zone)
 	}
-	late, moves := b.late(opens, consent.Merged, now)
+	late, moves := b.late(opens, consent, now)
 	t := Timing{Opens: opens, Deadline: b.freezes(opens, deadline), Late: late}
 	if moves {
 		span, ok := b.next(later(opens, now))
@@ -74,8 +75,8 @@ func TimingOf(repo *fleet.Repository, wave fleet.Wave, row fleet.PlanRow, consen
 
 // late says why a row that was to start at an instant is not as planned at now,
 // and whether it moves to another time for that.
-func (b timetable) late(opens, merged, now time.Time) (why string, moves bool) {
-	if name := b.repo.Frozen(opens, b.security); name != "" {
+func (b timetable) late(opens time.Time, consent Consent, now time.Time) (why string, moves bool) {
+	if name := b.frozen(opens); name != "" {
 		return "its start was in the freeze " + name, true
 	}
 	if b.windows.restricted() {
@@ -94,8 +95,10 @@ func (b timetable) late(opens, merged, now time.Time) (why string, moves bool) {
 		return "", false
 	case b.wave.OnMissedWindow == "runIfWithin" && over <= within:
 		return fmt.Sprintf("its start was at %s, within the wave's %s", stamp(opens), within), false
-	case now.Sub(merged) <= punctual:
-		return "its start was at " + stamp(opens) + ", and people approved it at " + stamp(merged), false
+	case now.Sub(consent.Merged) <= punctual:
+		return "its start was at " + stamp(opens) + ", and people approved it at " + stamp(consent.Merged), false
+	case b.lane && !now.After(consent.Until):
+		return "its start was at " + stamp(opens) + ", and a lane does not wait for the week", false
 	default:
 		return "its start was at " + stamp(opens), true
 	}
