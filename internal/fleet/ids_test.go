@@ -30,7 +30,7 @@ func TestCycleOf(t *testing.T) {
 }
 
 func TestLane(t *testing.T) {
-	for id, want := range map[CycleID]string{"2026-W47": "weekly", "2026-W47-cve-01": "cve", "2026-W47-oob-12": "oob", "2026-W47-new-01": "new"} {
+	for id, want := range map[CycleID]string{"2026-W47": LaneWeek, "2026-W47-cve-01": "cve", "2026-W47-oob-12": "oob", "2026-W47-new-01": "new"} {
 		if got := id.Lane(); got != want {
 			t.Errorf("%s: %q, want %q", id, got, want)
 		}

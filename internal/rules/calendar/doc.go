@@ -10,6 +10,11 @@
 // asks Instant, which follows the week's own rule and says when there is no
 // answer.
 //
+// Nor is every day worked. Days knows which are: by the law of a country, as
+// github.com/rickar/cal/v2 has it, and by what a week or a tenant adds and takes
+// out, which wins. A step of the week may move to the next working day, and a
+// window may stay shut on holidays.
+//
 // Zone data comes with the binary (time/tzdata), so that a machine without
 // zoneinfo, as many a container and every Windows machine is, tells the same
 // time; where a system has its own, Go takes that first.

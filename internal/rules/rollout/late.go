@@ -15,6 +15,7 @@ import (
 // packages of a tenant that share it.
 type Times struct {
 	repo    *fleet.Repository
+	id      fleet.CycleID
 	wave    fleet.Wave
 	consent Consent
 	now     time.Time
@@ -30,7 +31,7 @@ type timeKey struct {
 // TimesOf are the timings of the rows of a wave that has started, as seen at
 // now, under the approval of it that was merged.
 func TimesOf(f Facts, id fleet.CycleID, wave string, now time.Time) *Times {
-	w, _ := f.Repo.Wave(wave)
+	w, _ := WaveOf(f.Repo, id, wave)
 	var consent Consent
 	if a, m, _ := approved(f, id, wave, now, true); a != nil {
 		consent = consentOf(a, m)
@@ -39,8 +40,7 @@ func TimesOf(f Facts, id fleet.CycleID, wave string, now time.Time) *Times {
 }
 
 func newTimes(repo *fleet.Repository, id fleet.CycleID, wave fleet.Wave, consent Consent, now time.Time) *Times {
-	consent.Soon = id.Lane() != fleet.LaneWeek
-	return &Times{repo: through(repo, repo.Cycles[id]), wave: wave, consent: consent, now: now, known: map[timeKey]Timing{}}
+	return &Times{repo: repo, id: id, wave: wave, consent: consent, now: now, known: map[timeKey]Timing{}}
 }
 
 // Of is the timing of a row.
@@ -49,7 +49,7 @@ func (t *Times) Of(row fleet.PlanRow) Timing {
 	key := timeKey{row.Tenant, row.NotBefore.UTC(), row.Deadline.UTC(), row.LocalTime, security}
 	timing, ok := t.known[key]
 	if !ok {
-		timing = TimingOf(t.repo, t.wave, row, t.consent, t.now)
+		timing = TimingOf(t.repo, t.id, t.wave, row, t.consent, t.now)
 		t.known[key] = timing
 	}
 	return timing

@@ -180,9 +180,8 @@ func TestPlanRows(t *testing.T) {
 // wait.
 func TestPlanOfALane(t *testing.T) {
 	w := newWorld(milled, policy(own, func(p *fleet.Policy) { p.NonSecurityDeferDays = 10 }), published(tool, "minor", on(17, 0, 0)))
-	for _, lane := range []string{"cve", "new"} {
-		w.repo.Waves[0].Lanes[lane] = w.repo.Waves[0].Lanes["oob"]
-	}
+	lane := fleet.LaneWave{After: fleet.Duration(time.Hour), Looks: []fleet.Duration{fleet.Duration(time.Hour)}}
+	w.repo.Waves[0].Lanes = map[string]fleet.LaneWave{"cve": lane, "oob": lane, "new": lane}
 	cycle := fleet.Cycle{CutOff: cutOffAt, Waves: []string{"dogfood"}, Entries: map[fleet.PackageID]fleet.Entry{tool: {Release: "2.0", Artifact: artifact(tool, "2.0")}}}
 	for id, want := range map[fleet.CycleID]string{
 		w47: "us/own tool skipped: deferred by policy until 2026-11-27", "2026-W47-cve-01": "us/own tool 1.0→2.0", "2026-W47-oob-01": "us/own tool 1.0→2.0", "2026-W47-new-01": "us/own tool 1.0→2.0",

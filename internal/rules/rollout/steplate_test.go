@@ -83,9 +83,33 @@ func TestStepLateOnDSTWeekend(t *testing.T) {
 	} {
 		tenant(own, func(t *fleet.Tenant) { t.Windows = c.windows })(&world{repo: repo})
 		now := opens.Add(time.Duration(c.hours * float64(time.Hour)))
-		got := rollout.TimingOf(repo, wave, row, rollout.Consent{Until: opens.Add(24 * time.Hour)}, now)
+		got := rollout.TimingOf(repo, w47, wave, row, rollout.Consent{Until: opens.Add(24 * time.Hour)}, now)
 		if got.Due(now) != c.due || c.due && (!got.Opens.Equal(opens) || !got.Deadline.Equal(row.Deadline)) || !c.due && got.Late == "" {
 			t.Errorf("%d windows, %.1f hours late: %+v", len(c.windows), c.hours, got)
+		}
+	}
+}
+
+// TestLateInALane goes out late on a tenant without windows, and says so: a fix
+// has no time of day.
+func TestLateInALane(t *testing.T) {
+	row := fleet.PlanRow{Tenant: own, Package: tool, To: "2.0", NotBefore: dogfoodAt, Deadline: dogfoodAt.Add(4 * time.Hour)}
+	consent := rollout.Consent{Until: dogfoodAt.Add(24 * time.Hour)}
+	night := fleet.Window{On: []string{"Thu"}, From: "22:00", Until: "23:00", For: []string{"install"}} // 20:00 in UTC
+	for _, c := range []struct {
+		windows map[string]fleet.Window
+		hours   int
+		due     bool
+		missed  bool
+	}{
+		{nil, 7, true, false}, {nil, 24, true, false}, {nil, 25, false, true}, {map[string]fleet.Window{"n": night}, 7, false, false}, {map[string]fleet.Window{"n": night}, 13, true, false},
+	} {
+		repo := baseRepo()
+		tenant(own, func(t *fleet.Tenant) { t.Windows = c.windows })(&world{repo: repo})
+		now := dogfoodAt.Add(time.Duration(c.hours) * time.Hour)
+		got := rollout.TimingOf(repo, "2026-W47-cve-01", repo.Waves[0], row, consent, now)
+		if got.Due(now) != c.due || got.Missed != c.missed || got.Late == "" {
+			t.Errorf("%d windows, %d hours late: %+v", len(c.windows), c.hours, got)
 		}
 	}
 }

@@ -7,9 +7,11 @@ import (
 	"github.com/packmill/packmill/internal/rules/calendar"
 )
 
-// A timetable is when one tenant may install what one wave brings.
+// A timetable is when one tenant may install what one wave of a cycle brings.
 type timetable struct {
 	repo     *fleet.Repository
+	lane     bool        // the cycle travels outside the week
+	cycle    fleet.Cycle // which may pass freezes
 	wave     fleet.Wave
 	windows  windows
 	zone     *time.Location // the tenant's
@@ -17,8 +19,8 @@ type timetable struct {
 	length   time.Duration  // of an opening, for a tenant without windows
 }
 
-func newTimetable(repo *fleet.Repository, wave fleet.Wave, t fleet.Tenant, security bool, length time.Duration) (timetable, error) {
-	b := timetable{repo: repo, wave: wave, security: security, length: length}
+func newTimetable(repo *fleet.Repository, id fleet.CycleID, wave fleet.Wave, t fleet.Tenant, security bool, length time.Duration) (timetable, error) {
+	b := timetable{repo: repo, lane: id.Lane() != fleet.LaneWeek, cycle: repo.Cycles[id], wave: wave, security: security, length: length}
 	var err error
 	if b.windows, err = windowsOf(repo.Week, t); err != nil {
 		return b, err
@@ -45,14 +47,16 @@ func (b timetable) next(t time.Time) (calendar.Span, bool) {
 			return span, false
 		}
 		free, ok := b.unfrozen(span, t)
-		if ok && b.wave.Opens.Zone == "tenant" {
+		if ok && b.windows.restricted() && b.wave.Opens.Zone == "tenant" {
 			free.From = told(free.From, b.zone)
 			ok = free.From.Before(free.Until)
 		}
 		if ok {
 			return free, true
 		}
-		t = span.Until
+		if t = span.Until; !b.windows.restricted() {
+			t = b.thawed(span.From)
+		}
 	}
 	return calendar.Span{}, false
 }
@@ -66,8 +70,12 @@ func (b timetable) opening(t time.Time) (calendar.Span, bool) {
 	return calendar.Span{From: at, Until: at.Add(max(b.length, time.Nanosecond))}, ok
 }
 
-// step is the wave's step at or after t, for the tenant.
+// step is the wave's step at or after t, for the tenant. A lane leaves the
+// rhythm of the week: it has no steps, and any time is as good as another.
 func (b timetable) step(t time.Time) (time.Time, bool) {
+	if b.lane {
+		return t, true
+	}
 	local := b.wave.Opens.Zone == "tenant"
 	from := t.Add(-time.Nanosecond)
 	if local {
@@ -97,7 +105,7 @@ func (b timetable) step(t time.Time) (time.Time, bool) {
 // with its step or not at all.
 func (b timetable) unfrozen(span calendar.Span, t time.Time) (calendar.Span, bool) {
 	for at := span.From; at.Before(span.Until); {
-		name := b.repo.Frozen(at, b.security)
+		name := b.frozen(at)
 		if name != "" && !b.windows.restricted() {
 			return span, false
 		}
@@ -114,11 +122,14 @@ func (b timetable) unfrozen(span calendar.Span, t time.Time) (calendar.Span, boo
 	return span, false
 }
 
+// frozen is the freeze that stops the cycle at an instant, "" for none.
+func (b timetable) frozen(t time.Time) string { return freezeOn(b.repo, b.cycle, t, b.security) }
+
 // freezes is when the first freeze after an instant begins, at the latest the
 // end that is given.
 func (b timetable) freezes(from, end time.Time) time.Time {
-	for _, f := range b.repo.Freezes {
-		if (f.Scope == "all" || !b.security) && f.From.After(from) && f.From.Before(end) {
+	for name, f := range b.repo.Freezes {
+		if (f.Scope == "all" || !b.security) && !overridden(b.cycle, name) && f.From.After(from) && f.From.Before(end) {
 			end = f.From
 		}
 	}
@@ -128,7 +139,7 @@ func (b timetable) freezes(from, end time.Time) time.Time {
 // thawed is the first instant from t on at which nothing is frozen.
 func (b timetable) thawed(t time.Time) time.Time {
 	for {
-		name := b.repo.Frozen(t, b.security)
+		name := b.frozen(t)
 		if name == "" {
 			return t
 		}
@@ -142,14 +153,15 @@ func (b timetable) thawed(t time.Time) time.Time {
 // installations that lasts beyond opens, or without windows as long after opens
 // as the wave's gate looks. Freezes, those that do not let security releases
 // through if it is one, move that to the next window or to the next time of the
-// wave's step, and cut it where one begins. It is Refused when the tenant cannot
+// wave's step, in a lane to their end, and cut it where one begins; those that
+// the cycle overrides do not. The cycle need not be there yet. It is Refused when the tenant cannot
 // install at all within the calendar's reach, and Invalid for windows, zones
 // and holidays that cannot be read.
 //
 // It says nothing of deferrals, pins and the time that waves take before this
 // one: opens is what comes of them.
-func LatestInstall(repo *fleet.Repository, wave fleet.Wave, t fleet.Tenant, opens time.Time, security bool) (time.Time, error) {
-	b, err := newTimetable(repo, wave, t, security, lastLook(wave.Gate).Std())
+func LatestInstall(repo *fleet.Repository, id fleet.CycleID, wave fleet.Wave, t fleet.Tenant, opens time.Time, security bool) (time.Time, error) {
+	b, err := newTimetable(repo, id, wave, t, security, lastLook(wave.Gate).Std())
 	if err != nil {
 		return time.Time{}, fleet.Errorf(fleet.Invalid, "rollout.latest", string(t.ID), "%w", err)
 	}

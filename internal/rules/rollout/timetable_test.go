@@ -30,6 +30,9 @@ func TestLatestInstall(t *testing.T) {
 		{"a freeze of other releases lets a fix through", all(mornings, freeze("nonSecurity", on(19, 0, 0), on(30, 0, 0))), true, on(19, 10, 0)},
 		{"and nothing else", all(mornings, freeze("nonSecurity", on(19, 0, 0), on(24, 0, 0))), false, on(26, 10, 0)},
 		{"without windows, the step after a freeze", freeze("all", on(19, 0, 0), on(20, 0, 0)), false, on(27, 11, 0)},
+		{"a freeze that the cycle overrides is none", all(freeze("all", on(19, 0, 0), on(25, 0, 0)), func(w *world) {
+			w.repo.Cycles[w47] = fleet.Cycle{Overrides: &fleet.Overrides{Freezes: []string{"winter"}}}
+		}), false, on(20, 11, 0)},
 		{"without windows, before a freeze begins", freeze("all", on(20, 0, 0), on(25, 0, 0)), false, on(20, 0, 0)},
 		{"months of freeze", all(mornings, freeze("all", on(19, 0, 0), on(19, 0, 0).AddDate(0, 3, 0))), false, time.Date(2027, 2, 19, 10, 0, 0, 0, time.UTC)},
 		{"shut on every day it opens", all(mornings, tenant(own, func(t *fleet.Tenant) {
@@ -47,7 +50,7 @@ func TestLatestInstall(t *testing.T) {
 		}, false, on(20, 18, 0)},
 	} {
 		w := newWorld(c.facts)
-		got, err := rollout.LatestInstall(w.repo, w.repo.Waves[0], w.repo.Tenants[own], dogfoodAt, c.security)
+		got, err := rollout.LatestInstall(w.repo, w47, w.repo.Waves[0], w.repo.Tenants[own], dogfoodAt, c.security)
 		if c.want.IsZero() {
 			if fleet.KindOf(err) != fleet.Refused {
 				t.Errorf("%s: %s, %v", c.name, got, err)
@@ -58,8 +61,12 @@ func TestLatestInstall(t *testing.T) {
 			t.Errorf("%s: %s, %v, want %s", c.name, got, err, c.want)
 		}
 	}
-	w := newWorld(tenant(own, func(t *fleet.Tenant) { t.Holidays = &fleet.Holidays{Country: "XX"} }))
-	if _, err := rollout.LatestInstall(w.repo, w.repo.Waves[0], w.repo.Tenants[own], dogfoodAt, false); fleet.KindOf(err) != fleet.Invalid {
+	w := newWorld(freeze("all", on(19, 0, 0), on(20, 0, 0)))
+	if got, err := rollout.LatestInstall(w.repo, "2026-W47-cve-01", w.repo.Waves[0], w.repo.Tenants[own], dogfoodAt, true); err != nil || !got.Equal(on(21, 4, 0)) {
+		t.Errorf("a lane goes on when a freeze ends: %s, %v", got, err)
+	}
+	w = newWorld(tenant(own, func(t *fleet.Tenant) { t.Holidays = &fleet.Holidays{Country: "XX"} }))
+	if _, err := rollout.LatestInstall(w.repo, w47, w.repo.Waves[0], w.repo.Tenants[own], dogfoodAt, false); fleet.KindOf(err) != fleet.Invalid {
 		t.Errorf("a calendar that cannot be read: %v", err)
 	}
 }

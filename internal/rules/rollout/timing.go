@@ -37,14 +37,14 @@ func (t Timing) Due(now time.Time) bool { return !t.Missed && !now.Before(t.Push
 // a deadline that lies in a freeze moves to where that begins.
 //
 // People who approve a wave when it should have begun already mean it to begin:
-// on a tenant without windows the hour counts from their merge then. What would
+// on a tenant without windows the hour counts from their merge then, and in a
+// lane outside the week it may begin until the approval ends. What would
 // start after the end of what they approved is missed: it waits for the next
-// cycle. In a lane nobody agreed on an hour, so nothing is late but where windows
-// have ended.
-func TimingOf(repo *fleet.Repository, wave fleet.Wave, row fleet.PlanRow, consent Consent, now time.Time) Timing {
+// cycle.
+func TimingOf(repo *fleet.Repository, id fleet.CycleID, wave fleet.Wave, row fleet.PlanRow, consent Consent, now time.Time) Timing {
 	release := repo.Packages[row.Package].Releases[row.To]
 	security := release.Change == "security"
-	b, err := newTimetable(repo, wave, repo.Tenants[row.Tenant], security, row.Deadline.Sub(row.NotBefore))
+	b, err := newTimetable(repo, id, wave, repo.Tenants[row.Tenant], security, row.Deadline.Sub(row.NotBefore))
 	if err != nil {
 		return Timing{Late: err.Error(), Missed: true}
 	}
@@ -76,7 +76,7 @@ func TimingOf(repo *fleet.Repository, wave fleet.Wave, row fleet.PlanRow, consen
 // late says why a row that was to start at an instant is not as planned at now,
 // and whether it moves to another time for that.
 func (b timetable) late(opens time.Time, consent Consent, now time.Time) (why string, moves bool) {
-	if name := b.repo.Frozen(opens, b.security); name != "" {
+	if name := b.frozen(opens); name != "" {
 		return "its start was in the freeze " + name, true
 	}
 	if b.windows.restricted() {
@@ -91,12 +91,14 @@ func (b timetable) late(opens time.Time, consent Consent, now time.Time) (why st
 	}
 	over := now.Sub(opens)
 	switch within := b.within(); {
-	case over <= punctual || consent.Soon:
+	case over <= punctual:
 		return "", false
 	case b.wave.OnMissedWindow == "runIfWithin" && over <= within:
 		return fmt.Sprintf("its start was at %s, within the wave's %s", stamp(opens), within), false
 	case now.Sub(consent.Merged) <= punctual:
 		return "its start was at " + stamp(opens) + ", and people approved it at " + stamp(consent.Merged), false
+	case b.lane && !now.After(consent.Until):
+		return "its start was at " + stamp(opens) + ", and a lane does not wait for the week", false
 	default:
 		return "its start was at " + stamp(opens), true
 	}
@@ -116,7 +118,6 @@ func (b timetable) within() time.Duration {
 type Consent struct {
 	Merged time.Time // by people; the zero time where nobody was asked
 	Until  time.Time // the end of what they approved
-	Soon   bool      // in a lane: as soon as it may, not at a time that was agreed
 }
 
 // consentOf is what an approval and the merge that brought it let happen: its

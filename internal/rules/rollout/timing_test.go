@@ -121,7 +121,7 @@ func TestNothingOutsideItsTime(t *testing.T) {
 			}
 			for range 3 {
 				now := stay.opens.Add(c.minutes(2160) - 12*time.Hour)
-				got := TimingOf(repo, wave, row, Consent{Until: stay.opens.Add(c.minutes(240 * 60))}, now)
+				got := TimingOf(repo, "2026-W47", wave, row, Consent{Until: stay.opens.Add(c.minutes(240 * 60))}, now)
 				tried++
 				switch {
 				case got.Missed:
