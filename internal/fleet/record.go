@@ -308,6 +308,8 @@ type Plan struct {
 	Skipped  []PlanSkip        `json:"skipped"` // what is left out, and why
 	Blobs    map[string]string `json:"blobs"`   // path → git blob id
 	Evidence map[string]string `json:"evidence"`
+	// Coverage is what the wave shows of the attributes it is to cover.
+	Coverage []Coverage `json:"coverage,omitempty"`
 }
 
 // A PlanSkip is a package that a tenant does not get, and why.
