@@ -59,3 +59,22 @@ func groupsOf(d *fleet.InventoryRow) []string {
 	}
 	return out
 }
+
+// WithGroups is a tenant with those of its groups alone that waves select by:
+// whose members an inventory reads.
+func WithGroups(repo *fleet.Repository, id fleet.TenantID) fleet.Tenant {
+	t := repo.Tenants[id]
+	groups := map[string]fleet.Group{}
+	for _, w := range repo.Waves {
+		for _, value := range w.Select.Attributes[fleet.GroupAttribute] {
+			named := fleet.Values{strings.TrimPrefix(value, "!")}
+			for folder, g := range t.Groups {
+				if named.Admit(folder) {
+					groups[folder] = g
+				}
+			}
+		}
+	}
+	t.Groups = groups
+	return t
+}
