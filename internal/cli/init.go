@@ -26,18 +26,28 @@ func newInitCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init [DIR]",
 		Short: "Make a new repository, or renew the schema in one",
-		Long: `init writes a small repository that validates: two packages, a week, two waves,
-an operator with a partner and two tenants, and the schema for editors and for
-stock cue. It makes DIR a git repository when it lies in none. It overwrites
-nothing: where a file of another content stands in the way, it writes none.
+		Long: `init writes a small repository that validates: two packages, a week and waves, an
+operator with a partner and tenants, and the schema for editors and for stock
+cue. It makes DIR a git repository when it lies in none. It overwrites nothing:
+where a file of another content stands in the way, it writes none.
+
+The waves and their week are those of a preset:
+  factory  our own devices, then all tenants at one instant
+  staged   our own devices, a pilot, half of everybody, all; by themselves where
+           gates pass
+  site     certified on test systems, staged at early plants, then at all plants
+           that approved it
+In each of them a fix for a vulnerability has a faster lane with a pilot.
 
 With --update-schema it renews the schema's copy in an existing repository.`,
 		Example: `  packmill init fleet
   packmill init fleet --week tuesday
+  packmill init fleet --preset staged
   packmill init --update-schema`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	cmd.Flags().StringVar(&options.Week, "week", "", "rhythm of the week: "+strings.Join(initial.Weeks(), ", ")+" (default "+initial.Weeks()[0]+")")
+	cmd.Flags().StringVar(&options.Preset, "preset", "", "way of working: "+strings.Join(initial.Presets(), ", ")+" (default "+initial.Presets()[0]+")")
+	cmd.Flags().StringVar(&options.Week, "week", "", "rhythm of the factory's week: "+strings.Join(initial.Weeks(), ", ")+" (default "+initial.Weeks()[0]+")")
 	cmd.Flags().StringVar(&options.Module, "module", "", "path of the CUE module (default example.com/packages)")
 	cmd.Flags().BoolVar(&update, "update-schema", false, "only renew the schema's copy below "+schema.VendorDir)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {

@@ -222,7 +222,9 @@ func (a *auditor) plans(ctx context.Context, id fleet.CycleID) error {
 // members checks the frozen memberships of a wave against its Merkle root.
 func (a *auditor) members(s fleet.WaveStart) error {
 	var all []string
+	joined := 0
 	for _, m := range rollout.Frozen(a.rec, s) {
+		joined += m.Joined
 		if rollout.Root(m.Devices) != m.Root {
 			return fmt.Errorf("the membership of %s has another root than it says", m.Tenant)
 		}
@@ -231,6 +233,9 @@ func (a *auditor) members(s fleet.WaveStart) error {
 	slices.Sort(all)
 	if rollout.Root(all) != s.Root || len(all) != s.Devices {
 		return fmt.Errorf("the memberships of the wave do not have the root it was started with")
+	}
+	if limit := rollout.JoinLimit(len(all) - joined); joined > limit {
+		return fmt.Errorf("%d devices joined the wave after its plan was made, and %d may", joined, limit)
 	}
 	return nil
 }

@@ -17,8 +17,8 @@ import (
 
 // TakeInventory reads the devices of tenants and writes them to evidence under
 // keyed hashes: the key stays outside git, and when it is destroyed nobody can
-// tell any more which device a row was. A tenant that cannot be read does not
-// keep the others back.
+// tell any more which device a row was. Of the tenants' groups, those that are
+// given are read. A tenant that cannot be read does not keep the others back.
 func (f *Factory) TakeInventory(ctx context.Context, tenants []fleet.Tenant) error {
 	rows := map[place][]fleet.InventoryRow{}
 	var failures []error
@@ -28,6 +28,10 @@ func (f *Factory) TakeInventory(ctx context.Context, tenants []fleet.Tenant) err
 		devices, err := f.devices(ctx, t)
 		if err != nil {
 			failures = append(failures, fmt.Errorf("inventory of %s: %w", t.ID, err))
+			continue
+		}
+		if err := f.inGroups(ctx, t, devices); err != nil {
+			failures = append(failures, fmt.Errorf("groups of %s: %w", t.ID, err))
 			continue
 		}
 		at := place{evidence.Shard(t.ID), evidence.InventoryDir(t.ID)}
@@ -65,6 +69,56 @@ func (f *Factory) devices(ctx context.Context, t fleet.Tenant) (map[string]fleet
 		out[hashDevice(key, d.ID)] = d
 	}
 	return out, nil
+}
+
+// A GroupReader is a Console that knows who is in a tenant's own groups.
+type GroupReader interface {
+	// Members are the ids of the devices in each group, by the group's name in
+	// the tenant. A name that means no group, or several, is left out.
+	Members(ctx context.Context, names []string) (map[string][]string, error)
+}
+
+// inGroups notes at each device in which of the tenant's groups it is.
+func (f *Factory) inGroups(ctx context.Context, t fleet.Tenant, devices map[string]fleet.Device) error {
+	if len(t.Groups) == 0 {
+		return nil
+	}
+	console, err := f.Consoles(ctx, t)
+	if err != nil {
+		return err
+	}
+	reader, ok := console.(GroupReader)
+	if !ok {
+		return fleet.Errorf(fleet.Invalid, "factory.inventory", string(t.ID), "its console cannot tell who is in a group, and waves select by groups")
+	}
+	var names []string
+	for _, folder := range slices.Sorted(maps.Keys(t.Groups)) {
+		names = append(names, t.Groups[folder].Name)
+	}
+	members, err := reader.Members(ctx, names)
+	if err != nil {
+		return err
+	}
+	in := map[string][]string{} // device → folders
+	for folder, g := range t.Groups {
+		for _, id := range members[g.Name] {
+			in[id] = append(in[id], folder)
+		}
+	}
+	for hash, d := range devices {
+		if len(in[d.ID]) == 0 {
+			continue
+		}
+		d.Attributes = maps.Clone(d.Attributes)
+		if d.Attributes == nil {
+			d.Attributes = map[string]string{}
+		}
+		for _, folder := range in[d.ID] {
+			d.Attributes[fleet.GroupPrefix+folder] = "member"
+		}
+		devices[hash] = d
+	}
+	return nil
 }
 
 // hashDevice is how evidence names a device: HMAC-SHA256 of its id under the

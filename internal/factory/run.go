@@ -195,7 +195,7 @@ func (f *Factory) do(ctx context.Context, facts rollout.Facts, batch []rollout.A
 	case rollout.TakeInventory:
 		tenants := make([]fleet.Tenant, len(batch))
 		for i, b := range batch {
-			tenants[i] = facts.Repo.Tenants[b.Tenant]
+			tenants[i] = rollout.WithGroups(facts.Repo, b.Tenant)
 		}
 		return fmt.Sprintf("devices of %d tenants read", len(tenants)), f.TakeInventory(ctx, tenants)
 	case rollout.OpenCycle:

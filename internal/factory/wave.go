@@ -10,8 +10,9 @@ import (
 )
 
 // StartWave freezes who belongs to a wave. The devices are those of the
-// inventory the plan was made from; from here on nobody enters or leaves the
-// wave, and evidence for its gate must be newer than this moment.
+// inventory the plan was made from and, in the last wave, a few that came since;
+// from here on nobody enters or leaves the wave, and evidence for its gate must
+// be newer than this moment.
 //
 // Memberships are written before the start: a start without them cannot be.
 func (f *Factory) StartWave(ctx context.Context, facts rollout.Facts, id fleet.CycleID, gate string) error {
@@ -28,7 +29,7 @@ func (f *Factory) StartWave(ctx context.Context, facts rollout.Facts, id fleet.C
 		return err
 	}
 	var all []string
-	members := map[place][]fleet.Membership{}
+	var members []fleet.Membership
 	for _, tenant := range facts.Repo.TenantIDs() {
 		if !slices.ContainsFunc(plan.Rows, func(r fleet.PlanRow) bool { return r.Tenant == tenant }) {
 			continue
@@ -40,24 +41,31 @@ func (f *Factory) StartWave(ctx context.Context, facts rollout.Facts, id fleet.C
 		}
 		row.Root = rollout.Root(row.Devices)
 		all = append(all, row.Devices...)
-		if !frozen(facts.Record, row) {
-			at := place{evidence.Shard(tenant), evidence.MembersDir(id, gate)}
-			members[at] = append(members[at], row)
-		}
-	}
-	if err := f.Ledger.AppendAll(ctx, batches(members)); err != nil {
-		return err
+		members = append(members, row)
 	}
 	opens, err := waveOpens(facts.Repo, id, facts.Repo.Cycles[id], gate)
 	if err != nil {
 		return err
 	}
-	digest := plan.Digest()
+	slices.Sort(all)
+	start := fleet.WaveStart{Cycle: id, Wave: gate, Opens: opens, Devices: len(all), Root: rollout.Root(all), Plan: plan.Digest(), At: f.Clock.Now()}
+	if members, start, err = rollout.Join(facts, members, start); err != nil {
+		return err
+	}
+	rows := map[place][]fleet.Membership{}
+	for _, m := range members {
+		if !frozen(facts.Record, m) {
+			at := place{evidence.Shard(m.Tenant), evidence.MembersDir(id, gate)}
+			rows[at] = append(rows[at], m)
+		}
+	}
+	if err := f.Ledger.AppendAll(ctx, batches(rows)); err != nil {
+		return err
+	}
 	if err := f.recordPlans(ctx, facts.Record, id, map[string]fleet.Plan{gate: plan}); err != nil {
 		return err
 	}
-	slices.Sort(all)
-	start := fleet.WaveStart{Cycle: id, Wave: gate, Opens: opens, Devices: len(all), Root: rollout.Root(all), Plan: digest, At: f.Clock.Now()}
+	start.At = f.Clock.Now()
 	return f.Ledger.Append(ctx, evidence.Control, evidence.WavesDir(id), []fleet.WaveStart{start})
 }
 

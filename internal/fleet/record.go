@@ -151,6 +151,11 @@ type WaveStart struct {
 	Root    string    `json:"root"`
 	Plan    Digest    `json:"plan"`
 	At      time.Time `json:"at"`
+	// Joined are the roots of the memberships that hold devices which came after
+	// the plan, by tenant. Outside is how many such devices were left out, all of
+	// them, because they were too many.
+	Joined  map[TenantID]string `json:"joined,omitempty"`
+	Outside int                 `json:"outside,omitempty"`
 }
 
 // A Membership is the frozen part of a wave that one tenant holds. Devices are
@@ -162,6 +167,7 @@ type Membership struct {
 	Devices  []string `json:"devices"`
 	Inactive int      `json:"inactive"` // excluded before the start
 	Root     string   `json:"root"`
+	Joined   int      `json:"joined,omitempty"` // of the devices, those that came after the plan
 }
 
 // An Intent is written before an effect on a tenant.
@@ -311,6 +317,8 @@ type Plan struct {
 	Skipped  []PlanSkip        `json:"skipped"` // what is left out, and why
 	Blobs    map[string]string `json:"blobs"`   // path → git blob id
 	Evidence map[string]string `json:"evidence"`
+	// Coverage is what the wave shows of the attributes it is to cover.
+	Coverage []Coverage `json:"coverage,omitempty"`
 }
 
 // A PlanSkip is a package that a tenant does not get, and why.

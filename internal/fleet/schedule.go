@@ -49,15 +49,9 @@ type Wave struct {
 	// out of the week itself.
 	Lanes     map[string]LaneWave `json:"lanes,omitempty"`
 	LanesOnly bool                `json:"lanesOnly,omitempty"`
-}
-
-// Select says which devices a wave takes: all those whose tenant and device
-// match every pair, and of these the given percentage by salted hash.
-type Select struct {
-	Tenants    map[string]string `json:"tenants,omitempty"`
-	Attributes map[string]string `json:"attributes,omitempty"`
-	Percent    *float64          `json:"percent,omitempty"` // 100 when absent
-	Sites      bool              `json:"sites,omitempty"`
+	// InactiveAfterDays is how long a device may have been unseen when the
+	// wave is frozen, DefaultInactiveAfterDays if it is 0.
+	InactiveAfterDays int `json:"inactiveAfterDays"`
 }
 
 // Opens is the step of the week a wave opens on, at one instant in the

@@ -18,7 +18,7 @@ func CyclePull(repo *fleet.Repository, id fleet.CycleID, cycle fleet.Cycle, plan
 	var head strings.Builder
 	fmt.Fprintf(&head, "### Cycle %s: %s for %s\n\n", Neutral(string(id)), plural(len(entries), "release"), reach(reached))
 	head.WriteString(entryTable(entries))
-	head.WriteString("\n" + waveTable(repo, plans))
+	head.WriteString("\n" + waveTable(repo, plans) + coverageLine(plans...))
 	head.WriteString("\n" + merging(plans) + "\n")
 	folds := make([]fold, 0, len(plans))
 	for _, p := range plans {

@@ -39,6 +39,7 @@ func ApprovalPull(repo *fleet.Repository, rec *fleet.Record, a fleet.Approval, p
 	fmt.Fprintf(&head, "\n**Approving and merging this** opens wave %s: %s; it opens %s. It approves plan %s. "+
 		"A plan that comes out differently when it is applied is refused, and what is stopped stays stopped. Valid until %s.\n",
 		Code(a.Gate), summaryWords(a.Summary)+without(plan, stops), dash(opening(plan)), Code(string(a.Plan)), utc(a.ValidUntil))
+	head.WriteString(coverageLine(plan))
 	if wave, ok := repo.Wave(before); ok && wave.Advance == "autoMerge" && repo.Operator.Trust.App != "" && open == 0 && len(stops) == 0 {
 		fmt.Fprintf(&head, "\nWave %s says `advance: \"autoMerge\"`: %s merges this by itself once its checks have passed. To stop that, request changes, or commit a rejection here.\n",
 			Code(before), Code(repo.Operator.Trust.App))

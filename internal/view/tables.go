@@ -22,6 +22,9 @@ func PlanTable(p fleet.Plan) Table {
 		}
 		t.Add(string(r.Tenant), string(r.Package), dash(r.From), r.To, r.Wave, fmt.Sprint(r.Devices), opens, deadline, r.Why)
 	}
+	if words := coverageWords(p); words != "" {
+		t.Title += "; devices of the fleet it stands for: " + words
+	}
 	return t
 }
 

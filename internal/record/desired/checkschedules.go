@@ -85,42 +85,6 @@ func (x *checks) waves() {
 	}
 }
 
-// selects reports a wave that no tenant's labels match: a slip in a label would
-// leave its devices to a later wave and nobody would see it. Where a tenant
-// could not be read, or there is none yet, nothing is known.
-func (x *checks) selects(w fleet.Wave) {
-	known := map[string][]string{} // label → what tenants say
-	for _, p := range x.places {
-		if p.role != roleTenant {
-			continue
-		}
-		t, ok := x.repo.Tenants[fleet.TenantID(p.keys[0])]
-		if !ok || x.faulty[p.Path] {
-			return
-		}
-		matches := true
-		for key, want := range w.Select.Tenants {
-			matches = matches && t.Label(key) == want
-			known[key] = append(known[key], t.Label(key))
-		}
-		if matches {
-			return
-		}
-	}
-	if len(known) == 0 {
-		return
-	}
-	at := k("waves", w.Name, "select", "tenants")
-	for _, key := range slices.Sorted(maps.Keys(w.Select.Tenants)) {
-		want := w.Select.Tenants[key]
-		if !slices.Contains(known[key], want) {
-			x.fault(wavesFile, append(at, key), "selects no tenant: none has the label %s: %q%s", key, want, suggest(want, known[key]))
-			return
-		}
-	}
-	x.fault(wavesFile, at, "selects no tenant: none has all of these labels")
-}
-
 // cycle checks one cycle, its plans and its approvals.
 func (x *checks) cycle(id fleet.CycleID) {
 	c, file := x.repo.Cycles[id], CyclePath(id)

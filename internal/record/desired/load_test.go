@@ -91,7 +91,7 @@ func TestLoad(t *testing.T) {
 	if dogfood.Arm.Std() != 6*time.Hour || dogfood.Gate.Confidence != 0.9 || dogfood.Gate.MinReports != 20 || dogfood.Opens.Zone != "operator" || len(dogfood.Gate.Looks) != 2 {
 		t.Errorf("wave: %+v", dogfood)
 	}
-	if e := repo.Waves[1]; e.Name != "everyone" || e.Select.Percent == nil || *e.Select.Percent != 100 || e.Advance != "autoMerge" {
+	if e := repo.Waves[1]; e.Name != "everyone" || e.Select.Percent == nil || *e.Select.Percent != 100 || e.Advance != "autoMerge" || e.InactiveAfterDays != 14 || e.Select.Salt != "cycle" {
 		t.Errorf("waves are in order: %+v", repo.Waves)
 	}
 }
@@ -127,6 +127,13 @@ func TestLoadIsDeterministic(t *testing.T) {
 func TestNoFaults(t *testing.T) {
 	for name, edits := range map[string][]edit{
 		"wave of one tenant":           {{"schedules/waves.cue", `tenants: role: "own"`, `tenants: tenant: "own/office"`}},
+		"wave of two partners":         {{"schedules/waves.cue", `tenants: role: "own"`, `tenants: partner: ["nordic", "own"]`}},
+		"wave of all but one":          {{"schedules/waves.cue", `tenants: role: "own"`, `tenants: tenant: "!own/office"`}},
+		"wave of builds and models":    {{"schedules/waves.cue", `tenants: role: "own"`, `attributes: {osBuild: "10.0.26100.*", model: ["Surface*", "!Surface Go*"], country: ["FI", "SE"]}`}},
+		"wave of a group":              {{"schedules/waves.cue", `tenants: role: "own"`, `attributes: group: ["fin*", "finance", "!finance"]`}},
+		"wave that covers":             {{"schedules/waves.cue", `tenants: role: "own"`, `{percent: 5, cover: ["model", "osBuild"]}`}},
+		"fixed waves":                  {{"schedules/waves.cue", `tenants: role: "own"`, `{percent: 5, salt: "fixed"}`}, {"schedules/waves.cue", `percent: 100`, `{percent: 50, salt: "fixed"}`}},
+		"a fixed pilot before all":     {{"schedules/waves.cue", `tenants: role: "own"`, `{percent: 5, salt: "fixed"}`}},
 		"wave of one partner":          {{"schedules/waves.cue", `tenants: role: "own"`, `tenants: partner: "nordic"`}},
 		"as many approvals as persons": {{"tenants/operator.cue", `approvers:`, "trust: approvals: 2\n\tapprovers:"}},
 		"every placeholder":            {{sevenZip, `asset: "7z{digits}-x64.msi"`, `url: "https://www.7-zip.org/{major}/{minor}/{digits}/{version}.msi"`}},

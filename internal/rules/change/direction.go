@@ -76,7 +76,7 @@ func ordered(e Edit, values ...string) string {
 // slower, is tighter.
 func gateDirection(e Edit) string {
 	switch e.Field {
-	case "gate.success", "gate.confidence", "gate.minReports", "minDevices", "soak":
+	case "gate.success", "gate.confidence", "gate.minReports", "minDevices", "inactiveAfterDays", "soak":
 		return largerIsTighter(e)
 	case "gate.error":
 		return smallerIsTighter(e)

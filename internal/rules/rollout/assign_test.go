@@ -19,34 +19,30 @@ import (
 // plainAssign is Assign as it is easiest to believe: every device hashed and
 // ranked by its whole hash, every wave filled in rank order and sorted.
 func plainAssign(waves []fleet.Wave, tenant fleet.Tenant, devices []fleet.InventoryRow, salt string, at time.Time) map[string]rollout.Members {
-	type keyed struct {
-		key [sha256.Size]byte
-		row fleet.InventoryRow
-	}
-	ranked := make([]keyed, len(devices))
-	for i, d := range devices {
-		ranked[i] = keyed{sha256.Sum256([]byte("wave/v1\x00" + salt + "\x00" + string(tenant.ID) + "\x00" + d.Device)), d}
-	}
-	slices.SortFunc(ranked, func(a, b keyed) int {
-		return cmp.Or(bytes.Compare(a.key[:], b.key[:]), cmp.Compare(a.row.Device, b.row.Device))
-	})
+	orders := map[string][]fleet.InventoryRow{"": plainOrder(tenant, devices, salt), "fixed": plainOrder(tenant, devices, "fixed")}
+	orders["cycle"] = orders[""]
 	out := make(map[string]rollout.Members, len(waves))
-	taken := make([]bool, len(ranked))
+	taken := map[string]bool{}
 	for _, w := range waves {
 		var m rollout.Members
+		ranked := orders[w.Select.Salt]
 		limit := len(ranked)
 		if p := w.Select.Percent; p != nil && *p < 100 {
 			limit = min(limit, max(int(math.Ceil(*p/100*float64(limit))), w.MinDevices))
 		}
-		for i, k := range ranked[:limit] {
-			seen, err := time.Parse(time.DateOnly, k.row.LastSeen)
+		if len(w.Select.Cover) > 0 {
+			plainCover(w, tenant, ranked, limit, func(d fleet.InventoryRow) bool {
+				return !taken[d.Device] && plainSelects(w.Select, tenant, d) && plainActive(w, d, at)
+			})
+		}
+		for _, d := range ranked[:limit] {
 			switch {
-			case taken[i] || !plainSelects(w.Select, tenant, k.row):
-			case err != nil || at.Sub(seen) > 14*24*time.Hour:
+			case taken[d.Device] || !plainSelects(w.Select, tenant, d):
+			case !plainActive(w, d, at):
 				m.Inactive++
 			default:
-				taken[i] = true
-				m.Devices = append(m.Devices, k.row)
+				taken[d.Device] = true
+				m.Devices = append(m.Devices, d)
 			}
 		}
 		slices.SortFunc(m.Devices, func(a, b fleet.InventoryRow) int { return cmp.Compare(a.Device, b.Device) })
@@ -55,16 +51,106 @@ func plainAssign(waves []fleet.Wave, tenant fleet.Tenant, devices []fleet.Invent
 	return out
 }
 
+func plainOrder(tenant fleet.Tenant, devices []fleet.InventoryRow, salt string) []fleet.InventoryRow {
+	key := func(d fleet.InventoryRow) []byte {
+		sum := sha256.Sum256([]byte("wave/v1\x00" + salt + "\x00" + string(tenant.ID) + "\x00" + d.Device))
+		return sum[:]
+	}
+	keys := map[string][]byte{}
+	for _, d := range devices {
+		keys[d.Device] = key(d)
+	}
+	return slices.SortedFunc(slices.Values(devices), func(a, b fleet.InventoryRow) int {
+		return cmp.Or(bytes.Compare(keys[a.Device], keys[b.Device]), cmp.Compare(a.Device, b.Device))
+	})
+}
+
+func plainActive(w fleet.Wave, d fleet.InventoryRow, at time.Time) bool {
+	seen, err := time.Parse(time.DateOnly, d.LastSeen)
+	return err == nil && at.Sub(seen) <= time.Duration(cmp.Or(w.InactiveAfterDays, 14))*24*time.Hour
+}
+
+// plainCover reorders ranked so that the wave shows most: as long as some
+// eligible device would show more, the one that shows the most, and the last in
+// rank of those that show nothing gives way to it.
+func plainCover(w fleet.Wave, tenant fleet.Tenant, ranked []fleet.InventoryRow, limit int, eligible func(fleet.InventoryRow) bool) {
+	weight, budget := map[string]int{}, 0
+	values := func(d fleet.InventoryRow) (out []string) {
+		for _, name := range w.Select.Cover {
+			if v := plainAttribute(tenant, d, name); v != "" {
+				out = append(out, name+"="+v)
+			}
+		}
+		return out
+	}
+	for i, d := range ranked {
+		if !eligible(d) {
+			continue
+		}
+		if i < limit {
+			budget++
+		}
+		for _, v := range values(d) {
+			weight[v]++
+		}
+	}
+	var order []string
+	for len(order) < budget {
+		best, most := -1, 0
+		for i, d := range ranked {
+			sum := 0
+			for _, v := range values(d) {
+				sum += weight[v]
+			}
+			if eligible(d) && sum > most {
+				best, most = i, sum
+			}
+		}
+		if best < 0 {
+			break
+		}
+		order = append(order, ranked[best].Device)
+		for _, v := range values(ranked[best]) {
+			weight[v] = 0
+		}
+	}
+	give := limit - 1
+	for _, name := range order {
+		i := slices.IndexFunc(ranked, func(d fleet.InventoryRow) bool { return d.Device == name })
+		if i < limit {
+			continue
+		}
+		for !eligible(ranked[give]) || slices.Contains(order, ranked[give].Device) {
+			give--
+		}
+		ranked[i], ranked[give] = ranked[give], ranked[i]
+	}
+}
+
+func plainAttribute(t fleet.Tenant, d fleet.InventoryRow, name string) string {
+	have := map[string]string{"platform": d.Platform, "osBuild": d.OSBuild}
+	if v, ok := have[name]; ok {
+		return v
+	}
+	if v := d.Attributes[name]; v != "" || name != "country" {
+		return v
+	}
+	return t.Labels["country"]
+}
+
 func plainSelects(s fleet.Select, t fleet.Tenant, d fleet.InventoryRow) bool {
 	for k, want := range s.Tenants {
 		have := map[string]string{"tenant": string(t.ID), "partner": t.ID.Partner()}
-		if v, ok := have[k]; ok && v != want || !ok && t.Labels[k] != want {
+		v, ok := have[k]
+		if !ok {
+			v = t.Labels[k]
+		}
+		if !slices.Contains(want, v) {
 			return false
 		}
 	}
 	for k, want := range s.Attributes {
-		have := map[string]string{"platform": d.Platform, "osBuild": d.OSBuild}
-		if v, ok := have[k]; ok && v != want || !ok && d.Attributes[k] != want {
+		if !slices.Contains(want, plainAttribute(t, d, k)) {
 			return false
 		}
 	}
@@ -77,7 +163,7 @@ func randomFleet(r *rand.Rand, n int) []fleet.InventoryRow {
 	for i := range out {
 		d := fleet.InventoryRow{Tenant: "p/t", Device: fmt.Sprintf("%08x", i*7), Platform: []string{"windows", "linux"}[r.IntN(2)], OSBuild: fmt.Sprint(r.IntN(3))}
 		if r.IntN(3) > 0 {
-			d.Attributes = map[string]string{"department": []string{"it", "lab"}[r.IntN(2)]}
+			d.Attributes = map[string]string{"department": []string{"it", "lab"}[r.IntN(2)], "model": fmt.Sprint("m", r.IntN(12)), "country": []string{"", "FI"}[r.IntN(2)]}
 		}
 		d.LastSeen = at.AddDate(0, 0, -r.IntN(20)).Format(time.DateOnly)
 		if r.IntN(20) == 0 {
@@ -98,16 +184,21 @@ func randomWaves(r *rand.Rand) []fleet.Wave {
 		if share := r.Float64() * 110; r.IntN(4) > 0 {
 			w.Select.Percent = &share
 		}
-		switch r.IntN(5) {
+		switch r.IntN(6) {
 		case 0:
-			w.Select.Tenants = map[string]string{"role": []string{"own", "customer"}[r.IntN(2)]}
+			w.Select.Tenants = map[string]fleet.Values{"role": {[]string{"own", "customer"}[r.IntN(2)]}}
 		case 1:
-			w.Select.Tenants = map[string]string{"partner": []string{"p", "q"}[r.IntN(2)], "tenant": "p/t"}
+			w.Select.Tenants = map[string]fleet.Values{"partner": {[]string{"p", "q"}[r.IntN(2)], "r"}, "tenant": {"p/t"}}
 		case 2:
-			w.Select.Attributes = map[string]string{"department": "it", "platform": "windows"}
+			w.Select.Attributes = map[string]fleet.Values{"department": {"it"}, "platform": {"windows"}}
 		case 3:
+			w.Select.Attributes = map[string]fleet.Values{"country": {"FI", "SE"}}
+		case 4:
 			w.Select.Sites = r.IntN(3) == 0
 		}
+		w.Select.Salt = []string{"", "cycle", "fixed"}[r.IntN(3)]
+		w.InactiveAfterDays = []int{0, 5, 30}[r.IntN(3)]
+		w.Select.Cover = [][]string{nil, {"model"}, {"model", "osBuild"}, {"platform", "department", "country", "model"}}[r.IntN(4)]
 		out[i] = w
 	}
 	return out
@@ -115,7 +206,7 @@ func randomWaves(r *rand.Rand) []fleet.Wave {
 
 func TestAssignIsThePlainAlgorithm(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 5))
-	tenant := fleet.Tenant{ID: "p/t", Labels: map[string]string{"role": "own"}}
+	tenant := fleet.Tenant{ID: "p/t", Labels: map[string]string{"role": "own", "country": "SE"}}
 	filled := 0
 	for round := range 400 {
 		waves, list, salt := randomWaves(r), randomFleet(r, r.IntN(200)), fmt.Sprint("cycle", round)
@@ -134,16 +225,33 @@ func TestAssignIsThePlainAlgorithm(t *testing.T) {
 }
 
 // BenchmarkAssign puts a million devices into three waves and prints how many
-// times faster that is than ranking whole hashes.
+// times faster that is than ranking whole hashes. With a covering pilot, there
+// are 400 models and 60 builds.
 func BenchmarkAssign(b *testing.B) {
 	list := devices(1_000_000)
-	waves := []fleet.Wave{percent("pilot", 1, 1), percent("broad", 2, 25), percent("all", 3, 100)}
-	for b.Loop() {
-		rollout.Assign(waves, fleet.Tenant{ID: "p/t"}, list, "2026-W47", at)
+	varied := slices.Clone(list)
+	for i := range varied {
+		varied[i].OSBuild = fmt.Sprint("10.0.", i%60)
+		varied[i].Attributes = map[string]string{"model": fmt.Sprint("model ", i%401*(i%7)/7)}
 	}
-	took := b.Elapsed().Seconds() / float64(b.N)
-	b.ReportMetric(took*1e9/float64(len(list)), "ns/device")
-	started := time.Now()
-	plainAssign(waves, fleet.Tenant{ID: "p/t"}, list, "2026-W47", at)
-	b.ReportMetric(time.Since(started).Seconds()/took, "plain/this")
+	covering := percent("pilot", 1, 1)
+	covering.Select.Cover = []string{"model", "osBuild"}
+	for name, c := range map[string]struct {
+		pilot fleet.Wave
+		list  []fleet.InventoryRow
+	}{"plain": {percent("pilot", 1, 1), list}, "cover": {covering, varied}} {
+		b.Run(name, func(b *testing.B) {
+			waves := []fleet.Wave{c.pilot, percent("broad", 2, 25), percent("all", 3, 100)}
+			for b.Loop() {
+				rollout.Assign(waves, fleet.Tenant{ID: "p/t"}, c.list, "2026-W47", at)
+			}
+			took := b.Elapsed().Seconds() / float64(b.N)
+			b.ReportMetric(took*1e9/float64(len(list)), "ns/device")
+			if name == "plain" {
+				started := time.Now()
+				plainAssign(waves, fleet.Tenant{ID: "p/t"}, c.list, "2026-W47", at)
+				b.ReportMetric(time.Since(started).Seconds()/took, "plain/this")
+			}
+		})
+	}
 }

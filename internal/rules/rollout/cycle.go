@@ -87,7 +87,7 @@ func (s *stepper) opening(c *CycleState, i int) {
 		s.wait(Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Waiting, Why: "approved", Until: arm})
 		return
 	}
-	if s.frozen(c, w) || s.gone(c, w) {
+	if s.frozen(c, w) || s.gone(c, w) || !s.recounted(c, i) {
 		return
 	}
 	s.act(Action{Kind: StartWave, Cycle: c.ID, Wave: w.Wave.Name, Why: "approved, and due at " + stamp(w.Opens)})

@@ -11,11 +11,6 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 )
 
-// activeFor is how recently a device must have been seen, before a wave is
-// frozen, to take part in it. A device that went silent later stays a member
-// and counts as silent: it is never excluded afterwards.
-const activeFor = 14 * 24 * time.Hour
-
 // Members are the devices of one wave on one tenant, and how many devices the
 // wave would have had but for being inactive.
 type Members struct {
@@ -24,46 +19,100 @@ type Members struct {
 }
 
 // Assign puts every device of a tenant into the first wave, in order, that
-// selects it, as of the instant at. salt decides who comes first under a
-// percentage: the cycle's id rotates early adopters from week to week.
-// Devices of a wave are in the order of their ids.
+// selects it, as of the instant at. salt is the cycle's id: it decides who comes
+// first under a percentage, unless the wave's order is a fixed one. Devices of a
+// wave are in the order of their ids.
 func Assign(waves []fleet.Wave, tenant fleet.Tenant, devices []fleet.InventoryRow, salt string, at time.Time) map[string]Members {
+	a := newAssignment(tenant, devices, salt, at)
 	out := make(map[string]Members, len(waves))
-	order := byDevice(devices)
-	active := activity(devices, at)
-	ranks := ranking{tenant: tenant.ID, salt: salt, devices: devices}
-	taken := make([]bool, len(devices))
 	for _, w := range waves {
-		if !selectsTenant(w.Select, tenant) {
-			out[w.Name] = Members{}
-			continue
-		}
-		first := ranks.first(quota(w, len(devices)))
-		var m Members
-		members := make([]int32, 0, len(devices))
-		for n := range devices {
-			i := n
-			if order != nil {
-				i = int(order[n])
-			}
-			switch {
-			case taken[i] || !first.has(i) || !selectsDevice(w.Select, &devices[i]):
-			case !active[i]:
-				m.Inactive++
-			default:
-				taken[i] = true
-				members = append(members, int32(i))
-			}
-		}
-		if len(members) > 0 {
-			m.Devices = make([]fleet.InventoryRow, len(members))
-			for n, i := range members {
-				m.Devices[n] = devices[i]
-			}
-		}
-		out[w.Name] = m
+		out[w.Name] = a.wave(w)
 	}
 	return out
+}
+
+// An assignment is a tenant's devices while they are put into waves.
+type assignment struct {
+	tenant  fleet.Tenant
+	devices []fleet.InventoryRow
+	at      time.Time
+	cycle   string
+	order   []int32 // by id, nil if the devices are in it already
+	taken   []bool
+	active  map[int][]bool      // by days
+	ranks   map[string]*ranking // by salt
+}
+
+func newAssignment(tenant fleet.Tenant, devices []fleet.InventoryRow, cycle string, at time.Time) *assignment {
+	return &assignment{
+		tenant: tenant, devices: devices, at: at, cycle: cycle, order: byDevice(devices), taken: make([]bool, len(devices)),
+		active: map[int][]bool{}, ranks: map[string]*ranking{},
+	}
+}
+
+// wave takes the devices of the next wave.
+func (a *assignment) wave(w fleet.Wave) Members {
+	var m Members
+	if !selectsTenant(w.Select, a.tenant) {
+		return m
+	}
+	active := a.activeFor(w)
+	ranks := a.ranking(w.Select.Salt)
+	first := ranks.first(quota(w, len(a.devices)))
+	selects := deviceSelector(w.Select, a.tenant)
+	members := make([]int32, 0, len(a.devices))
+	for n := range a.devices {
+		i := n
+		if a.order != nil {
+			i = int(a.order[n])
+		}
+		switch {
+		case a.taken[i] || !first.has(i) || !selects(&a.devices[i]):
+		case !active[i]:
+			m.Inactive++
+		default:
+			members = append(members, int32(i))
+		}
+	}
+	if len(w.Select.Cover) > 0 && !first.everyone() {
+		members = a.covering(w, ranks, members, func(i int) bool { return !a.taken[i] && active[i] && selects(&a.devices[i]) })
+	}
+	if len(members) > 0 {
+		m.Devices = make([]fleet.InventoryRow, len(members))
+	}
+	for n, i := range members {
+		a.taken[i] = true
+		m.Devices[n] = a.devices[i]
+	}
+	return m
+}
+
+// activeFor is, for each device, whether it was seen recently enough for a wave.
+func (a *assignment) activeFor(w fleet.Wave) []bool {
+	days := inactiveAfter(w)
+	if a.active[days] == nil {
+		a.active[days] = activity(a.devices, a.at, time.Duration(days)*24*time.Hour)
+	}
+	return a.active[days]
+}
+
+// inactiveAfter is after how many days unseen, before a wave is frozen, a device
+// takes no part in it. A device that went silent later stays a member and
+// counts as silent: it is never excluded afterwards.
+func inactiveAfter(w fleet.Wave) int {
+	return cmp.Or(w.InactiveAfterDays, fleet.DefaultInactiveAfterDays)
+}
+
+// ranking is the order of the devices under a wave's salt.
+func (a *assignment) ranking(salt string) *ranking {
+	key := a.cycle
+	if salt == fleet.SaltFixed {
+		key = fleet.SaltFixed // no cycle is called so
+	}
+	if a.ranks[key] == nil {
+		a.ranks[key] = &ranking{tenant: a.tenant.ID, salt: key, devices: a.devices}
+	}
+	return a.ranks[key]
 }
 
 // byDevice is the order of devices by id, nil if they are in it already, as
@@ -80,9 +129,9 @@ func byDevice(devices []fleet.InventoryRow) []int32 {
 	return order
 }
 
-// activity is, for each device, whether it was seen recently enough. The same
-// few dates come again and again: each is read once.
-func activity(devices []fleet.InventoryRow, at time.Time) []bool {
+// activity is, for each device, whether it was seen within a time before at. The
+// same few dates come again and again: each is read once.
+func activity(devices []fleet.InventoryRow, at time.Time, within time.Duration) []bool {
 	out := make([]bool, len(devices))
 	known := map[string]bool{}
 	for i := range devices {
@@ -90,7 +139,7 @@ func activity(devices []fleet.InventoryRow, at time.Time) []bool {
 		recent, ok := known[date]
 		if !ok {
 			seen, err := time.Parse(time.DateOnly, date)
-			recent = err == nil && at.Sub(seen) <= activeFor
+			recent = err == nil && at.Sub(seen) <= within
 			known[date] = recent
 		}
 		out[i] = recent
@@ -105,35 +154,6 @@ func quota(w fleet.Wave, n int) int {
 	}
 	share := int(math.Ceil(*w.Select.Percent / 100 * float64(n)))
 	return min(n, max(share, w.MinDevices))
-}
-
-func selectsTenant(s fleet.Select, tenant fleet.Tenant) bool {
-	for k, want := range s.Tenants {
-		if tenant.Label(k) != want {
-			return false
-		}
-	}
-	return !s.Sites
-}
-
-func selectsDevice(s fleet.Select, d *fleet.InventoryRow) bool {
-	for k, want := range s.Attributes {
-		if attribute(d, k) != want {
-			return false
-		}
-	}
-	return true
-}
-
-func attribute(d *fleet.InventoryRow, key string) string {
-	switch key {
-	case "platform":
-		return d.Platform
-	case "osBuild":
-		return d.OSBuild
-	default:
-		return d.Attributes[key]
-	}
 }
 
 // Root is the Merkle root over device hashes in their order, hex SHA-256:

@@ -70,8 +70,8 @@ func names(m rollout.Members) []string {
 }
 
 func TestAssignSelects(t *testing.T) {
-	own := fleet.Wave{Name: "dogfood", Order: 1, Select: fleet.Select{Tenants: map[string]string{"role": "own"}}}
-	finance := fleet.Wave{Name: "finance", Order: 2, Select: fleet.Select{Attributes: map[string]string{"department": "finance"}}}
+	own := fleet.Wave{Name: "dogfood", Order: 1, Select: fleet.Select{Tenants: map[string]fleet.Values{"role": {"own"}}}}
+	finance := fleet.Wave{Name: "finance", Order: 2, Select: fleet.Select{Attributes: map[string]fleet.Values{"department": {"finance"}}}}
 	all := fleet.Wave{Name: "all", Order: 3}
 	list := devices(4)
 	list[1].Attributes = map[string]string{"department": "finance"}

@@ -57,6 +57,7 @@ func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fle
 		}
 	}
 	plan.Blobs = closure(repo, cycle)
+	plan.Coverage = coverage(repo, rec, cycle, wave, members)
 	return plan, nil
 }
 

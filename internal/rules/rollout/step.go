@@ -82,8 +82,13 @@ func (s *stepper) mill() error {
 // inventories asks for the devices of tenants that were last read before an
 // instant, and gives these tenants.
 func (s *stepper) inventories(since time.Time, why string) []fleet.TenantID {
+	return s.inventoriesOf(s.f.Repo.TenantIDs(), since, why)
+}
+
+// inventoriesOf does so for some tenants alone.
+func (s *stepper) inventoriesOf(tenants []fleet.TenantID, since time.Time, why string) []fleet.TenantID {
 	var out []fleet.TenantID
-	for _, t := range s.f.Repo.TenantIDs() {
+	for _, t := range tenants {
 		if at, ok := s.x.inventory[t]; s.f.Repo.Tenants[t].Intune == nil || ok && !at.Before(since) {
 			continue
 		}

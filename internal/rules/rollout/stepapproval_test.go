@@ -96,7 +96,7 @@ func TestStepProposesTheNextGate(t *testing.T) {
 
 func TestStepAnnouncesFirst(t *testing.T) {
 	ready := all(dogfooded, approve("everyone", on(20, 12, 0)))
-	told := all(ready, beat("announce 2026-W47", announceAt))
+	told := all(ready, recounted, beat("announce 2026-W47", announceAt))
 	try(t, []situation{
 		{"not before its step", ready, announceAt.Add(-time.Second), nil, []string{"everyone announced first"}},
 		{"at its step, and nothing starts before", ready, announceAt, []string{"announce everyone"}, []string{"everyone announced first"}},
@@ -104,7 +104,7 @@ func TestStepAnnouncesFirst(t *testing.T) {
 		{"once", told, announceAt, []string{"start everyone"}, nil},
 		{"an earlier announcement is none", all(ready, beat("announce 2026-W47", announceAt.Add(-time.Second))), announceAt, []string{"announce everyone"}, []string{"everyone announced first"}},
 		{"another cycle's is none", all(ready, beat("announce 2026-W46", announceAt)), announceAt, []string{"announce everyone"}, []string{"everyone announced first"}},
-		{"a week without the step announces nothing", all(func(w *world) { delete(w.repo.Week.Steps, "announce") }, ready), announceAt, []string{"start everyone"}, nil},
+		{"a week without the step announces nothing", all(func(w *world) { delete(w.repo.Week.Steps, "announce") }, ready, recounted), announceAt, []string{"start everyone"}, nil},
 		{"not before the first wave", opened, dogfoodAt, []string{"start dogfood"}, nil},
 		{"a cycle of one wave is not announced", all(func(w *world) { w.repo.Waves = w.repo.Waves[:1] }, milled, carrying(w47, tool)), dogfoodAt, []string{"start dogfood"}, nil},
 	})

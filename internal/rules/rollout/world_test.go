@@ -77,7 +77,7 @@ func baseRepo() *fleet.Repository {
 			"announce": {On: "Mon", At: "08:00"}, "deploy": {On: "Mon", At: "14:00"},
 		}},
 		Waves: []fleet.Wave{
-			{Name: "dogfood", Order: 1, Select: fleet.Select{Tenants: map[string]string{"role": "own"}}, MinDevices: 1,
+			{Name: "dogfood", Order: 1, Select: fleet.Select{Tenants: map[string]fleet.Values{"role": {"own"}}}, MinDevices: 1,
 				Opens: fleet.Opens{Step: "dogfood", Zone: "operator"}, Arm: hours(3)[0], Soak: hours(24)[0], Gate: gate(6, 28),
 				Lanes: map[string]fleet.LaneWave{"oob": {Soak: hours(2)[0], Looks: hours(1, 2)}}},
 			{Name: "everyone", Order: 2, MinDevices: 1,

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 func withGroup(h func(*request, *group) (reply, error)) handler {
@@ -86,9 +87,68 @@ func deleteGroup(r *request, g *group) (reply, error) {
 func listMembers(r *request, g *group) (reply, error) {
 	out := []map[string]any{}
 	for _, id := range g.members() {
-		out = append(out, selected(r, r.t.objects[id].directoryObject()))
+		if o := r.t.directoryObject(id); o != nil {
+			out = append(out, selected(r, o))
+		}
 	}
 	return page(r, out, 100, 999)
+}
+
+// listTransitive lists members, members of groups among them, and so on, each
+// once.
+func listTransitive(r *request, g *group) (reply, error) {
+	seen := map[string]bool{}
+	var walk func(g *group)
+	walk = func(g *group) {
+		for _, id := range g.members() {
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
+			if inner := r.t.groups[id]; inner != nil {
+				walk(inner)
+			}
+		}
+	}
+	walk(g)
+	out := []map[string]any{}
+	for _, id := range slices.Sorted(maps.Keys(seen)) {
+		if o := r.t.directoryObject(id); o != nil {
+			out = append(out, selected(r, o))
+		}
+	}
+	return page(r, out, 100, 999)
+}
+
+// directoryObject is a device or a group as a member, nil for what is gone.
+func (t *tenant) directoryObject(id string) map[string]any {
+	if d := t.objects[id]; d != nil {
+		return d.directoryObject()
+	}
+	if g := t.groups[id]; g != nil {
+		out := g.resource()
+		out["@odata.type"] = "#microsoft.graph.group"
+		return out
+	}
+	return nil
+}
+
+// within reports whether an object was a member of a group at an instant, or of
+// a group in it.
+func (t *tenant) within(g *group, object string, at time.Time, seen map[string]bool) bool {
+	if seen[g.ID] {
+		return false
+	}
+	seen[g.ID] = true
+	if g.holds(object, at) {
+		return true
+	}
+	for _, m := range g.Log {
+		if inner := t.groups[m.Object]; inner != nil && g.holds(m.Object, at) && t.within(inner, object, at, seen) {
+			return true
+		}
+	}
+	return false
 }
 
 // addMember adds one reference; one that is there already is an error, with the
@@ -101,7 +161,7 @@ func addMember(r *request, g *group) (reply, error) {
 		return reply{}, badRequest("@odata.id is required")
 	}
 	id := body.Ref[strings.LastIndexByte(body.Ref, '/')+1:]
-	if !strings.Contains(body.Ref, "/directoryObjects/") || r.t.objects[id] == nil {
+	if !strings.Contains(body.Ref, "/directoryObjects/") || r.t.directoryObject(id) == nil {
 		return reply{}, fail(http.StatusNotFound, "Request_ResourceNotFound", "Resource '"+id+"' does not exist or one of its queried reference-property objects are not present.")
 	}
 	now := r.t.s.o.Now()

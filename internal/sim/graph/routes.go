@@ -40,6 +40,7 @@ func (s *Server) routes() *http.ServeMux {
 	both("GET", "/groups/{group}", "group.get", withGroup(getGroup))
 	both("DELETE", "/groups/{group}", "group.delete", withGroup(deleteGroup))
 	both("GET", "/groups/{group}/members", "member.list", withGroup(listMembers))
+	both("GET", "/groups/{group}/transitiveMembers", "member.all", withGroup(listTransitive))
 	both("POST", "/groups/{group}/members/$ref", "member.add", withGroup(addMember))
 	both("DELETE", "/groups/{group}/members/{object}/$ref", "member.remove", withGroup(removeMember))
 	for _, version := range []string{"/v1.0", "/beta"} {

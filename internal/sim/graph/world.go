@@ -100,7 +100,7 @@ func (r *run) checkIns(now time.Time) []time.Time {
 	for id := range groups {
 		if g := r.t.groups[id]; g != nil {
 			for _, m := range g.Log {
-				if m.Object == r.d.object {
+				if m.Object == r.d.object || r.t.groups[m.Object] != nil {
 					changes = append(changes, m.At)
 				}
 			}
@@ -203,7 +203,7 @@ func (r *run) hit(d assigned, at time.Time) bool {
 		return true
 	}
 	g := r.t.groups[d.Target.GroupID]
-	return g != nil && g.holds(r.d.object, at)
+	return g != nil && r.t.within(g, r.d.object, at, map[string]bool{})
 }
 
 // start is when the device acts on an assignment: at its start, or at its
