@@ -163,6 +163,9 @@ type Policy struct {
 	Pins                  map[PackageID]PinnedTo `json:"pins,omitempty"`
 	OptOuts               map[PackageID]Because  `json:"optOuts,omitempty"`
 	Origins               map[string]Pos         `json:"origins,omitempty"` // field → the file that decided it
+	// Bounds are the bounds as declared, all levels met: field of the schema
+	// ("critical.withinHours") → CUE expression of literals ("number & >0 & <=72").
+	Bounds map[string]string `json:"bounds,omitempty"`
 }
 
 // Because is a loosening's reason and end.

@@ -187,6 +187,14 @@ func TestPolicyValues(t *testing.T) {
 	if p := repo.Partners["direct"]; p.Name != "Example MSP" || p.Language != "en" {
 		t.Errorf("the operator is the direct customers' partner; got %+v", p)
 	}
+	for field, want := range map[string]string{
+		"critical.withinHours": "number & >0 & <=48", "nonSecurity.deferDays": "int & >=14", "reboot": `"windowOnly"`,
+		"maxFailuresPercent": "number & >=0 & <=1", "approval": `"implicit" | "partner" | "site"`, "maxExceptionDays": "int & >=0 & <=90",
+	} {
+		if got := acme.Policy.Bounds[field]; got != want {
+			t.Errorf("bound of %s: got %s, want %s", field, got, want)
+		}
+	}
 	if name := acme.Name; name != "nordic/acme" {
 		t.Errorf("a tenant without a name has its id; got %q", name)
 	}

@@ -35,6 +35,8 @@ func Compare(base, head *fleet.Repository, o Options) Change {
 	c.cycles()
 	c.approvals()
 	c.answers()
+	c.classify()
+	c.caps()
 	c.total()
 	slices.SortStableFunc(c.out.Findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(b.Level, a.Level), cmp.Compare(a.Object, b.Object)) // "refused" before "decide"

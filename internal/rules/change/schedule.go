@@ -32,6 +32,7 @@ func (c *comparison) parties() {
 			s.Edits[i].Direction = largerIsTighter(e)
 		}
 	}
+	s.Class = classOf(s.Edits, Loosening)
 	c.out.Subjects = append(c.out.Subjects, s)
 	if s.What == Changed {
 		c.trust(was, is)
@@ -71,7 +72,7 @@ func until(date string) string {
 // schedule tells the week, the waves, the freezes and the test environments.
 func (c *comparison) schedule() {
 	if found := edits(c.base.Week, c.head.Week); len(found) > 0 {
-		c.out.Subjects = append(c.out.Subjects, Subject{What: Changed, Kind: "week", Name: "week", Edits: found})
+		c.out.Subjects = append(c.out.Subjects, Subject{What: Changed, Kind: "week", Name: "week", Edits: found, Class: classOf(found, Loosening)})
 	}
 	for _, name := range both(c.base.Matrices, c.head.Matrices) {
 		if what := differs(c.base.Matrices, c.head.Matrices, name); what != "" {
@@ -124,6 +125,10 @@ func (c *comparison) waves() {
 			if s.Edits[i].Direction == Looser {
 				c.find(Decide, "wave "+name, "schedules/waves.cue", "the way to go on gets easier: "+e.Field+" "+arrow(e), "")
 			}
+		}
+		s.Class = classOf(s.Edits, Loosening)
+		if what != Changed { // another way for a release to go: nothing proves that it is not shorter
+			s.Class = Loosening
 		}
 		c.out.Waves = append(c.out.Waves, s)
 	}
