@@ -35,7 +35,8 @@ type Trust struct {
 	App string `json:"app,omitempty"`
 	// AutoRevoke lets App merge the revocation of a release that a signed
 	// verdict failed.
-	AutoRevoke bool `json:"autoRevoke"`
+	AutoRevoke bool      `json:"autoRevoke"`
+	Exposure   *Exposure `json:"exposure,omitempty"`
 }
 
 // A TrustedKey is a public key and what it may sign.

@@ -118,6 +118,26 @@ func TestTenantCalendar(t *testing.T) {
 	}
 }
 
+// A budget of exposure limits something, and people can meet it.
+func TestExposureRules(t *testing.T) {
+	budget := func(text string) []edit {
+		return []edit{{"tenants/operator.cue", "operator: schema.#Operator & {", "operator: schema.#Operator & {\n\ttrust: exposure: " + text}}
+	}
+	checkRules(t, []rule{
+		{"budget of nothing", budget(`perMerge: approvers: 2`)},
+		{"more approvers than there are", budget(`perHour: {devices: 500, approvers: 6}`)},
+		{"one approver is no more than usual", budget(`perMerge: {tenants: 3, approvers: 1}`)},
+		{"budget of halves", budget(`perMerge: {devices: 2.5, approvers: 2}`)},
+	})
+	repo, err := load(t, edited(t, budget(`perMerge: {devices: 500, approvers: 2}`)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := repo.Operator.Trust.Exposure; e == nil || e.PerHour != nil || e.PerMerge.Tenants != nil || *e.PerMerge.Devices != 500 || e.PerMerge.Approvers != 2 {
+		t.Errorf("exposure: %+v", e)
+	}
+}
+
 // One run tells everything that can be known, and nothing that only follows
 // from another finding.
 func TestManyFaults(t *testing.T) {

@@ -26,6 +26,11 @@ func TestClass(t *testing.T) {
 	with := func(f fleet.Freeze) func(r *fleet.Repository) {
 		return func(r *fleet.Repository) { r.Freezes = map[string]fleet.Freeze{"year-end": f} }
 	}
+	exposure := func(devices, approvers int) func(r *fleet.Repository) {
+		return func(r *fleet.Repository) {
+			r.Operator.Trust.Exposure = &fleet.Exposure{PerMerge: &fleet.Budget{Devices: &devices, Approvers: approvers}}
+		}
+	}
 	later, soon, narrow := freeze, freeze, freeze
 	later.Until, soon.Until, narrow.Scope = later.Until.AddDate(0, 0, 1), soon.Until.AddDate(0, 0, -1), "nonSecurity"
 	tests := []struct {
@@ -61,6 +66,11 @@ func TestClass(t *testing.T) {
 			r.Week.Steps = map[string]fleet.WeekStep{"detect": {On: "Wed", At: "06:00"}, "cutOff": {On: "Wed", At: "16:00"}, "dogfood": {On: "Thu", At: "09:00"}, "deploy": {On: "Tue", At: "14:00"}}
 		}, Loosening, []string{"the week: steps.deploy.on Mon → Tue, which nothing proves to tighten"}},
 		{"more approvers", nil, func(r *fleet.Repository) { r.Operator.Trust.Approvals = 3 }, Tightening, nil},
+		{"a budget of exposure", nil, exposure(200, 2), Tightening, nil},
+		{"a smaller budget", exposure(200, 2), exposure(100, 3), Tightening, nil},
+		{"a larger budget", exposure(200, 2), exposure(201, 2), Loosening, []string{"the operator: trust.exposure.perMerge.devices 200 → 201"}},
+		{"fewer approvers beyond it", exposure(200, 3), exposure(200, 2), Loosening, []string{"the operator: trust.exposure.perMerge.approvers 3 → 2"}},
+		{"no budget", exposure(200, 2), nil, Loosening, []string{"the operator: trust.exposure.perMerge.approvers 2 → nothing", "the operator: trust.exposure.perMerge.devices 200 → nothing"}},
 		{"freeze", nil, with(freeze), Loosening, []string{"freeze year-end added"}},
 		{"longer freeze", with(freeze), with(later), Loosening, []string{"freeze year-end changed"}},
 		{"shorter freeze", with(freeze), with(soon), Tightening, nil},

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -28,14 +29,30 @@ func (c *comparison) parties() {
 		s.What = Added
 	}
 	for i, e := range s.Edits {
-		if e.Field == "trust.approvals" {
-			s.Edits[i].Direction = largerIsTighter(e)
-		}
+		s.Edits[i].Direction = trustDirection(e)
 	}
 	s.Class = classOf(s.Edits, Loosening)
 	c.out.Subjects = append(c.out.Subjects, s)
 	if s.What == Changed {
 		c.trust(was, is)
+	}
+}
+
+// trustDirection judges an edit of the operator's trust: more persons, sooner,
+// is tighter. A budget of exposure that was not there is tighter too.
+func trustDirection(e Edit) string {
+	budget := strings.HasPrefix(e.Field, "trust.exposure.")
+	switch {
+	case budget && e.Old == "":
+		return Tighter
+	case budget && e.New == "":
+		return Looser
+	case e.Field == "trust.approvals", budget && strings.HasSuffix(e.Field, ".approvers"):
+		return largerIsTighter(e)
+	case budget:
+		return smallerIsTighter(e)
+	default:
+		return ""
 	}
 }
 
@@ -55,6 +72,11 @@ func (c *comparison) trust(was, is fleet.Operator) {
 	for _, id := range slices.Sorted(maps.Keys(is.Trust.Keys)) {
 		if !reflect.DeepEqual(was.Trust.Keys[id], is.Trust.Keys[id]) {
 			c.find(Decide, id, operatorFile, "is a trusted key from now on, or trusted for something else", "")
+		}
+	}
+	for _, e := range edits(was, is) {
+		if strings.HasPrefix(e.Field, "trust.exposure.") && trustDirection(e) == Looser {
+			c.find(Decide, e.Field, operatorFile, "more may be exposed before more persons must approve: "+arrow(e), "")
 		}
 	}
 	if is.Trust.Approvals < was.Trust.Approvals {
