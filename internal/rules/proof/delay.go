@@ -67,10 +67,7 @@ func (p *feasibility) delay(t fleet.Tenant, waves []int, m mode) delay {
 
 // A readiness is an instant at which a fix is ready, and the cut-off that it
 // goes by.
-type readiness struct {
-	at, cutOff time.Time
-	id         fleet.CycleID
-}
+type readiness struct{ at, cutOff time.Time }
 
 // ready are the instants to try. In a lane the cut-off is that instant; in the
 // week it is the next one, and the longest wait begins right after the last.
@@ -83,7 +80,7 @@ func (p *feasibility) ready(windows []opening, m mode) []readiness {
 			if err != nil {
 				return out
 			}
-			out = append(out, readiness{at, cutOff, calendar.CycleOf(p.repo.Week, cutOff)})
+			out = append(out, readiness{at, cutOff})
 			at = cutOff
 		}
 		return out
@@ -109,7 +106,7 @@ func (p *feasibility) ready(windows []opening, m mode) []readiness {
 	instants = slices.CompactFunc(instants, time.Time.Equal)
 	out := make([]readiness, len(instants))
 	for i, at := range instants {
-		out[i] = readiness{at, at, calendar.CycleOf(p.repo.Week, at) + fleet.CycleID("-"+p.lane+"-01")}
+		out[i] = readiness{at, at}
 	}
 	return out
 }
@@ -148,8 +145,8 @@ type step struct {
 func (p *feasibility) run(r readiness, m mode) []step {
 	var out []step
 	for i, w := range p.waves {
-		at, err := calendar.Opens(p.repo.Week, r.id, r.cutOff, w)
-		if err != nil || at.IsZero() {
+		at, ok := p.opens(r, w)
+		if !ok {
 			return out
 		}
 		s := step{began: at}
@@ -165,6 +162,15 @@ func (p *feasibility) run(r readiness, m mode) []step {
 		out = append(out, s)
 	}
 	return out
+}
+
+// opens is when a wave would open for a fix; false when its step does not come.
+func (p *feasibility) opens(r readiness, w fleet.Wave) (time.Time, bool) {
+	if p.lane != fleet.LaneWeek {
+		return r.cutOff.Add(w.Lanes[p.lane].After.Std()), true
+	}
+	at, err := calendar.Opens(p.repo.Week, calendar.CycleOf(p.repo.Week, r.cutOff), r.cutOff, w)
+	return at, err == nil && !at.IsZero()
 }
 
 // thaw is the first instant from t on at which no freeze stops a security fix,

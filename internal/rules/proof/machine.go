@@ -90,8 +90,15 @@ func (s *state) then(i int, edit func(f *fact), step string, args ...any) *state
 // A machine is the way of a release through the waves of a lane: who can do
 // what, and what the rules for real cycles make of it.
 type machine struct {
-	waves []fleet.Wave
-	lane  string
+	waves   []fleet.Wave
+	lane    string
+	answers map[question]string // of gates that were asked before
+}
+
+// A question to a gate: which wave's, at which look, what devices reported.
+type question struct {
+	wave, look int
+	counts     fleet.Counts
 }
 
 const subject fleet.PackageID = "any/release"
@@ -221,18 +228,24 @@ func (m machine) verdicts(s *state, i int) []*state {
 				bad = bad && o.counts.Failed > 0
 			}
 		}
-		answer := decide(w.Gate, counts, lookAt(w.Gate, f.looks+1), f.looks+1 >= looks)
+		answer := m.decide(question{i, f.looks + 1, counts})
 		out = append(out, s.then(i, func(f *fact) {
-			f.looks, f.verdict, f.hollow = f.looks+1, answer.Decision, answer.Decision == gate.Pass && bad
+			f.looks, f.verdict, f.hollow = f.looks+1, answer, answer == gate.Pass && bad
 			f.ruin, f.spoilt = o.counts.Failed == crowd, f.spoilt || o.counts.Succeeded != crowd
-		}, "%s of wave %s: %s, and its verdict is %s", word, w.Name, o.word, answer.Decision))
+		}, "%s of wave %s: %s, and its verdict is %s", word, w.Name, o.word, answer))
 	}
 	return out
 }
 
 // decide asks the gate itself.
-func decide(g fleet.Gate, counts fleet.Counts, look fleet.Duration, last bool) gate.Answer {
-	return gate.Judge(g, counts, look, last)
+func (m machine) decide(q question) string {
+	answer, known := m.answers[q]
+	if !known {
+		g := m.waves[q.wave].Gate
+		answer = gate.Judge(g, q.counts, lookAt(g, q.look), q.look >= len(g.Looks)).Decision
+		m.answers[q] = answer
+	}
+	return answer
 }
 
 // crowd is a wave so large that chance plays no part in it any more.

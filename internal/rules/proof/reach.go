@@ -23,7 +23,7 @@ func Reachable(repo *fleet.Repository) []Finding {
 	var out []Finding
 	for _, lane := range []string{fleet.LaneWeek, fleet.LaneSecurity, fleet.LaneOut, fleet.LaneNew} {
 		if waves := fleet.WavesIn(repo.Waves, lane); len(waves) > 0 {
-			out = append(out, machine{waves, lane}.breaches()...)
+			out = append(out, machine{waves, lane, map[question]string{}}.breaches()...)
 		}
 	}
 	out = append(out, shortCuts(repo)...)
