@@ -189,10 +189,14 @@ func (p *feasibility) week() []Finding {
 	if len(broken) == 0 {
 		return nil
 	}
+	others := ""
+	if n := len(broken) - 1; n > 0 {
+		others = fmt.Sprintf(", and %d more tenants or groups wait too long", n)
+	}
 	return []Finding{{
 		File: wavesFile, Keys: []string{"waves"}, Object: broken[0].who, Warn: true,
-		Text: fmt.Sprintf("no wave takes part in the lane %s, so a critical fix goes with the week: one that is ready at %s takes up to %s hours; the policy promises %g (%d tenants and groups)",
-			fleet.LaneSecurity, stamp(worst.ready), hours(worst.took), limit, len(broken)),
+		Text: fmt.Sprintf("no wave takes part in the lane %s, so a critical fix goes with the week: one that is ready at %s takes up to %s hours; the policy promises %g%s",
+			fleet.LaneSecurity, stamp(worst.ready), hours(worst.took), limit, others),
 		Hint: "name the lane in the waves: lanes: cve: {after: \"0h\", soak: \"4h\", looks: [\"4h\"]}",
 	}}
 }
