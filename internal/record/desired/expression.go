@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,16 +16,20 @@ func (d direction) expression(v, schema cue.Value) string {
 	if d.way == "right" {
 		return d.wordExpression(v)
 	}
-	kind := "number"
-	if v.IncompleteKind() == cue.IntKind {
-		kind = "int"
+	kind, declared := v, conjuncts(v.Eval())
+	if v.IsConcrete() {
+		// Evaluating left nothing but the number: what the schema says, and each
+		// level, is taken from before.
+		kind, declared = schema, conjuncts(schema.Eval())
+		for _, part := range conjuncts(v) {
+			declared = append(declared, conjuncts(part.Eval())...)
+		}
 	}
-	parts := []string{kind}
+	parts := []string{"number"}
+	if kind.IncompleteKind() == cue.IntKind {
+		parts[0] = "int"
+	}
 	alone := map[string]string{"down": "<=", "up": ">="}[d.way]
-	declared := conjuncts(v.Eval())
-	if v.IsConcrete() { // evaluating left nothing but the number
-		declared = append(conjuncts(schema.Eval()), declared...)
-	}
 	for _, part := range declared {
 		op, operands := part.Expr()
 		side, number := alone, part
@@ -33,7 +38,9 @@ func (d direction) expression(v, schema cue.Value) string {
 			side, number = op.String(), operands[0]
 		}
 		if f, err := number.Float64(); err == nil {
-			parts = append(parts, side+strconv.FormatFloat(f, 'g', -1, 64))
+			if part := side + strconv.FormatFloat(f, 'g', -1, 64); !slices.Contains(parts, part) {
+				parts = append(parts, part)
+			}
 		}
 	}
 	return strings.Join(parts, " & ")
