@@ -48,6 +48,8 @@ func TestPolicyGuards(t *testing.T) {
 		{"pin without end", []edit{{tenant, `, expires: "2027-02-01T00:00:00Z"`, ``}}},
 		{"pin that lasts too long", []edit{{tenant, `"2027-02-01T00:00:00Z"`, `"2027-03-01T00:00:00Z"`}}},
 		{"expired opt-out", []edit{{tenant, `policy: pins:`, "policy: optOuts: \"acme/ledger-client\": {reason: \"x\", expires: \"2026-11-18T11:59:59Z\"}\npolicy: pins:"}}},
+		{"expired pin", []edit{{tenant, `"2027-02-01T00:00:00Z"`, `"2026-11-18T12:00:00Z"`}}},
+		{"expired driver block", []edit{{partner, `expires: "2027-01-31T00:00:00Z"`, `expires: "2026-10-31T00:00:00Z"`}}},
 		{"driver block without end", []edit{{partner, `, expires: "2027-01-31T00:00:00Z"`, ``}}},
 		{"longer deferral without reason", []edit{{partner, `maxFailuresPercent: <=1`, `nonSecurity: deferDays: >=14`}}},
 		{"longer deferral explained elsewhere", []edit{

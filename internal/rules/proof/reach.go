@@ -122,12 +122,12 @@ func (m machine) breach(s *state) (wave int, field, why string) {
 func (m machine) finding(i int, field, why string, s *state) Finding {
 	f := Finding{
 		File: wavesFile, Keys: []string{"waves", m.waves[i].Name}, Object: "wave " + m.waves[i].Name,
-		Text: why + m.told(s), Hint: "packmill explains gates in docs/configuration.md; tighten what the last step of the example passed",
+		Text: why + m.told(s), Hint: "raise the gate's success, lower its error, or leave the next wave to people (advance: \"merge\")",
 	}
 	if field != "" {
 		f.Keys = append(f.Keys, field)
 	}
-	if len(m.waves) == 1 {
+	if field == "" {
 		f.Hint = "let a wave of your own devices go first, with a gate of its own"
 	}
 	return f

@@ -80,16 +80,21 @@ func closes(approves string) bool {
 	return len(approves) > len(CloseGate) && approves[len(approves)-len(CloseGate)-1:] == "/"+CloseGate
 }
 
-// exposureOf is ApproversNeeded for the approval of a gate as it was merged, or
-// as it would be at now.
-func exposureOf(f Facts, id fleet.CycleID, gate string, now time.Time) (n int, why string) {
+// exposureOf is ApproversNeeded for the approval of a gate as it was merged. Of
+// one that is not merged yet, the hour is that of the newest merge: nothing
+// later is known to have exposed anything.
+func exposureOf(f Facts, id fleet.CycleID, gate string) (n int, why string) {
 	if gate == CloseGate {
 		return max(1, f.Repo.Operator.Trust.Approvals), ""
 	}
-	plan, at := f.Plans[id][gate], now
+	var at time.Time
+	for i := range f.Record.Merges {
+		at = later(at, f.Record.Merges[i].At)
+	}
+	plan := f.Plans[id][gate]
 	if a, ok := f.Repo.Approvals[id][gate]; ok {
-		if rows := f.Record.PlanRows[a.Plan]; len(plan.Rows) == 0 {
-			plan.Rows = rows
+		if len(plan.Rows) == 0 {
+			plan.Rows = f.Record.PlanRows[a.Plan]
 		}
 		if m := mergeOf(f, id, gate, a); m != nil {
 			at = m.At

@@ -88,3 +88,43 @@ func TestRecentlyExposed(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// TestExposureOf judges an approval by the hour in which it was merged, and one
+// that is not merged by the last hour there is.
+func TestExposureOf(t *testing.T) {
+	at := time.Date(2026, 11, 18, 12, 0, 0, 0, time.UTC)
+	limit := 5
+	file := fleet.ApprovalFile("2026-W47", "dogfood")
+	f := Facts{
+		Repo: &fleet.Repository{
+			Operator:  fleet.Operator{Trust: fleet.Trust{Approvals: 1, Exposure: &fleet.Exposure{PerHour: &fleet.Budget{Devices: &limit, Approvers: 2}}}},
+			Approvals: map[fleet.CycleID]map[string]fleet.Approval{"2026-W47": {"dogfood": {Plan: "own"}}},
+			Blobs:     map[string]string{file: "blob"},
+		},
+		Record: &fleet.Record{
+			PlanRows: map[fleet.Digest][]fleet.PlanRow{"own": exposes(3).Rows, "other": exposes(3).Rows},
+			Merges: []fleet.Merge{
+				{Approves: "2026-W46/everyone", Plan: "other", At: at},
+				{Approves: "2026-W47/dogfood", Plan: "own", ApprovalBlobs: map[string]string{file: "blob"}, At: at.Add(30 * time.Minute)},
+			},
+		},
+	}
+	if n, why := exposureOf(f, "2026-W47", "dogfood"); n != 2 || why != "what is merged within one hour exposes 6 devices, more than 5" {
+		t.Errorf("within the hour: %d, %q", n, why)
+	}
+	f.Record.Merges[1].At = at.Add(time.Hour)
+	if n, _ := exposureOf(f, "2026-W47", "dogfood"); n != 1 {
+		t.Errorf("an hour later: %d", n)
+	}
+	f.Record.Merges = f.Record.Merges[:1]
+	if n, _ := exposureOf(f, "2026-W47", "dogfood"); n != 2 {
+		t.Errorf("not merged: %d", n)
+	}
+	f.Plans = map[fleet.CycleID]map[string]fleet.Plan{"2026-W47": {"dogfood": exposes(2)}}
+	if n, _ := exposureOf(f, "2026-W47", "dogfood"); n != 1 {
+		t.Errorf("by the plan as it is recomputed: %d", n)
+	}
+	if n, why := exposureOf(f, "2026-W47", CloseGate); n != 1 || why != "" {
+		t.Errorf("closing: %d, %q", n, why)
+	}
+}
