@@ -1,6 +1,8 @@
 package change
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -27,8 +29,8 @@ var fieldNames = map[string]string{
 // proven by subsumption of the bounds as they are declared, with one exception:
 // a longer deferral leaves devices unpatched for longer, so it is loosening
 // whichever way the bound meets. A bound nobody can read proves nothing.
-func boundEdits(was, is fleet.Policy) []Edit {
-	proof, err := Prove(was.Bounds, is.Bounds)
+func (c *comparison) boundEdits(was, is fleet.Policy) []Edit {
+	proof, err := c.prove(was.Bounds, is.Bounds)
 	side := map[string]string{}
 	for _, field := range proof.Looser {
 		side[named(field)] = Looser
@@ -36,10 +38,15 @@ func boundEdits(was, is fleet.Policy) []Edit {
 	for _, field := range proof.Tighter {
 		side[named(field)] = Tighter
 	}
+	for _, field := range both(was.Bounds, is.Bounds) {
+		if err != nil && was.Bounds[field] != is.Bounds[field] {
+			side[named(field)] = Looser
+		}
+	}
 	found := edits(bounds(was), bounds(is))
 	for i, e := range found {
 		direction, known := side[e.Field]
-		if err != nil || !known || e.Field == "nonSecurityDeferDays" {
+		if !known || e.Field == "nonSecurityDeferDays" {
 			direction = Looser
 		}
 		found[i].Direction = direction
@@ -54,6 +61,27 @@ func boundEdits(was, is fleet.Policy) []Edit {
 	}
 	slices.SortFunc(found, func(a, b Edit) int { return strings.Compare(a.Field, b.Field) })
 	return found
+}
+
+// A proven is what Prove said.
+type proven struct {
+	proof Proof
+	err   error
+}
+
+// prove is Prove, once for all tenants with the same bounds on both sides: an
+// edit of the operator's policy is every tenant's.
+func (c *comparison) prove(was, is map[string]string) (Proof, error) {
+	if maps.Equal(was, is) {
+		return Proof{}, nil
+	}
+	key := fmt.Sprintf("%q %q", was, is)
+	p, known := c.proofs[key]
+	if !known {
+		p.proof, p.err = Prove(was, is)
+		c.proofs[key] = p
+	}
+	return p.proof, p.err
 }
 
 func named(field string) string {

@@ -56,6 +56,8 @@ func TestClass(t *testing.T) {
 		{"a word below may choose again", acme(func(p *fleet.Policy) { p.Bounds["approval"] = `"implicit" | "partner"` }), nil, Loosening,
 			[]string{`nordic/acme: approval "implicit" | "partner" → "implicit" | "partner" | "site"`}},
 		{"a bound that cannot be read", nil, acme(func(p *fleet.Policy) { p.MaxFailuresPercent, p.Bounds["maxFailuresPercent"] = 1, "f(1)" }), Loosening, []string{"nordic/acme: maxFailuresPercent 2 → 1"}},
+		{"one that has the same value", nil, acme(func(p *fleet.Policy) { p.Bounds["maxFailuresPercent"] = "f(2)" }), Loosening,
+			[]string{"nordic/acme: maxFailuresPercent number & >=0 & <=2 → f(2)"}},
 		{"stricter gate", nil, wave(func(w *fleet.Wave) { w.Gate.Success = 99 }), Tightening, nil},
 		{"easier gate", nil, wave(func(w *fleet.Wave) { w.Gate.Error = 3 }), Loosening, []string{"wave dogfood: gate.error 2 → 3"}},
 		{"stricter and easier gate", nil, wave(func(w *fleet.Wave) { w.Gate.Error, w.Gate.Success = 3, 99 }), Loosening, []string{"wave dogfood: gate.error 2 → 3"}},

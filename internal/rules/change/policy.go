@@ -74,7 +74,7 @@ func withoutPolicy(t fleet.Tenant) fleet.Tenant {
 
 // policy adds one subject's edits to those that others share.
 func (c *comparison) policy(grouped map[string]*Policy, subject string, id fleet.TenantID, was, is fleet.Policy) {
-	found := boundEdits(was, is)
+	found := c.boundEdits(was, is)
 	for _, kind := range exceptionKinds(was, is) {
 		found = append(found, exceptionEdits(kind.field, kind.was, kind.is)...)
 	}
