@@ -19,12 +19,6 @@ const (
 	Loosening  = "loosening"
 )
 
-// fieldNames are the bounds of the schema that a decoded policy calls otherwise.
-var fieldNames = map[string]string{
-	"critical.withinHours":  "criticalWithinHours",
-	"nonSecurity.deferDays": "nonSecurityDeferDays",
-}
-
 // boundEdits are the edits of a policy's bounds, each with its side, which is
 // proven by subsumption of the bounds as they are declared, with one exception:
 // a longer deferral leaves devices unpatched for longer, so it is loosening
@@ -84,11 +78,16 @@ func (c *comparison) prove(was, is map[string]string) (Proof, error) {
 	return p.proof, p.err
 }
 
+// named is how a decoded policy calls a field of the schema: critical.withinHours
+// is criticalWithinHours there.
 func named(field string) string {
-	if name, ok := fieldNames[field]; ok {
-		return name
+	words := strings.Split(field, ".")
+	for i, w := range words[1:] {
+		if w != "" {
+			words[i+1] = strings.ToUpper(w[:1]) + w[1:]
+		}
 	}
-	return field
+	return strings.Join(words, "")
 }
 
 // bounds is a policy's values without exceptions, and without where they came

@@ -1,6 +1,8 @@
 package change
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -59,4 +61,70 @@ func TestProveRefuses(t *testing.T) {
 			t.Errorf("%.40q is %q: what is not proven is looser", text, d)
 		}
 	}
+}
+
+// TestProveCounts compares the proof with counting: of random bounds on whole
+// numbers and of random sets of words, the one tightens exactly if each value
+// that it allows was allowed before.
+func TestProveCounts(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	numbers := func() (string, map[string]bool) {
+		low := r.IntN(6)
+		high := low + r.IntN(6)
+		values := map[string]bool{}
+		for n := low; n <= high; n++ {
+			values[fmt.Sprint(n)] = true
+		}
+		return fmt.Sprintf("int & >=%d & <=%d", low, high), values
+	}
+	words := func() (string, map[string]bool) {
+		var list []string
+		values := map[string]bool{}
+		for _, w := range []string{"a", "b", "c", "d"} {
+			if r.IntN(2) == 0 {
+				list, values[w] = append(list, fmt.Sprintf("%q", w)), true
+			}
+		}
+		if len(list) == 0 {
+			list, values["a"] = []string{`"a"`}, true
+		}
+		return strings.Join(list, " | "), values
+	}
+	yes, no := 0, 0
+	for i := range 400 {
+		pick := numbers
+		if i%2 == 0 {
+			pick = words
+		}
+		was, allowed := pick()
+		is, values := pick()
+		subset := true
+		for v := range values {
+			subset = subset && allowed[v]
+		}
+		p, err := Prove(map[string]string{"f": was}, map[string]string{"f": is})
+		if err != nil || p.Tightens() != subset {
+			t.Errorf("%s → %s: %+v, %v; want tightening %v", was, is, p, err, subset)
+		}
+		if subset {
+			yes++
+		} else {
+			no++
+		}
+	}
+	if yes < 20 || no < 20 {
+		t.Errorf("%d and %d: the test looks at too few", yes, no)
+	}
+}
+
+func FuzzProve(f *testing.F) {
+	for _, s := range []string{"<=2", `"a" | "b"`, "int & >=0", "*1 | 2", "{a?: int}", "f(1)", "[1]", "((((", "\"\\(x)\"", "_"} {
+		f.Add(s, "<=1")
+	}
+	f.Fuzz(func(t *testing.T, was, is string) {
+		p, err := Prove(map[string]string{"f": was}, map[string]string{"f": is})
+		if err == nil && len(p.Looser)+len(p.Tighter) > 1 {
+			t.Errorf("one field, and %+v", p)
+		}
+	})
 }
