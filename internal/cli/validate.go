@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,7 @@ type validation struct {
 	Tenants    int       `json:"tenants"`
 	Cycles     int       `json:"cycles"`
 	Findings   []finding `json:"findings"`
+	Warnings   []finding `json:"warnings,omitempty"` // what should be known and breaks nothing that was declared
 }
 
 // A finding is one thing that is wrong, and where.
@@ -48,6 +50,11 @@ func newValidateCmd(a *app) *cobra.Command {
 every name against what it names, and tells all findings in one run, each with
 its file, line and column. It changes nothing and needs no network.
 
+Once every file is sound it proves what they promise together: that a critical
+fix can reach every tenant in time, past windows and freezes, and that no way
+leads to the last wave without an approval and a verdict that means something.
+A broken promise is a finding with the case that breaks it.
+
 Schedules and tenants may use all of CUE; they are evaluated in a child process
 with limits on memory and time, so that a stranger's pull request can be checked.`,
 		Example: `  packmill validate
@@ -57,12 +64,18 @@ with limits on memory and time, so that a stranger's pull request can be checked
 	cmd.Flags().StringVar(&rev, "rev", "", "check this commit instead of the work tree")
 	f := formatFlag(cmd, formatText, formatJSON, formatGitHub)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		repo, err := a.loadTree(cmd.Context(), rev)
+		var warned fleet.Errors
+		repo, err := a.provenTree(cmd.Context(), rev, func(w *fleet.Error) { warned = append(warned, w) })
 		findings, err := split(err)
 		if err != nil {
 			return err
 		}
-		if err := a.write(*f, validated(repo, findings)); err != nil || len(findings) == 0 {
+		if *f == formatText {
+			for _, w := range warned {
+				fmt.Fprintln(a.stderr, "packmill: note: "+w.Error())
+			}
+		}
+		if err := a.write(*f, validated(repo, findings, warned)); err != nil || len(findings) == 0 {
 			return err
 		}
 		return errTold{exitCode(findings)}
@@ -82,6 +95,13 @@ func split(err error) (fleet.Errors, error) {
 // loadTree loads desired state from the work tree, or from a commit: the one
 // rev names, or main where there is no work tree.
 func (a *app) loadTree(ctx context.Context, rev string) (*fleet.Repository, error) {
+	return a.provenTree(ctx, rev, nil)
+}
+
+// provenTree is loadTree with the proofs of desired.Options.Prove: what main
+// promises is judged where a change is checked, and keeps no command from
+// working on what is there.
+func (a *app) provenTree(ctx context.Context, rev string, prove func(*fleet.Error)) (*fleet.Repository, error) {
 	clock, err := a.clock()
 	if err != nil {
 		return nil, err
@@ -98,7 +118,7 @@ func (a *app) loadTree(ctx context.Context, rev string) (*fleet.Repository, erro
 	if err := a.isRepository(tree); err != nil {
 		return nil, err
 	}
-	return desired.Load(ctx, tree, desired.Options{Evaluator: evaluator, Now: clock.Now()})
+	return desired.Load(ctx, tree, desired.Options{Evaluator: evaluator, Now: clock.Now(), Prove: prove})
 }
 
 // openTree opens the files that --repo and a revision name.
@@ -136,7 +156,7 @@ func policyEvaluator() (desired.Evaluator, error) {
 }
 
 // validated is the result in all its forms.
-func validated(repo *fleet.Repository, findings fleet.Errors) result {
+func validated(repo *fleet.Repository, findings, warned fleet.Errors) result {
 	v := validation{Valid: len(findings) == 0}
 	if repo != nil {
 		v.Commit, v.Publishers, v.Packages = repo.Commit, len(repo.Publishers), len(repo.Packages)
@@ -150,9 +170,12 @@ func validated(repo *fleet.Repository, findings fleet.Errors) result {
 	files := map[string]bool{}
 	for _, e := range findings {
 		files[e.Pos.File] = true
-		v.Findings = append(v.Findings, finding{e.Pos.File, e.Pos.Line, e.Pos.Col, e.Object, e.Kind.String(), e.Err.Error(), e.Hint})
+		v.Findings = append(v.Findings, findingOf(e))
 		fmt.Fprintln(&text, e.Error())
 		table.Add(e.Pos.String(), e.Object, e.Err.Error())
+	}
+	for _, e := range warned {
+		v.Warnings = append(v.Warnings, findingOf(e))
 	}
 	hints := map[string]bool{}
 	for _, e := range findings {
@@ -166,7 +189,11 @@ func validated(repo *fleet.Repository, findings fleet.Errors) result {
 	} else {
 		fmt.Fprintf(&text, "%s in %s\n", count(len(findings), "finding"), count(len(files), "file"))
 	}
-	return result{name: "validation", value: v, table: table, text: text.String(), findings: findings}
+	return result{name: "validation", value: v, table: table, text: text.String(), findings: append(slices.Clone(findings), warned...)}
+}
+
+func findingOf(e *fleet.Error) finding {
+	return finding{e.Pos.File, e.Pos.Line, e.Pos.Col, e.Object, e.Kind.String(), e.Err.Error(), e.Hint}
 }
 
 func (v validation) summary() string {

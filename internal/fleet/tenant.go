@@ -35,7 +35,8 @@ type Trust struct {
 	App string `json:"app,omitempty"`
 	// AutoRevoke lets App merge the revocation of a release that a signed
 	// verdict failed.
-	AutoRevoke bool `json:"autoRevoke"`
+	AutoRevoke bool      `json:"autoRevoke"`
+	Exposure   *Exposure `json:"exposure,omitempty"`
 }
 
 // A TrustedKey is a public key and what it may sign.
@@ -163,6 +164,9 @@ type Policy struct {
 	Pins                  map[PackageID]PinnedTo `json:"pins,omitempty"`
 	OptOuts               map[PackageID]Because  `json:"optOuts,omitempty"`
 	Origins               map[string]Pos         `json:"origins,omitempty"` // field → the file that decided it
+	// Bounds are the bounds as declared, all levels met: field of the schema
+	// ("critical.withinHours") → CUE expression of literals ("number & >0 & <=72").
+	Bounds map[string]string `json:"bounds,omitempty"`
 }
 
 // Because is a loosening's reason and end.

@@ -34,6 +34,9 @@ func (s *section) quote(depth int, label, code string) {
 func DiffText(c change.Change) string {
 	var b strings.Builder
 	b.WriteString(Plain(headline(c)) + "\n")
+	if words := ruleWords(c); words != "" {
+		b.WriteString(Plain(words) + "\n")
+	}
 	for _, f := range c.Findings {
 		fmt.Fprintf(&b, "  %s %s: %s\n", findingWord(f), Plain(f.Object), Plain(f.Text))
 	}
@@ -54,6 +57,9 @@ func DiffText(c change.Change) string {
 func DiffMarkdown(c change.Change) string {
 	var b strings.Builder
 	b.WriteString("**" + Neutral(headline(c)) + "**\n")
+	if words := ruleWords(c); words != "" {
+		b.WriteString("\n" + Neutral(words) + "\n")
+	}
 	if len(c.Findings) > 0 {
 		b.WriteString("\n")
 	}
@@ -125,6 +131,24 @@ func headline(c change.Change) string {
 	count(len(c.Approvals), "approval")
 	s := "Changes " + joined(parts) + "; reaches " + reach(c.Reach) + "."
 	return s
+}
+
+// ruleWords says whether what is allowed gets tighter or looser, "" when it
+// stays as it is.
+func ruleWords(c change.Change) string {
+	switch c.Class {
+	case change.Tightening:
+		return "Tightening: every bound that changes is proven to allow nothing that was not allowed before."
+	case change.Loosening:
+		const shown = 5
+		s := "Loosening: " + strings.Join(c.Looser[:min(len(c.Looser), shown)], "; ")
+		if more := len(c.Looser) - shown; more > 0 {
+			s += fmt.Sprintf("; and %d more", more)
+		}
+		return s + "."
+	default:
+		return ""
+	}
 }
 
 // subjectWords names the subjects of one kind: of some there is only one, and

@@ -149,10 +149,12 @@ func TestDiff(t *testing.T) {
 		tenant := head.Tenants["nordic/birch"]
 		tenant.Zone = "UTC"
 		tenant.Policy.MaxFailuresPercent = 5
+		tenant.Policy.Bounds = map[string]string{"maxFailuresPercent": "<=5", "approval": `"partner"`}
 		tenant.Policy.Pins = map[fleet.PackageID]fleet.PinnedTo{zip: {Version: "24.08", Reason: "archive", Expires: day(30, 0)}}
 		head.Tenants["nordic/birch"] = tenant
 		old := base.Tenants["nordic/birch"]
 		old.Policy.MaxFailuresPercent = 2
+		old.Policy.Bounds = map[string]string{"maxFailuresPercent": "<=2", "approval": `"implicit" | "partner"`}
 		base.Tenants["nordic/birch"] = old
 		head.Freezes = map[string]fleet.Freeze{"year-end": {From: day(20, 0), Until: day(30, 0), Scope: "all", Reason: "books"}}
 		head.Waves = append([]fleet.Wave{}, head.Waves...)

@@ -20,6 +20,9 @@ func CyclePull(repo *fleet.Repository, id fleet.CycleID, cycle fleet.Cycle, plan
 	head.WriteString(entryTable(entries))
 	head.WriteString("\n" + waveTable(repo, plans) + coverageLine(plans...))
 	head.WriteString("\n" + merging(plans) + "\n")
+	if len(plans) > 0 {
+		head.WriteString(approversLine(repo, plans[0]))
+	}
 	folds := make([]fold, 0, len(plans))
 	for _, p := range plans {
 		folds = append(folds, planFold(p))

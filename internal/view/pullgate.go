@@ -44,6 +44,7 @@ func ApprovalPull(repo *fleet.Repository, rec *fleet.Record, a fleet.Approval, p
 		fmt.Fprintf(&head, "\nWave %s says `advance: \"autoMerge\"`: %s merges this by itself once its checks have passed. To stop that, request changes, or commit a rejection here.\n",
 			Code(before), Code(repo.Operator.Trust.App))
 	}
+	head.WriteString(approversLine(repo, plan))
 	t := Trailers{Impact: summaryWords(moving(plan, stops).Summary()), BackOut: "a revocation for each release; before the wave opens, a hold disarms it", ChangeClass: "normal", Plan: a.Plan}
 	switch {
 	case before == "":

@@ -55,6 +55,7 @@ type bound struct {
 	word   string
 	rank   int // of word
 	pos    fleet.Pos
+	expr   string // the bound itself, as CUE
 }
 
 // tighter reports whether b allows less than a.
@@ -190,6 +191,7 @@ func (c *checker) policy(v cue.Value) (map[string]bound, map[string]error) {
 			faults[d.field] = err
 			continue
 		}
+		b.expr = d.expression(field, c.def("#Policy").LookupPath(cue.ParsePath(d.field)))
 		bounds[d.field] = b
 	}
 	return bounds, faults
@@ -208,10 +210,13 @@ func fill(p *fleet.Policy, bounds map[string]bound) {
 	p.MaxFailuresPercent = bounds["maxFailuresPercent"].number
 	p.Approval = bounds["approval"].word
 	p.MaxExceptionDays = int(bounds["maxExceptionDays"].number)
-	p.Origins = map[string]fleet.Pos{}
+	p.Origins, p.Bounds = map[string]fleet.Pos{}, map[string]string{}
 	for field, b := range bounds {
 		if b.pos.File != "" {
 			p.Origins[field] = b.pos
+		}
+		if b.expr != "" {
+			p.Bounds[field] = b.expr
 		}
 	}
 }

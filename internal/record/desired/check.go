@@ -41,6 +41,7 @@ func (l *loader) check() {
 	x.catalog()
 	x.schedules()
 	x.tenants()
+	x.proofs()
 }
 
 // checks is the state of one run of the rules.

@@ -181,6 +181,9 @@ func (x *checks) approval(id fleet.CycleID, gate string, c fleet.Cycle) {
 	}
 }
 
+// freezes checks freezes. One that is over stays as it is: unlike a pin or an
+// opt-out it holds nothing back any more, and explains afterwards why a wave
+// waited.
 func (x *checks) freezes() {
 	for _, id := range slices.Sorted(maps.Keys(x.repo.Freezes)) {
 		f, file := x.repo.Freezes[id], "schedules/freezes/"+id+".cue"

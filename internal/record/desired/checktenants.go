@@ -66,7 +66,8 @@ func (x *checks) operator() {
 	}
 	trust := x.repo.Operator.Trust
 	if x.readable(operatorFile) {
-		x.quorum(trust.Approvals)
+		x.quorum(trust.Approvals, "approvals")
+		x.exposure(trust.Exposure)
 	}
 	for _, name := range slices.Sorted(maps.Keys(trust.Keys)) {
 		key := trust.Keys[name]
@@ -80,7 +81,8 @@ func (x *checks) operator() {
 
 // quorum reports more approvals than there are persons to give them: nothing
 // could be merged any more, not even what mends it.
-func (x *checks) quorum(need int) {
+// at is where below trust it is asked.
+func (x *checks) quorum(need int, at ...string) {
 	persons, when := map[string]bool{}, ""
 	for _, list := range x.repo.Operator.Approvers {
 		for _, p := range list {
@@ -93,7 +95,7 @@ func (x *checks) quorum(need int) {
 		when = " on " + x.options.Now.UTC().Format(time.DateOnly)
 	}
 	if need > len(persons) {
-		x.fault(operatorFile, k("operator", "trust", "approvals"), "asks for %d to approve a merge; in force%s are %d", need, when, len(persons))
+		x.fault(operatorFile, append(k("operator", "trust"), at...), "asks for %d to approve a merge; in force%s are %d", need, when, len(persons))
 	}
 }
 

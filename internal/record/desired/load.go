@@ -20,6 +20,11 @@ type Options struct {
 	// Now judges exceptions: one that has expired, or lives longer than the
 	// operator allows, is an error. The zero time leaves that out.
 	Now time.Time
+	// Prove, when set, also proves what schedules and policies promise (package
+	// proof) of a repository that has no other findings. It is told, with kind
+	// Waiting, what breaks nothing that was declared and should still be known;
+	// broken promises are findings. Nothing is proven at the zero time.
+	Prove func(warning *fleet.Error)
 	// Workers evaluate the catalog side by side; 2 when zero.
 	Workers int
 }

@@ -48,6 +48,8 @@ func TestPolicyGuards(t *testing.T) {
 		{"pin without end", []edit{{tenant, `, expires: "2027-02-01T00:00:00Z"`, ``}}},
 		{"pin that lasts too long", []edit{{tenant, `"2027-02-01T00:00:00Z"`, `"2027-03-01T00:00:00Z"`}}},
 		{"expired opt-out", []edit{{tenant, `policy: pins:`, "policy: optOuts: \"acme/ledger-client\": {reason: \"x\", expires: \"2026-11-18T11:59:59Z\"}\npolicy: pins:"}}},
+		{"expired pin", []edit{{tenant, `"2027-02-01T00:00:00Z"`, `"2026-11-18T12:00:00Z"`}}},
+		{"expired driver block", []edit{{partner, `expires: "2027-01-31T00:00:00Z"`, `expires: "2026-10-31T00:00:00Z"`}}},
 		{"driver block without end", []edit{{partner, `, expires: "2027-01-31T00:00:00Z"`, ``}}},
 		{"longer deferral without reason", []edit{{partner, `maxFailuresPercent: <=1`, `nonSecurity: deferDays: >=14`}}},
 		{"longer deferral explained elsewhere", []edit{
@@ -115,6 +117,26 @@ func TestTenantCalendar(t *testing.T) {
 	}
 	if s := repo.Week.Steps["deploy"]; s.Holiday != "keep" || repo.Waves[0].OnMissedWindow != "next" || repo.Week.Holidays != nil {
 		t.Errorf("defaults: %+v, %+v, %+v", s, repo.Waves[0], repo.Week.Holidays)
+	}
+}
+
+// A budget of exposure limits something, and people can meet it.
+func TestExposureRules(t *testing.T) {
+	budget := func(text string) []edit {
+		return []edit{{"tenants/operator.cue", "operator: schema.#Operator & {", "operator: schema.#Operator & {\n\ttrust: exposure: " + text}}
+	}
+	checkRules(t, []rule{
+		{"budget of nothing", budget(`perMerge: approvers: 2`)},
+		{"more approvers than there are", budget(`perHour: {devices: 500, approvers: 6}`)},
+		{"one approver is no more than usual", budget(`perMerge: {tenants: 3, approvers: 1}`)},
+		{"budget of halves", budget(`perMerge: {devices: 2.5, approvers: 2}`)},
+	})
+	repo, err := load(t, edited(t, budget(`perMerge: {devices: 500, approvers: 2}`)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := repo.Operator.Trust.Exposure; e == nil || e.PerHour != nil || e.PerMerge.Tenants != nil || *e.PerMerge.Devices != 500 || e.PerMerge.Approvers != 2 {
+		t.Errorf("exposure: %+v", e)
 	}
 }
 
@@ -186,6 +208,14 @@ func TestPolicyValues(t *testing.T) {
 	}
 	if p := repo.Partners["direct"]; p.Name != "Example MSP" || p.Language != "en" {
 		t.Errorf("the operator is the direct customers' partner; got %+v", p)
+	}
+	for field, want := range map[string]string{
+		"critical.withinHours": "number & >0 & <=48", "nonSecurity.deferDays": "int & >=14", "reboot": `"windowOnly"`,
+		"maxFailuresPercent": "number & >=0 & <=1", "approval": `"implicit" | "partner" | "site"`, "maxExceptionDays": "int & >=0 & <=90",
+	} {
+		if got := acme.Policy.Bounds[field]; got != want {
+			t.Errorf("bound of %s: got %s, want %s", field, got, want)
+		}
 	}
 	if name := acme.Name; name != "nordic/acme" {
 		t.Errorf("a tenant without a name has its id; got %q", name)

@@ -51,7 +51,9 @@ type Change struct {
 	Holds     []Hold     `json:"holds"`
 	Cycles    []Cycle    `json:"cycles"`
 	Approvals []Approval `json:"approvals"`
-	Reach     Reach      `json:"reach"` // of the whole change
+	Class     string     `json:"class"`            // of all that is allowed: tightening, loosening; "" where nothing of that changes
+	Looser    []string   `json:"looser,omitempty"` // what got looser, or is not proven to tighten, a row each
+	Reach     Reach      `json:"reach"`            // of the whole change
 }
 
 // Empty reports whether nothing that packmill knows about differs.
@@ -90,6 +92,7 @@ type Subject struct {
 	Kind  string `json:"kind"` // publisher, partner, operator, week, wave, matrix, group, answer
 	Name  string `json:"name"`
 	Edits []Edit `json:"edits,omitempty"`
+	Class string `json:"class,omitempty"` // of a wave, the week or the operator: tightening, loosening
 }
 
 // An Edit is one field before and after, in the spelling of the schema. An
@@ -209,6 +212,7 @@ type Tenant struct {
 type Policy struct {
 	Subjects []string `json:"subjects"` // tenant ids; a group as "<tenant> group <group>"
 	Edits    []Edit   `json:"edits"`
+	Class    string   `json:"class,omitempty"` // tightening, loosening; "" where no bound and no exception changes
 	Reach    Reach    `json:"reach"`
 }
 

@@ -23,7 +23,7 @@ type Options struct {
 // Compare says what leads from base to head. Both may be parts of a repository
 // as long as the same paths were read of both, and tenants and schedules whole.
 func Compare(base, head *fleet.Repository, o Options) Change {
-	c := &comparison{base: base, head: head, options: o}
+	c := &comparison{base: base, head: head, options: o, proofs: map[string]proven{}}
 	c.out.Base, c.out.Head = base.Commit, head.Commit
 	c.dates()
 	c.packages()
@@ -35,6 +35,8 @@ func Compare(base, head *fleet.Repository, o Options) Change {
 	c.cycles()
 	c.approvals()
 	c.answers()
+	c.classify()
+	c.caps()
 	c.total()
 	slices.SortStableFunc(c.out.Findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(b.Level, a.Level), cmp.Compare(a.Object, b.Object)) // "refused" before "decide"
@@ -46,7 +48,8 @@ func Compare(base, head *fleet.Repository, o Options) Change {
 type comparison struct {
 	base, head *fleet.Repository
 	options    Options
-	next       []Date // when a release merged now would reach each wave
+	next       []Date            // when a release merged now would reach each wave
+	proofs     map[string]proven // of bounds that were compared before
 	out        Change
 }
 

@@ -2,31 +2,32 @@ package change
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-func smallerIsTighter(e Edit) string { return byNumber(e, Tighter, Looser) }
+// Values that stand alone, of waves and of trust, are bounds in disguise: a
+// success of 98 lets through what reaches 98 or more. Each function below says
+// which bound a value stands for; which of the two allows less is then proven,
+// as it is for policies.
 
-func largerIsTighter(e Edit) string { return byNumber(e, Looser, Tighter) }
+func smallerIsTighter(e Edit) string { return byNumber(e, "<=") }
 
-// byNumber compares two numbers or durations. A side that is absent or no
-// number has no direction.
-func byNumber(e Edit, smaller, larger string) string {
+func largerIsTighter(e Edit) string { return byNumber(e, ">=") }
+
+// byNumber compares two numbers or durations as bounds on one side. A side that
+// is absent or no number has no direction.
+func byNumber(e Edit, side string) string {
 	was, ok1 := number(e.Old)
 	is, ok2 := number(e.New)
-	switch {
-	case !ok1 || !ok2:
-		return ""
-	case is < was:
-		return smaller
-	case is > was:
-		return larger
-	default:
+	if !ok1 || !ok2 {
 		return ""
 	}
+	bound := func(f float64) string { return side + strconv.FormatFloat(f, 'g', -1, 64) }
+	return provenDirection(bound(was), bound(is))
 }
 
 // withAbsent compares two upper limits where one that is absent means a number
@@ -50,7 +51,7 @@ func withAbsent(e Edit, absent float64) string {
 
 func number(s string) (float64, bool) {
 	if f, err := strconv.ParseFloat(s, 64); err == nil {
-		return f, true
+		return f, !math.IsNaN(f) && !math.IsInf(f, 0)
 	}
 	if d, err := time.ParseDuration(s); err == nil {
 		return d.Seconds(), true
@@ -59,17 +60,20 @@ func number(s string) (float64, bool) {
 }
 
 // ordered compares two values of an enumeration written from loosest to
-// tightest.
+// tightest: a value stands for itself and all that are tighter.
 func ordered(e Edit, values ...string) string {
 	was, is := slices.Index(values, e.Old), slices.Index(values, e.New)
-	switch {
-	case was < 0 || is < 0 || was == is:
+	if was < 0 || is < 0 {
 		return ""
-	case is > was:
-		return Tighter
-	default:
-		return Looser
 	}
+	bound := func(from int) string {
+		words := make([]string, 0, len(values))
+		for _, v := range values[from:] {
+			words = append(words, strconv.Quote(v))
+		}
+		return strings.Join(words, " | ")
+	}
+	return provenDirection(bound(was), bound(is))
 }
 
 // gateDirection judges an edit of a wave: what makes it harder to go on, or

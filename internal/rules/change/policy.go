@@ -2,7 +2,6 @@ package change
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"time"
 
@@ -27,7 +26,13 @@ func (c *comparison) tenants() {
 		if what != Changed || len(t.Edits) > 0 {
 			c.out.Tenants = append(c.out.Tenants, t)
 		}
-		if what == Changed {
+		if what == Added {
+			// Its bounds meet those above it, so they loosen nothing; what it is
+			// excepted from does.
+			was.Policy = is.Policy
+			was.Policy.DriverBlock, was.Policy.OptOuts, was.Policy.Pins = nil, nil, nil
+		}
+		if what != Removed {
 			c.policy(grouped, string(id), id, was.Policy, is.Policy)
 			for _, g := range both(was.Groups, is.Groups) {
 				c.policy(grouped, string(id)+" group "+g, id, groupPolicy(was, g), groupPolicy(is, g))
@@ -69,17 +74,17 @@ func withoutPolicy(t fleet.Tenant) fleet.Tenant {
 
 // policy adds one subject's edits to those that others share.
 func (c *comparison) policy(grouped map[string]*Policy, subject string, id fleet.TenantID, was, is fleet.Policy) {
-	found := boundEdits(was, is)
-	found = append(found, exceptionEdits("driverBlock", exceptions(was.DriverBlock), exceptions(is.DriverBlock))...)
-	found = append(found, exceptionEdits("optOuts", exceptions(was.OptOuts), exceptions(is.OptOuts))...)
-	found = append(found, exceptionEdits("pins", pins(was), pins(is))...)
+	found := c.boundEdits(was, is)
+	for _, kind := range exceptionKinds(was, is) {
+		found = append(found, exceptionEdits(kind.field, kind.was, kind.is)...)
+	}
 	if len(found) == 0 {
 		return
 	}
 	key := string(fleet.DigestJSON(found))
 	p := grouped[key]
 	if p == nil {
-		p = &Policy{Edits: found}
+		p = &Policy{Edits: found, Class: classOf(found, "")}
 		grouped[key] = p
 	}
 	p.Subjects = append(p.Subjects, subject)
@@ -91,40 +96,22 @@ func (c *comparison) looserPolicy(p Policy) {
 		if e.Direction != Looser {
 			continue
 		}
-		about := p.Subjects[0]
-		if more := len(p.Subjects) - 1; more > 0 {
-			about += " and " + count(more, "other")
-		}
-		c.find(Decide, about, "", "policy gets looser: "+e.Field+" "+arrow(e), "")
+		c.find(Decide, about(p.Subjects), "", "policy gets looser: "+e.Field+" "+arrow(e), "")
 	}
 }
 
-// boundEdits are the edits of a policy's bounds, each with its side, as the
-// schema declares them (#Tightening), but for one: a longer deferral leaves
-// devices unpatched for longer, so it is loosening whichever way the bound meets.
-func boundEdits(was, is fleet.Policy) []Edit {
-	found := edits(bounds(was), bounds(is))
-	for i, e := range found {
-		switch e.Field {
-		case "reboot":
-			found[i].Direction = ordered(e, "anytime", "windowOnly")
-		case "approval":
-			found[i].Direction = ordered(e, "implicit", "partner", "site")
-		case "nonSecurityWithinDays":
-			found[i].Direction = withAbsent(e, math.Inf(1))
-		case "criticalGraceHours", "nonSecurityGraceHours":
-			found[i].Direction = withAbsent(e, 0)
-		default:
-			found[i].Direction = smallerIsTighter(e)
-		}
-	}
-	return found
+// An exceptionKind is one kind of exception on both sides.
+type exceptionKind struct {
+	field   string
+	was, is map[string]exceptionValue
 }
 
-// bounds is a policy without exceptions, and without where it came from.
-func bounds(p fleet.Policy) fleet.Policy {
-	p.Origins, p.DriverBlock, p.Pins, p.OptOuts = nil, nil, nil, nil
-	return p
+func exceptionKinds(was, is fleet.Policy) []exceptionKind {
+	return []exceptionKind{
+		{"driverBlock", exceptions(was.DriverBlock), exceptions(is.DriverBlock)},
+		{"optOuts", exceptions(was.OptOuts), exceptions(is.OptOuts)},
+		{"pins", pins(was), pins(is)},
+	}
 }
 
 // An exceptionValue is a pin, an opt-out or a driver block: what for (a pin's

@@ -29,6 +29,7 @@ func TestPolicyDirections(t *testing.T) {
 		{"grace where there was none", nil, func(p *fleet.Policy) { p.CriticalGraceHours = 24 }, "criticalGraceHours", Looser},
 		{"no grace any more", func(p *fleet.Policy) { p.NonSecurityGraceHours = 24 }, func(p *fleet.Policy) { p.NonSecurityGraceHours = 0 }, "nonSecurityGraceHours", Tighter},
 		{"longer deferral", nil, func(p *fleet.Policy) { p.NonSecurityDeferDays = 30 }, "nonSecurityDeferDays", Looser},
+		{"shorter deferral", nil, func(p *fleet.Policy) { p.NonSecurityDeferDays = 1 }, "nonSecurityDeferDays", Looser},
 		{"any reboot", nil, func(p *fleet.Policy) { p.Reboot = "anytime" }, "reboot", Looser},
 		{"fewer failures", nil, func(p *fleet.Policy) { p.MaxFailuresPercent = 0.5 }, "maxFailuresPercent", Tighter},
 		{"partner approves", nil, func(p *fleet.Policy) { p.Approval = "partner" }, "approval", Tighter},
@@ -41,7 +42,7 @@ func TestPolicyDirections(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			at := func(r *fleet.Repository, edit func(p *fleet.Policy)) {
 				if edit != nil {
-					setTenant(r, "nordic/acme", func(t *fleet.Tenant) { edit(&t.Policy) })
+					setTenant(r, "nordic/acme", func(t *fleet.Tenant) { edit(&t.Policy); t.Policy = declared(t.Policy) })
 				}
 			}
 			base := world()
@@ -56,6 +57,12 @@ func TestPolicyDirections(t *testing.T) {
 			}
 			if looser := len(c.Findings) == 1; looser != (tt.direction == Looser) {
 				t.Errorf("findings: %q", texts(c.Findings))
+			}
+			if want := map[string]string{Tighter: Tightening, Looser: Loosening}[tt.direction]; c.Class != want || c.Policies[0].Class != want {
+				t.Errorf("class %q, of the policy %q, want %q", c.Class, c.Policies[0].Class, want)
+			}
+			if rows := len(c.Looser); (rows == 1) != (tt.direction == Looser) {
+				t.Errorf("rows that got looser: %q", c.Looser)
 			}
 			if len(c.Tenants) != 0 {
 				t.Errorf("the policy is told once: %+v", c.Tenants)
@@ -93,12 +100,12 @@ func TestNewExceptionIsLooser(t *testing.T) {
 func TestPoliciesGroup(t *testing.T) {
 	c := compare(t, world(), edited(func(r *fleet.Repository) {
 		for id := range r.Tenants {
-			setTenant(r, id, func(t *fleet.Tenant) { t.Policy.MaxFailuresPercent = 5 })
+			setTenant(r, id, func(t *fleet.Tenant) { t.Policy.MaxFailuresPercent = 5; t.Policy = declared(t.Policy) })
 		}
 		setTenant(r, "nordic/acme", func(t *fleet.Tenant) {
 			strict := t.Policy
 			strict.MaxFailuresPercent = 1
-			t.Groups = map[string]fleet.Group{"finance": {Name: "Finance", Policy: strict}}
+			t.Groups = map[string]fleet.Group{"finance": {Name: "Finance", Policy: declared(strict)}}
 		})
 	}))
 	if len(c.Policies) != 2 {

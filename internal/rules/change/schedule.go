@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -28,13 +29,30 @@ func (c *comparison) parties() {
 		s.What = Added
 	}
 	for i, e := range s.Edits {
-		if e.Field == "trust.approvals" {
-			s.Edits[i].Direction = largerIsTighter(e)
-		}
+		s.Edits[i].Direction = trustDirection(e)
 	}
+	s.Class = classOf(s.Edits, Loosening)
 	c.out.Subjects = append(c.out.Subjects, s)
 	if s.What == Changed {
 		c.trust(was, is)
+	}
+}
+
+// trustDirection judges an edit of the operator's trust: more persons, sooner,
+// is tighter. A budget of exposure that was not there is tighter too.
+func trustDirection(e Edit) string {
+	budget := strings.HasPrefix(e.Field, "trust.exposure.")
+	switch {
+	case budget && e.Old == "":
+		return Tighter
+	case budget && e.New == "":
+		return Looser
+	case e.Field == "trust.approvals", budget && strings.HasSuffix(e.Field, ".approvers"):
+		return largerIsTighter(e)
+	case budget:
+		return smallerIsTighter(e)
+	default:
+		return ""
 	}
 }
 
@@ -56,6 +74,11 @@ func (c *comparison) trust(was, is fleet.Operator) {
 			c.find(Decide, id, operatorFile, "is a trusted key from now on, or trusted for something else", "")
 		}
 	}
+	for _, e := range edits(was, is) {
+		if strings.HasPrefix(e.Field, "trust.exposure.") && trustDirection(e) == Looser {
+			c.find(Decide, e.Field, operatorFile, "more may be exposed before more persons must approve: "+arrow(e), "")
+		}
+	}
 	if is.Trust.Approvals < was.Trust.Approvals {
 		c.find(Decide, "trust.approvals", operatorFile, "fewer persons must approve a merge: "+strconv.Itoa(is.Trust.Approvals)+" instead of "+strconv.Itoa(was.Trust.Approvals), "")
 	}
@@ -71,7 +94,7 @@ func until(date string) string {
 // schedule tells the week, the waves, the freezes and the test environments.
 func (c *comparison) schedule() {
 	if found := edits(c.base.Week, c.head.Week); len(found) > 0 {
-		c.out.Subjects = append(c.out.Subjects, Subject{What: Changed, Kind: "week", Name: "week", Edits: found})
+		c.out.Subjects = append(c.out.Subjects, Subject{What: Changed, Kind: "week", Name: "week", Edits: found, Class: classOf(found, Loosening)})
 	}
 	for _, name := range both(c.base.Matrices, c.head.Matrices) {
 		if what := differs(c.base.Matrices, c.head.Matrices, name); what != "" {
@@ -124,6 +147,10 @@ func (c *comparison) waves() {
 			if s.Edits[i].Direction == Looser {
 				c.find(Decide, "wave "+name, "schedules/waves.cue", "the way to go on gets easier: "+e.Field+" "+arrow(e), "")
 			}
+		}
+		s.Class = classOf(s.Edits, Loosening)
+		if what != Changed { // another way for a release to go: nothing proves that it is not shorter
+			s.Class = Loosening
 		}
 		c.out.Waves = append(c.out.Waves, s)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ func world() *fleet.Repository {
 		return fleet.Tenant{
 			ID: id, Name: string(id), Zone: "Europe/Helsinki",
 			Packages: map[fleet.PackageID][]fleet.Assignment{zip: {{Intent: "required", Group: "all devices"}}},
-			Policy:   fleet.Policy{CriticalWithinHours: 72, NonSecurityDeferDays: 7, Reboot: "windowOnly", MaxFailuresPercent: 2, Approval: "implicit", MaxExceptionDays: 90},
+			Policy:   declared(fleet.Policy{CriticalWithinHours: 72, NonSecurityDeferDays: 7, Reboot: "windowOnly", MaxFailuresPercent: 2, Approval: "implicit", MaxExceptionDays: 90}),
 		}
 	}
 	r := &fleet.Repository{
@@ -53,6 +54,22 @@ func world() *fleet.Repository {
 		r.Tenants[id] = tenant(id)
 	}
 	return r
+}
+
+// declared gives a policy the bounds that its values are the loosest of.
+func declared(p fleet.Policy) fleet.Policy {
+	from := func(word string, words ...string) string {
+		return `"` + strings.Join(words[slices.Index(words, word):], `" | "`) + `"`
+	}
+	p.Bounds = map[string]string{
+		"critical.withinHours":  fmt.Sprintf("number & >0 & <=%g", p.CriticalWithinHours),
+		"nonSecurity.deferDays": fmt.Sprintf("int & >=%d", p.NonSecurityDeferDays),
+		"reboot":                from(p.Reboot, "anytime", "windowOnly"),
+		"maxFailuresPercent":    fmt.Sprintf("number & >=0 & <=%g", p.MaxFailuresPercent),
+		"approval":              from(p.Approval, "implicit", "partner", "site"),
+		"maxExceptionDays":      fmt.Sprintf("int & >=0 & <=%d", p.MaxExceptionDays),
+	}
+	return p
 }
 
 // edited is the world after an edit. Packages, releases and tenants are copies

@@ -84,6 +84,7 @@ func needed(f Facts, id fleet.CycleID, gate string) (int, string) {
 	if o := f.Repo.Cycles[id].Overrides; o != nil {
 		raise(2, "the cycle goes on through freezes, which takes two persons")
 	}
+	raise(exposureOf(f, id, gate))
 	return n, reason
 }
 
