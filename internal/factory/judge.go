@@ -3,7 +3,6 @@ package factory
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -30,26 +29,39 @@ func (f *Factory) Judge(ctx context.Context, facts rollout.Facts, a rollout.Acti
 	if err != nil {
 		return nil, err
 	}
-	inputs := maps.Clone(facts.Record.Heads)
-	inputs["main"] = facts.Repo.Commit
+	from := maps.Clone(facts.Record.Heads)
+	from["main"] = facts.Repo.Commit
+	others := f.control(facts, a)
 	var verdicts []fleet.Verdict
 	for _, id := range a.Packages {
-		counts, deaf := map[fleet.TenantID]fleet.Counts{}, 0
+		in := gate.Inputs{
+			Cycle: a.Cycle, Wave: a.Wave, Package: id, Artifact: facts.Repo.Cycles[a.Cycle].Entries[id].Artifact, Gate: wave.Gate, Look: a.Look,
+			Counts: map[fleet.TenantID]fleet.Counts{}, Limits: map[fleet.TenantID]float64{}, From: from,
+			Words: countedWords(facts, a, id),
+		}
 		for _, r := range reports {
 			if r.Package != id {
 				continue
 			}
-			counts[r.Tenant] = r.Counts
+			in.Counts[r.Tenant] = r.Counts
 			if slices.Contains(r.Errors, fleet.NotAsked) {
-				deaf++
+				in.Deaf++
 			}
 		}
-		sum := gate.Pool(counts)
-		v := guarded(facts.Repo, wave.Gate, counts, deaf, gate.Judge(wave.Gate, sum, a.Look, a.Last))
-		verdicts = append(verdicts, fleet.Verdict{
-			Cycle: a.Cycle, Wave: a.Wave, Package: id, Artifact: facts.Repo.Cycles[a.Cycle].Entries[id].Artifact, Look: a.Look, Decision: v.Decision,
-			Counts: sum, Lower: v.Lower, Upper: v.Upper, Rule: v.Rule, Inputs: inputs, At: f.Clock.Now(),
-		})
+		if wave.Gate.Inconclusive == "pool" {
+			in.Earlier = earlier(facts, in)
+		}
+		for _, m := range []map[fleet.TenantID]fleet.Counts{in.Counts, in.Earlier} {
+			for t := range m {
+				in.Limits[t] = facts.Repo.Tenants[t].Policy.MaxFailuresPercent
+			}
+		}
+		v, err := others.compared(ctx, in)
+		if err != nil {
+			return verdicts, err
+		}
+		v.At = f.Clock.Now()
+		verdicts = append(verdicts, v)
 	}
 	if err := f.Ledger.Append(ctx, evidence.Control, evidence.VerdictsDir(a.Cycle), verdicts); err != nil {
 		return verdicts, errors.Join(append(unasked, err)...)
@@ -57,26 +69,33 @@ func (f *Factory) Judge(ctx context.Context, facts rollout.Facts, a rollout.Acti
 	return verdicts, errors.Join(unasked...)
 }
 
-// guarded is a gate's answer with the tenants' own limits: a wave that passes as
-// a whole does not pass while one tenant has more failures than its policy
-// bears, or while deaf tenants could not be asked whether they have. A later
-// look decides then, or a person.
-func guarded(repo *fleet.Repository, g fleet.Gate, counts map[fleet.TenantID]fleet.Counts, deaf int, answer gate.Answer) gate.Answer {
-	if deaf > 0 {
-		answer.Rule += fmt.Sprintf("; %d tenants could not be asked", deaf)
+// earlier are the newest counts of the waves before one, on the same artifact.
+func earlier(facts rollout.Facts, in gate.Inputs) map[fleet.TenantID]fleet.Counts {
+	waves := facts.Repo.Cycles[in.Cycle].Waves
+	before := waves[:max(0, slices.Index(waves, in.Wave))]
+	type seat struct {
+		wave   string
+		tenant fleet.TenantID
 	}
-	if answer.Decision != gate.Pass {
-		return answer
+	last := map[seat]fleet.Report{}
+	for _, r := range facts.Record.Reports {
+		if r.Cycle == in.Cycle && r.Package == in.Package && r.Artifact == in.Artifact && slices.Contains(before, r.Wave) && !r.At.Before(last[seat{r.Wave, r.Tenant}].At) {
+			last[seat{r.Wave, r.Tenant}] = r
+		}
 	}
-	if deaf > 0 {
-		answer.Decision = gate.Inconclusive
+	out := map[fleet.TenantID]fleet.Counts{}
+	for _, r := range last {
+		out[r.Tenant] = out[r.Tenant].Add(r.Counts)
 	}
-	over := gate.Guard(g, counts, func(t fleet.TenantID) float64 { return repo.Tenants[t].Policy.MaxFailuresPercent })
-	if len(over) > 0 {
-		answer.Decision = gate.Inconclusive
-		answer.Rule += fmt.Sprintf("; but more failures than the policy bears on %v", over)
-	}
-	return answer
+	return out
+}
+
+// countedWords are what people said of a release in a wave. Whoever objects is
+// heard; a sign-off counts if its person may approve, by the policy as it is.
+func countedWords(facts rollout.Facts, a rollout.Action, id fleet.PackageID) []fleet.Word {
+	return slices.DeleteFunc(gate.About(facts.Record.Words, a.Cycle, a.Wave, id), func(w fleet.Word) bool {
+		return w.Kind == fleet.SignOff && !facts.Repo.Operator.MayApprove(w.By, w.At)
+	})
 }
 
 // reports reads, tenant by tenant, what the frozen members of a wave reported
