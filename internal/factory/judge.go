@@ -94,7 +94,7 @@ func earlier(facts rollout.Facts, in gate.Inputs) map[fleet.TenantID]fleet.Count
 // heard; a sign-off counts if its person may approve, by the policy as it is.
 func countedWords(facts rollout.Facts, a rollout.Action, id fleet.PackageID) []fleet.Word {
 	return slices.DeleteFunc(gate.About(facts.Record.Words, a.Cycle, a.Wave, id), func(w fleet.Word) bool {
-		return w.Kind == fleet.SignOff && !facts.Repo.Operator.MayApprove(w.By, w.At)
+		return w.Kind == fleet.SignOff && !facts.Repo.Approver(w.By, w.At)
 	})
 }
 

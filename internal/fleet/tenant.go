@@ -1,9 +1,6 @@
 package fleet
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 // An Operator is the party that runs the repository.
 type Operator struct {
@@ -11,19 +8,6 @@ type Operator struct {
 	Approvers map[string][]Person `json:"approvers"` // role → persons
 	Trust     Trust               `json:"trust"`
 	Store     *Store              `json:"store,omitempty"`
-}
-
-// MayApprove reports whether a login belongs to a person who may approve, in
-// any role, at the instant t. Case does not matter in logins.
-func (o Operator) MayApprove(login string, t time.Time) bool {
-	for _, role := range o.Approvers {
-		for _, p := range role {
-			if strings.EqualFold(p.Login, login) && p.InForce(t) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // A Person may approve between two dates (2006-01-02, until exclusive).
