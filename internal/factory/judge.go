@@ -5,11 +5,11 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/evidence"
 	"github.com/packmill/packmill/internal/rules/gate"
+	"github.com/packmill/packmill/internal/rules/probe"
 	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
@@ -131,7 +131,8 @@ func (f *Factory) reports(ctx context.Context, facts rollout.Facts, a rollout.Ac
 // nobody is there to ask.
 func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a rollout.Action, m fleet.Membership, in roll) (out []fleet.Report, failure error) {
 	tenant, present := facts.Repo.Tenants[m.Tenant]
-	var ask func(fleet.PackageID) ([]fleet.DeviceStatus, error)
+	wave, _ := facts.Repo.Wave(a.Wave)
+	var console Console
 	var key []byte
 	for _, id := range a.Packages {
 		entry := facts.Repo.Cycles[a.Cycle].Entries[id]
@@ -139,41 +140,37 @@ func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a roll
 			continue
 		}
 		r := fleet.Report{Cycle: a.Cycle, Wave: a.Wave, Tenant: m.Tenant, Package: id, Artifact: entry.Artifact, Look: a.Look, At: f.Clock.Now()}
-		var statuses []fleet.DeviceStatus
-		if present && ask == nil && failure == nil {
-			ask, key, failure = f.asking(ctx, tenant)
+		pkg := facts.Repo.Packages[id]
+		said := telling{release: entry.Release, signals: probe.Signals(wave.Gate, pkg)}
+		if present && console == nil && failure == nil {
+			console, key, failure = f.asking(ctx, tenant)
 		}
 		if present && failure == nil {
-			statuses, failure = ask(id)
+			said, failure = said.ask(ctx, console, id, key)
 		}
 		switch {
 		case !present:
 			r.Counts.Excluded = len(m.Devices)
 		case failure != nil:
-			r.Counts, _ = in.count(m, facts.Repo.Packages[id], "", nil, nil)
+			in.count(m, pkg, telling{signals: said.signals}, &r)
 			r.Errors = []string{fleet.NotAsked}
 		default:
-			r.Counts, r.Errors = in.count(m, facts.Repo.Packages[id], entry.Release, statuses, key)
+			in.count(m, pkg, said, &r)
 		}
 		out = append(out, r)
 	}
 	return out, failure
 }
 
-// asking is how a tenant is asked what its devices reported for a candidate
-// slot, and the key that its device ids are hashed with.
-func (f *Factory) asking(ctx context.Context, t fleet.Tenant) (func(fleet.PackageID) ([]fleet.DeviceStatus, error), []byte, error) {
+// asking is a tenant's console, and the key that its device ids are hashed
+// with.
+func (f *Factory) asking(ctx context.Context, t fleet.Tenant) (Console, []byte, error) {
 	key, err := f.HashKey(t.ID)
 	if err != nil {
 		return nil, nil, err
 	}
 	console, err := f.Consoles(ctx, t)
-	if err != nil {
-		return nil, nil, err
-	}
-	return func(id fleet.PackageID) ([]fleet.DeviceStatus, error) {
-		return console.Statuses(ctx, id, fleet.Candidate)
-	}, key, nil
+	return console, key, err
 }
 
 // platforms are the platforms of all devices that any inventory told of.
@@ -189,45 +186,4 @@ func assignedTo(rec *fleet.Record, a rollout.Action, t fleet.TenantID, id fleet.
 	return slices.ContainsFunc(rec.Receipts, func(r fleet.Receipt) bool {
 		return r.Cycle == a.Cycle && r.Wave == a.Wave && r.Tenant == t && r.Package == id && r.Artifact == artifact && r.Action == "assign" && r.Outcome == "done"
 	})
-}
-
-// A roll is what a wave's members are counted by: the platform of every known
-// device, and the instant the wave started.
-type roll struct {
-	platform map[string]string
-	since    time.Time
-}
-
-// count sorts a wave's frozen members by what they reported of a release: those
-// the package has nothing for are excluded, those that said nothing are silent.
-//
-// The slot's app object is the same one every week and keeps what devices said
-// of its earlier releases, so a status counts only if it is of this release, as
-// far as the console tells a version, and not older than the wave's start.
-func (in roll) count(m fleet.Membership, pkg fleet.Package, release string, statuses []fleet.DeviceStatus, key []byte) (fleet.Counts, []string) {
-	said := make(map[string]fleet.DeviceStatus, len(statuses))
-	for _, s := range statuses {
-		if !s.At.Before(in.since) && (s.Version == "" || s.Version == release) {
-			said[hashDevice(key, s.Device)] = s
-		}
-	}
-	var c fleet.Counts
-	codes := map[string]bool{}
-	for _, device := range m.Devices {
-		s, reported := said[device]
-		switch {
-		case !rollout.Serves(pkg, in.platform[string(m.Tenant)+"/"+device]):
-			c.Excluded++
-		case reported && s.State == "installed":
-			c.Succeeded++
-		case reported && s.State == "failed":
-			c.Failed++
-			if s.Error != "" {
-				codes[s.Error] = true
-			}
-		default:
-			c.Silent++
-		}
-	}
-	return c, slices.Sorted(maps.Keys(codes))
 }
