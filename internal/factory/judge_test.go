@@ -36,6 +36,7 @@ var (
 type teller struct {
 	factory.Console
 	statuses []fleet.DeviceStatus
+	health   []fleet.DeviceHealth
 	fails    error
 }
 
