@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
 )
 
@@ -164,5 +165,26 @@ func TestWordsCount(t *testing.T) {
 				t.Errorf("%s (%s), %v, want %s (%s)", v.Decision, v.Rule, err, c.want, c.rule)
 			}
 		})
+	}
+}
+
+// TestContradicting: two verdicts from equal inputs must agree, whenever they
+// were given.
+func TestContradicting(t *testing.T) {
+	w := newCourt(t, "failed")
+	v, _, err := w.judge(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later, other, unlike, old := v, v, v, v
+	later.At = v.At.Add(time.Hour)
+	other.Decision = "fail"
+	unlike.InputsDigest, unlike.Decision = fleet.DigestOf([]byte("else")), "fail"
+	old.InputsDigest, old.Decision = "", "fail"
+	if got := factory.Contradicting([]fleet.Verdict{v, later, unlike, old}); len(got) != 0 {
+		t.Errorf("found %+v", got)
+	}
+	if got := factory.Contradicting([]fleet.Verdict{v, later, other}); len(got) != 1 || got[0].Decision != "fail" {
+		t.Errorf("found %+v", got)
 	}
 }
