@@ -33,6 +33,7 @@ func documents() []document {
 		{"run", 1, "What run or apply did, and what waits.", runReport{}},
 		{"plan", 1, "What opening a gate will do, and its digest.", planReport{}},
 		{"pull", 1, "A pull request that was proposed.", pullReport{}},
+		{"word", 1, "What a person said of a release in a wave.", wordReport{}},
 		{"report", 1, "The pages that report wrote.", reportFiles{}},
 		{"demo", 1, "What became of the demo's week.", demoSummary{}},
 		{"build", 1, "What build made: the artifact, its files, how to verify them.", built{}},

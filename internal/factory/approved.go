@@ -84,6 +84,9 @@ func delivered(pkg fleet.Package, version string) []string {
 			out = append(out, dir+"/"+s.Scripts.Detect)
 		}
 	}
+	for _, p := range pkg.Health {
+		out = append(out, dir+"/"+p.Script)
+	}
 	slices.Sort(out)
 	return out
 }

@@ -59,6 +59,7 @@ func (f *Factory) Audit(ctx context.Context, ledger Verifiable) (fleet.Audit, er
 			return fleet.Audit{}, err
 		}
 	}
+	a.verdicts()
 	a.rows(ctx)
 	return a.out, nil
 }

@@ -49,11 +49,22 @@ func (c *campaign) make(ctx context.Context, v *visit, e effect, i fleet.Intent)
 	case "assign":
 		return w.assign(ctx)
 	case "withdraw":
-		return "", w.console.Assign(ctx, e.pkg, fleet.Candidate, nil)
+		if err := w.console.Assign(ctx, e.pkg, fleet.Candidate, nil); err != nil {
+			return "", err
+		}
+		return "", w.unwatch(ctx)
 	case "rollback":
-		return w.rollBack(ctx)
+		digest, err := w.rollBack(ctx)
+		if err != nil {
+			return "", err
+		}
+		return digest, w.unwatch(ctx)
 	case "promote":
-		return w.promote(ctx)
+		digest, err := w.promote(ctx)
+		if err != nil {
+			return "", err
+		}
+		return digest, w.unwatch(ctx)
 	default:
 		return "", fleet.Errorf(fleet.Internal, "factory.effect", e.action, "no such action")
 	}
@@ -83,6 +94,9 @@ func (w onTenant) assign(ctx context.Context) (fleet.Digest, error) {
 	}
 	state, err := w.publish(ctx, fleet.Candidate, w.e.entry)
 	if err != nil {
+		return "", err
+	}
+	if err := w.watch(ctx, group); err != nil {
 		return "", err
 	}
 	assignment := w.assignment()

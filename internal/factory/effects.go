@@ -352,3 +352,17 @@ func (c fenced) Assign(ctx context.Context, id fleet.PackageID, slot string, tar
 	}
 	return c.Console.Assign(ctx, id, slot, targets)
 }
+
+func (c fenced) Probe(ctx context.Context, p fleet.DeviceProbe) error {
+	if c.clock.Now().After(c.until) {
+		return errExpired
+	}
+	return c.Console.Probe(ctx, p)
+}
+
+func (c fenced) Unprobe(ctx context.Context, id fleet.PackageID) error {
+	if c.clock.Now().After(c.until) {
+		return errExpired
+	}
+	return c.Console.Unprobe(ctx, id)
+}

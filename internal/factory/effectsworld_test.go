@@ -90,6 +90,8 @@ type memoryConsole struct {
 	uploads int
 	assigns int
 	broken  error
+	probes  []fleet.DeviceProbe
+	unprobe int
 }
 
 func (c *memoryConsole) Inventory(context.Context) ([]fleet.Device, error) { return nil, c.broken }
@@ -143,6 +145,21 @@ func (c *memoryConsole) Assign(_ context.Context, id fleet.PackageID, slot strin
 }
 
 func (c *memoryConsole) Statuses(context.Context, fleet.PackageID, string) ([]fleet.DeviceStatus, error) {
+	return nil, nil
+}
+
+func (c *memoryConsole) Probe(_ context.Context, p fleet.DeviceProbe) error {
+	return c.step(func() { c.probes = append(c.probes, p) })
+}
+
+func (c *memoryConsole) Unprobe(_ context.Context, id fleet.PackageID) error {
+	return c.step(func() {
+		c.unprobe++
+		c.probes = slices.DeleteFunc(c.probes, func(p fleet.DeviceProbe) bool { return p.Package == id })
+	})
+}
+
+func (c *memoryConsole) Health(context.Context, fleet.PackageID) ([]fleet.DeviceHealth, error) {
 	return nil, nil
 }
 

@@ -35,3 +35,6 @@ func (f *Factory) CarryOut(ctx context.Context, facts rollout.Facts, batch []rol
 func AuditReceipt(rec *fleet.Record, i fleet.Intent) fleet.AuditCheck {
 	return receipt(historyOf(rec), i)
 }
+
+// Contradicting are verdicts that an audit finds fault with.
+func Contradicting(all []fleet.Verdict) []fleet.Verdict { return contradicting(all) }

@@ -62,6 +62,19 @@ type Console interface {
 	Assign(ctx context.Context, id fleet.PackageID, slot string, targets []fleet.Target) error
 	// Statuses reads what devices reported for the slot's app.
 	Statuses(ctx context.Context, id fleet.PackageID, slot string) ([]fleet.DeviceStatus, error)
+
+	Prober
+}
+
+// A Prober has devices look after themselves.
+type Prober interface {
+	// Probe makes a probe run on the devices of a group, beside those of groups
+	// it was added to before.
+	Probe(ctx context.Context, p fleet.DeviceProbe) error
+	// Unprobe removes all probes of a package.
+	Unprobe(ctx context.Context, id fleet.PackageID) error
+	// Health reads what the probes of a package last found on each device.
+	Health(ctx context.Context, id fleet.PackageID) ([]fleet.DeviceHealth, error)
 }
 
 // A Channel delivers one rendered message. A message id that was delivered

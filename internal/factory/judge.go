@@ -3,14 +3,13 @@ package factory
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/evidence"
 	"github.com/packmill/packmill/internal/rules/gate"
+	"github.com/packmill/packmill/internal/rules/probe"
 	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
@@ -30,26 +29,39 @@ func (f *Factory) Judge(ctx context.Context, facts rollout.Facts, a rollout.Acti
 	if err != nil {
 		return nil, err
 	}
-	inputs := maps.Clone(facts.Record.Heads)
-	inputs["main"] = facts.Repo.Commit
+	from := maps.Clone(facts.Record.Heads)
+	from["main"] = facts.Repo.Commit
+	others := f.control(facts, a)
 	var verdicts []fleet.Verdict
 	for _, id := range a.Packages {
-		counts, deaf := map[fleet.TenantID]fleet.Counts{}, 0
+		in := gate.Inputs{
+			Cycle: a.Cycle, Wave: a.Wave, Package: id, Artifact: facts.Repo.Cycles[a.Cycle].Entries[id].Artifact, Gate: wave.Gate, Look: a.Look,
+			Counts: map[fleet.TenantID]fleet.Counts{}, Limits: map[fleet.TenantID]float64{}, From: from,
+			Words: countedWords(facts, a, id),
+		}
 		for _, r := range reports {
 			if r.Package != id {
 				continue
 			}
-			counts[r.Tenant] = r.Counts
+			in.Counts[r.Tenant] = r.Counts
 			if slices.Contains(r.Errors, fleet.NotAsked) {
-				deaf++
+				in.Deaf++
 			}
 		}
-		sum := gate.Pool(counts)
-		v := guarded(facts.Repo, wave.Gate, counts, deaf, gate.Judge(wave.Gate, sum, a.Look, a.Last))
-		verdicts = append(verdicts, fleet.Verdict{
-			Cycle: a.Cycle, Wave: a.Wave, Package: id, Artifact: facts.Repo.Cycles[a.Cycle].Entries[id].Artifact, Look: a.Look, Decision: v.Decision,
-			Counts: sum, Lower: v.Lower, Upper: v.Upper, Rule: v.Rule, Inputs: inputs, At: f.Clock.Now(),
-		})
+		if wave.Gate.Inconclusive == "pool" {
+			in.Earlier = earlier(facts, in)
+		}
+		for _, m := range []map[fleet.TenantID]fleet.Counts{in.Counts, in.Earlier} {
+			for t := range m {
+				in.Limits[t] = facts.Repo.Tenants[t].Policy.MaxFailuresPercent
+			}
+		}
+		v, err := others.compared(ctx, in)
+		if err != nil {
+			return verdicts, err
+		}
+		v.At = f.Clock.Now()
+		verdicts = append(verdicts, v)
 	}
 	if err := f.Ledger.Append(ctx, evidence.Control, evidence.VerdictsDir(a.Cycle), verdicts); err != nil {
 		return verdicts, errors.Join(append(unasked, err)...)
@@ -57,26 +69,33 @@ func (f *Factory) Judge(ctx context.Context, facts rollout.Facts, a rollout.Acti
 	return verdicts, errors.Join(unasked...)
 }
 
-// guarded is a gate's answer with the tenants' own limits: a wave that passes as
-// a whole does not pass while one tenant has more failures than its policy
-// bears, or while deaf tenants could not be asked whether they have. A later
-// look decides then, or a person.
-func guarded(repo *fleet.Repository, g fleet.Gate, counts map[fleet.TenantID]fleet.Counts, deaf int, answer gate.Answer) gate.Answer {
-	if deaf > 0 {
-		answer.Rule += fmt.Sprintf("; %d tenants could not be asked", deaf)
+// earlier are the newest counts of the waves before one, on the same artifact.
+func earlier(facts rollout.Facts, in gate.Inputs) map[fleet.TenantID]fleet.Counts {
+	waves := facts.Repo.Cycles[in.Cycle].Waves
+	before := waves[:max(0, slices.Index(waves, in.Wave))]
+	type seat struct {
+		wave   string
+		tenant fleet.TenantID
 	}
-	if answer.Decision != gate.Pass {
-		return answer
+	last := map[seat]fleet.Report{}
+	for _, r := range facts.Record.Reports {
+		if r.Cycle == in.Cycle && r.Package == in.Package && r.Artifact == in.Artifact && slices.Contains(before, r.Wave) && !r.At.Before(last[seat{r.Wave, r.Tenant}].At) {
+			last[seat{r.Wave, r.Tenant}] = r
+		}
 	}
-	if deaf > 0 {
-		answer.Decision = gate.Inconclusive
+	out := map[fleet.TenantID]fleet.Counts{}
+	for _, r := range last {
+		out[r.Tenant] = out[r.Tenant].Add(r.Counts)
 	}
-	over := gate.Guard(g, counts, func(t fleet.TenantID) float64 { return repo.Tenants[t].Policy.MaxFailuresPercent })
-	if len(over) > 0 {
-		answer.Decision = gate.Inconclusive
-		answer.Rule += fmt.Sprintf("; but more failures than the policy bears on %v", over)
-	}
-	return answer
+	return out
+}
+
+// countedWords are what people said of a release in a wave. Whoever objects is
+// heard; a sign-off counts if its person may approve, by the policy as it is.
+func countedWords(facts rollout.Facts, a rollout.Action, id fleet.PackageID) []fleet.Word {
+	return slices.DeleteFunc(gate.About(facts.Record.Words, a.Cycle, a.Wave, id), func(w fleet.Word) bool {
+		return w.Kind == fleet.SignOff && !facts.Repo.Approver(w.By, w.At)
+	})
 }
 
 // reports reads, tenant by tenant, what the frozen members of a wave reported
@@ -112,7 +131,8 @@ func (f *Factory) reports(ctx context.Context, facts rollout.Facts, a rollout.Ac
 // nobody is there to ask.
 func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a rollout.Action, m fleet.Membership, in roll) (out []fleet.Report, failure error) {
 	tenant, present := facts.Repo.Tenants[m.Tenant]
-	var ask func(fleet.PackageID) ([]fleet.DeviceStatus, error)
+	wave, _ := facts.Repo.Wave(a.Wave)
+	var console Console
 	var key []byte
 	for _, id := range a.Packages {
 		entry := facts.Repo.Cycles[a.Cycle].Entries[id]
@@ -120,41 +140,37 @@ func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a roll
 			continue
 		}
 		r := fleet.Report{Cycle: a.Cycle, Wave: a.Wave, Tenant: m.Tenant, Package: id, Artifact: entry.Artifact, Look: a.Look, At: f.Clock.Now()}
-		var statuses []fleet.DeviceStatus
-		if present && ask == nil && failure == nil {
-			ask, key, failure = f.asking(ctx, tenant)
+		pkg := facts.Repo.Packages[id]
+		said := telling{release: entry.Release, signals: probe.Signals(wave.Gate, pkg)}
+		if present && console == nil && failure == nil {
+			console, key, failure = f.asking(ctx, tenant)
 		}
 		if present && failure == nil {
-			statuses, failure = ask(id)
+			said, failure = said.ask(ctx, console, id, key)
 		}
 		switch {
 		case !present:
 			r.Counts.Excluded = len(m.Devices)
 		case failure != nil:
-			r.Counts, _ = in.count(m, facts.Repo.Packages[id], "", nil, nil)
+			in.count(m, pkg, telling{signals: said.signals}, &r)
 			r.Errors = []string{fleet.NotAsked}
 		default:
-			r.Counts, r.Errors = in.count(m, facts.Repo.Packages[id], entry.Release, statuses, key)
+			in.count(m, pkg, said, &r)
 		}
 		out = append(out, r)
 	}
 	return out, failure
 }
 
-// asking is how a tenant is asked what its devices reported for a candidate
-// slot, and the key that its device ids are hashed with.
-func (f *Factory) asking(ctx context.Context, t fleet.Tenant) (func(fleet.PackageID) ([]fleet.DeviceStatus, error), []byte, error) {
+// asking is a tenant's console, and the key that its device ids are hashed
+// with.
+func (f *Factory) asking(ctx context.Context, t fleet.Tenant) (Console, []byte, error) {
 	key, err := f.HashKey(t.ID)
 	if err != nil {
 		return nil, nil, err
 	}
 	console, err := f.Consoles(ctx, t)
-	if err != nil {
-		return nil, nil, err
-	}
-	return func(id fleet.PackageID) ([]fleet.DeviceStatus, error) {
-		return console.Statuses(ctx, id, fleet.Candidate)
-	}, key, nil
+	return console, key, err
 }
 
 // platforms are the platforms of all devices that any inventory told of.
@@ -170,45 +186,4 @@ func assignedTo(rec *fleet.Record, a rollout.Action, t fleet.TenantID, id fleet.
 	return slices.ContainsFunc(rec.Receipts, func(r fleet.Receipt) bool {
 		return r.Cycle == a.Cycle && r.Wave == a.Wave && r.Tenant == t && r.Package == id && r.Artifact == artifact && r.Action == "assign" && r.Outcome == "done"
 	})
-}
-
-// A roll is what a wave's members are counted by: the platform of every known
-// device, and the instant the wave started.
-type roll struct {
-	platform map[string]string
-	since    time.Time
-}
-
-// count sorts a wave's frozen members by what they reported of a release: those
-// the package has nothing for are excluded, those that said nothing are silent.
-//
-// The slot's app object is the same one every week and keeps what devices said
-// of its earlier releases, so a status counts only if it is of this release, as
-// far as the console tells a version, and not older than the wave's start.
-func (in roll) count(m fleet.Membership, pkg fleet.Package, release string, statuses []fleet.DeviceStatus, key []byte) (fleet.Counts, []string) {
-	said := make(map[string]fleet.DeviceStatus, len(statuses))
-	for _, s := range statuses {
-		if !s.At.Before(in.since) && (s.Version == "" || s.Version == release) {
-			said[hashDevice(key, s.Device)] = s
-		}
-	}
-	var c fleet.Counts
-	codes := map[string]bool{}
-	for _, device := range m.Devices {
-		s, reported := said[device]
-		switch {
-		case !rollout.Serves(pkg, in.platform[string(m.Tenant)+"/"+device]):
-			c.Excluded++
-		case reported && s.State == "installed":
-			c.Succeeded++
-		case reported && s.State == "failed":
-			c.Failed++
-			if s.Error != "" {
-				codes[s.Error] = true
-			}
-		default:
-			c.Silent++
-		}
-	}
-	return c, slices.Sorted(maps.Keys(codes))
 }

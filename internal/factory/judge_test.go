@@ -36,6 +36,7 @@ var (
 type teller struct {
 	factory.Console
 	statuses []fleet.DeviceStatus
+	health   []fleet.DeviceHealth
 	fails    error
 }
 
@@ -61,7 +62,7 @@ type court struct {
 	*factory.Factory
 	facts  rollout.Facts
 	action rollout.Action
-	tells  map[fleet.TenantID]teller
+	tells  map[fleet.TenantID]factory.Console
 	noKey  fleet.TenantID
 }
 
@@ -77,7 +78,7 @@ func newCourt(t *testing.T, silent string) *court {
 		t.Fatal(err)
 	}
 	clock, author := fleet.NewManualClock(asked), fleet.Identity{Name: "packmill", Email: "packmill@mill.example"}
-	c := &court{tells: map[fleet.TenantID]teller{}}
+	c := &court{tells: map[fleet.TenantID]factory.Console{}}
 	c.Factory = &factory.Factory{
 		Clock: clock, Author: author, Git: git, Ledger: evidence.Open(git, key, verifier, clock, author),
 		Consoles: func(_ context.Context, t fleet.Tenant) (factory.Console, error) { return c.tells[t.ID], nil },

@@ -70,3 +70,20 @@ type DeviceStatus struct {
 	Error   string // hex code, "" when none
 	At      time.Time
 }
+
+// A DeviceHealth is what one probe on one device last found.
+type DeviceHealth struct {
+	Device string
+	Signal string // name of the probe
+	State  string // ok, failed, waiting (the release is not there yet, or the probe did not run)
+	At     time.Time
+}
+
+// A DeviceProbe is a probe as it should run on the devices of a group.
+type DeviceProbe struct {
+	Package PackageID
+	Name    string
+	Script  string // PowerShell; exit code 0 is healthy
+	Every   Duration
+	Group   string // id of the group it is added to
+}

@@ -20,6 +20,7 @@ type Record struct {
 	Receipts   []Receipt
 	Reports    []Report
 	Verdicts   []Verdict
+	Words      []Word
 	Notices    []Notice
 	Inventory  []InventoryRow
 	Heartbeats []Heartbeat
@@ -216,7 +217,9 @@ type Report struct {
 	Look     Duration  `json:"look"` // age of the wave
 	Counts   Counts    `json:"counts"`
 	Errors   []string  `json:"errors,omitempty"` // distinct error codes, sorted; or NotAsked alone
-	At       time.Time `json:"at"`
+	// Signals are the same devices by what each signal said of them.
+	Signals map[string]SignalCount `json:"signals,omitempty"`
+	At      time.Time              `json:"at"`
 }
 
 // NotAsked stands in a Report's errors when the tenant could not be asked at
@@ -252,7 +255,14 @@ type Verdict struct {
 	Upper    float64           `json:"upper"`
 	Rule     string            `json:"rule"` // the sentence that decided
 	Inputs   map[string]string `json:"inputs"`
-	At       time.Time         `json:"at"`
+	// InputsDigest names everything the answer was computed from: two verdicts
+	// with one digest and different answers are an alarm.
+	InputsDigest Digest   `json:"inputsDigest,omitempty"`
+	Excused      int      `json:"excused,omitempty"` // of Counts.Silent: as many as the control group's silence explains
+	Pooled       *Counts  `json:"pooled,omitempty"`  // with the earlier waves, when they decided together
+	Control      *Control `json:"control,omitempty"` // waves not yet opened, in the same days
+
+	At time.Time `json:"at"`
 }
 
 // A Notice is one message to one audience: an intent before it is handed to the

@@ -71,6 +71,12 @@ type Gate struct {
 	Silent       string     `json:"silent"` // failed, excluded
 	Looks        []Duration `json:"looks"`
 	Inconclusive string     `json:"inconclusive"` // wait, extend, pool, askHuman
+
+	Stop           *Stop    `json:"stop,omitempty"`           // stops early; without it the exact bound stops, at looks
+	ReportDeadline Duration `json:"reportDeadline,omitempty"` // age until which silence only waits; 0 is from the start
+	MaxExtend      int      `json:"maxExtend,omitempty"`      // looks that an undecided last one may add
+	Signals        []string `json:"signals,omitempty"`        // none: the installation and all the package's probes
+	SignOffs       int      `json:"signOffs,omitempty"`       // persons whose word a pass needs
 }
 
 // A Freeze stops new waves between two instants.

@@ -33,7 +33,7 @@ func (c *Client) fail(op string, object string, err error) error {
 	case http.StatusUnauthorized:
 		e.Kind, e.Hint = fleet.Refused, "the tenant does not accept the credential: check secret, certificate or federation"
 	case http.StatusForbidden:
-		e.Kind, e.Hint = fleet.Refused, "grant the application DeviceManagementApps.ReadWrite.All, DeviceManagementManagedDevices.Read.All, Device.Read.All and Group.ReadWrite.All in the tenant"
+		e.Kind, e.Hint = fleet.Refused, "grant the application DeviceManagementApps.ReadWrite.All, DeviceManagementManagedDevices.Read.All, Device.Read.All and Group.ReadWrite.All in the tenant, for health probes also DeviceManagementConfiguration.ReadWrite.All"
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 		e.Kind = fleet.Invalid
 	case http.StatusNotFound, http.StatusConflict, http.StatusLocked, http.StatusPreconditionFailed:

@@ -12,6 +12,7 @@ const (
 	devicesVersion = "v1.0"
 	groupsVersion  = "v1.0"
 	reportVersion  = "v1.0"
+	scriptsVersion = "beta" // v1.0 has no device health scripts
 )
 
 const (
@@ -23,10 +24,13 @@ const (
 	devicesPath        = "/" + devicesVersion + "/devices"
 	groupsPath         = "/" + groupsVersion + "/groups"
 	batchPath          = "/" + groupsVersion + "/$batch"
+	scriptsPath        = "/" + scriptsVersion + "/deviceManagement/deviceHealthScripts"
 	reportPath         = "/" + reportVersion + "/deviceManagement/reports/retrieveDeviceAppInstallationStatusReport"
 )
 
 func appPath(id string) string { return appsPath + "/" + url.PathEscape(id) }
+
+func scriptPath(id string) string { return scriptsPath + "/" + url.PathEscape(id) }
 
 func contentsPath(app string) string {
 	return "/" + contentVersion + "/deviceAppManagement/mobileApps/" + url.PathEscape(app) + win32Cast + "/contentVersions"

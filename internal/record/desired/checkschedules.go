@@ -69,11 +69,7 @@ func (x *checks) waves() {
 			x.fault(wavesFile, k("waves", w.Name, "opens", "step"), "the week has no step %q%s", w.Opens.Step, suggest(w.Opens.Step, slices.Collect(maps.Keys(x.repo.Week.Steps))))
 		}
 		x.selects(w)
-		for i := 1; i < len(w.Gate.Looks); i++ {
-			if w.Gate.Looks[i] <= w.Gate.Looks[i-1] {
-				x.fault(wavesFile, k("waves", w.Name, "gate", "looks", index(i)), "looks must rise")
-			}
-		}
+		x.gate(w)
 		for name, d := range map[string]fleet.Duration{"soak": w.Soak, "arm": w.Arm, "within": w.Within} {
 			if d < 0 {
 				x.fault(wavesFile, k("waves", w.Name, name), "is negative")

@@ -88,7 +88,7 @@ func TestLoad(t *testing.T) {
 		t.Errorf("upstream: %+v", u)
 	}
 	dogfood, _ := repo.Wave("dogfood")
-	if dogfood.Arm.Std() != 6*time.Hour || dogfood.Gate.Confidence != 0.9 || dogfood.Gate.MinReports != 20 || dogfood.Opens.Zone != "operator" || len(dogfood.Gate.Looks) != 2 {
+	if dogfood.Arm.Std() != 6*time.Hour || dogfood.Gate.Confidence != 0.9 || dogfood.Gate.MinReports != 20 || dogfood.Opens.Zone != "operator" || len(dogfood.Gate.Looks) != 2 || dogfood.Gate.MaxExtend != 3 || dogfood.Gate.Stop != nil || dogfood.Gate.ReportDeadline != 0 || dogfood.Gate.SignOffs != 0 {
 		t.Errorf("wave: %+v", dogfood)
 	}
 	if e := repo.Waves[1]; e.Name != "everyone" || e.Select.Percent == nil || *e.Select.Percent != 100 || e.Advance != "autoMerge" || e.InactiveAfterDays != 14 || e.Select.Salt != "cycle" {
@@ -136,6 +136,7 @@ func TestNoFaults(t *testing.T) {
 		"a fixed pilot before all":     {{"schedules/waves.cue", `tenants: role: "own"`, `{percent: 5, salt: "fixed"}`}},
 		"wave of one partner":          {{"schedules/waves.cue", `tenants: role: "own"`, `tenants: partner: "nordic"`}},
 		"as many approvals as persons": {{"tenants/operator.cue", `approvers:`, "trust: approvals: 2\n\tapprovers:"}},
+		"a gate that says everything":  {{"schedules/waves.cue", `looks: ["6h", "28h"]`, `looks: ["6h", "28h"], reportDeadline: "28h", stop: {good: 1, bad: 5}, signals: ["crash", "sync"], signOffs: 2, maxExtend: 0`}},
 		"every placeholder":            {{sevenZip, `asset: "7z{digits}-x64.msi"`, `url: "https://www.7-zip.org/{major}/{minor}/{digits}/{version}.msi"`}},
 		"tag":                          {{sevenZip, `{repository: "ip7z/7zip"}`, `{repository: "ip7z/7zip", tag: "v{version}"}`}},
 		"major version of the module":  {{modulePath, "", "module: \"example.com/packages@v0\"\nlanguage: version: \"v0.17.0\"\n"}},

@@ -95,6 +95,7 @@ func TestEveryKind(t *testing.T) {
 		Receipts:   []fleet.Receipt{{Intent: "i1", Cycle: week, Wave: "everyone", Tenant: tenant, Outcome: "done", At: start()}},
 		Reports:    []fleet.Report{{Cycle: week, Wave: "everyone", Tenant: tenant, Look: fleet.Duration(time.Hour), Counts: counts, At: start()}},
 		Verdicts:   []fleet.Verdict{{Cycle: week, Wave: "everyone", Decision: "pass", Counts: counts, Lower: 98.25, Upper: 100, Inputs: map[string]string{"main": "m"}, At: start()}},
+		Words:      []fleet.Word{{Cycle: week, Wave: "everyone", Package: "a/b", Kind: "objection", By: "ann", Reason: "it is slow", At: start()}},
 		Notices:    []fleet.Notice{{Key: "k", Cycle: week, Partner: "nordic", MessageID: "0123abcd@packmill.invalid", At: start()}},
 		Inventory:  []fleet.InventoryRow{{Tenant: tenant, Device: "d1", Platform: "windows", Attributes: map[string]string{"model": "X1"}, LastSeen: "2026-11-17", At: start()}},
 		Heartbeats: beat(1),
@@ -107,6 +108,7 @@ func TestEveryKind(t *testing.T) {
 	w.append(t, Control, PlanDir(week, plan), want.PlanRows[plan])
 	w.append(t, Control, WavesDir(week), want.Starts)
 	w.append(t, Control, VerdictsDir(week), want.Verdicts)
+	w.append(t, Control, WordsDir(week), want.Words)
 	w.append(t, Control, NoticesDir(week), want.Notices)
 	w.append(t, Control, HeartbeatDir, want.Heartbeats)
 	w.append(t, Shard(tenant), MembersDir(week, "everyone"), want.Members)
@@ -131,8 +133,8 @@ func TestEveryKind(t *testing.T) {
 		t.Errorf("read\n%+v\nwrote\n%+v", got, want)
 	}
 	w.clean(t)
-	if len(w.kinds) != 15 {
-		t.Errorf("%d kinds, but this test writes 15", len(w.kinds))
+	if len(w.kinds) != 16 {
+		t.Errorf("%d kinds, but this test writes 16", len(w.kinds))
 	}
 }
 

@@ -61,7 +61,7 @@ func TestClass(t *testing.T) {
 		{"stricter gate", nil, wave(func(w *fleet.Wave) { w.Gate.Success = 99 }), Tightening, nil},
 		{"easier gate", nil, wave(func(w *fleet.Wave) { w.Gate.Error = 3 }), Loosening, []string{"wave dogfood: gate.error 2 → 3"}},
 		{"stricter and easier gate", nil, wave(func(w *fleet.Wave) { w.Gate.Error, w.Gate.Success = 3, 99 }), Loosening, []string{"wave dogfood: gate.error 2 → 3"}},
-		{"other devices", nil, wave(func(w *fleet.Wave) { w.Select.Tenants = map[string]string{"role": "own"} }), Loosening,
+		{"other devices", nil, wave(func(w *fleet.Wave) { w.Select.Tenants = map[string]fleet.Values{"role": {"own"}} }), Loosening,
 			[]string{"wave dogfood: select.tenants.role nothing → own, which nothing proves to tighten"}},
 		{"a wave is gone", nil, func(r *fleet.Repository) { r.Waves = r.Waves[1:] }, Loosening, []string{"wave dogfood removed"}},
 		{"another weekday", nil, func(r *fleet.Repository) {

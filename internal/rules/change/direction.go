@@ -1,6 +1,8 @@
 package change
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -80,10 +82,19 @@ func ordered(e Edit, values ...string) string {
 // slower, is tighter.
 func gateDirection(e Edit) string {
 	switch e.Field {
-	case "gate.success", "gate.confidence", "gate.minReports", "minDevices", "inactiveAfterDays", "soak":
+	case "gate.success", "gate.confidence", "gate.minReports", "minDevices", "inactiveAfterDays", "soak", "gate.stop.alpha":
 		return largerIsTighter(e)
-	case "gate.error":
+	case "gate.error", "gate.maxExtend", "gate.stop.good", "gate.stop.bad", "gate.stop.beta", "gate.stop.every":
+		if e.New == "" && e.Field == "gate.stop.bad" {
+			return Looser // nothing stops it between looks any longer
+		}
 		return smallerIsTighter(e)
+	case "gate.signals":
+		return bySignals(e)
+	case "gate.signOffs", "gate.reportDeadline":
+		// Absent is none: no person is asked, no silence is waited for.
+		e.Old, e.New = cmp.Or(e.Old, "0"), cmp.Or(e.New, "0")
+		return largerIsTighter(e)
 	case "gate.silent":
 		return ordered(e, "excluded", "failed")
 	case "advance":
@@ -95,6 +106,25 @@ func gateDirection(e Edit) string {
 	default:
 		return ""
 	}
+}
+
+// bySignals compares what devices must be healthy by. None named is the
+// installation and all of a package's probes, which any list may fall short of;
+// so may a list too long to be told.
+func bySignals(e Edit) string {
+	var was, is []string
+	switch {
+	case e.New == "":
+		return Tighter
+	case json.Unmarshal([]byte(e.Old), &was) != nil || json.Unmarshal([]byte(e.New), &is) != nil:
+		return Looser
+	}
+	for _, name := range was {
+		if !slices.Contains(is, name) {
+			return Looser
+		}
+	}
+	return Tighter
 }
 
 func arrow(e Edit) string {

@@ -155,6 +155,47 @@ func TestMissedWindowDirections(t *testing.T) {
 	wantFindings(t, compare(t, eight, hour))
 }
 
+func TestGateDirections(t *testing.T) {
+	tests := fleet.Stop{Good: 1, Bad: 5, Alpha: 0.05, Beta: 0.1, Every: fleet.Duration(time.Hour)}
+	looser := tests
+	looser.Bad = 10
+	for name, c := range map[string]struct {
+		was, is fleet.Gate
+		field   string
+		want    string
+	}{
+		"fewer sign-offs":           {fleet.Gate{SignOffs: 2}, fleet.Gate{SignOffs: 1}, "gate.signOffs", Looser},
+		"no sign-offs":              {fleet.Gate{SignOffs: 2}, fleet.Gate{}, "gate.signOffs", Looser},
+		"sign-offs":                 {fleet.Gate{}, fleet.Gate{SignOffs: 1}, "gate.signOffs", Tighter},
+		"no report deadline":        {fleet.Gate{ReportDeadline: 5}, fleet.Gate{}, "gate.reportDeadline", Looser},
+		"a report deadline":         {fleet.Gate{}, fleet.Gate{ReportDeadline: 5}, "gate.reportDeadline", Tighter},
+		"more looks":                {fleet.Gate{MaxExtend: 3}, fleet.Gate{MaxExtend: 4}, "gate.maxExtend", Looser},
+		"a worse rate stops it":     {fleet.Gate{Stop: &tests}, fleet.Gate{Stop: &looser}, "gate.stop.bad", Looser},
+		"nothing stops it early":    {fleet.Gate{Stop: &tests}, fleet.Gate{}, "gate.stop.bad", Looser},
+		"one signal is looked at":   {fleet.Gate{}, fleet.Gate{Signals: []string{"install"}}, "gate.signals", Looser},
+		"all signals are looked at": {fleet.Gate{Signals: []string{"install"}}, fleet.Gate{}, "gate.signals", Tighter},
+		"another signal":            {fleet.Gate{Signals: []string{"install"}}, fleet.Gate{Signals: []string{"crash"}}, "gate.signals", Looser},
+		"one more signal":           {fleet.Gate{Signals: []string{"install"}}, fleet.Gate{Signals: []string{"crash", "install"}}, "gate.signals", Tighter},
+	} {
+		got := compare(t, edited(func(r *fleet.Repository) {
+			r.Waves = []fleet.Wave{{Name: "dogfood", Gate: c.was}}
+		}), edited(func(r *fleet.Repository) {
+			r.Waves = []fleet.Wave{{Name: "dogfood", Gate: c.is}}
+		}))
+		found := ""
+		for _, w := range got.Waves {
+			for _, e := range w.Edits {
+				if e.Field == c.field {
+					found = e.Direction
+				}
+			}
+		}
+		if found != c.want {
+			t.Errorf("%s: %q, want %q: %+v", name, found, c.want, got.Waves)
+		}
+	}
+}
+
 func TestTrust(t *testing.T) {
 	c := compare(t, world(), edited(func(r *fleet.Repository) {
 		r.Operator.Approvers = map[string][]fleet.Person{"releases": {{Login: "ann", Name: "Ann", From: "2025-01-01"}, {Login: "mallory", Name: "M", From: "2026-11-01"}}}

@@ -10,11 +10,19 @@
 // devices have spoken.
 //
 // The bounds are exact (Clopper and Pearson, 1934), one-sided, at the gate's
-// confidence, from the incomplete beta function (DLMF 8.17).
+// confidence, from the incomplete beta function (DLMF 8.17). They hold for one
+// look; at every further one chance is given another try. So a wave passes at
+// fixed looks alone, and a gate that wants to stop at any moment says so: it
+// then stops by a sequential probability ratio test, which may be looked at
+// after every report.
 //
 // Stopping may be quick, passing may not; and what stops a release are failures
 // that devices told of, never their silence: a network that is down would halt
 // a good release everywhere. So a device that is silent counts against a pass
-// from the first look on, and never towards a fail; and whatever a gate cannot
-// make sense of, a missing threshold or an impossible count, it does not pass.
+// and never towards a fail; and whatever a gate cannot make sense of, a missing
+// threshold or an impossible count, it does not pass.
+//
+// The devices of waves that have not opened are the control group: they live
+// through the same days without the release. What hits both alike is not its
+// doing.
 package gate

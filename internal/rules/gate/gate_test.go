@@ -20,8 +20,12 @@ func tolerating(percent, confidence float64) fleet.Gate {
 	return fleet.Gate{Success: 100 - percent, Error: percent, Confidence: confidence, MinReports: 1, Silent: "excluded", Looks: []fleet.Duration{hour}}
 }
 
+func judge(g fleet.Gate, c fleet.Counts, look fleet.Duration, last bool) Answer {
+	return Judge(g, Sample{Counts: c, Look: look, Last: last})
+}
+
 func judged(g fleet.Gate, n, failed int) string {
-	return Judge(g, fleet.Counts{Succeeded: n - failed, Failed: failed}, hour, true).Decision
+	return judge(g, fleet.Counts{Succeeded: n - failed, Failed: failed}, hour, true).Decision
 }
 
 // TestSmallestPass is the table of how many devices prove a failure rate: one
@@ -190,7 +194,7 @@ func TestJudge(t *testing.T) {
 		"excluded ones do not count": {g, fleet.Counts{Succeeded: 600, Excluded: 1000}, true, Pass, "600 of 600"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := Judge(c.gate, c.counts, hour, c.last)
+			got := judge(c.gate, c.counts, hour, c.last)
 			if got.Decision != c.want || !strings.Contains(got.Rule, c.rule) {
 				t.Errorf("%s (%s), want %s (%s)", got.Decision, got.Rule, c.want, c.rule)
 			}
@@ -205,7 +209,7 @@ func TestJudge(t *testing.T) {
 func TestFailsClosed(t *testing.T) {
 	good := fleet.Gate{Success: 98, Error: 2, Confidence: 0.9, MinReports: 20, Silent: "failed", Looks: []fleet.Duration{hour}}
 	perfect := fleet.Counts{Succeeded: 100_000}
-	if got := Judge(good, perfect, hour, true); got.Decision != Pass {
+	if got := judge(good, perfect, hour, true); got.Decision != Pass {
 		t.Fatalf("the good gate does not pass: %+v", got)
 	}
 	for name, spoil := range map[string]func(*fleet.Gate){
@@ -227,16 +231,16 @@ func TestFailsClosed(t *testing.T) {
 	} {
 		g := good
 		spoil(&g)
-		if got := Judge(g, perfect, hour, true); got.Decision != Fail || got.Lower != 0 || !strings.Contains(got.Rule, "stays shut") {
+		if got := judge(g, perfect, hour, true); got.Decision != Fail || got.Lower != 0 || !strings.Contains(got.Rule, "stays shut") {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
 	for _, c := range []fleet.Counts{{Succeeded: -1}, {Succeeded: 100, Failed: -2}, {Succeeded: 100, Silent: -1}, {Succeeded: math.MaxInt, Failed: 1}} {
-		if got := Judge(good, c, hour, true); got.Decision != Fail {
+		if got := judge(good, c, hour, true); got.Decision != Fail {
 			t.Errorf("%+v: %+v", c, got)
 		}
 	}
-	if got := Judge(good, perfect, 0, true); got.Decision != Fail {
+	if got := judge(good, perfect, 0, true); got.Decision != Fail {
 		t.Errorf("no look: %+v", got)
 	}
 }
@@ -252,7 +256,7 @@ func TestMonotone(t *testing.T) {
 		}
 		c := fleet.Counts{Succeeded: int(ok) + 1, Failed: int(failed), Silent: int(silent)}
 		worse := fleet.Counts{Succeeded: c.Succeeded - 1, Failed: c.Failed + 1, Silent: c.Silent}
-		a, b := Judge(g, c, hour, last), Judge(g, worse, hour, last)
+		a, b := judge(g, c, hour, last), judge(g, worse, hour, last)
 		return order[b.Decision] <= order[a.Decision] && b.Lower <= a.Lower && b.Upper <= a.Upper
 	}, &quick.Config{MaxCount: 2000}); err != nil {
 		t.Error(err)
@@ -270,7 +274,7 @@ func TestSilenceNeverStops(t *testing.T) {
 		c := fleet.Counts{Succeeded: int(ok), Failed: int(failed)}
 		quiet, quieter := c, c
 		quiet.Silent, quieter.Silent = int(silent), int(silent)+int(more)
-		spoken, a, b := Judge(g, c, hour, last).Decision, Judge(g, quiet, hour, last).Decision, Judge(g, quieter, hour, last).Decision
+		spoken, a, b := judge(g, c, hour, last).Decision, judge(g, quiet, hour, last).Decision, judge(g, quieter, hour, last).Decision
 		return (spoken == Fail) == (a == Fail) && (a == Fail) == (b == Fail) && (b != Pass || a == Pass) && (a != Pass || spoken == Pass)
 	}, &quick.Config{MaxCount: 2000}); err != nil {
 		t.Error(err)
@@ -290,10 +294,10 @@ func TestPoolAndGuard(t *testing.T) {
 		t.Errorf("pooled to %+v, want %+v", sum, want)
 	}
 	g := tolerating(2, 0.9)
-	if got := Judge(g, fleet.Counts{Succeeded: 20}, hour, true); got.Decision != Inconclusive {
+	if got := judge(g, fleet.Counts{Succeeded: 20}, hour, true); got.Decision != Inconclusive {
 		t.Errorf("one tenant alone: %+v", got)
 	}
-	if got := Judge(g, sum, hour, true); got.Decision != Pass {
+	if got := judge(g, sum, hour, true); got.Decision != Pass {
 		t.Errorf("all tenants together: %+v", got)
 	}
 	limit := func(fleet.TenantID) float64 { return 2 }
@@ -311,6 +315,6 @@ func TestPoolAndGuard(t *testing.T) {
 func BenchmarkJudge(b *testing.B) {
 	g := tolerating(2, 0.95)
 	for b.Loop() {
-		Judge(g, fleet.Counts{Succeeded: 490_000, Failed: 10_000}, hour, true)
+		judge(g, fleet.Counts{Succeeded: 490_000, Failed: 10_000}, hour, true)
 	}
 }

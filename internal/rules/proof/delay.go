@@ -199,6 +199,10 @@ func (p *feasibility) windows(t fleet.Tenant, m mode) []opening {
 	if m == withoutWindows {
 		return nil
 	}
+	days, err := calendar.TenantDays(p.repo.Week, t)
+	if err != nil {
+		return nil // for validation of the holidays themselves to tell
+	}
 	var out []opening
 	end := p.now.Add(2 * horizon)
 	for _, name := range slices.Sorted(maps.Keys(t.Windows)) {
@@ -207,7 +211,7 @@ func (p *feasibility) windows(t fleet.Tenant, m mode) []opening {
 			continue
 		}
 		for at := p.now; at.Before(end); {
-			span, ok, err := calendar.NextWindow(w, t.Zone, at)
+			span, ok, err := calendar.NextWindow(w, t.Zone, days, at)
 			if err != nil || !ok {
 				break // for validation of the window itself to tell
 			}

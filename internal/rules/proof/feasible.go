@@ -216,9 +216,9 @@ func (p *feasibility) taking(t fleet.Tenant) (waves []int, whole bool) {
 	return waves, false
 }
 
-func matches(labels map[string]string, t fleet.Tenant) bool {
+func matches(labels map[string]fleet.Values, t fleet.Tenant) bool {
 	for key, want := range labels {
-		if t.Label(key) != want {
+		if !want.Admit(t.Label(key)) {
 			return false
 		}
 	}

@@ -242,7 +242,7 @@ func (m machine) decide(q question) string {
 	answer, known := m.answers[q]
 	if !known {
 		g := m.waves[q.wave].Gate
-		answer = gate.Judge(g, q.counts, lookAt(g, q.look), q.look >= len(g.Looks)).Decision
+		answer = gate.Judge(g, gate.Sample{Counts: q.counts, Look: lookAt(g, q.look), Last: q.look >= len(g.Looks)}).Decision
 		m.answers[q] = answer
 	}
 	return answer

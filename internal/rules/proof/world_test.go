@@ -26,7 +26,7 @@ func world() *fleet.Repository {
 	}
 	r := &fleet.Repository{
 		Waves: []fleet.Wave{
-			wave("dogfood", 1, 0, 4, fleet.Select{Tenants: map[string]string{"role": "own"}}),
+			wave("dogfood", 1, 0, 4, fleet.Select{Tenants: map[string]fleet.Values{"role": {"own"}}}),
 			wave("pilot", 2, 4, 12, fleet.Select{Percent: ptr(5.0)}),
 			wave("everyone", 3, 8, 12, fleet.Select{}),
 		},

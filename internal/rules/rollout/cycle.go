@@ -7,6 +7,7 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/calendar"
+	"github.com/packmill/packmill/internal/rules/gate"
 )
 
 // cycle lists what is due in one open cycle. What stops comes before what
@@ -55,6 +56,7 @@ func (s *stepper) wave(c *CycleState, i int) bool {
 		s.deploy(c, i)
 		s.looks(c, w)
 	case WaveJudged:
+		s.goesOnLooking(c, i)
 		return s.soaked(c, w)
 	}
 	return false
@@ -156,35 +158,6 @@ func (s *stepper) security(e *EntryState) bool {
 	return s.f.Repo.Packages[e.Package].Releases[e.Entry.Release].Change == "security"
 }
 
-// looks asks for the reports and verdicts of the look that is due. A late
-// runner looks once, at the newest.
-func (s *stepper) looks(c *CycleState, w *WaveState) {
-	looks := slices.Sorted(slices.Values(w.Wave.Gate.Looks))
-	due := -1
-	for n, look := range looks {
-		if at := w.Began().Add(look.Std()); s.now.Before(at) {
-			s.wait(Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Waiting, Why: "the gate looks next at " + stamp(at), Until: at})
-			break
-		}
-		due = n
-	}
-	if due < 0 {
-		return
-	}
-	look := looks[due]
-	var open []fleet.PackageID
-	for i := range c.Entries {
-		e := &c.Entries[i]
-		if v := e.Last[w.Wave.Name]; e.over(w) || v != nil && (v.Look >= look || v.Decision == "pass") {
-			continue
-		}
-		open = append(open, e.Package)
-	}
-	if len(open) > 0 {
-		s.act(Action{Kind: Judge, Cycle: c.ID, Wave: w.Wave.Name, Packages: open, Look: look, Last: due == len(looks)-1, Why: "the gate looks " + look.String() + " after the wave opened"})
-	}
-}
-
 // soaked reports whether a judged wave has also run for its soak time.
 func (s *stepper) soaked(c *CycleState, w *WaveState) bool {
 	until := w.Began().Add(w.Wave.Soak.Std())
@@ -221,8 +194,7 @@ func (s *stepper) promote(c *CycleState) bool {
 	left := false
 	for i := range c.Entries {
 		e := &c.Entries[i]
-		v := e.Last[last.Wave.Name]
-		if e.Stopped() || e.Done || v == nil || v.Decision != "pass" && (!c.Closed || v.Look < lastLook(last.Wave.Gate)) {
+		if e.Stopped() || e.Done || !c.passed(last, e) {
 			continue
 		}
 		for _, t := range present(s.f.Repo, s.x.reached(e.lineage, e.Package, e.Entry.Artifact)) {
@@ -301,8 +273,8 @@ func (c *CycleState) undecided(i int, e *EntryState) string {
 	case v == nil:
 		return "wave " + before.Wave.Name + " has no verdict on it"
 	case v.Decision == "pass":
-		return ""
-	case v.Look < lastLook(before.Wave.Gate):
+		return objected(before, w, e)
+	case !gate.Settled(before.Wave.Gate, v):
 		return "wave " + before.Wave.Name + " has not looked at it for the last time"
 	case w.Merge == nil || w.Merge.At.Before(v.At):
 		return "wave " + before.Wave.Name + " left it undecided, and the approval was merged before that"

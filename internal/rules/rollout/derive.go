@@ -7,6 +7,7 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/calendar"
+	"github.com/packmill/packmill/internal/rules/gate"
 )
 
 // The phases of a wave.
@@ -80,6 +81,7 @@ type EntryState struct {
 	Package fleet.PackageID
 	Entry   fleet.Entry
 	Last    map[string]*fleet.Verdict // wave → newest verdict
+	Words   map[string][]fleet.Word   // wave → what people said of it
 	Halted  *fleet.Verdict            // the fail verdict that stopped its artifact, in whichever cycle
 	Held    *fleet.Hold               // a merged hold or revocation, the revocation first
 	Done    bool                      // promoted on every tenant it reached
@@ -228,6 +230,7 @@ func deriveEntry(f Facts, x *index, c *CycleState, e *EntryState, now time.Time)
 			e.Halted = v
 		}
 	}
+	e.Words = wordsOn(f.Record, c.ID, e.Package)
 	e.Held = holdOn(f.Repo, x.revoked, e.Package, e.Entry, now)
 }
 
@@ -291,18 +294,10 @@ func phaseOf(c *CycleState, w *WaveState, now time.Time) string {
 func judged(c *CycleState, w *WaveState) bool {
 	for i := range c.Entries {
 		e := &c.Entries[i]
-		v := e.Last[w.Wave.Name]
-		if e.over(w) || v != nil && (v.Decision == "pass" || v.Look >= lastLook(w.Wave.Gate)) {
+		if e.over(w) || gate.Settled(w.Wave.Gate, e.Last[w.Wave.Name]) {
 			continue
 		}
 		return false
 	}
 	return true
-}
-
-func lastLook(g fleet.Gate) fleet.Duration {
-	if len(g.Looks) == 0 {
-		return 0
-	}
-	return slices.Max(g.Looks)
 }

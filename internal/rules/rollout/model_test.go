@@ -344,5 +344,5 @@ func (m *model) judge(s *mState, wave int8) int {
 		counts = fleet.Counts{Succeeded: 60}
 	}
 	g := m.base.repo.Waves[wave].Gate
-	return slices.Index(decisions[:], gate.Judge(g, counts, g.Looks[0], true).Decision)
+	return slices.Index(decisions[:], gate.Judge(g, gate.Sample{Counts: counts, Look: g.Looks[0], Last: true}).Decision)
 }

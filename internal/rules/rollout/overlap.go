@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/gate"
 )
 
 // Two cycles overlap when the second is opened before the first has ended. Of
@@ -131,8 +132,7 @@ func (c *CycleState) lastWord(wave string, e *EntryState) bool {
 	if w == nil || e.Stopped() || e.Superseded != nil && e.Superseded.AtOnce {
 		return true
 	}
-	v := e.Last[wave]
-	return v != nil && (v.Decision == "pass" || v.Look >= lastLook(w.Wave.Gate))
+	return gate.Settled(w.Wave.Gate, e.Last[wave])
 }
 
 // passedAll reports whether an entry passed the cycle's last wave.

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"slices"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -147,6 +148,15 @@ func (b timetable) thawed(t time.Time) time.Time {
 	}
 }
 
+// lastNamed is the last age that a gate names, without those that an undecided
+// one may add.
+func lastNamed(g fleet.Gate) fleet.Duration {
+	if len(g.Looks) == 0 {
+		return 0
+	}
+	return slices.Max(g.Looks)
+}
+
 // LatestInstall is the latest instant by which a tenant can have installed
 // what a wave brings that opens at an instant, if every run comes in time and
 // every device is reached: the end of the tenant's first window for
@@ -161,7 +171,7 @@ func (b timetable) thawed(t time.Time) time.Time {
 // It says nothing of deferrals, pins and the time that waves take before this
 // one: opens is what comes of them.
 func LatestInstall(repo *fleet.Repository, id fleet.CycleID, wave fleet.Wave, t fleet.Tenant, opens time.Time, security bool) (time.Time, error) {
-	b, err := newTimetable(repo, id, wave, t, security, lastLook(wave.Gate).Std())
+	b, err := newTimetable(repo, id, wave, t, security, lastNamed(wave.Gate).Std())
 	if err != nil {
 		return time.Time{}, fleet.Errorf(fleet.Invalid, "rollout.latest", string(t.ID), "%w", err)
 	}

@@ -16,11 +16,12 @@ import (
 type journal struct{ f *os.File }
 
 type change struct {
-	Kind    string      `json:"k"` // app, group, member
+	Kind    string      `json:"k"` // app, group, member, script
 	ID      string      `json:"id"`
 	Counter int         `json:"n"`
 	App     *app        `json:"app,omitempty"`
 	Group   *group      `json:"group,omitempty"`
+	Script  *script     `json:"script,omitempty"`
 	Member  *membership `json:"member,omitempty"`
 }
 
@@ -87,6 +88,12 @@ func (t *tenant) apply(c change) {
 			c.Group.Log = old.Log
 		}
 		t.groups[c.ID] = c.Group
+	case "script":
+		if c.Script == nil {
+			delete(t.scripts, c.ID)
+		} else {
+			t.scripts[c.ID] = c.Script
+		}
 	case "member":
 		if g := t.groups[c.ID]; g != nil && c.Member != nil {
 			g.Log = append(g.Log, *c.Member)
@@ -96,6 +103,10 @@ func (t *tenant) apply(c change) {
 
 func (t *tenant) saveApp(a *app) error {
 	return t.journal.add(change{Kind: "app", ID: a.ID, Counter: t.counter, App: a})
+}
+
+func (t *tenant) saveScript(s *script) error {
+	return t.journal.add(change{Kind: "script", ID: s.ID, Counter: t.counter, Script: s})
 }
 
 // saveGroup stores a group without its members' log, which is stored change by

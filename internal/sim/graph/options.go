@@ -30,6 +30,9 @@ type Options struct {
 	Silence     float64       // share of devices switched off in a given week
 	Deferring   float64       // share of devices whose user waits for the deadline
 	FailureRate func(id fleet.PackageID, version string, artifact fleet.Digest) float64
+	// Unhealthy is the share of devices that a version, once installed, makes
+	// fail a probe.
+	Unhealthy func(id fleet.PackageID, version, probe string) float64
 }
 
 // Limit refuses requests beyond a rate, as the service does for each
@@ -88,6 +91,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.FailureRate == nil {
 		o.FailureRate = func(fleet.PackageID, string, fleet.Digest) float64 { return 0 }
+	}
+	if o.Unhealthy == nil {
+		o.Unhealthy = func(fleet.PackageID, string, string) float64 { return 0 }
 	}
 	if o.Fault == nil {
 		o.Fault = func(Call) Fault { return Fault{} }

@@ -34,6 +34,18 @@ func (s *Server) routes() *http.ServeMux {
 	}
 	both("GET", "/deviceManagement/managedDevices", "managedDevice.list", listManaged)
 	both("POST", "/deviceManagement/reports/retrieveDeviceAppInstallationStatusReport", "report", installReport)
+	beta := func(method, path, operation string, h handler) {
+		mux.HandleFunc(method+" /beta"+path, s.graph(operation, h))
+	}
+	const scripts = "/deviceManagement/deviceHealthScripts"
+	beta("GET", scripts, "script.list", listScripts)
+	beta("POST", scripts, "script.create", createScript)
+	beta("GET", scripts+"/{script}", "script.get", withScript(getScript))
+	beta("PATCH", scripts+"/{script}", "script.patch", withScript(patchScript))
+	beta("DELETE", scripts+"/{script}", "script.delete", withScript(deleteScript))
+	beta("GET", scripts+"/{script}/assignments", "script.assignments", withScript(listScriptAssignments))
+	beta("POST", scripts+"/{script}/assign", "script.assign", withScript(assignScript))
+	beta("GET", scripts+"/{script}/deviceRunStates", "script.states", withScript(listRunStates))
 	both("GET", "/devices", "device.list", listDevices)
 	both("GET", "/groups", "group.list", listGroups)
 	both("POST", "/groups", "group.create", createGroup)

@@ -24,6 +24,7 @@ type tenant struct {
 	counter  int
 	apps     map[string]*app
 	groups   map[string]*group
+	scripts  map[string]*script
 	requests int            // seen since the server started
 	calls    map[string]int // by operation, since the server started
 	recent   []sent         // for the rate limit

@@ -25,6 +25,9 @@ type Console interface {
 	Group(ctx context.Context, wave string, devices []string) (string, error)
 	Assign(ctx context.Context, id fleet.PackageID, slot string, targets []fleet.Target) error
 	Statuses(ctx context.Context, id fleet.PackageID, slot string) ([]fleet.DeviceStatus, error)
+	Probe(ctx context.Context, p fleet.DeviceProbe) error
+	Unprobe(ctx context.Context, id fleet.PackageID) error
+	Health(ctx context.Context, id fleet.PackageID) ([]fleet.DeviceHealth, error)
 }
 
 // A Target is a tenant to test against. The suite leaves two app objects without
@@ -49,6 +52,7 @@ func Run(t *testing.T, target Target) {
 	t.Run("group", s.group)
 	t.Run("assign", s.assign)
 	t.Run("statuses", s.statuses)
+	t.Run("probes", s.probes)
 }
 
 type suite struct {
@@ -61,6 +65,9 @@ type suite struct {
 func (s *suite) clean(t *testing.T) {
 	c := s.New(t)
 	ctx := context.WithoutCancel(t.Context())
+	if err := c.Unprobe(ctx, s.Package); err != nil {
+		t.Errorf("the probes stay: %v", err)
+	}
 	for _, slot := range []string{fleet.Stable, fleet.Candidate} {
 		if err := c.Assign(ctx, s.Package, slot, nil); err != nil {
 			t.Errorf("the %s slot stays assigned: %v", slot, err)
@@ -213,5 +220,44 @@ func (s *suite) statuses(t *testing.T) {
 	}
 	if list, err := c.Statuses(t.Context(), s.Package+"-none", fleet.Candidate); err != nil || len(list) != 0 {
 		t.Errorf("a slot that was never filled: %v, %v", list, err)
+	}
+}
+
+// probes: one is made once, whatever the number of calls and processes, takes
+// another text and another group, tells of devices the inventory knows, and is
+// gone when it is removed.
+func (s *suite) probes(t *testing.T) {
+	p := fleet.DeviceProbe{Package: s.Package, Name: "alive", Script: "exit 0", Every: fleet.Duration(time.Hour), Group: s.groupID}
+	day := p
+	day.Script, day.Every = "'well'; exit 0", fleet.Duration(48*time.Hour)
+	for _, p := range []fleet.DeviceProbe{p, p, day, p} {
+		if err := s.New(t).Probe(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := p
+	second.Name = "boot"
+	if err := s.New(t).Probe(t.Context(), second); err != nil {
+		t.Fatal(err)
+	}
+	list, err := s.New(t).Health(t.Context(), s.Package)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range list {
+		if !slices.Contains(s.devices, h.Device) || h.Signal != "alive" && h.Signal != "boot" || !slices.Contains([]string{"ok", "failed", "waiting"}, h.State) {
+			t.Errorf("health %+v", h)
+		}
+	}
+	for range 2 {
+		if err := s.New(t).Unprobe(t.Context(), s.Package); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if list, err := s.New(t).Health(t.Context(), s.Package); err != nil || len(list) != 0 {
+		t.Errorf("of probes that were removed: %+v, %v", list, err)
+	}
+	if err := s.New(t).Probe(t.Context(), fleet.DeviceProbe{Package: s.Package, Name: "alive"}); fleet.KindOf(err) != fleet.Invalid {
+		t.Errorf("a probe without a script: %v", err)
 	}
 }

@@ -21,6 +21,14 @@ import (
 
 type object = map[string]any
 
+// optional are the paths that v1.0 does not have.
+func optional(path string) bool {
+	return strings.HasPrefix(path, "/deviceManagement/deviceHealthScripts")
+}
+
+// leading are the navigation properties that are read or written as values.
+func leading() []string { return []string{"value", "managedDevice", "deviceHealthScriptAssignments"} }
+
 // paths are what is kept of the interface.
 func paths() map[string][]string {
 	const (
@@ -28,6 +36,9 @@ func paths() map[string][]string {
 		cv   = app + "/graph.win32LobApp/contentVersions"
 		file = cv + "/{mobileAppContent-id}/files"
 		one  = file + "/{mobileAppContentFile-id}"
+
+		scripts = "/deviceManagement/deviceHealthScripts"
+		script  = scripts + "/{deviceHealthScript-id}"
 	)
 	return map[string][]string{
 		"/deviceAppManagement/mobileApps":  {"get", "post"},
@@ -41,6 +52,11 @@ func paths() map[string][]string {
 		one + "/renewUpload":               {"post"},
 		"/deviceManagement/managedDevices": {"get"},
 		"/deviceManagement/reports/retrieveDeviceAppInstallationStatusReport": {"post"},
+		scripts:                                {"get", "post"},
+		script:                                 {"get", "patch", "delete"},
+		script + "/assign":                     {"post"},
+		script + "/assignments":                {"get"},
+		script + "/deviceRunStates":            {"get"},
 		"/devices":                             {"get"},
 		"/groups":                              {"get", "post"},
 		"/groups/{group-id}":                   {"get", "delete"},
@@ -59,6 +75,7 @@ func keep() []string {
 		"win32LobApp", "win32LobAppProductCodeRule", "win32LobAppFileSystemRule", "win32LobAppRegistryRule", "win32LobAppPowerShellScriptRule",
 		"win32LobAppAssignmentSettings", "groupAssignmentTarget", "exclusionGroupAssignmentTarget", "allDevicesAssignmentTarget",
 		"allLicensedUsersAssignmentTarget", "device", "group", "mobileAppContentFile", "mobileAppAssignment",
+		"deviceHealthScript", "deviceHealthScriptHourlySchedule", "deviceHealthScriptDailySchedule",
 	} {
 		out = append(out, "microsoft.graph."+name)
 	}
@@ -94,6 +111,9 @@ func run(from, to string) error {
 	kept := object{}
 	for path, methods := range paths() {
 		item, ok := doc["paths"].(object)[path].(object)
+		if !ok && optional(path) {
+			continue
+		}
 		if !ok {
 			return fmt.Errorf("%s has no path %s", from, path)
 		}
@@ -213,7 +233,7 @@ func (c *cutter) clean(v any) any {
 			if k == "tags" || k == "x-enum-descriptions" {
 				continue
 			}
-			if p, ok := x.(object); ok && p["x-ms-navigationProperty"] == true && k != "value" { // a collection's value leads nowhere
+			if p, ok := x.(object); ok && p["x-ms-navigationProperty"] == true && !slices.Contains(leading(), k) {
 				continue
 			}
 			if k == "x-enum-flags" {

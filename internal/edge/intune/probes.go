@@ -1,0 +1,310 @@
+package intune
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/probe"
+	"github.com/packmill/packmill/internal/transport"
+)
+
+// A probe is a device health script with a detection part alone: what Intune's
+// portal calls a remediation. It is found by a marker in its description, like
+// a wave's group.
+
+const (
+	odataScript = "#microsoft.graph.deviceHealthScript"
+	odataHourly = "#microsoft.graph.deviceHealthScriptHourlySchedule"
+	odataDaily  = "#microsoft.graph.deviceHealthScriptDailySchedule"
+)
+
+// mostHours is the longest interval of an hourly schedule.
+const mostHours = 23
+
+type healthScript struct {
+	ODataType       string     `json:"@odata.type"`
+	ID              string     `json:"id,omitempty"`
+	DisplayName     string     `json:"displayName,omitempty"`
+	Description     string     `json:"description,omitempty"`
+	Publisher       string     `json:"publisher,omitempty"`
+	Detection       string     `json:"detectionScriptContent,omitempty"` // base64
+	RunAsAccount    string     `json:"runAsAccount,omitempty"`
+	RunAs32Bit      *bool      `json:"runAs32Bit,omitempty"`
+	Enforce         *bool      `json:"enforceSignatureCheck,omitempty"`
+	CreatedDateTime *time.Time `json:"createdDateTime,omitempty"`
+}
+
+type scriptAssignment struct {
+	ID        string           `json:"id,omitempty"`
+	Remediate bool             `json:"runRemediationScript"`
+	Schedule  *scriptSchedule  `json:"runSchedule,omitempty"`
+	Target    assignmentTarget `json:"target"`
+}
+
+type scriptSchedule struct {
+	ODataType string `json:"@odata.type"`
+	Interval  int    `json:"interval"`
+	Time      string `json:"time,omitempty"`
+	UseUTC    *bool  `json:"useUtc,omitempty"`
+}
+
+// A runState is what a script last did on a device.
+type runState struct {
+	Detection string     `json:"detectionState"`
+	Output    string     `json:"preRemediationDetectionScriptOutput"`
+	Updated   *time.Time `json:"lastStateUpdateDateTime"`
+	Device    *struct {
+		ID string `json:"id"`
+	} `json:"managedDevice"`
+}
+
+// A ProbeMarker is packmill's text in the description of a script. Spec names the
+// text and the schedule as last written: lists do not tell the text.
+type ProbeMarker struct {
+	Package fleet.PackageID `json:"package"`
+	Probe   string          `json:"probe"`
+	Spec    string          `json:"spec"`
+}
+
+func (m ProbeMarker) line() string {
+	data, err := json.Marshal(m)
+	if err != nil {
+		panic("intune: marker has no JSON form: " + err.Error())
+	}
+	return markerPrefix + string(data)
+}
+
+// ParseProbeMarker finds the marker in a script's description. A description
+// without one is somebody else's script.
+func ParseProbeMarker(description string) (ProbeMarker, bool) {
+	for line := range strings.Lines(description) {
+		rest, ok := strings.CutPrefix(strings.TrimSpace(line), markerPrefix)
+		if !ok {
+			continue
+		}
+		var m ProbeMarker
+		if json.Unmarshal([]byte(rest), &m) == nil && m.Package != "" && m.Probe != "" {
+			return m, true
+		}
+	}
+	return ProbeMarker{}, false
+}
+
+// A foundProbe is a script of packmill's as it was listed.
+type foundProbe struct {
+	ProbeMarker
+
+	id      string
+	created time.Time
+}
+
+// Probe makes a probe run on the devices of a group, and on those of groups it
+// was added to before. Calling it again finds what was made.
+func (c *Client) Probe(ctx context.Context, p fleet.DeviceProbe) error {
+	object := string(p.Package) + " " + p.Name
+	if p.Package == "" || p.Name == "" || p.Script == "" || p.Group == "" {
+		return fleet.Errorf(fleet.Invalid, "intune.probe", object, "a probe has no package, name, script or group")
+	}
+	return c.fail("intune.probe", object, c.persist(ctx, func() error {
+		id, err := c.ensureProbe(ctx, p)
+		if err != nil {
+			return err
+		}
+		return c.assignProbe(ctx, id, p)
+	}))
+}
+
+// persist tries again what the service may do when it is asked again.
+func (c *Client) persist(ctx context.Context, f func() error) error {
+	wait := time.Second
+	for try := 1; ; try++ {
+		err := f()
+		if err == nil || try == publishTries || !passing(ctx, err) {
+			return err
+		}
+		if err := c.clock.Sleep(ctx, wait); err != nil {
+			return err
+		}
+		wait *= 2
+	}
+}
+
+// ensureProbe finds the probe's script, creates it, or brings it up to date.
+// Others with its marker, which a lost answer or a delayed list left behind, go.
+func (c *Client) ensureProbe(ctx context.Context, p fleet.DeviceProbe) (string, error) {
+	all, err := c.ownProbes(ctx, p.Package)
+	if err != nil {
+		return "", err
+	}
+	same := slices.DeleteFunc(all, func(f foundProbe) bool { return f.Probe != p.Name })
+	off := false
+	want := healthScript{
+		ODataType: odataScript, DisplayName: "packmill probe " + p.Name + " of " + string(p.Package), Publisher: "packmill",
+		Description: ProbeMarker{p.Package, p.Name, fleet.DeriveID("intune-probe", p.Script, p.Every.String())}.line(),
+		Detection:   base64.StdEncoding.EncodeToString([]byte(p.Script)), RunAsAccount: "system", RunAs32Bit: &off, Enforce: &off,
+	}
+	if len(same) == 0 {
+		var made healthScript
+		if err := c.call(ctx, final, http.MethodPost, scriptsPath, want, &made); err != nil {
+			return "", err
+		}
+		if made.ID == "" {
+			return "", fmt.Errorf("the service created a script without telling its id")
+		}
+		return made.ID, nil
+	}
+	for _, spare := range same[1:] {
+		if err := c.deleteScript(ctx, spare.id); err != nil {
+			return "", err
+		}
+	}
+	if same[0].line() == want.Description {
+		return same[0].id, nil
+	}
+	return same[0].id, c.call(ctx, fresh, http.MethodPatch, scriptPath(same[0].id), want, nil)
+}
+
+// ownProbes are packmill's scripts of a package, oldest first. They are listed
+// anew each time: there are few, and another run may have made one.
+func (c *Client) ownProbes(ctx context.Context, id fleet.PackageID) ([]foundProbe, error) {
+	scripts, err := list[healthScript](ctx, c, final, query(scriptsPath, "$select", "id,description,createdDateTime"))
+	if err != nil {
+		return nil, err
+	}
+	var out []foundProbe
+	for _, s := range scripts {
+		if m, ok := ParseProbeMarker(s.Description); ok && m.Package == id {
+			out = append(out, foundProbe{m, s.ID, when(s.CreatedDateTime)})
+		}
+	}
+	slices.SortFunc(out, func(a, b foundProbe) int { return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.id, b.id)) })
+	return out, nil
+}
+
+// assignProbe adds a group to those a script runs on. The call that Graph has
+// replaces the whole set.
+func (c *Client) assignProbe(ctx context.Context, id string, p fleet.DeviceProbe) error {
+	present, err := list[scriptAssignment](ctx, c, fresh, scriptPath(id)+"/assignments")
+	if err != nil {
+		return err
+	}
+	schedule := scheduleOf(p.Every)
+	set := []scriptAssignment{}
+	settled := false
+	for _, a := range present {
+		if a.Target.GroupID == p.Group && a.Target.ODataType == odataGroup {
+			settled = a.Schedule != nil && a.Schedule.Interval == schedule.Interval && a.Schedule.ODataType == schedule.ODataType
+			continue
+		}
+		a.ID = ""
+		set = append(set, a)
+	}
+	if settled {
+		return nil
+	}
+	set = append(set, scriptAssignment{Schedule: schedule, Target: assignmentTarget{ODataType: odataGroup, GroupID: p.Group}})
+	return c.call(ctx, fresh, http.MethodPost, scriptPath(id)+"/assign", map[string]any{"deviceHealthScriptAssignments": set}, nil)
+}
+
+// scheduleOf is the schedule that comes nearest to an interval and is not
+// rarer than one that Intune has: hours up to 23, then days.
+func scheduleOf(every fleet.Duration) *scriptSchedule {
+	hours := max(int((every.Std()+time.Hour-1)/time.Hour), 1)
+	if hours <= mostHours {
+		return &scriptSchedule{ODataType: odataHourly, Interval: hours}
+	}
+	local := false
+	return &scriptSchedule{ODataType: odataDaily, Interval: min((hours+23)/24, mostHours), Time: "12:00:00", UseUTC: &local}
+}
+
+// Unprobe removes all probes of a package. What they told is gone with them.
+func (c *Client) Unprobe(ctx context.Context, id fleet.PackageID) error {
+	return c.fail("intune.unprobe", string(id), c.persist(ctx, func() error {
+		all, err := c.ownProbes(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, p := range all {
+			if err := c.deleteScript(ctx, p.id); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+func (c *Client) deleteScript(ctx context.Context, id string) error {
+	// What was just created may not be found yet; what stays so is gone.
+	err := c.call(ctx, fresh, http.MethodDelete, scriptPath(id), nil, nil)
+	if transport.StatusOf(err) == http.StatusNotFound {
+		return nil
+	}
+	return err
+}
+
+// Health reads what the probes of a package found, in the order of devices and
+// signals, the newest of each.
+func (c *Client) Health(ctx context.Context, id fleet.PackageID) ([]fleet.DeviceHealth, error) {
+	all, err := c.ownProbes(ctx, id)
+	if err != nil {
+		return nil, c.fail("intune.health", string(id), err)
+	}
+	type seat struct{ device, signal string }
+	newest := map[seat]fleet.DeviceHealth{}
+	for _, p := range all {
+		states, err := list[runState](ctx, c, fresh, query(scriptPath(p.id)+"/deviceRunStates", "$expand", "managedDevice($select=id)", "$top", "1000"))
+		if err != nil {
+			return nil, c.fail("intune.health", string(id), err)
+		}
+		var managed []string
+		for _, s := range states {
+			if s.Device != nil {
+				managed = append(managed, s.Device.ID)
+			}
+		}
+		ids, err := c.directoryIDs(ctx, managed)
+		if err != nil {
+			return nil, c.fail("intune.health", string(id), err)
+		}
+		for _, s := range states {
+			if s.Device == nil || ids[s.Device.ID] == "" {
+				continue // retired since it reported
+			}
+			h := fleet.DeviceHealth{Device: ids[s.Device.ID], Signal: p.Probe, State: healthOf(s), At: when(s.Updated).UTC()}
+			if old, ok := newest[seat{h.Device, h.Signal}]; !ok || h.At.After(old.At) {
+				newest[seat{h.Device, h.Signal}] = h
+			}
+		}
+	}
+	out := make([]fleet.DeviceHealth, 0, len(newest))
+	for _, h := range newest {
+		out = append(out, h)
+	}
+	slices.SortFunc(out, func(a, b fleet.DeviceHealth) int {
+		return cmp.Or(cmp.Compare(a.Device, b.Device), cmp.Compare(a.Signal, b.Signal))
+	})
+	return out, nil
+}
+
+// healthOf reads a run state. A script that ended with an error of its own did
+// not exit with 0, which alone is healthy.
+func healthOf(s runState) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(s.Output), "\n")
+	switch {
+	case strings.TrimSpace(first) == probe.Waiting:
+		return "waiting"
+	case s.Detection == "success":
+		return "ok"
+	case s.Detection == "fail" || s.Detection == "scriptError":
+		return "failed"
+	}
+	return "waiting"
+}
