@@ -183,7 +183,7 @@ func (c *checker) policy(v cue.Value) (map[string]bound, map[string]error) {
 	for _, d := range list {
 		field := v.LookupPath(cue.ParsePath(d.field))
 		if d.optional && !field.Exists() {
-			bounds[d.field] = bound{number: d.unstated}
+			bounds[d.field] = bound{number: d.unstated, expr: d.unstatedExpression()}
 			continue
 		}
 		b, err := d.bound(field)
@@ -195,6 +195,15 @@ func (c *checker) policy(v cue.Value) (map[string]bound, map[string]error) {
 		bounds[d.field] = b
 	}
 	return bounds, faults
+}
+
+// unstatedExpression is what holds where no level states an optional bound,
+// which gets stricter downwards: no limit at all, or the number itself.
+func (d direction) unstatedExpression() string {
+	if math.IsInf(d.unstated, 1) {
+		return "number & >0"
+	}
+	return fmt.Sprintf("number & >=0 & <=%g", d.unstated)
 }
 
 // fill puts bounds into the fields they are for.
