@@ -183,7 +183,7 @@ func (c *checker) policy(v cue.Value) (map[string]bound, map[string]error) {
 	for _, d := range list {
 		field := v.LookupPath(cue.ParsePath(d.field))
 		if d.optional && !field.Exists() {
-			bounds[d.field] = bound{number: d.unstated}
+			bounds[d.field] = bound{number: d.unstated, expr: d.unstatedExpression()}
 			continue
 		}
 		b, err := d.bound(field)
@@ -191,7 +191,7 @@ func (c *checker) policy(v cue.Value) (map[string]bound, map[string]error) {
 			faults[d.field] = err
 			continue
 		}
-		b.expr = d.expression(field, c.def("#Policy").LookupPath(cue.ParsePath(d.field)))
+		b.expr = d.expression(field, c.declared(d))
 		bounds[d.field] = b
 	}
 	return bounds, faults

@@ -68,6 +68,12 @@ func declared(p fleet.Policy) fleet.Policy {
 		"maxFailuresPercent":    fmt.Sprintf("number & >=0 & <=%g", p.MaxFailuresPercent),
 		"approval":              from(p.Approval, "implicit", "partner", "site"),
 		"maxExceptionDays":      fmt.Sprintf("int & >=0 & <=%d", p.MaxExceptionDays),
+		// An optional grace that no level states grants nothing.
+		"critical.graceHours":    fmt.Sprintf("number & >=0 & <=%g", p.CriticalGraceHours),
+		"nonSecurity.graceHours": fmt.Sprintf("number & >=0 & <=%g", p.NonSecurityGraceHours),
+	}
+	if p.NonSecurityWithinDays > 0 { // an optional limit that no level states limits nothing
+		p.Bounds["nonSecurity.withinDays"] = fmt.Sprintf("number & >0 & <=%g", p.NonSecurityWithinDays)
 	}
 	return p
 }
