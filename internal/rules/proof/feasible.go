@@ -243,7 +243,7 @@ func (p *feasibility) warning() []Finding {
 // whether together they take all of them.
 func (p *feasibility) taking(t fleet.Tenant) (waves []int, whole bool) {
 	for i, w := range p.waves {
-		if !matches(w.Select.Tenants, t) {
+		if !matches(w.Select, t) {
 			continue
 		}
 		waves = append(waves, i)
@@ -254,13 +254,15 @@ func (p *feasibility) taking(t fleet.Tenant) (waves []int, whole bool) {
 	return waves, false
 }
 
-func matches(labels map[string]fleet.Values, t fleet.Tenant) bool {
-	for key, want := range labels {
+// matches reports whether a wave may take devices of a tenant; one for on-site
+// consoles takes none.
+func matches(s fleet.Select, t fleet.Tenant) bool {
+	for key, want := range s.Tenants {
 		if !want.Admit(t.Label(key)) {
 			return false
 		}
 	}
-	return true
+	return !s.Sites
 }
 
 // calendarKey names what of a tenant decides how long a fix takes to it.
