@@ -191,19 +191,10 @@ func (c *checker) policy(v cue.Value) (map[string]bound, map[string]error) {
 			faults[d.field] = err
 			continue
 		}
-		b.expr = d.expression(field, c.def("#Policy").LookupPath(cue.ParsePath(d.field)))
+		b.expr = d.expression(field, c.declared(d))
 		bounds[d.field] = b
 	}
 	return bounds, faults
-}
-
-// unstatedExpression is what holds where no level states an optional bound,
-// which gets stricter downwards: no limit at all, or the number itself.
-func (d direction) unstatedExpression() string {
-	if math.IsInf(d.unstated, 1) {
-		return "number & >0"
-	}
-	return fmt.Sprintf("number & >=0 & <=%g", d.unstated)
 }
 
 // fill puts bounds into the fields they are for.

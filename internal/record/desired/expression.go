@@ -1,12 +1,35 @@
 package desired
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 
 	"cuelang.org/go/cue"
 )
+
+// declared is the definition of a policy field in the schema.
+func (c *checker) declared(d direction) cue.Value {
+	v := c.def("#Policy")
+	for _, name := range strings.Split(d.field, ".") {
+		next := v.LookupPath(cue.MakePath(cue.Str(name)))
+		if !next.Exists() {
+			next = v.LookupPath(cue.MakePath(cue.Str(name).Optional()))
+		}
+		v = next
+	}
+	return v
+}
+
+// unstatedExpression is the bound that holds where no level states an optional
+// one: none, where that is no limit.
+func (d direction) unstatedExpression() string {
+	if math.IsInf(d.unstated, 0) {
+		return ""
+	}
+	return "number & >=0 & <=" + strconv.FormatFloat(d.unstated, 'g', -1, 64)
+}
 
 // expression is a bound that was read (see bound) as CUE made of literals:
 // what all levels declared, met, for a proof that compares two commits. A value

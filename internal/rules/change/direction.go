@@ -33,22 +33,15 @@ func byNumber(e Edit, side string) string {
 }
 
 // withAbsent compares two upper limits where one that is absent means a number
-// too: no limit at all, or that nothing is granted.
+// too.
 func withAbsent(e Edit, absent float64) string {
-	value := func(s string) float64 {
-		if n, ok := number(s); ok && n > 0 {
-			return n
+	value := func(s string) string {
+		if n, ok := number(s); !ok || n <= 0 {
+			return strconv.FormatFloat(absent, 'g', -1, 64)
 		}
-		return absent
+		return s
 	}
-	switch was, is := value(e.Old), value(e.New); {
-	case is < was:
-		return Tighter
-	case is > was:
-		return Looser
-	default:
-		return ""
-	}
+	return smallerIsTighter(Edit{Old: value(e.Old), New: value(e.New)})
 }
 
 func number(s string) (float64, bool) {

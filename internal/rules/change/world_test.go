@@ -62,18 +62,18 @@ func declared(p fleet.Policy) fleet.Policy {
 		return `"` + strings.Join(words[slices.Index(words, word):], `" | "`) + `"`
 	}
 	p.Bounds = map[string]string{
-		"critical.withinHours":   fmt.Sprintf("number & >0 & <=%g", p.CriticalWithinHours),
-		"nonSecurity.deferDays":  fmt.Sprintf("int & >=%d", p.NonSecurityDeferDays),
+		"critical.withinHours":  fmt.Sprintf("number & >0 & <=%g", p.CriticalWithinHours),
+		"nonSecurity.deferDays": fmt.Sprintf("int & >=%d", p.NonSecurityDeferDays),
+		"reboot":                from(p.Reboot, "anytime", "windowOnly"),
+		"maxFailuresPercent":    fmt.Sprintf("number & >=0 & <=%g", p.MaxFailuresPercent),
+		"approval":              from(p.Approval, "implicit", "partner", "site"),
+		"maxExceptionDays":      fmt.Sprintf("int & >=0 & <=%d", p.MaxExceptionDays),
+		// An optional grace that no level states grants nothing.
 		"critical.graceHours":    fmt.Sprintf("number & >=0 & <=%g", p.CriticalGraceHours),
 		"nonSecurity.graceHours": fmt.Sprintf("number & >=0 & <=%g", p.NonSecurityGraceHours),
-		"nonSecurity.withinDays": "number & >0",
-		"reboot":                 from(p.Reboot, "anytime", "windowOnly"),
-		"maxFailuresPercent":     fmt.Sprintf("number & >=0 & <=%g", p.MaxFailuresPercent),
-		"approval":               from(p.Approval, "implicit", "partner", "site"),
-		"maxExceptionDays":       fmt.Sprintf("int & >=0 & <=%d", p.MaxExceptionDays),
 	}
-	if p.NonSecurityWithinDays > 0 {
-		p.Bounds["nonSecurity.withinDays"] += fmt.Sprintf(" & <=%g", p.NonSecurityWithinDays)
+	if p.NonSecurityWithinDays > 0 { // an optional limit that no level states limits nothing
+		p.Bounds["nonSecurity.withinDays"] = fmt.Sprintf("number & >0 & <=%g", p.NonSecurityWithinDays)
 	}
 	return p
 }

@@ -35,7 +35,7 @@ type delay struct {
 // which something shuts, a fix that is ready later is through no later, so the
 // longest begins at one of these.
 func (p *feasibility) delay(t fleet.Tenant, waves []int, m mode) delay {
-	key := calendarKey(t, waves, m)
+	key := p.calendarKey(t, waves, m)
 	if d, known := p.worst[key]; known {
 		return d
 	}
@@ -52,7 +52,7 @@ func (p *feasibility) delay(t fleet.Tenant, waves []int, m mode) delay {
 			if p.waves[i].Opens.Zone == "tenant" {
 				began = p.local(began, t)
 			}
-			done, window, freeze := p.install(windows, began, p.waves[i], m)
+			done, window, freeze := p.install(windows, began, p.grace(t.Policy), m)
 			if took := done.Sub(ready.at); took > d.took {
 				d = delay{took, ready.at, i, began, done, s.freeze, window}
 				if freeze != "" {
@@ -173,12 +173,12 @@ func (p *feasibility) opens(r readiness, w fleet.Wave) (time.Time, bool) {
 	return at, err == nil && !at.IsZero()
 }
 
-// thaw is the first instant from t on at which no freeze stops a security fix,
-// and the last freeze that was waited for.
+// thaw is the first instant from t on at which no freeze stops the release, and
+// the last freeze that was waited for.
 func (p *feasibility) thaw(t time.Time, m mode) (time.Time, string) {
 	last := ""
 	for m == everything {
-		name := p.repo.Frozen(t, true)
+		name := p.repo.Frozen(t, p.security)
 		if name == "" || !p.repo.Freezes[name].Until.After(t) {
 			break
 		}
@@ -199,12 +199,12 @@ func (p *feasibility) windows(t fleet.Tenant, m mode) []opening {
 	if m == withoutWindows {
 		return nil
 	}
-	days, err := calendar.TenantDays(p.repo.Week, t)
-	if err != nil {
-		return nil // for validation of the holidays themselves to tell
-	}
 	var out []opening
 	end := p.now.Add(2 * horizon)
+	days, err := calendar.TenantDays(p.repo.Week, t)
+	if err != nil {
+		return nil // for validation of the holidays to tell
+	}
 	for _, name := range slices.Sorted(maps.Keys(t.Windows)) {
 		w := t.Windows[name]
 		if !slices.Contains(w.For, "install") {
@@ -225,12 +225,12 @@ func (p *feasibility) windows(t fleet.Tenant, m mode) []opening {
 
 // install is when the last device of a wave has installed at the latest: the
 // end of the tenant's next window, in which no freeze is in force. Without
-// windows devices install when the wave begins; waves in local time do not
-// wait for windows.
-func (p *feasibility) install(windows []opening, began time.Time, w fleet.Wave, m mode) (done time.Time, window, freeze string) {
+// windows devices install when the wave begins, but for the grace that one has
+// which was reached late.
+func (p *feasibility) install(windows []opening, began time.Time, grace time.Duration, m mode) (done time.Time, window, freeze string) {
 	at, freeze := p.thaw(began, m)
-	if len(windows) == 0 || w.Opens.Zone == "tenant" {
-		return at, "", freeze
+	if len(windows) == 0 {
+		return at.Add(grace), "", freeze
 	}
 	for _, o := range windows {
 		if !at.Before(o.Until) {

@@ -14,34 +14,56 @@ import (
 // windows. What lies further ahead, a later proof sees in time.
 const horizon = 8 * 7 * 24 * time.Hour
 
-// Feasible proves for every tenant that a critical fix can reach its last
-// device within the hours that its policy promises, whenever within the
-// horizon the fix is ready: cut-off, soak and looks of the waves before, the
-// tenant's next window, and every freeze added up. The hours count from the
-// lane's cut-off, at which a fix is built and tested. People are taken to
-// approve at once; what they take comes on top.
+// Feasible proves for every tenant that a release can reach its last device in
+// the time that its policy promises, whenever within the horizon it is ready:
+// cut-off, soak and looks of the waves before, the tenant's next window, and
+// every freeze added up. People are taken to approve at once; what they take
+// comes on top.
 //
-// A repository whose waves name no lane for fixes sends them with the week.
-// That is told as a warning, once: it has not declared another way.
+// Critical fixes go in their lane, and their hours count from its cut-off, at
+// which a fix is built and tested. A repository whose waves name no such lane
+// sends them with the week. That is told as a warning, once: it has not declared
+// another way. All other releases go with the week, and where a policy limits
+// the days after their deferral, these count from when it ends.
 func Feasible(repo *fleet.Repository, now time.Time) []Finding {
-	p := &feasibility{repo: repo, now: now, lane: fleet.LaneSecurity, worst: map[string]delay{}}
-	if p.waves = fleet.WavesIn(repo.Waves, p.lane); len(p.waves) > 0 {
-		return p.lanes()
+	var out []Finding
+	if p := newFeasibility(repo, now, fleet.LaneSecurity, true); len(p.waves) > 0 {
+		out = p.broken()
+	} else {
+		out = newFeasibility(repo, now, fleet.LaneWeek, true).warning()
 	}
-	p.lane = fleet.LaneWeek
-	if p.waves = fleet.WavesIn(repo.Waves, p.lane); len(p.waves) > 0 {
-		return p.week()
-	}
-	return nil
+	return append(out, newFeasibility(repo, now, fleet.LaneWeek, false).broken()...)
 }
 
-// feasibility is one run of the proof.
+// feasibility is the proof for one lane and kind of release.
 type feasibility struct {
-	repo  *fleet.Repository
-	now   time.Time
-	lane  string
-	waves []fleet.Wave
-	worst map[string]delay // by calendar: tenants with equal ones have equal delays
+	repo     *fleet.Repository
+	now      time.Time
+	lane     string
+	security bool
+	waves    []fleet.Wave
+	worst    map[string]delay // by calendar: tenants with equal ones have equal delays
+}
+
+func newFeasibility(repo *fleet.Repository, now time.Time, lane string, security bool) *feasibility {
+	return &feasibility{repo, now, lane, security, fleet.WavesIn(repo.Waves, lane), map[string]delay{}}
+}
+
+// limit is what a policy promises, in hours, 0 for nothing; and its field.
+func (p *feasibility) limit(policy fleet.Policy) (hours float64, field string) {
+	if p.security {
+		return policy.CriticalWithinHours, "critical.withinHours"
+	}
+	return policy.NonSecurityWithinDays * 24, "nonSecurity.withinDays"
+}
+
+// grace is how long a device has at least that is reached late.
+func (p *feasibility) grace(policy fleet.Policy) time.Duration {
+	hours := policy.NonSecurityGraceHours
+	if p.security {
+		hours = policy.CriticalGraceHours
+	}
+	return time.Duration(hours * float64(time.Hour))
 }
 
 // A promise is one limit that a policy states.
@@ -57,8 +79,9 @@ type promise struct {
 func (p *feasibility) promises() []promise {
 	var out []promise
 	add := func(who string, t fleet.Tenant, policy fleet.Policy) {
-		if policy.CriticalWithinHours > 0 {
-			out = append(out, promise{who, t, policy.CriticalWithinHours, policy.Origins["critical.withinHours"]})
+		if hours, field := p.limit(policy); hours > 0 {
+			t.Policy = policy
+			out = append(out, promise{who, t, hours, policy.Origins[field]})
 		}
 	}
 	for _, id := range p.repo.TenantIDs() {
@@ -68,8 +91,9 @@ func (p *feasibility) promises() []promise {
 		}
 		add(string(id), t, t.Policy)
 		for _, name := range slices.Sorted(maps.Keys(t.Groups)) {
-			if g := t.Groups[name]; g.Policy.CriticalWithinHours < t.Policy.CriticalWithinHours {
-				add(string(id)+" group "+name, t, g.Policy)
+			own, _ := p.limit(t.Policy)
+			if hours, _ := p.limit(t.Groups[name].Policy); own == 0 || hours < own {
+				add(string(id)+" group "+name, t, t.Groups[name].Policy)
 			}
 		}
 	}
@@ -82,8 +106,8 @@ type cause struct {
 	rule       fleet.Pos
 }
 
-// lanes proves every promise against the lane for fixes.
-func (p *feasibility) lanes() []Finding {
+// broken are the promises that cannot be kept.
+func (p *feasibility) broken() []Finding {
 	var order []cause
 	shared := map[cause][]string{}
 	findings := map[cause]Finding{}
@@ -119,7 +143,7 @@ func (p *feasibility) check(pr promise) (Finding, bool) {
 	if !whole {
 		return Finding{
 			File: wavesFile, Keys: []string{"waves"},
-			Text: fmt.Sprintf("no critical fix reaches all its devices within %g hours, as %s promises: no wave of the lane %s takes those that are left", pr.hours, ruleWords(pr.rule), p.lane),
+			Text: fmt.Sprintf("%s does not reach all its devices within %g hours, as %s promises: no wave of the lane %s takes those that are left", p.what(), pr.hours, ruleWords(pr.rule), p.lane),
 			Hint: "let a last wave of the lane select every device (select: percent: 100)",
 		}, true
 	}
@@ -133,15 +157,29 @@ func (p *feasibility) check(pr promise) (Finding, bool) {
 	switch bare := p.delay(pr.t, waves, withoutWindows); {
 	case free.took <= limit:
 		f.File, f.Keys = "schedules/freezes/"+all.freeze+".cue", []string{"freezes", all.freeze}
-		f.Hint = "let the freeze pass security fixes (scope: \"nonSecurity\"), or end it earlier"
+		f.Hint = "end the freeze earlier, or promise more time"
+		if p.security {
+			f.Hint = "let the freeze pass security fixes (scope: \"nonSecurity\"), or end it earlier"
+		}
 	case bare.took <= limit && free.window != "":
 		f.File, f.Keys = pr.t.ID.Dir()+"/tenant.cue", []string{"tenant", "windows", free.window}
-		f.Hint = "open a window for installations more often, or promise more hours"
+		f.Hint = "open a window for installations more often, or promise more time"
 	default:
 		f.File, f.Keys = wavesFile, []string{"waves", p.waves[all.wave].Name, "lanes", p.lane}
-		f.Hint = "let the waves of the lane open and soak for less, or promise more hours"
+		if p.lane == fleet.LaneWeek {
+			f.Keys = []string{"waves", p.waves[all.wave].Name, "opens"}
+		}
+		f.Hint = "let the waves of the lane open and soak for less, or promise more time"
 	}
 	return f, true
+}
+
+// what the proof is about, as a sentence begins.
+func (p *feasibility) what() string {
+	if p.security {
+		return "a critical fix"
+	}
+	return "an ordinary release"
 }
 
 func ruleWords(rule fleet.Pos) string {
@@ -153,8 +191,8 @@ func ruleWords(rule fleet.Pos) string {
 
 // words tell the case that breaks a promise.
 func (p *feasibility) words(pr promise, d delay) string {
-	s := fmt.Sprintf("a critical fix cannot reach the last device within %g hours, as %s promises: one that is ready at %s reaches wave %s at %s",
-		pr.hours, ruleWords(pr.rule), stamp(d.ready), p.waves[d.wave].Name, stamp(d.began))
+	s := fmt.Sprintf("%s cannot reach the last device within %g hours, as %s promises: one that is ready at %s reaches wave %s at %s",
+		p.what(), pr.hours, ruleWords(pr.rule), stamp(d.ready), p.waves[d.wave].Name, stamp(d.began))
 	if d.freeze != "" {
 		s += ", held back by freeze " + d.freeze
 	}
@@ -168,8 +206,8 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04Z") }
 
 func hours(d time.Duration) string { return fmt.Sprintf("%.4g", d.Hours()) }
 
-// week warns that fixes go with the week, if that breaks a promise.
-func (p *feasibility) week() []Finding {
+// warning tells that fixes go with the week, if that breaks a promise.
+func (p *feasibility) warning() []Finding {
 	var worst delay
 	var broken []promise
 	var limit float64
@@ -205,7 +243,7 @@ func (p *feasibility) week() []Finding {
 // whether together they take all of them.
 func (p *feasibility) taking(t fleet.Tenant) (waves []int, whole bool) {
 	for i, w := range p.waves {
-		if !matches(w.Select.Tenants, t) {
+		if !matches(w.Select, t) {
 			continue
 		}
 		waves = append(waves, i)
@@ -216,23 +254,27 @@ func (p *feasibility) taking(t fleet.Tenant) (waves []int, whole bool) {
 	return waves, false
 }
 
-func matches(labels map[string]fleet.Values, t fleet.Tenant) bool {
-	for key, want := range labels {
+// matches reports whether a wave may take devices of a tenant; one for on-site
+// consoles takes none.
+func matches(s fleet.Select, t fleet.Tenant) bool {
+	for key, want := range s.Tenants {
 		if !want.Admit(t.Label(key)) {
 			return false
 		}
 	}
-	return true
+	return !s.Sites
 }
 
 // calendarKey names what of a tenant decides how long a fix takes to it.
-func calendarKey(t fleet.Tenant, waves []int, m mode) string {
+func (p *feasibility) calendarKey(t fleet.Tenant, waves []int, m mode) string {
 	data, err := json.Marshal(struct {
-		Zone    string
-		Windows map[string]fleet.Window
-		Waves   []int
-		Mode    mode
-	}{t.Zone, t.Windows, waves, m})
+		Zone     string
+		Windows  map[string]fleet.Window
+		Holidays *fleet.Holidays
+		Grace    time.Duration
+		Waves    []int
+		Mode     mode
+	}{t.Zone, t.Windows, t.Holidays, p.grace(t.Policy), waves, m})
 	if err != nil {
 		return string(t.ID) // a calendar of its own
 	}

@@ -90,6 +90,35 @@ func TestFeasible(t *testing.T) {
 			setWave(r, "everyone", func(w *fleet.Wave) { w.Opens.Zone = "tenant" })
 			setTenant(r, "nordic/acme", func(t *fleet.Tenant) { t.Zone, t.Policy.CriticalWithinHours = "Pacific/Honolulu", 20 })
 		}, []string{"reaches wave everyone at 2026-11-19 14:00Z", ": 26 hours"}, "schedules/waves.cue", nil},
+		{"and then the next window", func(r *fleet.Repository) {
+			setWave(r, "everyone", func(w *fleet.Wave) { w.Opens.Zone = "tenant" })
+			setTenant(r, "nordic/acme", func(t *fleet.Tenant) {
+				t.Zone, t.Windows = "Pacific/Honolulu", map[string]fleet.Window{"weekend": night}
+			})
+		}, []string{"the window weekend ends"}, "tenants/nordic/acme/tenant.cue", nil},
+		{"grace for those reached late", func(r *fleet.Repository) {
+			setTenant(r, "nordic/acme", func(t *fleet.Tenant) { t.Policy.CriticalWithinHours, t.Policy.CriticalGraceHours = 19, 4 })
+		}, []string{": 20 hours"}, "schedules/waves.cue", nil},
+		{"windows that are shut over Christmas", func(r *fleet.Repository) {
+			shut := nightly
+			shut.Holidays = "shut"
+			setTenant(r, "nordic/acme", func(t *fleet.Tenant) {
+				t.Windows = map[string]fleet.Window{"nights": shut}
+				t.Holidays = &fleet.Holidays{Add: map[string]string{"2026-12-23": "closed", "2026-12-24": "closed", "2026-12-25": "closed", "2026-12-26": "closed"}}
+			})
+		}, []string{"the window nights ends at 2026-12-28 02:00Z"}, "tenants/nordic/acme/tenant.cue", nil},
+		{"an ordinary release within fifteen days", func(r *fleet.Repository) {
+			setTenant(r, "nordic/acme", func(t *fleet.Tenant) { t.Policy.NonSecurityWithinDays = 15 })
+		}, nil, "", nil},
+		{"within fourteen", func(r *fleet.Repository) {
+			setTenant(r, "nordic/acme", func(t *fleet.Tenant) { t.Policy.NonSecurityWithinDays = 14 })
+		}, []string{"an ordinary release cannot reach the last device within 336 hours, as its policy promises", ": 342 hours"}, "schedules/waves.cue", []string{"waves", "everyone", "opens"}},
+		{"and a freeze of ordinary releases", func(r *fleet.Repository) {
+			f := december
+			f.Scope = "nonSecurity"
+			r.Freezes["year-end"] = f
+			setTenant(r, "nordic/acme", func(t *fleet.Tenant) { t.Policy.NonSecurityWithinDays = 15 })
+		}, []string{"an ordinary release cannot", "held back by freeze year-end"}, "schedules/freezes/year-end.cue", []string{"freezes", "year-end"}},
 		{"on-site consoles fetch for themselves", func(r *fleet.Repository) {
 			setTenant(r, "nordic/acme", func(t *fleet.Tenant) { t.Intune, t.Policy.CriticalWithinHours = nil, 1 })
 		}, nil, "", nil},
@@ -151,7 +180,7 @@ func TestFeasibleMinuteByMinute(t *testing.T) {
 		t.Zone = "Europe/Helsinki"
 		t.Windows = map[string]fleet.Window{"a": {On: []string{"Mon", "Wed"}, From: "20:10", Until: "21:40", For: []string{"install"}}, "b": {On: []string{"Fri"}, From: "01:00", Until: "03:00", For: []string{"install"}}}
 	})
-	p := &feasibility{repo: r, now: wednesday, lane: "cve", waves: fleet.WavesIn(r.Waves, "cve"), worst: map[string]delay{}}
+	p := newFeasibility(r, wednesday, "cve", true)
 	acme := r.Tenants["nordic/acme"]
 	got := p.delay(acme, []int{1, 2}, everything)
 	var worst time.Duration
@@ -160,7 +189,7 @@ func TestFeasibleMinuteByMinute(t *testing.T) {
 		at := wednesday.Add(time.Duration(m) * time.Minute)
 		steps := p.run(readiness{at, at}, everything)
 		for _, i := range []int{1, 2} {
-			done, _, _ := p.install(windows, steps[i].began, p.waves[i], everything)
+			done, _, _ := p.install(windows, steps[i].began, 0, everything)
 			worst = max(worst, done.Sub(at))
 		}
 	}
