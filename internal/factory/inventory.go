@@ -2,9 +2,6 @@ package factory
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -67,10 +64,4 @@ func (f *Factory) devices(ctx context.Context, t fleet.Tenant) (map[string]fleet
 	return out, nil
 }
 
-// hashDevice is how evidence names a device: HMAC-SHA256 of its id under the
-// tenant's key, 16 bytes in hex.
-func hashDevice(key []byte, id string) string {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(id))
-	return hex.EncodeToString(mac.Sum(nil)[:16])
-}
+func hashDevice(key []byte, id string) string { return fleet.HashDevice(key, id) }

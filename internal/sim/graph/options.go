@@ -30,6 +30,7 @@ type Options struct {
 	Silence     float64       // share of devices switched off in a given week
 	Deferring   float64       // share of devices whose user waits for the deadline
 	FailureRate func(id fleet.PackageID, version string, artifact fleet.Digest) float64
+	Luck        Luck // replaces the chances above
 }
 
 // Limit refuses requests beyond a rate, as the service does for each
