@@ -179,8 +179,16 @@ func (t *teller) ways() {
 	t.simple(rollout.ProposeRevoke, "Taking it back is proposed, since that changes devices again: %s.")
 	for _, o := range t.done[rollout.RollBack] {
 		for _, id := range o.Packages {
-			before, _, _ := t.Facts.Repo.Packages[id].Before(o.Version)
-			t.tell("%s goes back to %s on %s.", t.name(id), before, t.Facts.Repo.Tenants[o.Tenant].Name)
+			name := t.Facts.Repo.Tenants[o.Tenant].Name
+			way := rollout.WayBackOf(t.Facts.Repo, t.Facts.Record, o.Tenant, id, fleet.Entry{Release: o.Version, Artifact: o.Artifact})
+			switch way.Mode {
+			case rollout.BackPrevious:
+				t.tell("%s goes back to %s on %s.", t.name(id), way.To.Release, name)
+			case rollout.BackUninstall:
+				t.tell("%s is removed from %s.", t.name(id), name)
+			default:
+				t.tell("%s is stopped on %s, and waits for its next release.", t.name(id), name)
+			}
 		}
 	}
 }
@@ -193,12 +201,12 @@ func (t *teller) announced() {
 			partners[n.Partner], id = true, n.Cycle
 		}
 	}
-	waves := t.Facts.Repo.Cycles[id].Waves
-	if len(partners) == 0 || len(waves) == 0 {
+	cycle := t.Facts.Repo.Cycles[id]
+	if len(partners) == 0 || len(cycle.Waves) == 0 {
 		return
 	}
 	at := "soon"
-	if opens, err := rollout.WaveOpens(t.Facts.Repo, id, waves[len(waves)-1]); err == nil {
+	if opens, err := rollout.WaveOpens(t.Facts.Repo, id, cycle, cycle.Waves[len(cycle.Waves)-1]); err == nil {
 		at = "at " + opens.In(t.Zone).Format("15:04")
 	}
 	t.tell("%s told what comes %s, each in its own language.", are(len(partners), "partner"), at)

@@ -68,7 +68,7 @@ func (e *Engine) carryOut(facts rollout.Facts, batch []rollout.Action) (int, err
 			case r.Outcome == "done":
 				made++
 			case r.Outcome == "failed":
-				failures = append(failures, fmt.Errorf("%s: %s of %s: the tenant cannot be reached", r.Tenant, r.Action, r.Package))
+				failures = append(failures, fmt.Errorf("%s: %s of %s: %s", r.Tenant, r.Action, r.Package, failure(r)))
 			case history.Expired(chunk[i]) < maxExpired:
 				left.slots[chunk[i].Slot()] = true
 			default:
@@ -141,6 +141,9 @@ func (e *Engine) attempt(effect rollout.Effect, i rollout.Written) (fleet.Receip
 	case e.Model.out(effect.Tenant, s.Now):
 		r.Outcome, r.Detail = "failed", fleet.Waiting.String()
 		return r, nil
+	case e.lost(effect):
+		r.Outcome, r.Detail = "failed", fleet.Stalled.String()
+		return r, nil
 	}
 	s.change(i.Intent, effect.Local, s.Now)
 	s.Calls = append(s.Calls, Call{Runner: e.Name, Intent: i.Intent, Made: s.Now})
@@ -156,4 +159,22 @@ func (e *Engine) attempt(effect rollout.Effect, i rollout.Written) (fleet.Receip
 	}
 	r.At = s.Now // a runner that stalled in its call has its receipt later
 	return r, nil
+}
+
+// lost reports whether an effect is a way back that leads nowhere: a person must
+// say what takes the release's place.
+func (e *Engine) lost(effect rollout.Effect) bool {
+	if effect.Action != "rollback" {
+		return false
+	}
+	f := e.State.facts
+	way := rollout.WayBackOf(f.Repo, f.Record, effect.Tenant, effect.Package, effect.Entry)
+	return way.Mode == rollout.BackPrevious && way.To.Release == ""
+}
+
+func failure(r fleet.Receipt) string {
+	if r.Detail == fleet.Stalled.String() {
+		return "there is no release to go back to"
+	}
+	return "the tenant cannot be reached"
 }

@@ -169,6 +169,9 @@ func (e *Engine) count(facts rollout.Facts, m fleet.Membership, id fleet.Package
 	pkg, tenant := facts.Repo.Packages[id], facts.Repo.Tenants[m.Tenant]
 	given, ok := s.holder(rollout.Slot{Tenant: m.Tenant, Package: id}).Candidate[m.Wave]
 	ok = ok && given.Artifact == entry.Artifact && !down
+	if rollout.Offered(facts.Repo, facts.Repo.Cycles[m.Cycle], m.Wave, id, entry.Release) {
+		ok = false // nobody is made to take what is only offered
+	}
 	from, late := later(given.At, inZone(given.Opens, given.Local, tenant.Zone)), later(given.At, inZone(given.Deadline, given.Local, tenant.Zone))
 	fails := e.Model.lot("fail", id, entry.Release, e.Model.failing(id, entry.Release))
 	defers := e.Model.lot("defer", id, entry.Release, e.Model.Deferring)

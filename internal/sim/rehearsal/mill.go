@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/rules/calendar"
 	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
@@ -81,11 +80,7 @@ func (e *Engine) inventory(facts rollout.Facts, batch []rollout.Action) error {
 // opening is the proposal of a cycle. Its plans' inputs are kept: a wave is
 // frozen from what was known when it was planned.
 func (e *Engine) opening(facts rollout.Facts, a rollout.Action) (rollout.Proposal, error) {
-	cutOff, err := calendar.Last(facts.Repo.Week, calendar.CutOff, e.State.Now)
-	if err != nil {
-		return rollout.Proposal{}, err
-	}
-	p, err := rollout.Opening(facts, a.Cycle, cutOff)
+	p, err := rollout.Opening(facts, a.Cycle, rollout.NewCycle(facts.Repo, facts.Record, a.Cycle, a.CutOff, a.Packages))
 	if err != nil {
 		return p, err
 	}

@@ -182,21 +182,13 @@ func (s *State) change(i fleet.Intent, local bool, at time.Time) {
 }
 
 // before is what a tenant goes back to.
-func (s *State) before(i fleet.Intent) (fleet.Entry, bool) {
-	pkg := s.facts.Repo.Packages[i.Package]
-	switch pkg.Rollback {
-	case "uninstall":
+func (s *State) before(i fleet.Intent) (to fleet.Entry, removed bool) {
+	way := rollout.WayBackOf(s.facts.Repo, s.facts.Record, i.Tenant, i.Package, fleet.Entry{Release: i.Release, Artifact: i.Artifact})
+	switch way.Mode {
+	case rollout.BackUninstall:
 		return fleet.Entry{}, true
-	case "previous":
-		version, _, _ := pkg.Before(i.Release)
-		if h, ok := rollout.Revocation(s.facts.Repo, s.facts.Record, i.Package, fleet.Entry{Release: i.Release, Artifact: i.Artifact}); ok && h.RollbackTo != "" {
-			version = h.RollbackTo
-		}
-		e := fleet.Entry{Release: version}
-		if built := rollout.BuiltOf(s.facts.Record, i.Package, version); built != nil {
-			e.Artifact = built.Artifact
-		}
-		return e, false
+	case rollout.BackPrevious:
+		return way.To, false
 	}
 	return s.holder(rollout.Slot{Tenant: i.Tenant, Package: i.Package}).Stable, false
 }
