@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/rules/gate"
 	"github.com/packmill/packmill/internal/rules/rollout"
 	"github.com/packmill/packmill/internal/view"
 )
@@ -23,7 +22,7 @@ type Engine struct {
 	// Step decides; nil is rollout.Step.
 	Step func(rollout.Facts, time.Time) ([]rollout.Action, []rollout.Wait, error)
 	// Verdict judges the counts of one entry at one look; nil is the gate's.
-	Verdict func(Judged) gate.Answer
+	Verdict func(Judged) fleet.Verdict
 	// Only says which actions the runner takes; nil is all.
 	Only func(rollout.Action) bool
 	// Without are guards that this runner does not have.

@@ -14,33 +14,38 @@ import (
 
 // A Judged is what a gate judges: one entry at one look.
 type Judged struct {
-	Repo   *fleet.Repository
-	Wave   fleet.Wave
-	Counts map[fleet.TenantID]fleet.Counts
-	Deaf   int // tenants that could not be asked
-	Look   fleet.Duration
-	Last   bool
+	Facts   rollout.Facts
+	Action  rollout.Action // Judge, with the wave and the look
+	Package fleet.PackageID
+	Wave    fleet.Wave
+	Counts  map[fleet.TenantID]fleet.Counts // as reported
+	Deaf    int                             // tenants that could not be asked
 }
 
 // Verdict is the gate's answer with the tenants' own limits: what factory.Judge
-// gives on the same counts.
-func Verdict(j Judged) gate.Answer {
-	answer := gate.Judge(j.Wave.Gate, gate.Pool(j.Counts), j.Look, j.Last)
+// gives on the same counts. The instant is for the caller to add.
+func Verdict(j Judged) fleet.Verdict {
+	sum := gate.Pool(j.Counts)
+	answer := gate.Judge(j.Wave.Gate, sum, j.Action.Look, j.Action.Last)
 	if j.Deaf > 0 {
 		answer.Rule += fmt.Sprintf("; %d tenants could not be asked", j.Deaf)
 	}
-	if answer.Decision != gate.Pass {
-		return answer
+	if answer.Decision == gate.Pass {
+		if j.Deaf > 0 {
+			answer.Decision = gate.Inconclusive
+		}
+		limit := func(t fleet.TenantID) float64 { return j.Facts.Repo.Tenants[t].Policy.MaxFailuresPercent }
+		if over := gate.Guard(j.Wave.Gate, j.Counts, limit); len(over) > 0 {
+			answer.Decision = gate.Inconclusive
+			answer.Rule += fmt.Sprintf("; but more failures than the policy bears on %v", over)
+		}
 	}
-	if j.Deaf > 0 {
-		answer.Decision = gate.Inconclusive
+	inputs := maps.Clone(j.Facts.Record.Heads)
+	inputs["main"] = j.Facts.Repo.Commit
+	return fleet.Verdict{
+		Cycle: j.Action.Cycle, Wave: j.Action.Wave, Package: j.Package, Artifact: j.Facts.Repo.Cycles[j.Action.Cycle].Entries[j.Package].Artifact,
+		Look: j.Action.Look, Decision: answer.Decision, Counts: sum, Lower: answer.Lower, Upper: answer.Upper, Rule: answer.Rule, Inputs: inputs,
 	}
-	over := gate.Guard(j.Wave.Gate, j.Counts, func(t fleet.TenantID) float64 { return j.Repo.Tenants[t].Policy.MaxFailuresPercent })
-	if len(over) > 0 {
-		answer.Decision = gate.Inconclusive
-		answer.Rule += fmt.Sprintf("; but more failures than the policy bears on %v", over)
-	}
-	return answer
 }
 
 // judge reads what the devices of a wave would have reported, and gives the
@@ -57,8 +62,6 @@ func (e *Engine) judge(facts rollout.Facts, a rollout.Action) (string, error) {
 	if err := e.tell(Reports, rollout.Judge, nil); err != nil {
 		return "", err
 	}
-	inputs := maps.Clone(facts.Record.Heads)
-	inputs["main"] = facts.Repo.Commit
 	judge := e.Verdict
 	if judge == nil {
 		judge = Verdict
@@ -76,12 +79,10 @@ func (e *Engine) judge(facts rollout.Facts, a rollout.Action) (string, error) {
 	}
 	decided := map[string]int{}
 	for _, id := range a.Packages {
-		v := judge(Judged{facts.Repo, wave, counts[id], deaf[id], a.Look, a.Last})
+		v := judge(Judged{Facts: facts, Action: a, Package: id, Wave: wave, Counts: counts[id], Deaf: deaf[id]})
+		v.At = s.Now
 		decided[v.Decision]++
-		s.facts.Record.Verdicts = append(s.facts.Record.Verdicts, fleet.Verdict{
-			Cycle: a.Cycle, Wave: a.Wave, Package: id, Artifact: facts.Repo.Cycles[a.Cycle].Entries[id].Artifact, Look: a.Look, Decision: v.Decision,
-			Counts: gate.Pool(counts[id]), Lower: v.Lower, Upper: v.Upper, Rule: v.Rule, Inputs: inputs, At: s.Now,
-		})
+		s.facts.Record.Verdicts = append(s.facts.Record.Verdicts, v)
 	}
 	if err := e.tell(Verdicts, rollout.Judge, nil); err != nil {
 		return "", err

@@ -1,7 +1,6 @@
 package rehearsal
 
 import (
-	"slices"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -108,38 +107,11 @@ func (r *rehearser) merge() (*Pull, Moment) {
 
 func (r *rehearser) merged(p Pull, at Moment) error {
 	rule := r.model.person(p.Branch)
-	if err := r.state.Merge(p.Number, r.approvers(rule)); err != nil {
+	if err := r.state.Merge(p.Number, r.state.persons(rule.Login)); err != nil {
 		return err
 	}
 	r.result.Events = append(r.result.Events, view.Merged(at.At, at.Step, rule.Approves, rule.Merges, p.Number, p.Title))
 	return nil
-}
-
-// approvers are as many approvers of the policy as it asks for, the rule's own
-// one first.
-func (r *rehearser) approvers(rule *Person) []string {
-	repo := r.state.facts.Repo
-	var out []string
-	add := func(login string) {
-		if login != "" && !slices.Contains(out, login) && repo.Approver(login, r.state.Now) {
-			out = append(out, login)
-		}
-	}
-	add(rule.Login)
-	roles := make([]string, 0, len(repo.Operator.Approvers))
-	for role := range repo.Operator.Approvers {
-		roles = append(roles, role)
-	}
-	slices.Sort(roles)
-	for _, role := range roles {
-		for _, p := range repo.Operator.Approvers[role] {
-			if len(out) < max(1, repo.Operator.Trust.Approvals) {
-				add(p.Login)
-			}
-		}
-	}
-	slices.Sort(out)
-	return out
 }
 
 // run is the run that comes next.

@@ -223,6 +223,13 @@ func (s *State) Merge(n int, approvers []string) error {
 	return nil
 }
 
+// Hold merges a hold or a revocation that people wrote themselves.
+func (s *State) Hold(name string, h fleet.Hold) {
+	s.number++
+	s.Pulls = append(s.Pulls, Pull{Proposal: rollout.Proposal{Branch: rollout.BranchRevert + name, HoldName: name, Hold: &h}, Number: s.number, Title: name, Made: s.Now})
+	_ = s.Merge(s.number, s.persons("")) // it is open: it was made just now
+}
+
 // bring puts what a proposal brings into a repository, and notes it on the
 // merge.
 func (s *State) bring(repo *fleet.Repository, p rollout.Proposal, m *fleet.Merge) {
@@ -248,6 +255,28 @@ func (s *State) bring(repo *fleet.Repository, p rollout.Proposal, m *fleet.Merge
 			m.Revokes = []fleet.Hold{*p.Hold}
 		}
 	}
+}
+
+// persons are as many approvers of the policy as it asks for, the named one
+// first.
+func (s *State) persons(first string) []string {
+	repo := s.facts.Repo
+	var out []string
+	add := func(login string) {
+		if login != "" && !slices.Contains(out, login) && repo.Approver(login, s.Now) {
+			out = append(out, login)
+		}
+	}
+	add(first)
+	for _, role := range slices.Sorted(maps.Keys(repo.Operator.Approvers)) {
+		for _, p := range repo.Operator.Approvers[role] {
+			if len(out) < max(1, repo.Operator.Trust.Approvals) {
+				add(p.Login)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // put is a map with one more entry; the map itself is left alone.
