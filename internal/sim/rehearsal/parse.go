@@ -49,7 +49,7 @@ func offsetOf(err error, d *json.Decoder) int64 {
 	var kind *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &syntax):
-		return syntax.Offset
+		return syntax.Offset - 1 // it counts the byte that is wrong
 	case errors.As(err, &kind):
 		return kind.Offset
 	default:
