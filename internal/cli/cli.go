@@ -227,6 +227,7 @@ See the whole of it in seconds:  packmill demo`,
 		newNotifyCmd(a),
 		newReportCmd(a),
 		newAuditCmd(a),
+		newSimulateCmd(a),
 		newDemoCmd(a),
 		newSimCmd(a),
 	)

@@ -17,6 +17,7 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/sim/event"
 	"github.com/packmill/packmill/internal/sim/world"
+	"github.com/packmill/packmill/internal/view"
 )
 
 // demoSummary is what demo --format json prints.
@@ -27,7 +28,7 @@ type demoSummary struct {
 	Packages   demoPackages `json:"packages"`
 	Tenants    int          `json:"tenants"`
 	Devices    int          `json:"devices"`
-	Events     []demoEvent  `json:"events"`
+	Events     []view.Event `json:"events"`
 }
 
 type demoPackages struct {
@@ -36,15 +37,8 @@ type demoPackages struct {
 	Held     []string `json:"held"`
 }
 
-// A demoEvent is one line of the story.
-type demoEvent struct {
-	At   time.Time `json:"at"` // on the virtual clock
-	Step string    `json:"step"`
-	Text string    `json:"text"`
-}
-
 func newDemoCmd(a *app) *cobra.Command {
-	var dir, killAt string
+	var dir, killAt, until string
 	var seed int64
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -54,15 +48,20 @@ packages. Vendors, the forge, Microsoft Graph and the mailbox are simulators on
 loopback; every step is a packmill process of its own, as a workflow would run
 it. The repositories stay on disk to look into.
 
-A demo that was interrupted goes on where it stopped when it is given the same
---dir again.`,
+A demo that was interrupted, or stopped with --until, goes on where it stopped
+when it is given the same --dir again. Before the wave "dogfood", packmill
+simulate tells from the clone in the folder "work" what will happen.`,
 		Args: cobra.NoArgs,
 	}
 	format := formatFlag(cmd, formatText, formatJSON)
 	cmd.Flags().StringVar(&dir, "dir", "", "where to put the world (default a new temporary folder)")
 	cmd.Flags().Int64Var(&seed, "seed", 1, "vary which devices fail and stay silent")
 	cmd.Flags().StringVar(&killAt, "kill-at", string(afterCall), "where the runner is killed once: "+strings.Join(killPoints(), ", ")+", or never")
+	cmd.Flags().StringVar(&until, "until", "", "stop before a step: "+strings.Join(stepNames(), ", "))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if until != "" && !slices.Contains(stepNames(), until) {
+			return usageErrorf("--until %q is not one of %s", until, strings.Join(stepNames(), ", "))
+		}
 		d, err := a.newDemo(cmd.Context(), dir, seed, killPoint(killAt))
 		if err != nil {
 			return err
@@ -71,7 +70,7 @@ A demo that was interrupted goes on where it stopped when it is given the same
 		if err := d.sameWeek(cmd.Flags().Changed, seed, killPoint(killAt)); err != nil {
 			return err
 		}
-		d.quiet = *format == formatJSON
+		d.quiet, d.until = *format == formatJSON, until
 		started := time.Now()
 		d.heading()
 		if err := d.run(cmd.Context()); err != nil {
@@ -87,6 +86,10 @@ A demo that was interrupted goes on where it stopped when it is given the same
 		if *format == formatJSON {
 			return a.write(*format, result{name: "demo", value: summary})
 		}
+		if until != "" {
+			d.pause()
+			return nil
+		}
 		d.ending(summary, time.Since(started))
 		return nil
 	}
@@ -100,7 +103,7 @@ type demo struct {
 	exe     string
 	world   *world.World
 	quiet   bool
-	until   string         // step before which run ends, "" for none: tests go on in copies of the folder
+	until   string         // step before which run ends, "" for none
 	watch   event.Observer // told of everything too; tests die here
 	journal demoJournal
 
@@ -113,11 +116,11 @@ type demo struct {
 // A demoJournal is what a later run needs to go on: kept in demo.json,
 // rewritten after every step.
 type demoJournal struct {
-	Seed   int64       `json:"seed"`
-	KillAt killPoint   `json:"killAt"`
-	Killed bool        `json:"killed"` // the planned kill has happened
-	Done   []string    `json:"done"`
-	Events []demoEvent `json:"events"`
+	Seed   int64        `json:"seed"`
+	KillAt killPoint    `json:"killAt"`
+	Killed bool         `json:"killed"` // the planned kill has happened
+	Done   []string     `json:"done"`
+	Events []view.Event `json:"events"`
 }
 
 func (a *app) newDemo(ctx context.Context, dir string, seed int64, kill killPoint) (*demo, error) {
@@ -207,6 +210,9 @@ func (d *demo) run(ctx context.Context) error {
 		for _, e := range d.journal.Events {
 			d.print(e)
 		}
+		if err := d.keepModel(); err != nil {
+			return err
+		}
 	}
 	for _, s := range demoSteps() {
 		if s.name == d.until {
@@ -229,12 +235,15 @@ func (d *demo) run(ctx context.Context) error {
 
 // tell adds a line to the story.
 func (d *demo) tell(s demoStep, format string, args ...any) {
-	e := demoEvent{At: s.at, Step: s.name, Text: fmt.Sprintf(format, args...)}
+	d.add(view.Event{At: s.at, Step: s.name, Text: fmt.Sprintf(format, args...)})
+}
+
+func (d *demo) add(e view.Event) {
 	d.journal.Events = append(d.journal.Events, e)
 	d.print(e)
 }
 
-func (d *demo) print(e demoEvent) {
+func (d *demo) print(e view.Event) {
 	if d.quiet {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/gitrepo"
 	"github.com/packmill/packmill/internal/sim/world"
+	"github.com/packmill/packmill/internal/view"
 )
 
 // found makes the operator's repository: one first commit, pushed before main
@@ -51,7 +52,7 @@ func (d *demo) found(ctx context.Context, s demoStep) error {
 	}
 	d.tell(s, "A repository for 12 tenants with 600 devices: 6 packages, and rules for who gets what, when.")
 	d.tell(s, "From here on main changes by merged pull requests alone.")
-	return nil
+	return d.keepModel()
 }
 
 // mill runs what is due and tells it.
@@ -79,46 +80,50 @@ func (d *demo) killAndTell(ctx context.Context, s demoStep) error {
 		return err
 	}
 	d.journal.Killed = true
-	d.tell(s, "The runner is killed (SIGKILL, %s) while it assigns the wave: some tenants are changed, one is half changed, and receipts are missing.", strings.ReplaceAll(string(d.journal.KillAt), "-", " "))
+	d.add(view.Killed(s.at, s.name, d.journal.KillAt.words()))
 	return nil
 }
 
-// people lets the release managers review and merge the pull requests of some
-// branches, after the check that a workflow would run. A step that was
+// people lets the release managers review and merge the pull requests of the
+// step's branches, after the check that a workflow would run. A step that was
 // interrupted finds some of them merged.
-func people(prefix string) func(*demo, context.Context, demoStep) error {
-	return func(d *demo, ctx context.Context, s demoStep) error {
-		repo, err := d.clone(ctx)
-		if err != nil {
-			return err
-		}
-		bot, err := d.account(world.Bot)
-		if err != nil {
-			return err
-		}
-		pulls, err := bot.Pulls(ctx, "all")
-		if err != nil {
-			return err
-		}
-		merged := 0
-		for _, p := range pulls {
-			if !strings.HasPrefix(p.Branch, prefix) {
-				continue
-			}
-			if p.State == "open" {
-				if err := d.reviewAndMerge(ctx, s, repo, p); err != nil {
-					return err
-				}
-			}
-			d.tell(s, "Oskar approves and Ines merges #%d: %s", p.Number, p.Title)
-			merged++
-		}
-		if merged == 0 {
-			return fmt.Errorf("no pull request of a branch %s… is open", prefix)
-		}
-		return nil
+func (d *demo) people(ctx context.Context, s demoStep) error {
+	repo, err := d.clone(ctx)
+	if err != nil {
+		return err
 	}
+	bot, err := d.account(world.Bot)
+	if err != nil {
+		return err
+	}
+	pulls, err := bot.Pulls(ctx, "all")
+	if err != nil {
+		return err
+	}
+	merged := 0
+	for _, p := range pulls {
+		if !strings.HasPrefix(p.Branch, s.branch) {
+			continue
+		}
+		if p.State == "open" {
+			if err := d.reviewAndMerge(ctx, s, repo, p); err != nil {
+				return err
+			}
+		}
+		d.add(view.Merged(s.at, s.name, oskar, ines, p.Number, p.Title))
+		merged++
+	}
+	if merged == 0 {
+		return fmt.Errorf("no pull request of a branch %s… is open", s.branch)
+	}
+	return nil
 }
+
+// The release managers' names in the story.
+const (
+	oskar = "Oskar"
+	ines  = "Ines"
+)
 
 func (d *demo) reviewAndMerge(ctx context.Context, s demoStep, repo *gitrepo.Repo, p fleet.Pull) error {
 	if _, err := repo.Resolve(p.Head); err != nil {
@@ -134,18 +139,18 @@ func (d *demo) reviewAndMerge(ctx context.Context, s demoStep, repo *gitrepo.Rep
 	if err := bot.SetCheck(ctx, p.Head, "validate", "success", "every file and cross reference holds"); err != nil {
 		return err
 	}
-	oskar, err := d.account(world.Oskar)
+	approver, err := d.account(world.Oskar)
 	if err != nil {
 		return err
 	}
-	if err := oskar.Approve(ctx, p.Number, p.Head); err != nil {
+	if err := approver.Approve(ctx, p.Number, p.Head); err != nil {
 		return err
 	}
-	ines, err := d.account(world.Ines)
+	manager, err := d.account(world.Ines)
 	if err != nil {
 		return err
 	}
-	_, err = ines.Merge(ctx, p.Number, p.Head)
+	_, err = manager.Merge(ctx, p.Number, p.Head)
 	return err
 }
 

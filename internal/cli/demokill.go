@@ -5,6 +5,7 @@ import (
 
 	"github.com/packmill/packmill/internal/record/gitrepo"
 	"github.com/packmill/packmill/internal/sim/event"
+	"github.com/packmill/packmill/internal/sim/rehearsal"
 )
 
 // A killPoint is where the demo kills the runner, once, by SIGKILL.
@@ -37,6 +38,22 @@ func (p killPoint) killAfter() int {
 	default:
 		return 12
 	}
+}
+
+// words are the point as the story calls it.
+func (p killPoint) words() string { return strings.ReplaceAll(string(p), "-", " ") }
+
+// rehearsed is the point as a rehearsal knows it, in the step it happens in: it
+// makes each change on a tenant at once, so that an upload and a call are one.
+func (p killPoint) rehearsed(step string) rehearsal.Kill {
+	k := rehearsal.Kill{Step: step, Chunk: 1, After: rehearsal.AfterCall, Says: p.words()}
+	switch p {
+	case afterIntent:
+		k.Chunk, k.After = 2, rehearsal.AfterIntents
+	case afterReceipt:
+		k.After = rehearsal.AfterReceipts
+	}
+	return k
 }
 
 // matches reports whether an event of a simulator is the point being passed.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/change"
+	"github.com/packmill/packmill/internal/sim/rehearsal"
 	"github.com/packmill/packmill/internal/view"
 )
 
@@ -35,6 +36,8 @@ func documents() []document {
 		{"pull", 1, "A pull request that was proposed.", pullReport{}},
 		{"word", 1, "What a person said of a release in a wave.", wordReport{}},
 		{"report", 1, "The pages that report wrote.", reportFiles{}},
+		{"simulation", 1, "What a cycle would do: its way through the waves, who gets what when, how likely it is halted, and the story in lines.", simulation{}},
+		{"rehearsal", 1, "A model to rehearse a cycle against: which devices fail, when packmill runs, who merges what, what goes wrong.", rehearsal.Model{}},
 		{"demo", 1, "What became of the demo's week.", demoSummary{}},
 		{"build", 1, "What build made: the artifact, its files, how to verify them.", built{}},
 		{"verification", 1, "What verify proved of an artifact or file.", verified{}},

@@ -96,7 +96,7 @@ func (s *shelf) packmill() (string, error) {
 
 // waypoints are the steps of the week before which worlds are kept; each goes on
 // from the one before.
-var waypoints = []string{"open", "revoke", "everyone"}
+var waypoints = []string{"open", "dogfood", "revoke", "everyone"}
 
 // until is the world of a seed before a waypoint, nobody killed.
 func (s *shelf) until(seed int64, step string) (string, error) {

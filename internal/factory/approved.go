@@ -6,48 +6,49 @@ import (
 	"slices"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
 // asApproved takes out the assignments of packages whose commands, detection or
 // release on main are not those any more that the wave's approval was given
 // for: a wave that has started goes on with what people approved, or waits for
 // them. Ways back are never kept waiting.
-func (c *campaign) asApproved(ctx context.Context, effects []effect) (rest []effect, failures []error) {
+func (c *campaign) asApproved(ctx context.Context, effects []rollout.Effect) (rest []rollout.Effect, failures []error) {
 	changed := map[string][]string{} // by commit of the approval: paths that differ on main
 	told := map[fleet.PackageID]bool{}
 	for _, e := range effects {
-		if e.action != "assign" {
+		if e.Action != "assign" {
 			rest = append(rest, e)
 			continue
 		}
 		file, err := c.changedFile(ctx, changed, e)
 		switch {
-		case err != nil && !told[e.pkg]:
+		case err != nil && !told[e.Package]:
 			failures = append(failures, err)
-		case err == nil && file != "" && !told[e.pkg]:
+		case err == nil && file != "" && !told[e.Package]:
 			failures = append(failures, &fleet.Error{Op: "factory.apply", Object: file, Kind: fleet.Stalled,
-				Err:  errors.New("was changed after wave " + e.wave + " was approved"),
+				Err:  errors.New("was changed after wave " + e.Wave + " was approved"),
 				Hint: "revert the change on main to go on with this wave; the changed package travels in the next cycle"})
 		case err == nil && file == "":
 			rest = append(rest, e)
 			continue
 		}
-		told[e.pkg] = true
+		told[e.Package] = true
 	}
 	return rest, failures
 }
 
 // changedFile is a file of an effect's package that differs between the merge
 // of its wave's approval and main, "" if none does.
-func (c *campaign) changedFile(ctx context.Context, changed map[string][]string, e effect) (string, error) {
+func (c *campaign) changedFile(ctx context.Context, changed map[string][]string, e rollout.Effect) (string, error) {
 	commit := ""
 	for _, m := range c.facts.Record.Merges {
-		if m.Approves == string(e.cycle)+"/"+e.wave && m.Plan == e.plan {
+		if m.Approves == string(e.Cycle)+"/"+e.Wave && m.Plan == e.Plan {
 			commit = m.Commit
 		}
 	}
 	if commit == "" {
-		return "", fleet.Errorf(fleet.Refused, "factory.apply", string(e.cycle), "no recorded merge approves the plan %s of wave %s", e.plan.Short(), e.wave)
+		return "", fleet.Errorf(fleet.Refused, "factory.apply", string(e.Cycle), "no recorded merge approves the plan %s of wave %s", e.Plan.Short(), e.Wave)
 	}
 	if _, known := changed[commit]; !known {
 		list, err := c.Git.Changed(ctx, commit, c.facts.Repo.Commit)
@@ -59,7 +60,7 @@ func (c *campaign) changedFile(ctx context.Context, changed map[string][]string,
 			changed[commit] = append(changed[commit], change.Path)
 		}
 	}
-	for _, file := range delivered(c.facts.Repo.Packages[e.pkg], e.entry.Release) {
+	for _, file := range delivered(c.facts.Repo.Packages[e.Package], e.Entry.Release) {
 		if slices.Contains(changed[commit], file) {
 			return file, nil
 		}

@@ -125,14 +125,14 @@ func TestFrozenComparesRoots(t *testing.T) {
 		return fleet.Membership{Cycle: "2026-W47", Wave: "dogfood", Tenant: "us/own", Devices: devices, Root: rollout.Root(devices)}
 	}
 	rec := &fleet.Record{Members: []fleet.Membership{row("a", "b")}}
-	if !frozen(rec, row("a", "b")) {
+	if !rollout.IsFrozen(rec, row("a", "b")) {
 		t.Error("what a killed run wrote is written again")
 	}
-	if frozen(rec, row("a")) {
+	if rollout.IsFrozen(rec, row("a")) {
 		t.Error("another plan's membership stays under a new start")
 	}
 	rec.Members = append(rec.Members, row("a"))
-	if frozen(rec, row("a", "b")) {
+	if rollout.IsFrozen(rec, row("a", "b")) {
 		t.Error("a membership that was superseded counts")
 	}
 }
@@ -164,21 +164,20 @@ func TestDeployTakesWhatThePlanSays(t *testing.T) {
 		facts.Record.PlanRows = map[fleet.Digest][]fleet.PlanRow{askedPlan: {{
 			Tenant: "us/own", Package: "acme/tool", To: "2.0", Artifact: "sha256:two", Wave: "dogfood", NotBefore: opens, Deadline: deadline,
 		}}}
-		f := &Factory{Clock: fleet.NewManualClock(c.now)}
 		deploy := rollout.Action{Kind: rollout.Deploy, Cycle: "2026-W47", Wave: "dogfood", Tenant: "us/own", Packages: []fleet.PackageID{"acme/pad", "acme/tool"}}
-		effects := f.effects(facts, []rollout.Action{deploy})
+		effects := rollout.Effects(facts, rollout.HistoryOf(facts.Record), []rollout.Action{deploy}, c.now)
 		if c.from.IsZero() {
 			if len(effects) != 0 {
 				t.Errorf("%s: %+v", name, effects)
 			}
 			continue
 		}
-		if len(effects) != 1 || effects[0].entry != (fleet.Entry{Release: "2.0", Artifact: "sha256:two"}) || effects[0].plan != askedPlan {
+		if len(effects) != 1 || effects[0].Entry != (fleet.Entry{Release: "2.0", Artifact: "sha256:two"}) || effects[0].Plan != askedPlan {
 			t.Errorf("%s: %+v", name, effects)
 			continue
 		}
-		if e := effects[0]; !e.opens.Equal(c.from) || !e.deadline.Equal(c.until) {
-			t.Errorf("%s: from %s until %s", name, e.opens, e.deadline)
+		if e := effects[0]; !e.Opens.Equal(c.from) || !e.Deadline.Equal(c.until) {
+			t.Errorf("%s: from %s until %s", name, e.Opens, e.Deadline)
 		}
 	}
 }

@@ -18,9 +18,9 @@ import (
 // tests, signature and receipt.
 func (a *auditor) rows(ctx context.Context) {
 	signed := map[fleet.Digest]fleet.AuditCheck{}
-	past := historyOf(a.rec)
+	past := rollout.HistoryOf(a.rec)
 	for _, i := range a.rec.Intents {
-		if superseded(past, i) {
+		if past.Replaced(i) {
 			continue
 		}
 		r := fleet.AuditRow{
@@ -39,17 +39,6 @@ func (a *auditor) rows(ctx context.Context) {
 	}
 	slices.SortStableFunc(a.out.Rows, func(x, y fleet.AuditRow) int {
 		return cmp.Or(cmp.Compare(x.Cycle, y.Cycle), cmp.Compare(x.Package, y.Package), cmp.Compare(x.Tenant, y.Tenant), cmp.Compare(x.Wave, y.Wave))
-	})
-}
-
-// superseded reports whether an intent ran out of time or failed and another
-// one of the same effect took its place.
-func superseded(past *history, i fleet.Intent) bool {
-	if !slices.ContainsFunc(past.receipts[i.ID], func(r fleet.Receipt) bool { return r.Outcome != "done" }) {
-		return false
-	}
-	return slices.ContainsFunc(past.intents[slot{i.Tenant, i.Package}], func(o fleet.Intent) bool {
-		return o.Action == i.Action && o.Artifact == i.Artifact && o.Wave == i.Wave && o.Generation > i.Generation
 	})
 }
 
@@ -180,14 +169,14 @@ func (a *auditor) tested(i fleet.Intent) fleet.AuditCheck {
 // receipt checks that an intent has its receipt, and that the tenant was
 // observed to hold what was meant. One that was not carried out is in order
 // when a later change left nothing of it.
-func receipt(past *history, i fleet.Intent) fleet.AuditCheck {
+func receipt(past *rollout.History, i fleet.Intent) fleet.AuditCheck {
 	where := evidence.Shard(i.Tenant) + ":" + evidence.ReceiptsDir(i.Cycle, i.Wave)
-	r, known := past.outcome(i)
+	r, known := past.Outcome(i)
 	switch {
 	case !known:
 		return fleet.AuditCheck{What: "an intent without a receipt", Where: where}
 	case r.Outcome != "done":
-		if later, ok := past.madeGood(i); ok {
+		if later, ok := past.MadeGood(i); ok {
 			return fleet.AuditCheck{OK: true, What: "outcome " + r.Outcome + ", then " + later.Action + " at " + readable(later.At), Where: where}
 		}
 		return fleet.AuditCheck{What: "outcome " + r.Outcome, Where: where}

@@ -37,19 +37,19 @@ func (f *Factory) open(ctx context.Context, v *visit, t fleet.Tenant) error {
 
 // make makes one change on a tenant's console and returns the artifact that
 // the changed slot holds afterwards.
-func (c *campaign) make(ctx context.Context, v *visit, e effect, i fleet.Intent) (fleet.Digest, error) {
-	tenant := c.facts.Repo.Tenants[e.tenant]
+func (c *campaign) make(ctx context.Context, v *visit, e rollout.Effect, i fleet.Intent) (fleet.Digest, error) {
+	tenant := c.facts.Repo.Tenants[e.Tenant]
 	if err := c.open(ctx, v, tenant); err != nil {
 		return "", err
 	}
 	w := onTenant{
 		visit: v, console: fenced{v.console, c.Clock, i.NotAfter}, c: c, facts: c.facts, tenant: tenant, e: e, intent: i,
 	}
-	switch e.action {
+	switch e.Action {
 	case "assign":
 		return w.assign(ctx)
 	case "withdraw":
-		if err := w.console.Assign(ctx, e.pkg, fleet.Candidate, nil); err != nil {
+		if err := w.console.Assign(ctx, e.Package, fleet.Candidate, nil); err != nil {
 			return "", err
 		}
 		return "", w.unwatch(ctx)
@@ -66,7 +66,7 @@ func (c *campaign) make(ctx context.Context, v *visit, e effect, i fleet.Intent)
 		}
 		return digest, w.unwatch(ctx)
 	default:
-		return "", fleet.Errorf(fleet.Internal, "factory.effect", e.action, "no such action")
+		return "", fleet.Errorf(fleet.Internal, "factory.effect", e.Action, "no such action")
 	}
 }
 
@@ -77,7 +77,7 @@ type onTenant struct {
 	c       *campaign
 	facts   rollout.Facts
 	tenant  fleet.Tenant
-	e       effect
+	e       rollout.Effect
 	intent  fleet.Intent
 }
 
@@ -92,7 +92,7 @@ func (w onTenant) assign(ctx context.Context) (fleet.Digest, error) {
 	if err := w.vacate(ctx); err != nil {
 		return "", err
 	}
-	state, err := w.publish(ctx, fleet.Candidate, w.e.entry)
+	state, err := w.publish(ctx, fleet.Candidate, w.e.Entry)
 	if err != nil {
 		return "", err
 	}
@@ -100,35 +100,35 @@ func (w onTenant) assign(ctx context.Context) (fleet.Digest, error) {
 		return "", err
 	}
 	assignment := w.assignment()
-	stable, err := w.console.Observe(ctx, w.e.pkg, fleet.Stable)
+	stable, err := w.console.Observe(ctx, w.e.Package, fleet.Stable)
 	if err != nil {
 		return "", err
 	}
 	if stable.ID != "" {
-		if err := w.console.Assign(ctx, w.e.pkg, fleet.Stable, w.stableTargets(assignment, stable.Targets, group)); err != nil {
+		if err := w.console.Assign(ctx, w.e.Package, fleet.Stable, w.stableTargets(assignment, stable.Targets, group)); err != nil {
 			return "", err
 		}
 	}
 	intent := intentOf(assignment)
-	if rollout.Offered(w.facts.Repo, w.facts.Repo.Cycles[w.e.cycle], w.e.wave, w.e.pkg, w.e.entry.Release) {
+	if rollout.Offered(w.facts.Repo, w.facts.Repo.Cycles[w.e.Cycle], w.e.Wave, w.e.Package, w.e.Entry.Release) {
 		intent = "available"
 	}
 	targets := slices.DeleteFunc(slices.Clone(state.Targets), func(t fleet.Target) bool { return t.Group == group })
 	targets = append(targets, fleet.Target{
-		Intent: intent, Group: group, Opens: w.e.opens, Deadline: w.e.deadline, LocalTime: w.e.local, Notify: assignment.Notify,
+		Intent: intent, Group: group, Opens: w.e.Opens, Deadline: w.e.Deadline, LocalTime: w.e.Local, Notify: assignment.Notify,
 	})
-	return state.Artifact, w.console.Assign(ctx, w.e.pkg, fleet.Candidate, targets)
+	return state.Artifact, w.console.Assign(ctx, w.e.Package, fleet.Candidate, targets)
 }
 
 // vacate unassigns a candidate slot that holds another release, before its
 // content changes: the groups of an earlier cycle must not get what their wave
 // was never opened for.
 func (w onTenant) vacate(ctx context.Context) error {
-	state, err := w.console.Observe(ctx, w.e.pkg, fleet.Candidate)
-	if err != nil || len(state.Targets) == 0 || state.Artifact == w.e.entry.Artifact {
+	state, err := w.console.Observe(ctx, w.e.Package, fleet.Candidate)
+	if err != nil || len(state.Targets) == 0 || state.Artifact == w.e.Entry.Artifact {
 		return err
 	}
-	return w.console.Assign(ctx, w.e.pkg, fleet.Candidate, nil)
+	return w.console.Assign(ctx, w.e.Package, fleet.Candidate, nil)
 }
 
 // stableTargets is the assignment of the stable slot to all devices, without
@@ -151,26 +151,26 @@ func (w onTenant) stableTargets(a fleet.Assignment, now []fleet.Target, without 
 // promote makes the stable slot hold the release for all devices and empties
 // the candidate slot.
 func (w onTenant) promote(ctx context.Context) (fleet.Digest, error) {
-	state, err := w.publish(ctx, fleet.Stable, w.e.entry)
+	state, err := w.publish(ctx, fleet.Stable, w.e.Entry)
 	if err != nil {
 		return "", err
 	}
-	if err := w.console.Assign(ctx, w.e.pkg, fleet.Stable, w.stableTargets(w.assignment(), nil)); err != nil {
+	if err := w.console.Assign(ctx, w.e.Package, fleet.Stable, w.stableTargets(w.assignment(), nil)); err != nil {
 		return "", err
 	}
-	return state.Artifact, w.console.Assign(ctx, w.e.pkg, fleet.Candidate, nil)
+	return state.Artifact, w.console.Assign(ctx, w.e.Package, fleet.Candidate, nil)
 }
 
 // rollBack goes the way back that the package declares.
 func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
-	way := rollout.WayBackOf(w.facts.Repo, w.facts.Record, w.tenant.ID, w.e.pkg, w.e.entry)
+	way := rollout.WayBackOf(w.facts.Repo, w.facts.Record, w.tenant.ID, w.e.Package, w.e.Entry)
 	switch way.Mode {
 	case rollout.BackUninstall:
 		return "", w.uninstall(ctx)
 	case rollout.BackPrevious:
 		return w.previous(ctx, way)
 	default: // stop, and wait for the next release
-		return "", w.console.Assign(ctx, w.e.pkg, fleet.Candidate, nil)
+		return "", w.console.Assign(ctx, w.e.Package, fleet.Candidate, nil)
 	}
 }
 
@@ -178,7 +178,7 @@ func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
 func (w onTenant) uninstall(ctx context.Context) error {
 	var targets []fleet.Target
 	for _, s := range w.facts.Record.Starts {
-		if s.Cycle != w.e.cycle {
+		if s.Cycle != w.e.Cycle {
 			continue
 		}
 		m := rollout.MembershipOf(w.facts.Record, s.Cycle, s.Wave, w.tenant.ID)
@@ -191,28 +191,28 @@ func (w onTenant) uninstall(ctx context.Context) error {
 		}
 		targets = append(targets, fleet.Target{Intent: "uninstall", Group: group, Notify: "showReboot"})
 	}
-	return w.console.Assign(ctx, w.e.pkg, fleet.Candidate, targets)
+	return w.console.Assign(ctx, w.e.Package, fleet.Candidate, targets)
 }
 
 // previous withdraws the candidate and gives all devices the release that this
 // tenant had last and that was good: those that took the newer one go back.
 func (w onTenant) previous(ctx context.Context, way rollout.WayBack) (fleet.Digest, error) {
 	if way.To.Release == "" {
-		return "", fleet.Errorf(fleet.Stalled, "factory.rollback", string(w.e.pkg), "%s: a person must say what takes its place", way.Why)
+		return "", fleet.Errorf(fleet.Stalled, "factory.rollback", string(w.e.Package), "%s: a person must say what takes its place", way.Why)
 	}
-	if err := w.console.Assign(ctx, w.e.pkg, fleet.Candidate, nil); err != nil {
+	if err := w.console.Assign(ctx, w.e.Package, fleet.Candidate, nil); err != nil {
 		return "", err
 	}
 	state, err := w.publish(ctx, fleet.Stable, way.To)
 	if err != nil {
 		return "", err
 	}
-	return state.Artifact, w.console.Assign(ctx, w.e.pkg, fleet.Stable, w.stableTargets(w.assignment(), nil))
+	return state.Artifact, w.console.Assign(ctx, w.e.Package, fleet.Stable, w.stableTargets(w.assignment(), nil))
 }
 
 // assignment is the package's assignment to all devices on the tenant.
 func (w onTenant) assignment() fleet.Assignment {
-	for _, a := range w.tenant.Packages[w.e.pkg] {
+	for _, a := range w.tenant.Packages[w.e.Package] {
 		if a.Group == "all devices" {
 			return a
 		}
@@ -232,10 +232,10 @@ func intentOf(a fleet.Assignment) string {
 // group makes the console's group of the effect's wave hold the frozen
 // membership.
 func (w onTenant) group(ctx context.Context) (string, error) {
-	if m := rollout.MembershipOf(w.facts.Record, w.e.cycle, w.e.wave, w.tenant.ID); m != nil {
+	if m := rollout.MembershipOf(w.facts.Record, w.e.Cycle, w.e.Wave, w.tenant.ID); m != nil {
 		return w.groupOf(ctx, *m)
 	}
-	return "", fleet.Errorf(fleet.Internal, "factory.group", string(w.tenant.ID), "wave %s has no frozen membership here", w.e.wave)
+	return "", fleet.Errorf(fleet.Internal, "factory.group", string(w.tenant.ID), "wave %s has no frozen membership here", w.e.Wave)
 }
 
 func (w onTenant) groupOf(ctx context.Context, m fleet.Membership) (string, error) {
@@ -258,10 +258,10 @@ func (w onTenant) groupOf(ctx context.Context, m fleet.Membership) (string, erro
 // publish makes a slot hold a release's artifact, after checking that the
 // artifact is the one that was built, tested and signed.
 func (w onTenant) publish(ctx context.Context, slot string, entry fleet.Entry) (fleet.AppState, error) {
-	pkg := w.facts.Repo.Packages[w.e.pkg]
-	built := rollout.BuiltOf(w.facts.Record, w.e.pkg, entry.Release)
+	pkg := w.facts.Repo.Packages[w.e.Package]
+	built := rollout.BuiltOf(w.facts.Record, w.e.Package, entry.Release)
 	if built == nil || built.Artifact != entry.Artifact {
-		return fleet.AppState{}, fleet.Errorf(fleet.Refused, "factory.publish", string(w.e.pkg), "evidence has no build of %s with artifact %s", entry.Release, entry.Artifact.Short())
+		return fleet.AppState{}, fleet.Errorf(fleet.Refused, "factory.publish", string(w.e.Package), "evidence has no build of %s with artifact %s", entry.Release, entry.Artifact.Short())
 	}
 	if err := checkProvenance(w.facts.Repo, *built); err != nil {
 		return fleet.AppState{}, err

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,26 +16,6 @@ import (
 	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
-// An effect is one change of one package on one tenant that is to be made.
-type effect struct {
-	action   string // assign, withdraw, rollback, promote
-	cycle    fleet.CycleID
-	wave     string
-	tenant   fleet.TenantID
-	pkg      fleet.PackageID
-	entry    fleet.Entry
-	opens    time.Time
-	deadline time.Time
-	local    bool
-	plan     fleet.Digest
-	reason   string
-}
-
-// chunkTenants is how many tenants intents are written for at once. A lease
-// starts with its intent, so a chunk must be done well within it; and every
-// chunk costs a push before and one after.
-const chunkTenants = 8
-
 // maxExpired is how often one effect may run out of its lease before a run
 // gives it up: what it uploaded is kept, so that the next try is shorter.
 const maxExpired = 2
@@ -45,7 +24,7 @@ const maxExpired = 2
 type campaign struct {
 	*Factory
 	facts   rollout.Facts
-	history *history
+	history *rollout.History
 	git     sync.Mutex // tenants take turns at reading the clone
 	started time.Time
 	begun   atomic.Int64
@@ -62,12 +41,12 @@ type campaign struct {
 // It gives the number of effects made. What was decided on facts that do not
 // hold any longer, and what ran out of time, is an undone error: read and
 // decide again.
-func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []effect) (int, error) {
-	c := &campaign{Factory: f, facts: facts, history: historyOf(facts.Record), started: f.Clock.Now(), total: len(effects)}
+func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []rollout.Effect) (int, error) {
+	c := &campaign{Factory: f, facts: facts, history: rollout.HistoryOf(facts.Record), started: f.Clock.Now(), total: len(effects)}
 	effects, failures := c.asApproved(ctx, effects)
-	left := &undone{slots: map[slot]bool{}}
+	left := &undone{slots: map[rollout.Slot]bool{}}
 	made := 0
-	for chunks := inChunks(effects); len(chunks) > 0; chunks = chunks[1:] {
+	for chunks := rollout.Chunks(effects); len(chunks) > 0; chunks = chunks[1:] {
 		results, err := c.chunk(ctx, chunks[0])
 		if errors.Is(err, errMoved) {
 			for _, chunk := range chunks {
@@ -81,10 +60,10 @@ func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []e
 				failures = append(failures, r.err)
 			case r.Outcome == "done":
 				made++
-			case c.history.expired(r.effect) < maxExpired:
-				left.add(r.effect)
+			case c.history.Expired(r.Effect) < maxExpired:
+				left.add(r.Effect)
 			default:
-				failures = append(failures, fleet.Errorf(fleet.Stalled, "factory.effect", string(r.tenant), "%s of %s ran out of its %s again", r.action, r.pkg, rollout.Lease))
+				failures = append(failures, fleet.Errorf(fleet.Stalled, "factory.effect", string(r.Effect.Tenant), "%s of %s ran out of its %s again", r.Effect.Action, r.Effect.Package, rollout.Lease))
 			}
 		}
 		if err != nil {
@@ -99,31 +78,9 @@ func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []e
 	return made, errors.Join(failures...)
 }
 
-// inChunks are effects tenant by tenant, in the order in which tenants first
-// come, some tenants at a time.
-func inChunks(effects []effect) [][]effect {
-	of := map[fleet.TenantID][]effect{}
-	var order []fleet.TenantID
-	for _, e := range effects {
-		if of[e.tenant] == nil {
-			order = append(order, e.tenant)
-		}
-		of[e.tenant] = append(of[e.tenant], e)
-	}
-	var out [][]effect
-	for tenants := range slices.Chunk(order, chunkTenants) {
-		var chunk []effect
-		for _, t := range tenants {
-			chunk = append(chunk, of[t]...)
-		}
-		out = append(out, chunk)
-	}
-	return out
-}
-
 // chunk carries out the effects of some tenants. errMoved says that nobody was
 // called, because what was decided may not hold any longer.
-func (c *campaign) chunk(ctx context.Context, effects []effect) ([]attempted, error) {
+func (c *campaign) chunk(ctx context.Context, effects []rollout.Effect) ([]attempted, error) {
 	if c.Clock.Now().Sub(c.started) > rollout.Lease {
 		return nil, errMoved // a gate may have failed since
 	}
@@ -140,15 +97,13 @@ func (c *campaign) chunk(ctx context.Context, effects []effect) ([]attempted, er
 	}
 	rows := map[place][]fleet.Receipt{}
 	for _, r := range results {
-		at := place{evidence.Shard(r.tenant), evidence.ReceiptsDir(r.Cycle, r.Wave)}
+		at := place{evidence.Shard(r.Effect.Tenant), evidence.ReceiptsDir(r.Receipt.Cycle, r.Receipt.Wave)}
 		rows[at] = append(rows[at], r.Receipt)
 		if r.Outcome != "done" {
 			continue
 		}
-		for _, o := range c.history.leftBehind(r.effect, r.At) {
-			closed := receiptFor(o, "expired", r.At)
-			closed.Detail = "left open by an earlier run, and behind a " + r.action + " now"
-			at := place{evidence.Shard(o.Tenant), evidence.ReceiptsDir(o.Cycle, o.Wave)}
+		for _, closed := range c.history.Superseded(r.Effect, r.At) {
+			at := place{evidence.Shard(closed.Tenant), evidence.ReceiptsDir(closed.Cycle, closed.Wave)}
 			rows[at] = append(rows[at], closed)
 		}
 	}
@@ -158,13 +113,13 @@ func (c *campaign) chunk(ctx context.Context, effects []effect) ([]attempted, er
 // calls attempts the effects of a chunk, in the order given for each tenant,
 // and gives the results in the order of the effects however many tenants are
 // served side by side.
-func (c *campaign) calls(ctx context.Context, effects []effect, intents []written) []attempted {
+func (c *campaign) calls(ctx context.Context, effects []rollout.Effect, intents []rollout.Written) []attempted {
 	results := make([]attempted, len(effects))
 	var all sync.WaitGroup
 	free := make(chan struct{}, max(c.Parallel, 1))
 	for from := 0; from < len(effects); {
 		to := from + 1
-		for to < len(effects) && effects[to].tenant == effects[from].tenant {
+		for to < len(effects) && effects[to].Tenant == effects[from].Tenant {
 			to++
 		}
 		first, last := from, to
@@ -174,9 +129,9 @@ func (c *campaign) calls(ctx context.Context, effects []effect, intents []writte
 			visit := &visit{}
 			for i := first; i < last; i++ {
 				e := effects[i]
-				c.progress(int(c.begun.Add(1)-1), c.total, fmt.Sprintf("%s %s on %s", e.action, e.pkg, e.tenant))
+				c.progress(int(c.begun.Add(1)-1), c.total, fmt.Sprintf("%s %s on %s", e.Action, e.Package, e.Tenant))
 				results[i] = c.attempt(ctx, visit, e, intents[i].Intent)
-				results[i].Recovered = intents[i].left
+				results[i].Recovered = intents[i].Left
 			}
 		})
 		from = to
@@ -199,7 +154,7 @@ func movedError(moved bool) error {
 // undone are effects that were not made and must be decided anew, and what
 // went wrong with others.
 type undone struct {
-	slots    map[slot]bool
+	slots    map[rollout.Slot]bool
 	failures error
 }
 
@@ -209,9 +164,9 @@ func (u *undone) Error() string {
 
 func (u *undone) Unwrap() error { return u.failures }
 
-func (u *undone) add(effects ...effect) {
+func (u *undone) add(effects ...rollout.Effect) {
 	for _, e := range effects {
-		u.slots[slot{e.tenant, e.pkg}] = true
+		u.slots[e.Slot()] = true
 	}
 }
 
@@ -224,8 +179,8 @@ func settle(tried map[string]bool, batch []rollout.Action, err error) ([]rollout
 	}
 	var out []rollout.Action
 	for _, a := range batch {
-		if slices.ContainsFunc(a.Packages, func(id fleet.PackageID) bool { return u.slots[slot{a.Tenant, id}] }) {
-			delete(tried, key(a))
+		if slices.ContainsFunc(a.Packages, func(id fleet.PackageID) bool { return u.slots[rollout.Slot{Tenant: a.Tenant, Package: id}] }) {
+			delete(tried, rollout.Key(a))
 		} else {
 			out = append(out, a)
 		}
@@ -244,36 +199,20 @@ func (f *Factory) moved(ctx context.Context, commit string) (bool, error) {
 	return now != commit, err
 }
 
-// a written is an intent, and whether an earlier run left it without a
-// receipt.
-type written struct {
-	fleet.Intent
-	left bool
-}
-
 // intend writes the intents of effects, one batch for each shard, and gives
 // them in the order of effects.
-func (c *campaign) intend(ctx context.Context, effects []effect) ([]written, error) {
-	now := c.Clock.Now()
-	out := make([]written, len(effects))
-	fresh := map[place][]fleet.Intent{}
-	expired := map[place][]fleet.Receipt{}
-	for i, e := range effects {
-		open, generation := c.history.open(e)
-		if open != nil && !open.NotAfter.Before(now) {
-			out[i] = written{*open, true}
-			continue
-		}
-		branch := evidence.Shard(e.tenant)
-		if open != nil {
-			at := place{branch, evidence.ReceiptsDir(e.cycle, e.wave)}
-			expired[at] = append(expired[at], receiptFor(*open, "expired", now))
-		}
-		out[i] = written{Intent: intentFor(e, generation+1, c.facts.Repo.Commit, now)}
-		at := place{branch, evidence.IntentsDir(e.cycle, e.wave)}
-		fresh[at] = append(fresh[at], out[i].Intent)
+func (c *campaign) intend(ctx context.Context, effects []rollout.Effect) ([]rollout.Written, error) {
+	all, fresh, expired := c.history.Intend(effects, c.facts.Repo.Commit, c.Clock.Now())
+	intents, receipts := map[place][]fleet.Intent{}, map[place][]fleet.Receipt{}
+	for _, i := range fresh {
+		at := place{evidence.Shard(i.Tenant), evidence.IntentsDir(i.Cycle, i.Wave)}
+		intents[at] = append(intents[at], i)
 	}
-	return out, c.Ledger.AppendAll(ctx, append(batches(expired), batches(fresh)...))
+	for _, r := range expired {
+		at := place{evidence.Shard(r.Tenant), evidence.ReceiptsDir(r.Cycle, r.Wave)}
+		receipts[at] = append(receipts[at], r)
+	}
+	return all, c.Ledger.AppendAll(ctx, append(batches(receipts), batches(intents)...))
 }
 
 // A place is a folder of an evidence branch.
@@ -291,26 +230,9 @@ func batches[T any](rows map[place][]T) []evidence.Batch {
 	return out
 }
 
-func intentFor(e effect, generation int, main string, now time.Time) fleet.Intent {
-	return fleet.Intent{
-		ID: fleet.DeriveID("intent", string(e.cycle), e.wave, string(e.tenant), string(e.pkg), string(e.entry.Artifact), e.action,
-			strconv.Itoa(generation)),
-		Cycle: e.cycle, Wave: e.wave, Tenant: e.tenant, Package: e.pkg, Release: e.entry.Release, Artifact: e.entry.Artifact,
-		Action: e.action, Generation: generation, Main: main, Plan: e.plan, Opens: e.opens, Deadline: e.deadline,
-		NotAfter: now.Add(rollout.Lease), Reason: e.reason, At: now,
-	}
-}
-
-func receiptFor(i fleet.Intent, outcome string, now time.Time) fleet.Receipt {
-	return fleet.Receipt{
-		Intent: i.ID, Cycle: i.Cycle, Wave: i.Wave, Tenant: i.Tenant, Package: i.Package, Artifact: i.Artifact,
-		Action: i.Action, Outcome: outcome, At: now,
-	}
-}
-
 // An attempted effect is its receipt, and the error behind an outcome "failed".
 type attempted struct {
-	effect
+	rollout.Effect
 	fleet.Receipt
 	err error
 }
@@ -319,23 +241,23 @@ type attempted struct {
 var errExpired = errors.New("the lease has ended")
 
 // attempt makes one effect happen and says what came of it.
-func (c *campaign) attempt(ctx context.Context, v *visit, e effect, i fleet.Intent) attempted {
+func (c *campaign) attempt(ctx context.Context, v *visit, e rollout.Effect, i fleet.Intent) attempted {
 	if c.Clock.Now().After(i.NotAfter) {
-		return attempted{effect: e, Receipt: receiptFor(i, "expired", c.Clock.Now())}
+		return attempted{Effect: e, Receipt: rollout.ReceiptFor(i, "expired", c.Clock.Now())}
 	}
 	observed, err := c.make(ctx, v, e, i)
 	now := c.Clock.Now()
 	if errors.Is(err, errExpired) {
-		return attempted{effect: e, Receipt: receiptFor(i, "expired", now)}
+		return attempted{Effect: e, Receipt: rollout.ReceiptFor(i, "expired", now)}
 	}
 	if err != nil {
-		r := receiptFor(i, "failed", now)
+		r := rollout.ReceiptFor(i, "failed", now)
 		r.Detail = fleet.KindOf(err).String()
-		return attempted{e, r, fmt.Errorf("%s: %s of %s: %w", e.tenant, e.action, e.pkg, err)}
+		return attempted{e, r, fmt.Errorf("%s: %s of %s: %w", e.Tenant, e.Action, e.Package, err)}
 	}
-	r := receiptFor(i, "done", now)
+	r := rollout.ReceiptFor(i, "done", now)
 	r.Observed = observed
-	return attempted{effect: e, Receipt: r}
+	return attempted{Effect: e, Receipt: r}
 }
 
 // fenced is a console on which nothing is assigned after an instant: an upload

@@ -9,21 +9,21 @@ import (
 )
 
 // ChunkTenants is how many tenants have intents at once.
-const ChunkTenants = chunkTenants
+const ChunkTenants = rollout.ChunkTenants
 
 // CarryOut makes the effects that a batch asks for. again are the actions that
 // must be decided anew.
 func (f *Factory) CarryOut(ctx context.Context, facts rollout.Facts, batch []rollout.Action) (made int, again []rollout.Action, err error) {
-	made, err = f.carryOut(ctx, facts, f.effects(facts, batch))
+	made, err = f.carryOut(ctx, facts, rollout.Effects(facts, rollout.HistoryOf(facts.Record), batch, f.Clock.Now()))
 	var u *undone
 	if errors.As(err, &u) {
 		tried := map[string]bool{}
 		for _, a := range batch {
-			tried[key(a)] = true
+			tried[rollout.Key(a)] = true
 		}
 		_, err = settle(tried, batch, err)
 		for _, a := range batch {
-			if !tried[key(a)] {
+			if !tried[rollout.Key(a)] {
 				again = append(again, a)
 			}
 		}
@@ -33,7 +33,7 @@ func (f *Factory) CarryOut(ctx context.Context, facts rollout.Facts, batch []rol
 
 // AuditReceipt is what an audit says of an intent's receipt.
 func AuditReceipt(rec *fleet.Record, i fleet.Intent) fleet.AuditCheck {
-	return receipt(historyOf(rec), i)
+	return receipt(rollout.HistoryOf(rec), i)
 }
 
 // Contradicting are verdicts that an audit finds fault with.

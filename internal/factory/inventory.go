@@ -2,9 +2,6 @@ package factory
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -121,10 +118,5 @@ func (f *Factory) inGroups(ctx context.Context, t fleet.Tenant, devices map[stri
 	return nil
 }
 
-// hashDevice is how evidence names a device: HMAC-SHA256 of its id under the
-// tenant's key, 16 bytes in hex.
-func hashDevice(key []byte, id string) string {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(id))
-	return hex.EncodeToString(mac.Sum(nil)[:16])
-}
+// hashDevice is how evidence names a device.
+func hashDevice(key []byte, id string) string { return fleet.HashDevice(key, id) }

@@ -3,12 +3,10 @@ package factory
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/evidence"
-	"github.com/packmill/packmill/internal/rules/gate"
 	"github.com/packmill/packmill/internal/rules/probe"
 	"github.com/packmill/packmill/internal/rules/rollout"
 )
@@ -21,40 +19,16 @@ import (
 // silent, the others are judged, and a fail is recorded whoever is out of
 // reach. What went wrong there is the error, beside verdicts that stand.
 func (f *Factory) Judge(ctx context.Context, facts rollout.Facts, a rollout.Action) ([]fleet.Verdict, error) {
-	wave, ok := facts.Repo.Wave(a.Wave)
-	if !ok {
-		return nil, fleet.Errorf(fleet.Invalid, "factory.judge", a.Wave, "no such wave")
-	}
 	reports, unasked, err := f.reports(ctx, facts, a)
 	if err != nil {
 		return nil, err
 	}
-	from := maps.Clone(facts.Record.Heads)
-	from["main"] = facts.Repo.Commit
 	others := f.control(facts, a)
 	var verdicts []fleet.Verdict
 	for _, id := range a.Packages {
-		in := gate.Inputs{
-			Cycle: a.Cycle, Wave: a.Wave, Package: id, Artifact: facts.Repo.Cycles[a.Cycle].Entries[id].Artifact, Gate: wave.Gate, Look: a.Look,
-			Counts: map[fleet.TenantID]fleet.Counts{}, Limits: map[fleet.TenantID]float64{}, From: from,
-			Words: countedWords(facts, a, id),
-		}
-		for _, r := range reports {
-			if r.Package != id {
-				continue
-			}
-			in.Counts[r.Tenant] = r.Counts
-			if slices.Contains(r.Errors, fleet.NotAsked) {
-				in.Deaf++
-			}
-		}
-		if wave.Gate.Inconclusive == "pool" {
-			in.Earlier = earlier(facts, in)
-		}
-		for _, m := range []map[fleet.TenantID]fleet.Counts{in.Counts, in.Earlier} {
-			for t := range m {
-				in.Limits[t] = facts.Repo.Tenants[t].Policy.MaxFailuresPercent
-			}
+		in, err := rollout.GateInputs(facts, a, id, reports)
+		if err != nil {
+			return verdicts, err
 		}
 		v, err := others.compared(ctx, in)
 		if err != nil {
@@ -67,35 +41,6 @@ func (f *Factory) Judge(ctx context.Context, facts rollout.Facts, a rollout.Acti
 		return verdicts, errors.Join(append(unasked, err)...)
 	}
 	return verdicts, errors.Join(unasked...)
-}
-
-// earlier are the newest counts of the waves before one, on the same artifact.
-func earlier(facts rollout.Facts, in gate.Inputs) map[fleet.TenantID]fleet.Counts {
-	waves := facts.Repo.Cycles[in.Cycle].Waves
-	before := waves[:max(0, slices.Index(waves, in.Wave))]
-	type seat struct {
-		wave   string
-		tenant fleet.TenantID
-	}
-	last := map[seat]fleet.Report{}
-	for _, r := range facts.Record.Reports {
-		if r.Cycle == in.Cycle && r.Package == in.Package && r.Artifact == in.Artifact && slices.Contains(before, r.Wave) && !r.At.Before(last[seat{r.Wave, r.Tenant}].At) {
-			last[seat{r.Wave, r.Tenant}] = r
-		}
-	}
-	out := map[fleet.TenantID]fleet.Counts{}
-	for _, r := range last {
-		out[r.Tenant] = out[r.Tenant].Add(r.Counts)
-	}
-	return out
-}
-
-// countedWords are what people said of a release in a wave. Whoever objects is
-// heard; a sign-off counts if its person may approve, by the policy as it is.
-func countedWords(facts rollout.Facts, a rollout.Action, id fleet.PackageID) []fleet.Word {
-	return slices.DeleteFunc(gate.About(facts.Record.Words, a.Cycle, a.Wave, id), func(w fleet.Word) bool {
-		return w.Kind == fleet.SignOff && !facts.Repo.Approver(w.By, w.At)
-	})
 }
 
 // reports reads, tenant by tenant, what the frozen members of a wave reported
@@ -131,7 +76,10 @@ func (f *Factory) reports(ctx context.Context, facts rollout.Facts, a rollout.Ac
 // nobody is there to ask.
 func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a rollout.Action, m fleet.Membership, in roll) (out []fleet.Report, failure error) {
 	tenant, present := facts.Repo.Tenants[m.Tenant]
-	wave, _ := facts.Repo.Wave(a.Wave)
+	wave, err := rollout.WaveOf(facts.Repo, a.Cycle, a.Wave)
+	if err != nil {
+		return nil, err
+	}
 	var console Console
 	var key []byte
 	for _, id := range a.Packages {

@@ -14,10 +14,6 @@ import (
 	"github.com/packmill/packmill/internal/view/notice"
 )
 
-// announcement is the name of the template, and of the occasion: it is part of
-// a notice's key.
-const announcement = "announcement"
-
 // Announce tells every partner whose tenants a cycle's last wave reaches what
 // comes and when, once for each of the partner's channels, and returns how many
 // messages this call sent.
@@ -28,7 +24,7 @@ const announcement = "announcement"
 // Message-ID, marked possibly twice. What cannot be sent does not keep the
 // others back; the errors are returned together.
 func (f *Factory) Announce(ctx context.Context, facts rollout.Facts, id fleet.CycleID) (int, error) {
-	reached, err := f.reached(facts, id)
+	reached, err := rollout.Reached(facts, id, f.Clock.Now())
 	if err != nil {
 		return 0, err
 	}
@@ -55,35 +51,9 @@ func (f *Factory) Announce(ctx context.Context, facts rollout.Facts, id fleet.Cy
 	return sent, errors.Join(failed...)
 }
 
-// reached are the rows of the cycle's last wave, by partner, without what was
-// halted or is held: nobody is told of an update that will not come.
-func (f *Factory) reached(facts rollout.Facts, id fleet.CycleID) (map[string][]fleet.PlanRow, error) {
-	cycle, ok := facts.Repo.Cycles[id]
-	if !ok || len(cycle.Waves) == 0 {
-		return nil, fleet.Errorf(fleet.Invalid, "factory.announce", string(id), "there is no such cycle, or it has no wave")
-	}
-	states, err := rollout.Derive(facts, f.Clock.Now())
-	if err != nil {
-		return nil, err
-	}
-	i := slices.IndexFunc(states, func(c rollout.CycleState) bool { return c.ID == id })
-	last := cycle.Waves[len(cycle.Waves)-1]
-	rows := facts.Plans[id][last].Rows
-	if rows == nil {
-		rows = facts.Record.PlanRows[facts.Repo.Plans[id][last].Digest]
-	}
-	out := map[string][]fleet.PlanRow{}
-	for _, row := range rows {
-		if e := states[i].Entry(row.Package); e != nil && !e.Stopped() {
-			out[row.Tenant.Partner()] = append(out[row.Tenant.Partner()], row)
-		}
-	}
-	return out, nil
-}
-
 // tell sends one message, unless it was sent.
 func (f *Factory) tell(ctx context.Context, facts rollout.Facts, id fleet.CycleID, partner, channel string, rows []fleet.PlanRow) (bool, error) {
-	key := fleet.DeriveID("notice/v1", string(id), partner, channel, announcement)
+	key := rollout.NoticeKey(id, partner, channel, rollout.Announcement)
 	before := slices.DeleteFunc(slices.Clone(facts.Record.Notices), func(n fleet.Notice) bool { return n.Key != key })
 	if slices.ContainsFunc(before, func(n fleet.Notice) bool { return n.Sent }) {
 		return false, nil
@@ -100,7 +70,7 @@ func (f *Factory) tell(ctx context.Context, facts rollout.Facts, id fleet.CycleI
 		return false, err
 	}
 	m.ID, m.To = key+"@"+f.mailDomain(), []string{to.To}
-	n := fleet.Notice{Key: key, Cycle: id, Partner: partner, Channel: channel, Template: announcement, MessageID: m.ID, At: f.Clock.Now()}
+	n := fleet.Notice{Key: key, Cycle: id, Partner: partner, Channel: channel, Template: rollout.Announcement, MessageID: m.ID, At: f.Clock.Now()}
 	if len(before) > 0 {
 		// The same message, whatever this machine would call it today.
 		n.PossiblyTwice, n.MessageID, m.ID = true, before[0].MessageID, before[0].MessageID

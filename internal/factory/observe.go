@@ -22,6 +22,12 @@ func (f *Factory) Observe(ctx context.Context) (rollout.Facts, error) {
 	if err != nil {
 		return rollout.Facts{}, err
 	}
+	return f.ObserveAt(ctx, main)
+}
+
+// ObserveAt reads all facts that the clone has, as of a commit of main. It asks
+// nobody else.
+func (f *Factory) ObserveAt(ctx context.Context, main string) (rollout.Facts, error) {
 	repo, err := f.Desired(ctx, main)
 	if err != nil {
 		return rollout.Facts{}, err

@@ -15,11 +15,7 @@ import (
 )
 
 // An Outcome is one action that a run carried out, and what came of it.
-type Outcome struct {
-	rollout.Action
-	Note string `json:"note"`            // for people, one line
-	Err  string `json:"error,omitempty"` // empty when it succeeded
-}
+type Outcome = rollout.Outcome
 
 // A RunResult is everything a run did, and what is left to wait for.
 type RunResult struct {
@@ -86,7 +82,7 @@ func (f *Factory) Run(ctx context.Context, only Only, told func(Outcome)) (RunRe
 		if actions, err = only.approved(facts, actions, f.Clock.Now()); err != nil {
 			return result, err
 		}
-		batch := f.batch(actions, only, tried)
+		batch := rollout.Batch(actions, tried, only.Allows)
 		if len(batch) == 0 {
 			if only.Shard.Owns("") && len(result.Done) > 0 {
 				failures = append(failures, f.Ledger.Checkpoint(ctx))
@@ -149,34 +145,6 @@ func (o Only) approved(facts rollout.Facts, actions []rollout.Action, now time.T
 	}), nil
 }
 
-// batch takes from the head of the actions those that can be done together:
-// all of the first one's kind, cycle and wave. What was tried in this run is
-// left out.
-func (f *Factory) batch(actions []rollout.Action, only Only, tried map[string]bool) []rollout.Action {
-	var out []rollout.Action
-	for _, a := range actions {
-		if tried[key(a)] || !only.Allows(a) {
-			continue
-		}
-		if len(out) > 0 && (!together[a.Kind] || a.Kind != out[0].Kind || a.Cycle != out[0].Cycle || a.Wave != out[0].Wave) {
-			continue
-		}
-		tried[key(a)] = true
-		out = append(out, a)
-	}
-	return out
-}
-
-// together are the kinds whose actions are written to evidence together: by
-// shard, and merges as one chain.
-var together = map[string]bool{
-	rollout.RecordMerge: true, rollout.Build: true, rollout.Test: true, rollout.TakeInventory: true, rollout.Deploy: true, rollout.Withdraw: true, rollout.RollBack: true, rollout.Promote: true,
-}
-
-func key(a rollout.Action) string {
-	return fleet.DeriveID(a.Kind, string(a.Cycle), a.Wave, string(a.Tenant), a.Partner, fmt.Sprint(a.Packages), a.Version, a.Look.String(), a.Commit)
-}
-
 // do carries out a batch of actions of one kind and says in one line what
 // came of it.
 func (f *Factory) do(ctx context.Context, facts rollout.Facts, batch []rollout.Action) (string, error) {
@@ -204,8 +172,7 @@ func (f *Factory) do(ctx context.Context, facts rollout.Facts, batch []rollout.A
 	case rollout.StartWave:
 		return "membership frozen", f.StartWave(ctx, facts, a.Cycle, a.Wave)
 	case rollout.Deploy, rollout.Withdraw, rollout.RollBack, rollout.Promote:
-		effects := f.effects(facts, batch)
-		made, err := f.carryOut(ctx, facts, effects)
+		made, err := f.carryOut(ctx, facts, rollout.Effects(facts, rollout.HistoryOf(facts.Record), batch, f.Clock.Now()))
 		return fmt.Sprintf("%d changes on tenants", made), err
 	case rollout.Judge:
 		verdicts, err := f.Judge(ctx, facts, a)
@@ -215,46 +182,6 @@ func (f *Factory) do(ctx context.Context, facts rollout.Facts, batch []rollout.A
 	default:
 		return f.proposeStep(ctx, facts, a)
 	}
-}
-
-// effects are the changes on tenants that a batch of one cycle and wave asks
-// for.
-func (f *Factory) effects(facts rollout.Facts, batch []rollout.Action) []effect {
-	name := map[string]string{rollout.Deploy: "assign", rollout.Withdraw: "withdraw", rollout.RollBack: "rollback", rollout.Promote: "promote"}
-	rows := planned(facts.Record, batch[0].Cycle, batch[0].Wave)
-	history := historyOf(facts.Record)
-	times := rollout.TimesOf(facts, batch[0].Cycle, batch[0].Wave, f.Clock.Now())
-	var out []effect
-	for _, a := range batch {
-		for _, id := range a.Packages {
-			e := effect{
-				action: name[a.Kind], cycle: a.Cycle, wave: a.Wave, tenant: a.Tenant, pkg: id,
-				entry: fleet.Entry{Release: a.Version, Artifact: a.Artifact}, reason: a.Why,
-			}
-			row, ok := rows[slot{a.Tenant, id}]
-			switch {
-			case a.Kind == rollout.Deploy && !ok:
-				continue // nothing goes out that no approved plan holds
-			case a.Kind == rollout.Deploy:
-				e.entry = fleet.Entry{Release: row.To, Artifact: row.Artifact}
-			}
-			if ok {
-				e.opens, e.deadline, e.local, e.plan = row.NotBefore, row.Deadline, row.LocalTime, row.plan
-			}
-			if a.Kind == rollout.Deploy {
-				t := times.Of(row.PlanRow)
-				if !t.Due(f.Clock.Now()) {
-					continue // its time ran out since the decision
-				}
-				e.opens, e.deadline = t.Opens, t.Deadline
-			}
-			if e.wave == "" {
-				e.wave = history.lastWave(e)
-			}
-			out = append(out, e)
-		}
-	}
-	return out
 }
 
 func verdictNote(list []fleet.Verdict) string {

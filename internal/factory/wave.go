@@ -2,7 +2,6 @@ package factory
 
 import (
 	"context"
-	"slices"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/evidence"
@@ -24,37 +23,16 @@ func (f *Factory) StartWave(ctx context.Context, facts rollout.Facts, id fleet.C
 	if err != nil {
 		return err
 	}
-	devices, err := rollout.MembersOf(facts.Repo, then, id, facts.Repo.Cycles[id], gate)
+	members, start, err := rollout.Freeze(facts.Repo, then, plan, f.Clock.Now())
 	if err != nil {
 		return err
 	}
-	var all []string
-	var members []fleet.Membership
-	for _, tenant := range facts.Repo.TenantIDs() {
-		if !slices.ContainsFunc(plan.Rows, func(r fleet.PlanRow) bool { return r.Tenant == tenant }) {
-			continue
-		}
-		m := devices[tenant]
-		row := fleet.Membership{Cycle: id, Wave: gate, Tenant: tenant, Inactive: m.Inactive, Devices: []string{}}
-		for _, d := range m.Devices {
-			row.Devices = append(row.Devices, d.Device)
-		}
-		row.Root = rollout.Root(row.Devices)
-		all = append(all, row.Devices...)
-		members = append(members, row)
-	}
-	opens, err := waveOpens(facts.Repo, id, facts.Repo.Cycles[id], gate)
-	if err != nil {
-		return err
-	}
-	slices.Sort(all)
-	start := fleet.WaveStart{Cycle: id, Wave: gate, Opens: opens, Devices: len(all), Root: rollout.Root(all), Plan: plan.Digest(), At: f.Clock.Now()}
 	if members, start, err = rollout.Join(facts, members, start); err != nil {
 		return err
 	}
 	rows := map[place][]fleet.Membership{}
 	for _, m := range members {
-		if !frozen(facts.Record, m) {
+		if !rollout.IsFrozen(facts.Record, m) {
 			at := place{evidence.Shard(m.Tenant), evidence.MembersDir(id, gate)}
 			rows[at] = append(rows[at], m)
 		}
@@ -67,12 +45,4 @@ func (f *Factory) StartWave(ctx context.Context, facts rollout.Facts, id fleet.C
 	}
 	start.At = f.Clock.Now()
 	return f.Ledger.Append(ctx, evidence.Control, evidence.WavesDir(id), []fleet.WaveStart{start})
-}
-
-// frozen reports whether evidence's newest membership is this one already: an
-// earlier run was stopped before it could write the start. One that differs was
-// left by a run that acted on another plan, and is superseded.
-func frozen(rec *fleet.Record, row fleet.Membership) bool {
-	m := rollout.MembershipOf(rec, row.Cycle, row.Wave, row.Tenant)
-	return m != nil && m.Root == row.Root && m.Inactive == row.Inactive && slices.Equal(m.Devices, row.Devices)
 }

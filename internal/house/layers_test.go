@@ -20,7 +20,7 @@ var below = map[string][]string{
 	"cmd":       {"cli"},
 	"cli":       {"factory", "sim", "view", "edge", "record", "transport", "rules", "format", "fleet"},
 	"factory":   {"view", "edge", "record", "transport", "rules", "format", "fleet"},
-	"sim":       {"edge", "record", "transport", "rules", "format", "fleet"},
+	"sim":       {"view", "edge", "record", "transport", "rules", "format", "fleet"},
 	"view":      {"record", "rules", "fleet"},
 	"edge":      {"transport", "format", "rules", "fleet"},
 	"record":    {"rules", "format", "fleet"},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/change"
+	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
 // CyclePull is the pull request that opens a cycle and approves its first wave.
@@ -28,7 +29,7 @@ func CyclePull(repo *fleet.Repository, id fleet.CycleID, cycle fleet.Cycle, plan
 		folds = append(folds, planFold(p))
 	}
 	return Pull{
-		Title: "Open cycle " + Plain(string(id)),
+		Title: Title(repo, rollout.Proposal{Opens: id}),
 		Text:  assemble(head.String(), folds, "", openTrailers(entries, reached, plans)),
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/change"
+	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
 // A stop is an entry of a cycle that does not go on, and why.
@@ -55,7 +56,7 @@ func ApprovalPull(repo *fleet.Repository, rec *fleet.Record, a fleet.Approval, p
 		t.Risk = "low: " + plural(passed, "release") + " passed the gate before"
 	}
 	return Pull{
-		Title: Plain(fmt.Sprintf("Approve %s of %s", a.Gate, a.Cycle)),
+		Title: Title(repo, rollout.Proposal{Approval: &a}),
 		Text:  assemble(head.String(), []fold{planFold(plan)}, "", t),
 	}
 }
@@ -220,7 +221,7 @@ func RevocationPull(repo *fleet.Repository, rec *fleet.Record, h fleet.Hold, cyc
 	fmt.Fprintf(&head, "\n**Approving and merging this** revokes artifact %s for good, on %s. The way back: %s. Other packages of the cycle go on.\n",
 		Code(string(h.Artifact)), reach(reached), Neutral(way))
 	return Pull{
-		Title: Plain(fmt.Sprintf("Revoke %s %s", h.Package, h.Release)),
+		Title: Title(repo, rollout.Proposal{Hold: &h}),
 		Text: assemble(head.String(), []fold{tenantFold(reached)}, "", Trailers{
 			Risk: "medium: devices change again, " + way, Impact: reach(reached),
 			BackOut:     "a release with the next counter; a revocation itself is not taken back",
@@ -284,7 +285,7 @@ func ClosePull(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID) Pull
 	}
 	head.WriteString("\n**Approving and merging this** closes the cycle: nothing of it starts after that. It changes no device.\n")
 	return Pull{
-		Title: "Close cycle " + Plain(string(id)),
+		Title: Title(repo, rollout.Proposal{Approval: &fleet.Approval{Cycle: id, Gate: rollout.CloseGate}}),
 		Text: assemble(head.String(), nil, "", Trailers{
 			Risk: "low: changes no device", Impact: plural(passed, "release") + " done, " + fmt.Sprint(len(stops)) + " stopped",
 			BackOut: "none needed", ChangeClass: "standard", Plan: closingPlan(repo, id),

@@ -43,7 +43,7 @@ func TenantsPull(repo *fleet.Repository, asked TenantsAsked) Pull {
 	fmt.Fprintf(&head, "\nTo refuse for a tenant, change `decision` in its file to `\"rejected\"` and say `because`; to decide later, take its file out. "+
 		"What is not said by the time a wave's approval ends counts as a refusal: the tenant stays as it is and the next cycle asks again. Valid until %s.\n", utc(until.ValidUntil))
 	return Pull{
-		Title: Plain(fmt.Sprintf("Ask %s about %s of %s", partnerName(repo, asked.Partner), asked.Cycle, plural(len(tenants), "tenant"))),
+		Title: answerTitle(repo, asked.Approvals),
 		Text: assemble(head.String(), nil, "", Trailers{
 			Risk: "low: the waves and their gates stay as approved", Impact: fmt.Sprintf("%s on %s of %s", plural(len(packages), "package"), plural(devices, "device"), plural(len(tenants), "tenant")),
 			BackOut: "a rejection by a later merge, before it is assigned; a revocation after that", ChangeClass: "normal",
@@ -104,4 +104,10 @@ func speakers(repo *fleet.Repository, tenants []fleet.TenantID) string {
 		parts = append(parts, who+" for "+Neutral(some(by[who], 8)))
 	}
 	return strings.Join(parts, "; from ")
+}
+
+// answerTitle is the title of the pull request that asks one partner.
+func answerTitle(repo *fleet.Repository, answers map[fleet.TenantID]fleet.TenantApproval) string {
+	first := slices.Min(slices.Collect(maps.Keys(answers)))
+	return Plain(fmt.Sprintf("Ask %s about %s of %s", partnerName(repo, first.Partner()), answers[first].Cycle, plural(len(answers), "tenant")))
 }

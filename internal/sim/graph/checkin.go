@@ -1,25 +1,10 @@
 package graph
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // maxWeeks is how far check-ins are looked for: a device that is off longer is
 // gone.
 const maxWeeks = 12
-
-// phase is where in the interval a device checks in, to the second.
-func (t *tenant) phase(d *device) time.Duration {
-	n := int(t.s.o.CheckIn / time.Second)
-	return time.Duration(t.s.upTo(max(n-1, 0), "phase", t.Directory, d.Name)) * time.Second
-}
-
-// off reports whether the device is switched off in the week of an instant.
-func (t *tenant) off(d *device, at time.Time) bool {
-	year, week := at.UTC().ISOWeek()
-	return t.s.chance("silent", t.Directory, d.Name, fmt.Sprintf("%d-%d", year, week)) < t.s.o.Silence
-}
 
 // nextCheckIn is the device's first check-in at or after an instant.
 func (t *tenant) nextCheckIn(d *device, from time.Time) (time.Time, bool) {

@@ -33,6 +33,7 @@ type Options struct {
 	// Unhealthy is the share of devices that a version, once installed, makes
 	// fail a probe.
 	Unhealthy func(id fleet.PackageID, version, probe string) float64
+	Luck      Luck // replaces the chances above
 }
 
 // Limit refuses requests beyond a rate, as the service does for each

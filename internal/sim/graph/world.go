@@ -214,7 +214,7 @@ func (r *run) start(d assigned, e *epoch) time.Time {
 	}
 	s := d.Settings.Install
 	deadline := r.d.local(s.Deadline, s.Local)
-	if !deadline.IsZero() && r.t.s.chance("defer", r.t.Directory, r.d.Name, string(e.Package), e.Version) < r.t.s.o.Deferring {
+	if !deadline.IsZero() && r.t.defers(r.d, e) {
 		return deadline
 	}
 	return r.d.local(s.Start, s.Local)
@@ -248,8 +248,7 @@ func (r *run) act(a *app, e *epoch, intent string, started bool, at time.Time) s
 // install runs the installer. A device on which a release breaks keeps what it
 // had, and breaks again whenever it tries.
 func (r *run) install(e *epoch) (int, uint32) {
-	rate := r.t.s.o.FailureRate(e.Package, e.Version, e.Artifact)
-	if r.t.s.chance("fail", r.t.Directory, r.d.Name, string(e.Package), e.Version, string(e.Artifact)) < rate {
+	if r.t.fails(r.d, e) {
 		return failedState, errInstall
 	}
 	before := r.has

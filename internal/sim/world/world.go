@@ -91,23 +91,12 @@ func (w *World) forgeOptions(o Options) forge.Options {
 
 func (w *World) graphOptions(o Options) graph.Options {
 	options := graph.Options{
-		Dir: w.path("graph"), Now: w.Now, Seed: o.Seed, Observer: o.Observer, Silence: 0.02, Lag: 1, ListLag: 1,
-		FailureRate: failureRate,
+		Dir: w.path("graph"), Now: w.Now, Seed: o.Seed, Observer: o.Observer, Lag: 1, ListLag: 1, Luck: w.luck(),
 	}
 	for _, t := range tenants() {
 		options.Tenants = append(options.Tenants, graph.Tenant{Directory: directory(t.id), Devices: t.fleet(o.Seed)})
 	}
 	return options
-}
-
-// failureRate is the share of devices a version fails to install on.
-func failureRate(id fleet.PackageID, version string, _ fleet.Digest) float64 {
-	for _, a := range apps() {
-		if a.id == id && a.found == version {
-			return a.broken
-		}
-	}
-	return 0
 }
 
 // serve listens on a loopback port of the system's choice.
@@ -196,7 +185,7 @@ func (w *World) writeKeys() error {
 		return err
 	}
 	for _, t := range tenants() {
-		key, err := hkdf.Key(sha256.New, fmt.Append(nil, w.seed), nil, "tenant "+string(t.id), 32)
+		key, err := w.hashKey(t.id)
 		if err != nil {
 			return err
 		}
