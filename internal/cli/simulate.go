@@ -166,22 +166,26 @@ func (a *app) rehearsalInput(ctx context.Context, mill *factory.Factory, rev str
 	}, nil
 }
 
-// rehearsedCycle is the cycle that was named, or the newest open one. One that
-// is still to be opened can be named.
+// rehearsedCycle is the cycle that was named, else the newest one on main. One
+// that opens with the cut-off before or after the facts end can be rehearsed
+// too; it is the one meant where main has none yet.
 func rehearsedCycle(in rehearsal.Input, args []string) (fleet.CycleID, error) {
-	if len(args) == 0 {
-		return chosenCycle(in.Facts, args)
+	week := in.Facts.Repo.Week
+	known := in.Facts.Repo.CycleIDs()
+	if len(args) == 0 && len(known) > 0 {
+		return known[len(known)-1], nil
 	}
-	id := fleet.CycleID(args[0])
-	if slices.Contains(in.Facts.Repo.CycleIDs(), id) {
-		return id, nil
+	for _, cutOff := range []func(fleet.Week, string, time.Time) (time.Time, error){calendar.Last, calendar.After} {
+		at, err := cutOff(week, calendar.CutOff, in.Now)
+		if err != nil {
+			return "", err
+		}
+		if id := calendar.CycleOf(week, at); len(args) > 0 && string(id) == args[0] || len(args) == 0 && at.After(in.Now) {
+			return id, nil
+		}
 	}
-	next, err := calendar.After(in.Facts.Repo.Week, calendar.CutOff, in.Now)
-	if err == nil && calendar.CycleOf(in.Facts.Repo.Week, next) == id {
-		return id, nil
-	}
-	if last, err := calendar.Last(in.Facts.Repo.Week, calendar.CutOff, in.Now); err == nil && calendar.CycleOf(in.Facts.Repo.Week, last) == id {
-		return id, nil
+	if len(args) > 0 && slices.Contains(known, fleet.CycleID(args[0])) {
+		return fleet.CycleID(args[0]), nil
 	}
 	return "", &fleet.Error{Op: "cli.simulate", Object: args[0], Kind: fleet.Invalid, Hint: "packmill cycle status lists cycles",
 		Err: fmt.Errorf("no such cycle on main, and none that opens by the next cut-off after %s", in.Now.Format(time.RFC3339))}
@@ -235,7 +239,7 @@ func oddsTable(o rehearsal.Odds) view.Table {
 		Columns: view.Cols("package", "release", "breaks on", "halted with"), Empty: "the cycle has no release",
 	}
 	for _, x := range o.Releases {
-		t.Add(string(x.Package), x.Release, fmt.Sprintf("%.2g %% of devices", 100*x.Failing), fmt.Sprintf("%.2g %%", 100*x.Halt))
+		t.Add(string(x.Package), x.Release, fmt.Sprintf("%.3g %% of devices", 100*x.Failing), fmt.Sprintf("%.3g %%", 100*x.Halt))
 	}
 	return t
 }

@@ -113,3 +113,11 @@ func TestSimulateTellsKills(t *testing.T) {
 		}
 	}
 }
+
+// TestDemoUntil refuses a step that there is not.
+func TestDemoUntil(t *testing.T) {
+	code, _, told := demoProcess(t, "--dir", t.TempDir(), "--until", "noon")
+	if code != exitInvalid || !strings.Contains(told, "dogfood") {
+		t.Errorf("exit %d: %s", code, told)
+	}
+}

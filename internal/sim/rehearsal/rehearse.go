@@ -1,6 +1,7 @@
 package rehearsal
 
 import (
+	"strings"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -35,7 +36,7 @@ const horizon = 5 * 7 * 24 * time.Hour
 
 // Rehearse runs a cycle from where the facts end to its closing.
 func Rehearse(in Input, m Model, o Options) (*Result, error) {
-	r := rehearser{state: NewState(in), model: &m, o: o, result: &Result{}, until: in.Now.Add(horizon)}
+	r := rehearser{state: NewState(in), model: &m, o: o, result: &Result{}, told: map[string]bool{}, until: in.Now.Add(horizon)}
 	r.result.State = r.state
 	zone, err := calendar.Zone(in.Facts.Repo.Week.Zone)
 	if err != nil {
@@ -57,6 +58,7 @@ type rehearser struct {
 	zone   *time.Location
 	result *Result
 	until  time.Time
+	told   map[string]bool // proposals that the story has
 
 	moment int       // of Runs.At that comes next
 	last   time.Time // of the last run of Runs.Every
@@ -179,12 +181,29 @@ func (r *rehearser) runs(at Moment) error {
 	for _, o := range done {
 		r.failed = r.failed || o.Err != ""
 	}
-	r.result.Events = append(r.result.Events, view.Week(view.WeekRun{At: at.At, Step: at.Step, Zone: r.zone, Facts: r.state.Facts(), Done: done})...)
+	r.tell(view.Week(view.WeekRun{At: at.At, Step: at.Step, Zone: r.zone, Facts: r.state.Facts(), Done: r.news(done)}))
 	if dead != nil {
 		r.result.Events = append(r.result.Events, view.Killed(at.At, at.Step, dead.Says))
 	}
 	r.wake = r.wakes()
 	return nil
+}
+
+func (r *rehearser) tell(events []view.Event) { r.result.Events = append(r.result.Events, events...) }
+
+// news are outcomes without the proposals that were told of already: each run
+// makes sure of its open pull requests, and nothing new comes of that.
+func (r *rehearser) news(done []rollout.Outcome) []rollout.Outcome {
+	var out []rollout.Outcome
+	for _, o := range done {
+		proposal := strings.HasPrefix(o.Note, "pull request ")
+		if proposal && o.Err == "" && r.told[o.Note] {
+			continue
+		}
+		r.told[o.Note] = r.told[o.Note] || proposal
+		out = append(out, o)
+	}
+	return out
 }
 
 // only keeps a rehearsal to its cycle: no other one is opened.
