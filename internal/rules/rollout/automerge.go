@@ -79,6 +79,9 @@ func unproven(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, gate 
 		if last == nil || last.Decision != "pass" {
 			return "wave " + before + " has no pass verdict on " + string(pkg) + " " + entryName(e)
 		}
+		if who := objector(rec, id, before, pkg, at); who != "" {
+			return who + " objects to " + string(pkg) + " in wave " + before
+		}
 	}
 	return ""
 }
@@ -168,7 +171,7 @@ const clocks = 5 * time.Minute
 // autoAdvance asks to merge the proposed approval of a gate, where policy lets
 // packmill do that, and reports whether it does.
 func (s *stepper) autoAdvance(c *CycleState, gate string) bool {
-	if MayAdvance(s.f.Repo, s.f.Record, c.ID, gate, s.now.Add(-clocks)) != "" {
+	if MayAdvance(s.f.Repo, s.f.Record, c.ID, gate, s.now.Add(-clocks)) != "" || s.objectedLately(c, gate) {
 		return false
 	}
 	if _, reason := needed(s.f, c.ID, gate); reason != "" {

@@ -88,3 +88,22 @@ func (c *CycleState) passed(last *WaveState, e *EntryState) bool {
 		return v.Decision == gate.Pass && len(gate.Open(e.Words[last.Wave.Name])) == 0
 	}
 }
+
+// objector is who objects to an entry in a wave at an instant, "" when nobody
+// does.
+func objector(rec *fleet.Record, id fleet.CycleID, wave string, pkg fleet.PackageID, at time.Time) string {
+	said := slices.DeleteFunc(gate.About(rec.Words, id, wave, pkg), func(w fleet.Word) bool { return w.At.After(at) })
+	if open := gate.Open(said); len(open) > 0 {
+		return open[0].By
+	}
+	return ""
+}
+
+// objectedLately reports whether somebody objects now to what the wave before a
+// gate passed: an objection is heard at once, clocks that differ or not.
+func (s *stepper) objectedLately(c *CycleState, gate string) bool {
+	before := waveBefore(c.Cycle, gate)
+	return slices.ContainsFunc(c.Entries, func(e EntryState) bool {
+		return objector(s.f.Record, c.ID, before, e.Package, s.now) != ""
+	})
+}

@@ -44,6 +44,9 @@ func TestStepAdvancesByItself(t *testing.T) {
 		{"not when merges take two", all(ready, func(w *world) { w.repo.Operator.Trust.Approvals = 2 }, lastMerge(func(m *fleet.Merge) { m.Approvers = []string{"ines", "oskar"} })), soaked, people, asks},
 		{"not with an entry left undecided", all(advancing, dogfooding, verdict("dogfood", pad, 6, "pass", pass), verdict("dogfood", tool, 28, "inconclusive", dogfoodAt.Add(28*time.Hour))), dogfoodAt.Add(29 * time.Hour), people, asks},
 		{"not with an entry stopped", all(advancing, dogfooding, verdict("dogfood", pad, 6, "pass", pass), hold("tool", "hold", tool), did("withdraw", "dogfood", own, tool, pass.Add(time.Hour))), soaked, people, asks},
+		{"not while somebody objects", all(ready, said(fleet.Objection, "ann", "dogfood", pass.Add(time.Hour))), soaked, people, asks},
+		{"not while somebody objects just now", all(ready, said(fleet.Objection, "ann", "dogfood", soaked.Add(-time.Second))), soaked, people, asks},
+		{"when they took it back", all(ready, said(fleet.Objection, "ann", "dogfood", pass.Add(time.Hour)), said(fleet.Withdrawn, "ann", "dogfood", pass.Add(2*time.Hour))), soaked, by, merges},
 		{"not through freezes", all(ready, override, lastMerge(func(m *fleet.Merge) { m.Approvers = []string{"ines", "oskar"} })), soaked, people, asks},
 		{"not over a refusal", all(ready, approve("everyone", soaked), amend("everyone", func(a *fleet.Approval) { a.Decision, a.Because = "rejected", "not now" })), soaked, []string{"propose-close"}, []string{"everyone refused: not now", "closing it waits for a merge"}},
 		{"closing is for people", all(advancing, func(w *world) { w.repo.Waves[1].Advance = "autoMerge" }, rolled, func(w *world) {
@@ -70,6 +73,7 @@ func TestStepCountsWhatPackmillMerged(t *testing.T) {
 		{"a bot's merge is no approval by itself", all(own, lastMerge(func(m *fleet.Merge) { m.Auto = "" })), merged, nil, refused("its pull request was not approved by an approver")},
 		{"what lets it revoke does not let it advance", all(own, lastMerge(func(m *fleet.Merge) { m.Auto = rollout.AutoRevoke })), merged, nil, refused("its pull request was not approved by an approver")},
 		{"not when people must approve", all(own, override, func(w *world) { w.rec.Merges[len(w.rec.Merges)-2].Approvers = []string{"ines", "oskar"} }), merged, nil, refused("packmill merged it by itself, and people must approve it: the cycle goes on through freezes")},
+		{"not when somebody objected before the merge", all(own, said(fleet.Objection, "ann", "dogfood", merged.Add(-time.Hour))), merged, nil, refused("packmill merged it by itself, but ann objects to acme/tool in wave dogfood")},
 		{"not on a verdict that came after the merge", verdicts(func(v *fleet.Verdict) { v.At = merged.Add(time.Second) }), merged.Add(time.Hour), nil, refused(pass)},
 		{"not when the newest verdict is another word", all(advancing, second, approve("everyone", merged), alone(rollout.AutoAdvance)), merged.Add(time.Hour), nil, refused(pass)},
 		{"not when a gate failed it elsewhere", all(own, func(w *world) {
