@@ -166,17 +166,22 @@ func Objections(reviews []fleet.Review, at time.Time) []string {
 const clocks = 5 * time.Minute
 
 // autoAdvance asks to merge the proposed approval of a gate, where policy lets
-// packmill do that, and reports whether it does.
-func (s *stepper) autoAdvance(c *CycleState, gate string) bool {
-	if MayAdvance(s.f.Repo, s.f.Record, c.ID, gate, s.now.Add(-clocks)) != "" {
-		return false
+// packmill do that, and reports whether it does; why says what keeps it from
+// that, where the wave before says autoMerge.
+func (s *stepper) autoAdvance(c *CycleState, gate string) (does bool, why string) {
+	reason := MayAdvance(s.f.Repo, s.f.Record, c.ID, gate, s.now.Add(-clocks))
+	if reason == "" {
+		_, reason = needed(s.f, c.ID, gate)
 	}
-	if _, reason := needed(s.f, c.ID, gate); reason != "" {
-		return false
+	if reason != "" {
+		if before, _ := s.f.Repo.Wave(waveBefore(c.Cycle, gate)); before.Advance == "autoMerge" {
+			why = "; packmill leaves it to people: " + reason
+		}
+		return false, why
 	}
 	s.act(Action{Kind: AutoMerge, Cycle: c.ID, Wave: gate, Why: "the wave before passed, and says autoMerge"})
 	s.wait(Wait{Cycle: c.ID, Wave: gate, Kind: fleet.Waiting, Why: "packmill merges its approval once its checks have passed"})
-	return true
+	return true, ""
 }
 
 // autoRevoke asks to merge a proposed revocation, where policy lets packmill do

@@ -33,16 +33,19 @@ func TestStepAdvancesByItself(t *testing.T) {
 	pass := dogfoodAt.Add(6 * time.Hour)
 	by := []string{"propose-approval everyone", "auto-merge everyone"}
 	people := by[:1]
+	left := func(why string) []string {
+		return []string{"everyone its approval waits for a merge; packmill leaves it to people: " + why}
+	}
 	asks, merges := []string{"everyone its approval waits for a merge"}, []string{"everyone packmill merges its approval once its checks have passed"}
 	ready := all(advancing, dogfooded)
 	try(t, []situation{
 		{"after a pass of every entry", ready, soaked, by, merges},
-		{"not while a clock could be behind", ready, soaked.Add(-time.Second), people, asks},
+		{"not while a clock could be behind", ready, soaked.Add(-time.Second), people, left("wave dogfood has not soaked")},
 		{"not when the wave asks people", all(app, dogfooded), soaked, people, asks},
 		{"not when the wave to open says it, and the one before does not", all(app, func(w *world) { w.repo.Waves[1].Advance = "autoMerge" }, dogfooded), soaked, people, asks},
-		{"not without an app", all(ready, func(w *world) { w.repo.Operator.Trust.App = "" }), soaked, people, asks},
-		{"not when merges take two", all(ready, func(w *world) { w.repo.Operator.Trust.Approvals = 2 }, lastMerge(func(m *fleet.Merge) { m.Approvers = []string{"ines", "oskar"} })), soaked, people, asks},
-		{"not with an entry left undecided", all(advancing, dogfooding, verdict("dogfood", pad, 6, "pass", pass), verdict("dogfood", tool, 28, "inconclusive", dogfoodAt.Add(28*time.Hour))), dogfoodAt.Add(29 * time.Hour), people, asks},
+		{"not without an app", all(ready, func(w *world) { w.repo.Operator.Trust.App = "" }), soaked, people, left("tenants/operator.cue names no app")},
+		{"not when merges take two", all(ready, func(w *world) { w.repo.Operator.Trust.Approvals = 2 }, lastMerge(func(m *fleet.Merge) { m.Approvers = []string{"ines", "oskar"} })), soaked, people, left("every merge takes several persons")},
+		{"not with an entry left undecided", all(advancing, dogfooding, verdict("dogfood", pad, 6, "pass", pass), verdict("dogfood", tool, 28, "inconclusive", dogfoodAt.Add(28*time.Hour))), dogfoodAt.Add(29 * time.Hour), people, left("wave dogfood has no pass verdict on acme/tool")},
 		{"not with an entry stopped", all(advancing, dogfooding, verdict("dogfood", pad, 6, "pass", pass), hold("tool", "hold", tool), did("withdraw", "dogfood", own, tool, pass.Add(time.Hour))), soaked, people, asks},
 		{"not through freezes", all(ready, override, lastMerge(func(m *fleet.Merge) { m.Approvers = []string{"ines", "oskar"} })), soaked, people, asks},
 		{"not over a refusal", all(ready, approve("everyone", soaked), amend("everyone", func(a *fleet.Approval) { a.Decision, a.Because = "rejected", "not now" })), soaked, []string{"propose-close"}, []string{"everyone refused: not now", "closing it waits for a merge"}},
