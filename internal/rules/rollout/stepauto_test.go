@@ -22,6 +22,12 @@ func alone(what string) fact {
 	return lastMerge(func(m *fleet.Merge) { m.Auto, m.Bot, m.MergedBy, m.Approvers = what, true, "mill[bot]", []string{} })
 }
 
+func objects(gate string, id fleet.PackageID, at time.Time) fact {
+	return func(w *world) {
+		w.rec.Words = append(w.rec.Words, fleet.Word{Cycle: w47, Wave: gate, Package: id, Kind: fleet.Objection, By: "vera", Reason: "slow", At: at})
+	}
+}
+
 func override(w *world) {
 	c := w.repo.Cycles[w47]
 	c.Overrides = &fleet.Overrides{Freezes: []string{"winter"}, Reason: "exploited in the wild"}
@@ -46,6 +52,9 @@ func TestStepAdvancesByItself(t *testing.T) {
 		{"not without an app", all(ready, func(w *world) { w.repo.Operator.Trust.App = "" }), soaked, people, left("tenants/operator.cue names no app")},
 		{"not when merges take two", all(ready, func(w *world) { w.repo.Operator.Trust.Approvals = 2 }, lastMerge(func(m *fleet.Merge) { m.Approvers = []string{"ines", "oskar"} })), soaked, people, left("every merge takes several persons")},
 		{"not with an entry left undecided", all(advancing, dogfooding, verdict("dogfood", pad, 6, "pass", pass), verdict("dogfood", tool, 28, "inconclusive", dogfoodAt.Add(28*time.Hour))), dogfoodAt.Add(29 * time.Hour), people, left("wave dogfood has no pass verdict on acme/tool")},
+		{"not over a fail that is only just known", all(ready, verdict("dogfood", pad, 28, "fail", soaked.Add(-time.Second)), did("withdraw", "dogfood", own, pad, soaked)), soaked,
+			[]string{"propose-revoke dogfood pad 2.0", "propose-approval everyone"}, append([]string{"the revocation of acme/pad 2.0 waits"}, left("wave dogfood of 2026-W47 failed acme/pad")...)},
+		{"not while somebody objects", all(ready, objects("dogfood", tool, soaked.Add(-time.Second))), soaked, people, left("acme/tool: wave dogfood passed it, and vera objects")},
 		{"not with an entry stopped", all(advancing, dogfooding, verdict("dogfood", pad, 6, "pass", pass), hold("tool", "hold", tool), did("withdraw", "dogfood", own, tool, pass.Add(time.Hour))), soaked, people, asks},
 		{"not through freezes", all(ready, override, lastMerge(func(m *fleet.Merge) { m.Approvers = []string{"ines", "oskar"} })), soaked, people, asks},
 		{"not over a refusal", all(ready, approve("everyone", soaked), amend("everyone", func(a *fleet.Approval) { a.Decision, a.Because = "rejected", "not now" })), soaked, []string{"propose-close"}, []string{"everyone refused: not now", "closing it waits for a merge"}},
@@ -119,6 +128,21 @@ func TestDeriveCountsTheRightVerdicts(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, wave.Refusal, want)
 		}
 	}
+}
+
+// TestStepHearsAnObjectionBesideItsOwnMerge: nobody merged the approval in the
+// knowledge of an objection when packmill merged it.
+func TestStepHearsAnObjectionBesideItsOwnMerge(t *testing.T) {
+	merged := dogfoodAt.Add(25 * time.Hour)
+	started := func(merge ...fact) fact {
+		return all(append([]fact{advancing, dogfooded, objects("dogfood", tool, merged.Add(-time.Minute)), approve("everyone", merged)}, append(merge, beat("announce 2026-W47", announceAt), start("everyone", announceAt))...)...)
+	}
+	at := announceAt.Add(time.Hour)
+	try(t, []situation{
+		{"people knew", started(), at, []string{"deploy everyone nordic/aalto pad tool", "deploy everyone nordic/berg pad tool"}, []string{"everyone armed"}},
+		{"packmill did not", started(alone(rollout.AutoAdvance)), at, []string{"deploy everyone nordic/aalto pad", "deploy everyone nordic/berg pad"},
+			[]string{"everyone acme/tool stays out: wave dogfood passed it, and vera objects", "everyone armed"}},
+	})
 }
 
 func TestStepTakesTwoForOverrides(t *testing.T) {
