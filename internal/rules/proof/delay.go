@@ -8,6 +8,7 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/calendar"
+	"github.com/packmill/packmill/internal/rules/gate"
 )
 
 // A mode leaves out calendars, so as to tell which one is to blame.
@@ -128,7 +129,7 @@ func (p *feasibility) offsets() []time.Duration {
 // soaked, and the gate has looked for the last time.
 func bake(w fleet.Wave) time.Duration {
 	d := w.Soak.Std()
-	for _, look := range w.Gate.Looks {
+	for _, look := range gate.Looks(w.Gate) { // those that an undecided last one may add, too
 		d = max(d, look.Std())
 	}
 	return d

@@ -23,7 +23,7 @@ func Reachable(repo *fleet.Repository) []Finding {
 	var out []Finding
 	for _, lane := range []string{fleet.LaneWeek, fleet.LaneSecurity, fleet.LaneOut, fleet.LaneNew} {
 		if waves := fleet.WavesIn(repo.Waves, lane); len(waves) > 0 {
-			out = append(out, machine{waves, lane, map[question]string{}}.breaches()...)
+			out = append(out, machine{waves, lane, map[question]answer{}}.breaches()...)
 		}
 	}
 	out = append(out, shortCuts(repo)...)
@@ -95,7 +95,7 @@ func works(s *state) bool {
 func (m machine) breach(s *state) (wave int, field, why string) {
 	last := len(m.waves) - 1
 	for i, f := range s.facts {
-		if i < last && m.waves[i].Advance == "autoMerge" && f.looks >= len(m.waves[i].Gate.Looks) && f.ruin && f.verdict != gate.Fail {
+		if i < last && m.waves[i].Advance == "autoMerge" && f.looks > 0 && m.judged(s, i) && f.ruin && f.verdict != gate.Fail {
 			return i, "gate", "packmill goes on from it without asking people, and its gate cannot fail"
 		}
 	}
