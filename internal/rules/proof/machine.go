@@ -36,6 +36,7 @@ type state struct {
 	facts []fact
 	step  string
 	from  *state
+	made  *rollout.CycleState // see machine.cycle; nil until somebody asks
 }
 
 // trace is the way to a state, step by step.
@@ -114,6 +115,9 @@ func began(i int) time.Time { return epoch.Add(time.Duration(i) * stride) }
 
 // cycle is a state as the rules of package rollout see it.
 func (m machine) cycle(s *state) *rollout.CycleState {
+	if s.made != nil {
+		return s.made
+	}
 	c := &rollout.CycleState{ID: "2026-W02"}
 	if m.lane != fleet.LaneWeek {
 		c.ID += fleet.CycleID("-" + m.lane + "-01")
@@ -146,6 +150,7 @@ func (m machine) cycle(s *state) *rollout.CycleState {
 		c.Waves = append(c.Waves, ws)
 	}
 	c.Entries = []rollout.EntryState{e}
+	s.made = c
 	return c
 }
 
