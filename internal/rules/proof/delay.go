@@ -3,7 +3,6 @@ package proof
 import (
 	"maps"
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -220,7 +219,7 @@ func (p *feasibility) windows(t fleet.Tenant, m mode) []opening {
 			at = span.Until
 		}
 	}
-	sort.SliceStable(out, func(i, j int) bool { return out[i].From.Before(out[j].From) })
+	slices.SortStableFunc(out, func(a, b opening) int { return a.From.Compare(b.From) })
 	return out
 }
 

@@ -1,7 +1,6 @@
 package proof
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -143,7 +142,7 @@ func (m machine) told(s *state) string {
 	if last := m.waves[len(m.waves)-1].Name; m.exposed(s, len(m.waves)-1) {
 		steps = append(steps, "every device of wave "+last+" gets it")
 	}
-	return fmt.Sprintf("; for example%s: %s", lane, strings.Join(steps, "; "))
+	return "; for example" + lane + ": " + strings.Join(steps, "; ")
 }
 
 // stuck is the finding that not even a release which works gets to the end.
