@@ -22,17 +22,22 @@ func (f *Factory) Observe(ctx context.Context) (rollout.Facts, error) {
 	if err != nil {
 		return rollout.Facts{}, err
 	}
-	return f.ObserveAt(ctx, main)
+	return f.ObserveOn(ctx, main)
 }
 
-// ObserveAt reads all facts that the clone has, as of a commit of main. It asks
+// ObserveOn reads all facts that the clone has, as of a commit of main. It asks
 // nobody else.
-func (f *Factory) ObserveAt(ctx context.Context, main string) (rollout.Facts, error) {
-	repo, err := f.Desired(ctx, main)
+func (f *Factory) ObserveOn(ctx context.Context, main string) (rollout.Facts, error) {
+	rec, err := f.Ledger.Read(ctx)
 	if err != nil {
 		return rollout.Facts{}, err
 	}
-	rec, err := f.Ledger.Read(ctx)
+	return f.factsOf(ctx, main, rec)
+}
+
+// factsOf puts one commit of main and evidence up to some point together.
+func (f *Factory) factsOf(ctx context.Context, main string, rec *fleet.Record) (rollout.Facts, error) {
+	repo, err := f.Desired(ctx, main)
 	if err != nil {
 		return rollout.Facts{}, err
 	}

@@ -54,7 +54,7 @@ func TestStepAdvancesByItself(t *testing.T) {
 		{"not with an entry left undecided", all(advancing, dogfooding, verdict("dogfood", pad, 6, "pass", pass), verdict("dogfood", tool, 28, "inconclusive", dogfoodAt.Add(28*time.Hour))), dogfoodAt.Add(29 * time.Hour), people, left("wave dogfood has no pass verdict on acme/tool")},
 		{"not over a fail that is only just known", all(ready, verdict("dogfood", pad, 28, "fail", soaked.Add(-time.Second)), did("withdraw", "dogfood", own, pad, soaked)), soaked,
 			[]string{"propose-revoke dogfood pad 2.0", "propose-approval everyone"}, append([]string{"the revocation of acme/pad 2.0 waits"}, left("wave dogfood of 2026-W47 failed acme/pad")...)},
-		{"not while somebody objects", all(ready, objects("dogfood", tool, soaked.Add(-time.Second))), soaked, people, left("acme/tool: wave dogfood passed it, and vera objects")},
+		{"not while somebody objects", all(ready, objects("dogfood", tool, soaked.Add(-time.Second))), soaked, people, left("vera objects to acme/tool in wave dogfood")},
 		{"not with an entry stopped", all(advancing, dogfooding, verdict("dogfood", pad, 6, "pass", pass), hold("tool", "hold", tool), did("withdraw", "dogfood", own, tool, pass.Add(time.Hour))), soaked, people, asks},
 		{"not while somebody objects", all(ready, said(fleet.Objection, "ann", "dogfood", pass.Add(time.Hour))), soaked, people, asks},
 		{"not while somebody objects just now", all(ready, said(fleet.Objection, "ann", "dogfood", soaked.Add(-time.Second))), soaked, people, asks},
