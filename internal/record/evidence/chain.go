@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/gitrepo"
@@ -188,6 +189,15 @@ func (c *chain) prefix(head string) ([]batch, error) {
 		return nil, e
 	}
 	return c.batches[:i+1], nil
+}
+
+// until is the chain as it was at an instant.
+func (c *chain) until(at time.Time) []batch {
+	n := slices.IndexFunc(c.batches, func(b batch) bool { return b.At.After(at) })
+	if n < 0 {
+		return c.batches
+	}
+	return c.batches[:n]
 }
 
 // dir is the folder of the batch.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
@@ -25,6 +26,16 @@ func (l *Ledger) ReadAt(ctx context.Context, heads map[string]string) (*fleet.Re
 		}
 	}
 	return l.read(ctx, func(c *chain) ([]batch, error) { return c.prefix(heads[c.branch]) })
+}
+
+// ReadAsOf decodes the evidence as it was at an instant: every branch up to its
+// last batch that was signed by then. That is what Read gave at the instant: a
+// batch carries the time it was appended at, in whole seconds and signed, a
+// chain's times never run backwards, and batches are only ever added behind
+// those that are there. The times of rows would not do: the record of a merge
+// tells when the merge was made, and counts from when it was recorded.
+func (l *Ledger) ReadAsOf(ctx context.Context, at time.Time) (*fleet.Record, error) {
+	return l.read(ctx, func(c *chain) ([]batch, error) { return c.until(at), nil })
 }
 
 func (l *Ledger) read(ctx context.Context, part func(*chain) ([]batch, error)) (*fleet.Record, error) {
