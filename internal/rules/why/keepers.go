@@ -50,26 +50,27 @@ func keeperOf(w rollout.Wait) Keeper {
 	return Keeper{Kind: kind, Name: string(w.Cycle), Wave: w.Wave, Why: w.Why, Until: w.Until, Command: w.Command}
 }
 
-// concerns reports whether a wait is about the pair: of its cycle or of no
-// cycle, or of its package, and not of another tenant or package alone.
+// concerns reports whether a wait is about the pair: it names the tenant, or no
+// other one and the package; or it names neither, and is of the pair's cycle or
+// of none.
 func (p *pair) concerns(w rollout.Wait) bool {
-	if mentions(w.Why, string(p.tenant.ID)) || mentions(w.Why, string(p.pkg.ID)) {
+	if mentions(w.Why, string(p.tenant.ID)) {
 		return true
-	}
-	if w.Cycle != "" && w.Cycle != p.out.Next.Cycle {
-		return false
 	}
 	for id := range p.facts.Repo.Tenants {
 		if mentions(w.Why, string(id)) {
 			return false
 		}
 	}
+	if mentions(w.Why, string(p.pkg.ID)) {
+		return true
+	}
 	for id := range p.facts.Repo.Packages {
 		if mentions(w.Why, string(id)) {
 			return false
 		}
 	}
-	return true
+	return w.Cycle == "" || w.Cycle == p.out.Next.Cycle
 }
 
 // mentions reports whether a text has an id in it as a word of its own.

@@ -2,7 +2,6 @@ package why
 
 import (
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -59,13 +58,14 @@ func (p *pair) policies(c *rollout.CycleState) error {
 	}
 	cycle, travels := p.facts.Repo.Cycles[next.Cycle]
 	if !travels {
+		cycle.CutOff = p.out.At
 		for _, w := range p.facts.Repo.Waves {
 			cycle.Waves = append(cycle.Waves, w.Name)
 		}
 	}
 	cycle.Entries = map[fleet.PackageID]fleet.Entry{p.pkg.ID: p.entry()}
 	rec := *p.facts.Record
-	rec.Inventory = slices.DeleteFunc(slices.Clone(rec.Inventory), func(r fleet.InventoryRow) bool { return r.Tenant != p.tenant.ID })
+	rec.Inventory = p.devices(cycle.CutOff)
 	for _, a := range aspects() {
 		t := p.open()
 		a.restore(&t, p.tenant, p.pkg.ID)
@@ -83,6 +83,21 @@ func (p *pair) policies(c *rollout.CycleState) error {
 		}
 	}
 	return nil
+}
+
+// devices are the tenant's inventory, or one device that stands for it while
+// none is known: what a policy says does not depend on it.
+func (p *pair) devices(cutOff time.Time) []fleet.InventoryRow {
+	var out []fleet.InventoryRow
+	for _, r := range p.facts.Record.Inventory {
+		if r.Tenant == p.tenant.ID {
+			out = append(out, r)
+		}
+	}
+	if len(out) == 0 {
+		out = []fleet.InventoryRow{{Tenant: p.tenant.ID, Device: "any", Platform: "windows", LastSeen: cutOff.Format(time.DateOnly), At: cutOff}}
+	}
+	return out
 }
 
 // ask plans for one form of the tenant alone.

@@ -118,7 +118,7 @@ func (p *pair) schedule() {
 		if !ok {
 			continue
 		}
-		says := fmt.Sprintf("opens on step %s, soaks %s", w.Opens.Step, w.Soak)
+		says := fmt.Sprintf("opens on step %s, soaks %gh", w.Opens.Step, w.Soak.Std().Hours())
 		if part.Devices > 0 {
 			says = fmt.Sprintf("takes %d devices of the tenant, ", part.Devices) + says
 		} else {
