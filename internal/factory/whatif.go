@@ -14,7 +14,7 @@ import (
 
 // WhatIf tells what head, merged on base, would do to the plans of the open
 // cycles and of the one that follows: rows that come, go, move to another wave
-// or get other dates. Both sides are planned by the rules that plan for real,
+// or get other dates, and what a hold or a freeze stops. Both sides are planned by the rules that plan for real,
 // from the commits' files and the same evidence. As Diff, it compares from the
 // commit that both come from, so that what base gained meanwhile is not told
 // backwards.
@@ -122,7 +122,7 @@ func (w *whatIf) open(ctx context.Context, id fleet.CycleID) error {
 			if err != nil {
 				return err
 			}
-			*side.plans = append(*side.plans, plan)
+			*side.plans = append(*side.plans, why.Stops(side.repo, w.rec, plan))
 		}
 	}
 	w.compare(d, before, after)
@@ -173,7 +173,7 @@ func (w *whatIf) next(now time.Time) error {
 			if err != nil {
 				return err
 			}
-			plans[n] = append(plans[n], plan)
+			plans[n] = append(plans[n], why.Stops(repo, rec, plan))
 		}
 	}
 	w.out.Assumed = slices.DeleteFunc(assumed, func(name string) bool { return !travels[name] })

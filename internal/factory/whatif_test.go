@@ -52,7 +52,15 @@ func TestWhatIf(t *testing.T) {
 		change func(r *fleet.Repository)
 		want   string
 	}{
-		{"nothing that plans rest on", nil, func(r *fleet.Repository) { r.Freezes["x"] = fleet.Freeze{} }, both},
+		{"nothing that plans rest on", nil, func(r *fleet.Repository) { r.Freezes["over"] = fleet.Freeze{} }, both},
+		{"a hold", nil, func(r *fleet.Repository) {
+			r.Holds["slow"] = fleet.Hold{Kind: "hold", Package: replayTool, Release: "2.0", Reason: "slow"}
+		}, both + "\nremoved 2026-W47 nordic/aalto acme/tool everyone> [] hold slow: slow\nremoved 2026-W47 us/own acme/tool dogfood> [] hold slow: slow"},
+		{"a hold that ends in time, a freeze that does not", nil, func(r *fleet.Repository) {
+			ends, from := time.Date(2026, 11, 19, 0, 0, 0, 0, time.UTC), time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+			r.Holds["slow"] = fleet.Hold{Kind: "hold", Package: replayTool, Release: "2.0", Reason: "slow", Expires: &ends}
+			r.Freezes["sale"] = fleet.Freeze{From: from, Until: from.AddDate(0, 0, 9), Scope: "nonSecurity"}
+		}, both + "\nremoved 2026-W47 nordic/aalto acme/pad everyone> [] frozen by sale until 2026-12-01\nremoved 2026-W47 nordic/aalto acme/tool everyone> [] frozen by sale until 2026-12-01"},
 		{"a pin", nil, pin, both + "\nremoved 2026-W47 nordic/aalto acme/tool everyone> [] pinned to 1.* until 2027-01-01: validated"},
 		{"a pin, after the wave has started", func(w *replayWorld) {
 			w.append(evidence.Control, evidence.WavesDir(replayCycle), []fleet.WaveStart{{Cycle: replayCycle, Wave: "everyone", Plan: w.repo.Plans[replayCycle]["everyone"].Digest, At: w.clock.Now()}})
