@@ -64,13 +64,13 @@ func toldOfRefusal(t *testing.T, clone string) {
 	t.Helper()
 	const now = "2026-11-19T00:00:00Z"
 	code, text, stderr := run(t, nil, "-C", clone, "--now", now, "audit")
-	for _, want := range []string{"Refused gates", "2026-11-18 14:30Z  2026-W47  dogfood  oskar-ek", "removed 2026-11-18 15:30Z", "the audit passes"} {
+	for _, want := range []string{"Refusals", "2026-11-18 14:30Z  2026-W47  dogfood  –       oskar-ek", "removed 2026-11-18 15:30Z", "the audit passes"} {
 		if code != exitDone || !strings.Contains(text, want) {
 			t.Errorf("code %d: %q is not told:\n%s%s", code, want, text, stderr)
 		}
 	}
 	code, csv, stderr := run(t, nil, "-C", clone, "--now", now, "audit", "--list", "refusals", "--format", "csv")
-	if code != exitDone || !strings.HasPrefix(csv, "when,cycle,gate,refused_by,because,plan,merge,proven,since\n") || !strings.Contains(csv, ",dogfood,oskar-ek,'=the scanner's drivers are not tested,sha256:") {
+	if code != exitDone || !strings.HasPrefix(csv, "when,cycle,gate,tenant,refused_by,because,plan,merge,proven,since\n") || !strings.Contains(csv, ",dogfood,,oskar-ek,'=the scanner's drivers are not tested,sha256:") {
 		t.Errorf("code %d: %s%s", code, csv, stderr)
 	}
 	code, out, stderr := run(t, nil, "-C", clone, "--now", now, "audit", "--format", "json")

@@ -46,32 +46,32 @@ func (a *auditor) refusals(ctx context.Context, c gitrepo.CommitInfo, m *fleet.M
 		return err
 	}
 	for _, change := range changes {
-		id, gate, ok := approvalFile(change.Path)
+		about, ok := approvalFile(change.Path)
 		if !ok {
 			continue
 		}
 		decided, readable := fleet.Approval{}, true
 		if change.New != "" {
-			if decided, readable, err = a.decision(ctx, c.ID, id, gate); err != nil {
+			if decided, readable, err = a.decision(ctx, c.ID, about); err != nil {
 				return err
 			}
 		}
 		if n, stood := standing[change.Path]; stood {
-			a.out.Refusals[n].Since = endedBy(c, m, decided, readable)
+			a.out.Refusals[n].Since = endedBy(c, m, change.Path, decided, readable)
 			delete(standing, change.Path)
 		}
-		if decided.Decision != "rejected" {
+		if decided.Decision != rejected {
 			continue
 		}
 		standing[change.Path] = len(a.out.Refusals)
-		a.out.Refusals = append(a.out.Refusals, a.refusal(c, m, decided, id, gate))
+		a.out.Refusals = append(a.out.Refusals, a.refusal(c, m, change.Path, decided, about))
 	}
 	return nil
 }
 
 // decision is what an approval file says at a commit. It is not readable where
 // the commit is no repository: the audit tells that elsewhere.
-func (a *auditor) decision(ctx context.Context, commit string, id fleet.CycleID, gate string) (fleet.Approval, bool, error) {
+func (a *auditor) decision(ctx context.Context, commit string, about fleet.AuditRefusal) (fleet.Approval, bool, error) {
 	repo, err := a.f.Desired(ctx, commit)
 	if isContent(err) {
 		return fleet.Approval{}, false, nil
@@ -79,18 +79,23 @@ func (a *auditor) decision(ctx context.Context, commit string, id fleet.CycleID,
 	if err != nil {
 		return fleet.Approval{}, false, err
 	}
-	return repo.Approvals[id][gate], true, nil
+	if about.Tenant != "" {
+		said := repo.TenantApprovals[about.Tenant][about.Cycle]
+		return fleet.Approval{Decision: said.Decision, Because: said.Because}, true, nil
+	}
+	return repo.Approvals[about.Cycle][about.Gate], true, nil
 }
 
-func (a *auditor) refusal(c gitrepo.CommitInfo, m *fleet.Merge, said fleet.Approval, id fleet.CycleID, gate string) fleet.AuditRefusal {
-	r := fleet.AuditRefusal{Cycle: id, Gate: gate, Because: said.Because, Plan: said.Plan, Commit: c.ID, Title: c.Title(), At: c.When, Proven: a.good[c.ID] != nil}
+func (a *auditor) refusal(c gitrepo.CommitInfo, m *fleet.Merge, file string, said fleet.Approval, about fleet.AuditRefusal) fleet.AuditRefusal {
+	r := about
+	r.Because, r.Plan, r.Commit, r.Title, r.At, r.Proven = said.Because, said.Plan, c.ID, c.Title(), c.When, a.good[c.ID] != nil
 	if m != nil {
-		r.PR, r.Title, r.Author, r.MergedBy, r.By, r.At = m.PR, m.Title, m.Author, m.MergedBy, m.Approvers, m.At
+		r.PR, r.Title, r.Author, r.MergedBy, r.By, r.At = m.PR, m.Title, m.Author, m.MergedBy, countedFor(m, file), m.At
 	}
 	return r
 }
 
-func endedBy(c gitrepo.CommitInfo, m *fleet.Merge, said fleet.Approval, readable bool) fleet.AuditRefusalEnd {
+func endedBy(c gitrepo.CommitInfo, m *fleet.Merge, file string, said fleet.Approval, readable bool) fleet.AuditRefusalEnd {
 	end := fleet.AuditRefusalEnd{How: said.Decision, Commit: c.ID, At: c.When}
 	switch {
 	case !readable:
@@ -99,19 +104,32 @@ func endedBy(c gitrepo.CommitInfo, m *fleet.Merge, said fleet.Approval, readable
 		end.How = "removed"
 	}
 	if m != nil {
-		end.PR, end.By, end.At = m.PR, m.Approvers, m.At
+		end.PR, end.By, end.At = m.PR, countedFor(m, file), m.At
 	}
 	return end
 }
 
-// approvalFile is the cycle and gate of a path that is an approval's.
-func approvalFile(path string) (fleet.CycleID, string, bool) {
+// countedFor are those whose word counts for an approval file of a merge: for a
+// tenant those who may speak for it, else the operator's approvers.
+func countedFor(m *fleet.Merge, file string) []string {
+	if _, _, tenants := fleet.TenantApprovalOf(file); tenants {
+		return m.Counted[file]
+	}
+	return m.Approvers
+}
+
+// approvalFile says whose decision on what stands in a file of this path: on a
+// gate of a cycle, or of a tenant on the cycle. It is not ok for other paths.
+func approvalFile(path string) (about fleet.AuditRefusal, ok bool) {
+	if t, id, ok := fleet.TenantApprovalOf(path); ok {
+		return fleet.AuditRefusal{Cycle: id, Tenant: t}, true
+	}
 	parts := strings.Split(path, "/")
 	if len(parts) != 5 || parts[0] != "schedules" || parts[1] != "cycles" || parts[3] != "approvals" {
-		return "", "", false
+		return about, false
 	}
 	gate, cue := strings.CutSuffix(parts[4], ".cue")
-	return fleet.CycleID(parts[2]), gate, cue
+	return fleet.AuditRefusal{Cycle: fleet.CycleID(parts[2]), Gate: gate}, cue
 }
 
 // objections notes the reviews of a merge that asked for changes.

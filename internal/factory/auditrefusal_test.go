@@ -69,7 +69,7 @@ func (w *refusalWorld) recordAll() {
 			commits = append(commits, line[i].ID)
 		}
 	}
-	if err := w.RecordMerges(w.t.Context(), commits, rec.Merges); err != nil {
+	if err := w.RecordMerges(w.t.Context(), commits, rec); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -95,7 +95,7 @@ func (w *refusalWorld) audited() fleet.Audit {
 func refusals(a fleet.Audit) string {
 	var out []string
 	for _, r := range a.Refusals {
-		out = append(out, strings.Join(strings.Fields(fmt.Sprintf("%s %s %q PR %d by %v proven %v plan %s since %s PR %d", r.Cycle, r.Gate, r.Because, r.PR, r.By, r.Proven, r.Plan, r.Since.How, r.Since.PR)), " "))
+		out = append(out, strings.Join(strings.Fields(fmt.Sprintf("%s %s %q PR %d by %v proven %v plan %s since %s PR %d", r.Cycle, r.Gate+string(r.Tenant), r.Because, r.PR, r.By, r.Proven, r.Plan, r.Since.How, r.Since.PR)), " "))
 	}
 	return strings.Join(out, "\n")
 }

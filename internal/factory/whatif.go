@@ -122,7 +122,7 @@ func (w *whatIf) open(ctx context.Context, id fleet.CycleID) error {
 			if err != nil {
 				return err
 			}
-			*side.plans = append(*side.plans, why.Stops(side.repo, w.rec, plan))
+			*side.plans = append(*side.plans, why.Stops(side.repo, w.rec, cycle, plan))
 		}
 	}
 	w.compare(d, before, after)
@@ -160,10 +160,7 @@ func (w *whatIf) next(now time.Time) error {
 			return err
 		}
 		cutOff := steps[calendar.CutOff]
-		cycle := fleet.Cycle{CutOff: cutOff, Entries: rollout.Entries(repo, rec, cutOff)}
-		for _, wave := range repo.Waves {
-			cycle.Waves = append(cycle.Waves, wave.Name)
-		}
+		cycle := rollout.NewCycle(repo, rec, id, cutOff, nil)
 		d.Waves = bothOf(d.Waves, cycle.Waves)
 		for pkg, e := range cycle.Entries {
 			travels[string(pkg)+"@"+e.Release] = true
@@ -173,7 +170,7 @@ func (w *whatIf) next(now time.Time) error {
 			if err != nil {
 				return err
 			}
-			plans[n] = append(plans[n], why.Stops(repo, rec, plan))
+			plans[n] = append(plans[n], why.Stops(repo, rec, cycle, plan))
 		}
 	}
 	w.out.Assumed = slices.DeleteFunc(assumed, func(name string) bool { return !travels[name] })

@@ -2,20 +2,22 @@ package fleet
 
 import "time"
 
-// An AuditRefusal is a gate that people refused to open: a merge into main that
-// brought an approval file with the decision "rejected". It is told from main's
-// history, so that it is found whatever became of the file since.
+// An AuditRefusal is a gate that people refused to open, or a cycle that a
+// tenant refused to take: a merge into main that brought an approval file with
+// the decision "rejected". It is told from main's history, so that it is found
+// whatever became of the file since.
 type AuditRefusal struct {
 	Cycle    CycleID         `json:"cycle"`
-	Gate     string          `json:"gate"`
+	Gate     string          `json:"gate"`   // "" for a tenant's refusal
+	Tenant   TenantID        `json:"tenant"` // "" for a gate's
 	Because  string          `json:"because"`
-	Plan     Digest          `json:"plan"` // that was refused
+	Plan     Digest          `json:"plan"` // that was refused; a tenant refuses the cycle whole
 	Commit   string          `json:"commit"`
 	PR       int             `json:"pr"` // 0 when no record tells
 	Title    string          `json:"title"`
 	Author   string          `json:"author"`   // of the pull request
 	MergedBy string          `json:"mergedBy"` // who merged it
-	By       []string        `json:"by"`       // approvers of the policy before it who let the refusal in
+	By       []string        `json:"by"`       // those whose word counted for it under the policy before the merge
 	At       time.Time       `json:"at"`
 	Proven   bool            `json:"proven"` // the merge is recorded, and its record holds
 	Since    AuditRefusalEnd `json:"since"`

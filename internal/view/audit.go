@@ -52,15 +52,16 @@ func AuditTable(a fleet.Audit) Table {
 	return t
 }
 
-// RefusalTable is the gates that people refused, and what became of it.
+// RefusalTable is the gates that people refused and the cycles that tenants did,
+// and what became of it.
 func RefusalTable(a fleet.Audit) Table {
 	t := Table{
-		Title:   "Refused gates",
-		Columns: Cols("when", "cycle", "gate", "refused by", "because", "plan", "merge", "proven", "since"),
-		Empty:   "no gate was refused",
+		Title:   "Refusals",
+		Columns: Cols("when", "cycle", "gate", "tenant", "refused by", "because", "plan", "merge", "proven", "since"),
+		Empty:   "nobody refused anything",
 	}
 	for _, r := range a.Refusals {
-		t.Add(utc(r.At), string(r.Cycle), r.Gate, refusedBy(r), dash(r.Because), r.Plan.Short(), mergeName(r.Commit, r.PR), mark(r.Proven), refusalEnd(r.Since))
+		t.Add(utc(r.At), string(r.Cycle), dash(r.Gate), dash(string(r.Tenant)), refusedBy(r), dash(r.Because), dash(r.Plan.Short()), mergeName(r.Commit, r.PR), mark(r.Proven), refusalEnd(r.Since))
 	}
 	return t
 }

@@ -79,6 +79,9 @@ func decidedBy(d why.Decision) string {
 	if len(d.Approvers) > 0 {
 		s += ", " + strings.Join(d.Approvers, " and ")
 	}
+	if d.Auto != "" {
+		s += ", no human: packmill merged it after a signed verdict"
+	}
 	if d.Fault != "" {
 		s += ", which " + d.Fault
 	}

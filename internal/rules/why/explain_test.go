@@ -41,7 +41,7 @@ func TestEveryReasonThatKeepsBack(t *testing.T) {
 		{"nothing, before the cut-off", nil, on(18, 9, 0), nil, []string{"policy", "wait"}},
 		{"all of a tenant's policy, and not only the first", []func(*world){tenant(restricted)}, on(18, 9, 0), []string{
 			"opt-out everyone: opted out until 2026-11-30: the busy month", "pin everyone: pinned to 1.* until 2026-11-29: validated", "assignment everyone: assigned to groups only",
-			"policy everyone: deferred by policy until 2026-12-16", "policy everyone: policy asks for the partner's own approval", "policy everyone: policy keeps restarts to the window",
+			"policy everyone: deferred by policy until 2026-12-16", "policy everyone: policy keeps restarts to the window",
 			"window everyone: its window never cannot be read",
 		}, nil},
 		{"a package that the tenant does not have", []func(*world){tenant(func(t *fleet.Tenant) { t.Packages = nil })}, on(18, 9, 0), []string{"assignment: nordic/aalto does not have the package"}, nil},
@@ -52,7 +52,18 @@ func TestEveryReasonThatKeepsBack(t *testing.T) {
 			w.Repo.Holds["slow"] = fleet.Hold{Kind: "hold", Package: tool, Release: "2.0", Reason: "slow start"}
 		}}, on(18, 9, 0), []string{"tests: 2.0 failed its tests in cell windows-11: launch exit code 3", "hold: hold: slow start"}, nil},
 		{"a gate that nobody opened", []func(*world){open}, on(18, 15, 0), []string{"gate dogfood: its approval waits for a merge"}, nil},
-		{"a gate that was refused", []func(*world){open, approve("dogfood", "rejected", on(18, 15, 0))}, on(18, 16, 0), []string{"gate dogfood: its approval does not count: rejected: a reason"}, nil},
+		{"a gate that was refused", []func(*world){open, approve("dogfood", "rejected", on(18, 15, 0))}, on(18, 16, 0), []string{"approval dogfood: refused: a reason"}, nil},
+		{"a partner that has not answered", []func(*world){tenant(func(t *fleet.Tenant) { t.Policy.Approval = "partner" }), open}, on(18, 15, 0),
+			[]string{"policy everyone: it waits for the approval of"}, nil},
+		{"a tenant that refused", []func(*world){open, func(w *world) {
+			w.Repo.TenantApprovals = map[fleet.TenantID]map[fleet.CycleID]fleet.TenantApproval{aalt: {w47: {Cycle: w47, Decision: "rejected", Because: "we move house"}}}
+		}}, on(18, 15, 0), []string{"policy everyone: refused: we move house"}, nil},
+		{"a freeze that the cycle passes is no reason", []func(*world){open, func(w *world) {
+			w.Repo.Freezes["now"] = fleet.Freeze{From: on(17, 0, 0), Until: on(27, 0, 0), Scope: "all", Reason: "an audit"}
+			c := w.Repo.Cycles[w47]
+			c.Overrides = &fleet.Overrides{Freezes: []string{"now"}, Reason: "it must go out"}
+			w.Repo.Cycles[w47] = c
+		}}, on(18, 15, 0), []string{"gate dogfood: its approval waits for a merge"}, []string{"an audit"}},
 		{"the wave before", dogfooding, on(19, 12, 0), []string{"wait dogfood: the gate looks next at 2026-11-20 07:00Z"}, nil},
 		{"the soak, a freeze in force and one to come, a hold of one release and not of another", append(slices.Clone(passed),
 			func(w *world) {

@@ -114,6 +114,7 @@ type Decision struct {
 	Title     string    `json:"title"`
 	Author    string    `json:"author"`
 	Approvers []string  `json:"approvers"` // that counted
+	Auto      string    `json:"auto"`      // advance, revoke: packmill merged it, and no human approved
 	At        time.Time `json:"at"`
 	Fault     string    `json:"fault"` // why it does not count as reviewed
 }
@@ -123,7 +124,7 @@ func DecisionOf(m *fleet.Merge) Decision {
 	if m == nil {
 		return Decision{}
 	}
-	return Decision{Commit: m.Commit, PR: m.PR, Title: m.Title, Author: m.Author, Approvers: m.Approvers, At: m.At, Fault: m.Fault}
+	return Decision{Commit: m.Commit, PR: m.PR, Title: m.Title, Author: m.Author, Approvers: m.Approvers, Auto: m.Auto, At: m.At, Fault: m.Fault}
 }
 
 // Locate gives every rule the position that where finds for it, and then every

@@ -29,7 +29,8 @@ func (p *pair) kept(c *rollout.CycleState, waits []rollout.Wait, now time.Time) 
 	if p.out.Next.Release != "" {
 		p.lacks()
 		p.stopped(c, now)
-		p.frozen(now)
+		p.frozen(c, now)
+		p.unheard(c, now)
 		p.memberless()
 	}
 	p.upstream()
@@ -137,6 +138,7 @@ func (p *pair) stopped(c *rollout.CycleState, now time.Time) {
 			p.keep(Keeper{Kind: "gate", Name: string(e.Halted.Cycle), Why: "halted by wave " + e.Halted.Wave + " of " + string(e.Halted.Cycle) + ": " + e.Halted.Rule})
 		}
 	}
+	p.ended(c)
 	told := false
 	for _, name := range slices.Sorted(maps.Keys(p.facts.Repo.Holds)) {
 		h := p.facts.Repo.Holds[name]
@@ -155,6 +157,22 @@ func (p *pair) stopped(c *rollout.CycleState, now time.Time) {
 	}
 }
 
+// ended tells the newer release that takes the place of the next one, and the
+// waves that will never open.
+func (p *pair) ended(c *rollout.CycleState) {
+	if c == nil {
+		return
+	}
+	if e := c.Entry(p.pkg.ID); e != nil && e.Superseded != nil {
+		p.keep(Keeper{Kind: CycleEntry, Name: string(e.Superseded.Cycle), Why: "superseded by " + e.Superseded.Release + " in " + string(e.Superseded.Cycle)})
+	}
+	for _, w := range c.Waves {
+		if w.Ended != "" {
+			p.keep(Keeper{Kind: Approval, Name: w.Wave.Name, Wave: w.Wave.Name, Why: w.Ended})
+		}
+	}
+}
+
 // entry is the next release with its artifact, as far as it has one.
 func (p *pair) entry() fleet.Entry {
 	next := p.out.Next
@@ -170,10 +188,17 @@ func (p *pair) entry() fleet.Entry {
 
 // frozen tells every freeze that is in force now or will be when a wave of the
 // pair opens.
-func (p *pair) frozen(now time.Time) {
+func (p *pair) frozen(c *rollout.CycleState, now time.Time) {
+	var passes []string
+	if c != nil && c.Cycle.Overrides != nil {
+		passes = c.Cycle.Overrides.Freezes
+	}
 	security := p.pkg.Releases[p.out.Next.Release].Change == "security"
 	for _, name := range slices.Sorted(maps.Keys(p.facts.Repo.Freezes)) {
 		f := p.facts.Repo.Freezes[name]
+		if slices.Contains(passes, name) {
+			continue
+		}
 		alone := *p.facts.Repo
 		alone.Freezes = map[string]fleet.Freeze{name: f}
 		if alone.Frozen(now, security) != "" {
@@ -184,6 +209,22 @@ func (p *pair) frozen(now time.Time) {
 			if w.NotBefore.After(now) && w.Devices > 0 && alone.Frozen(w.NotBefore, security) != "" {
 				p.keep(Keeper{Kind: Freeze, Name: name, Wave: w.Wave, Why: "will be frozen when the wave opens: " + f.Reason, Until: f.Until})
 			}
+		}
+	}
+}
+
+// unheard tells what a partner or a site has yet to say on the waves of an open
+// cycle, or has said against them.
+func (p *pair) unheard(c *rollout.CycleState, now time.Time) {
+	if c == nil {
+		return
+	}
+	for _, w := range p.out.Next.Waves {
+		if w.Devices == 0 {
+			continue
+		}
+		if ok, said := rollout.Consent(p.facts, c.ID, w.Wave, p.tenant.ID, now); !ok {
+			p.keep(Keeper{Kind: Bound, Name: "approval", Wave: w.Wave, Why: said})
 		}
 	}
 }

@@ -55,10 +55,8 @@ func (p *pair) next(cycles []rollout.CycleState, now time.Time) (*rollout.CycleS
 		entry = fleet.Entry{Release: version}
 		p.out.Next.Why = "it would travel in " + string(id) + ", whose cut-off is at " + stamp(cutOff) + ", but is not ready to"
 	}
-	cycle := fleet.Cycle{CutOff: cutOff, Entries: map[fleet.PackageID]fleet.Entry{p.pkg.ID: entry}}
-	for _, w := range p.facts.Repo.Waves {
-		cycle.Waves = append(cycle.Waves, w.Name)
-	}
+	cycle := rollout.NewCycle(p.facts.Repo, p.facts.Record, id, cutOff, nil)
+	cycle.Entries = map[fleet.PackageID]fleet.Entry{p.pkg.ID: entry}
 	return nil, p.waves(&rollout.CycleState{ID: id}, cycle)
 }
 

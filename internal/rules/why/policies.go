@@ -58,14 +58,15 @@ func (p *pair) policies(c *rollout.CycleState) error {
 	}
 	cycle, travels := p.facts.Repo.Cycles[next.Cycle]
 	if !travels {
-		cycle.CutOff = p.out.At
-		for _, w := range p.facts.Repo.Waves {
-			cycle.Waves = append(cycle.Waves, w.Name)
-		}
+		cycle = rollout.NewCycle(p.facts.Repo, p.facts.Record, next.Cycle, p.out.At, nil)
 	}
 	cycle.Entries = map[fleet.PackageID]fleet.Entry{p.pkg.ID: p.entry()}
 	rec := *p.facts.Record
 	rec.Inventory = p.devices(cycle.CutOff)
+	// What keeps even a tenant back that lets everything through.
+	if err := p.ask(p.open(), &rec, cycle, PackageRule, string(p.pkg.ID)); err != nil {
+		return err
+	}
 	for _, a := range aspects() {
 		t := p.open()
 		a.restore(&t, p.tenant, p.pkg.ID)

@@ -160,6 +160,13 @@ func (p *pair) cycle(c *rollout.CycleState) {
 	if e := c.Entry(p.pkg.ID); e != nil {
 		p.rule(CycleEntry, id, "carries "+e.Entry.Release+" as "+e.Entry.Artifact.Short(), []string{"cycles", id, "entries", string(p.pkg.ID)}, c.ID.Dir()+"/cycle.cue")
 	}
+	if a, ok := p.facts.Repo.TenantApprovals[p.tenant.ID][c.ID]; ok {
+		says := a.Decision + " by those who speak for the tenant"
+		if a.Because != "" {
+			says += ": " + a.Because
+		}
+		p.rule(Approval, string(p.tenant.ID), says, []string{"approvals", id}, fleet.TenantApprovalFile(p.tenant.ID, c.ID))
+	}
 	for _, w := range c.Waves {
 		a, ok := p.facts.Repo.Approvals[c.ID][w.Wave.Name]
 		if !ok {

@@ -12,11 +12,16 @@ import (
 // Stops is a plan without the rows that a hold, a revocation or a freeze of the
 // commit stops: each is left out by name. Plans know nothing of these, since
 // they must be able to stop what was approved; what a change would do does.
-func Stops(repo *fleet.Repository, rec *fleet.Record, plan fleet.Plan) fleet.Plan {
+func Stops(repo *fleet.Repository, rec *fleet.Record, cycle fleet.Cycle, plan fleet.Plan) fleet.Plan {
+	thawed := *repo
+	if cycle.Overrides != nil {
+		thawed.Freezes = maps.Clone(repo.Freezes)
+		maps.DeleteFunc(thawed.Freezes, func(name string, _ fleet.Freeze) bool { return slices.Contains(cycle.Overrides.Freezes, name) })
+	}
 	out := plan
 	out.Rows, out.Skipped = nil, slices.Clone(plan.Skipped)
 	for _, row := range plan.Rows {
-		if stop := stopOf(repo, rec, row); stop != "" {
+		if stop := stopOf(&thawed, rec, row); stop != "" {
 			out.Skipped = append(out.Skipped, fleet.PlanSkip{Tenant: row.Tenant, Package: row.Package, Why: stop})
 		} else {
 			out.Rows = append(out.Rows, row)
