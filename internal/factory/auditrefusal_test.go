@@ -37,6 +37,13 @@ func newRefusalWorld(t *testing.T) *refusalWorld {
 			return nil, err
 		}
 		repo.Operator.Trust = trust
+		repo.Partners = map[string]fleet.Partner{"nordic": {Approvers: []fleet.Person{{Login: "nora", From: "2026-01-01"}}}}
+		repo.Tenants = map[fleet.TenantID]fleet.Tenant{"nordic/aalto": {ID: "nordic/aalto", Policy: fleet.Policy{Approval: fleet.ByPartner}}}
+		repo.TenantApprovals = map[fleet.TenantID]map[fleet.CycleID]fleet.TenantApproval{}
+		if said, err := w.read(ctx, rev, aaltoApproval); err == nil {
+			decision, because, _ := strings.Cut(said, ": ")
+			repo.TenantApprovals["nordic/aalto"] = map[fleet.CycleID]fleet.TenantApproval{"2026-W47": {Cycle: "2026-W47", Decision: decision, Because: because}}
+		}
 		for _, gates := range repo.Approvals {
 			for gate, a := range gates {
 				a.Decision, a.Because, _ = strings.Cut(a.Decision, ": ")
@@ -46,6 +53,17 @@ func newRefusalWorld(t *testing.T) *refusalWorld {
 		return repo, nil
 	}
 	return w
+}
+
+const aaltoApproval = "tenants/nordic/aalto/approvals/2026-W47.cue"
+
+func (w *refusalWorld) read(_ context.Context, rev, file string) (string, error) {
+	tree, err := w.Git.Tree(rev)
+	if err != nil {
+		return "", err
+	}
+	data, err := tree.Read(file)
+	return string(data), err
 }
 
 // recordAll records what is on main and not in evidence, as a run would.
@@ -132,6 +150,10 @@ func TestAuditFindsRefusals(t *testing.T) {
 		{"two gates in one merge", func(w *refusalWorld) {
 			w.merge(map[string]string{dogfoodApproval: "rejected: no", everyone: "rejected: nor this"}, nil, "ines")
 		}, `2026-W47 dogfood "no" PR 1 by [ines] proven true plan sha256:plan since PR 0` + "\n" + `2026-W47 everyone "nor this" PR 1 by [ines] proven true plan sha256:plan since PR 0`},
+		{"a tenant's, by its partner, who then agreed", func(w *refusalWorld) {
+			w.merge(map[string]string{aaltoApproval: "rejected: we move house"}, nil, "ines", "nora")
+			w.merge(map[string]string{aaltoApproval: "approved"}, nil, "ines", "nora")
+		}, `2026-W47 nordic/aalto "we move house" PR 1 by [nora] proven true plan since approved PR 2`},
 		{"one that nobody reviewed", func(w *refusalWorld) { w.push(no) }, `2026-W47 dogfood "it breaks the scanner" PR 0 by [] proven false plan sha256:plan since PR 0`},
 		{"one of the first commit", func(w *refusalWorld) {
 			w.main = w.commit(nil, "", no)
