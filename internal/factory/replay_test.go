@@ -81,7 +81,7 @@ func replayRepo(trust fleet.Trust) *fleet.Repository {
 			"detect": {On: "Wed", At: "06:00"}, "cutOff": {On: "Wed", At: "16:00"}, "dogfood": {On: "Thu", At: "09:00"}, "deploy": {On: "Mon", At: "14:00"},
 		}},
 		Waves: []fleet.Wave{
-			{Name: "dogfood", Order: 1, Select: fleet.Select{Tenants: map[string]string{"role": "own"}}, MinDevices: 1, Opens: fleet.Opens{Step: "dogfood", Zone: "operator"}, Arm: hours(3), Soak: hours(24), Gate: gate},
+			{Name: "dogfood", Order: 1, Select: fleet.Select{Tenants: map[string]fleet.Values{"role": {"own"}}}, MinDevices: 1, Opens: fleet.Opens{Step: "dogfood", Zone: "operator"}, Arm: hours(3), Soak: hours(24), Gate: gate},
 			{Name: "everyone", Order: 2, MinDevices: 1, Opens: fleet.Opens{Step: "deploy", Zone: "operator"}, Arm: hours(6), Soak: hours(24), Gate: gate},
 		},
 		Packages: map[fleet.PackageID]fleet.Package{}, Tenants: map[fleet.TenantID]fleet.Tenant{}, Freezes: map[string]fleet.Freeze{}, Holds: map[string]fleet.Hold{},

@@ -67,7 +67,7 @@ func TestWhatIf(t *testing.T) {
 		}, pin, "2026-W47 open [dogfood] started[everyone]\n2026-W48 next [dogfood everyone] started[]"},
 		{"another day", nil, func(r *fleet.Repository) { r.Week.Steps["deploy"] = fleet.WeekStep{On: "Tue", At: "14:00"} }, both +
 			"\nchanged 2026-W47 nordic/aalto acme/pad everyone>everyone [notBefore deadline]\nchanged 2026-W47 nordic/aalto acme/tool everyone>everyone [notBefore deadline]"},
-		{"another wave", nil, func(r *fleet.Repository) { r.Waves[0].Select.Tenants = map[string]string{"role": "customer"} }, both +
+		{"another wave", nil, func(r *fleet.Repository) { r.Waves[0].Select.Tenants = map[string]fleet.Values{"role": {"customer"}} }, both +
 			"\nmoved 2026-W47 nordic/aalto acme/pad everyone>dogfood [wave notBefore deadline]\nmoved 2026-W47 nordic/aalto acme/tool everyone>dogfood [wave notBefore deadline]" +
 			"\nmoved 2026-W47 us/own acme/pad dogfood>everyone [wave notBefore deadline]\nmoved 2026-W47 us/own acme/tool dogfood>everyone [wave notBefore deadline]"},
 		{"a release that nobody built", nil, func(r *fleet.Repository) {

@@ -33,6 +33,9 @@ func explainWaves(e why.Explanation) Table {
 		if w.Skipped != "" {
 			says = "left out: " + w.Skipped
 		}
+		if w.Late != "" {
+			says = strings.TrimPrefix(says+"; late: "+w.Late, "; ")
+		}
 		t.Add(w.Wave, dash(w.Phase), fmt.Sprint(w.Devices), utc(w.NotBefore), utc(w.Deadline), dash(says), decidedBy(w.Decided))
 	}
 	return t

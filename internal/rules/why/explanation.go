@@ -52,6 +52,7 @@ type NextWave struct {
 	NotBefore time.Time `json:"notBefore"`
 	Deadline  time.Time `json:"deadline"`
 	Skipped   string    `json:"skipped"`
+	Late      string    `json:"late"`    // why its times are not those of the plan any more
 	Verdict   string    `json:"verdict"` // newest: decision and rule
 	Decided   Decision  `json:"decided"` // the merge that brought the wave's approval
 }

@@ -220,10 +220,13 @@ func (p *pair) unheard(c *rollout.CycleState, now time.Time) {
 		return
 	}
 	for _, w := range p.out.Next.Waves {
+		if w.Late != "" {
+			p.keep(Keeper{Kind: WaveRule, Name: w.Wave, Wave: w.Wave, Why: w.Late})
+		}
 		if w.Devices == 0 {
 			continue
 		}
-		if ok, said := rollout.Consent(p.facts, c.ID, w.Wave, p.tenant.ID, now); !ok {
+		if ok, said := rollout.TenantApproved(p.facts, c.ID, w.Wave, p.tenant.ID, now); !ok {
 			p.keep(Keeper{Kind: Bound, Name: "approval", Wave: w.Wave, Why: said})
 		}
 	}

@@ -83,6 +83,7 @@ func (p *pair) waves(c *rollout.CycleState, cycle fleet.Cycle) error {
 		}
 		for _, row := range plan.Rows {
 			if row.Tenant == p.tenant.ID && row.Package == p.pkg.ID && row.Wave == name {
+				row = p.asLate(c, &w, row)
 				w.Devices, w.NotBefore, w.Deadline = row.Devices, p.instant(row, row.NotBefore), p.instant(row, row.Deadline)
 			}
 		}
@@ -94,6 +95,22 @@ func (p *pair) waves(c *rollout.CycleState, cycle fleet.Cycle) error {
 		p.out.Next.Waves = append(p.out.Next.Waves, w)
 	}
 	return nil
+}
+
+// asLate is a row of a started wave that is not assigned yet with the times it
+// has now, where it is too late for those of the plan.
+func (p *pair) asLate(c *rollout.CycleState, w *NextWave, row fleet.PlanRow) fleet.PlanRow {
+	state := c.Wave(w.Wave)
+	there := p.out.Candidate.Cycle == c.ID && p.out.Candidate.Wave == w.Wave
+	if state == nil || state.Start == nil || there {
+		return row
+	}
+	timing := rollout.TimesOf(p.facts, c.ID, w.Wave, p.out.At).Of(row)
+	row.NotBefore, row.Deadline, w.Late = timing.Opens, timing.Deadline, timing.Late
+	if timing.Missed {
+		w.Late = "missed in this cycle: " + timing.Late
+	}
+	return row
 }
 
 // planOf is the plan of a wave: what it was started with, what an approval is

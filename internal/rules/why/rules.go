@@ -51,6 +51,15 @@ func (p *pair) bounds() {
 		"approval":              "approval of its own: " + policy.Approval,
 		"maxFailuresPercent":    fmt.Sprintf("a gate passes with at most %g %% failures here", policy.MaxFailuresPercent),
 	}
+	if n := policy.CriticalGraceHours; n > 0 {
+		says["critical.graceHours"] = fmt.Sprintf("a device that was away has %g hours for a security release", n)
+	}
+	if n := policy.NonSecurityGraceHours; n > 0 {
+		says["nonSecurity.graceHours"] = fmt.Sprintf("a device that was away has %g hours for other releases", n)
+	}
+	if n := policy.NonSecurityWithinDays; n > 0 {
+		says["nonSecurity.withinDays"] = fmt.Sprintf("other releases within %g days after that", n)
+	}
 	for _, field := range slices.Sorted(maps.Keys(says)) {
 		p.out.Rules = append(p.out.Rules, Rule{Kind: Bound, Name: field, Says: says[field], Pos: policy.Origins[field]})
 	}
