@@ -9,8 +9,8 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/change"
-	"github.com/packmill/packmill/internal/sim/rehearsal"
 	"github.com/packmill/packmill/internal/rules/why"
+	"github.com/packmill/packmill/internal/sim/rehearsal"
 	"github.com/packmill/packmill/internal/view"
 )
 
