@@ -48,7 +48,7 @@ func (a *app) factsAt(ctx context.Context, mill *factory.Factory, ledger *eviden
 		return rollout.Facts{}, time.Time{}, &fleet.Error{Op: "cli.at", Object: at, Kind: fleet.Invalid, Err: errors.New("is still to come: nothing is known of it"),
 			Hint: "leave --at away to be told what is due next"}
 	}
-	facts, err := mill.ObserveAt(ctx, ledger, then)
+	facts, err := mill.ObserveAsOf(ctx, ledger, then)
 	if err != nil {
 		return facts, time.Time{}, err
 	}

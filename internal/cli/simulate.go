@@ -141,7 +141,7 @@ func (a *app) rehearsalInput(ctx context.Context, mill *factory.Factory, rev str
 	if err != nil {
 		return rehearsal.Input{}, err
 	}
-	facts, err := mill.ObserveOn(ctx, commit)
+	facts, err := mill.ObserveAt(ctx, commit)
 	if err != nil {
 		return rehearsal.Input{}, err
 	}

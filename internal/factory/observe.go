@@ -22,12 +22,12 @@ func (f *Factory) Observe(ctx context.Context) (rollout.Facts, error) {
 	if err != nil {
 		return rollout.Facts{}, err
 	}
-	return f.ObserveOn(ctx, main)
+	return f.ObserveAt(ctx, main)
 }
 
-// ObserveOn reads all facts that the clone has, as of a commit of main. It asks
+// ObserveAt reads all facts that the clone has, as of a commit of main. It asks
 // nobody else.
-func (f *Factory) ObserveOn(ctx context.Context, main string) (rollout.Facts, error) {
+func (f *Factory) ObserveAt(ctx context.Context, main string) (rollout.Facts, error) {
 	rec, err := f.Ledger.Read(ctx)
 	if err != nil {
 		return rollout.Facts{}, err

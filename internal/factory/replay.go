@@ -16,11 +16,11 @@ type Replayable interface {
 	ReadAsOf(ctx context.Context, at time.Time) (*fleet.Record, error)
 }
 
-// ObserveAt reads the facts as they were at an instant: what Observe read then.
+// ObserveAsOf reads the facts as they were at an instant: what Observe read then.
 // Nothing derived is ever stored, so what was derived then is derived again.
 // Instants are whole seconds, as evidence counts them: what was appended within
 // the second is part of it.
-func (f *Factory) ObserveAt(ctx context.Context, ledger Replayable, at time.Time) (rollout.Facts, error) {
+func (f *Factory) ObserveAsOf(ctx context.Context, ledger Replayable, at time.Time) (rollout.Facts, error) {
 	head, err := f.Git.Main()
 	if err != nil {
 		return rollout.Facts{}, err

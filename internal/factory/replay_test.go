@@ -272,7 +272,7 @@ func TestReplay(t *testing.T) {
 			look()
 		}
 		for _, m := range lived {
-			facts, err := w.ObserveAt(t.Context(), w.ledger, m.at)
+			facts, err := w.ObserveAsOf(t.Context(), w.ledger, m.at)
 			if again := derived(t, facts, err, m.at); !reflect.DeepEqual(again, m) {
 				t.Fatalf("seed %d: at %s it was\n%+v\nreplayed it is\n%+v", seed, m.at, m, again)
 			}
@@ -293,10 +293,10 @@ func TestReplay(t *testing.T) {
 // TestReplayBefore asks for a time before main's first commit.
 func TestReplayBefore(t *testing.T) {
 	w := newReplayWorld(t, 1)
-	if _, err := w.ObserveAt(t.Context(), w.ledger, w.clock.Now().Add(-time.Second)); fleet.KindOf(err) != fleet.Invalid {
+	if _, err := w.ObserveAsOf(t.Context(), w.ledger, w.clock.Now().Add(-time.Second)); fleet.KindOf(err) != fleet.Invalid {
 		t.Errorf("%v", err)
 	}
-	facts, err := w.ObserveAt(t.Context(), w.ledger, w.clock.Now())
+	facts, err := w.ObserveAsOf(t.Context(), w.ledger, w.clock.Now())
 	if err != nil || facts.Repo.Commit != w.main {
 		t.Errorf("%+v, %v", facts.Repo, err)
 	}
