@@ -10,7 +10,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"time"
 
 	"github.com/packmill/packmill/internal/sim/fleets"
@@ -31,16 +30,9 @@ func write(args []string) error {
 	if err != nil {
 		return err
 	}
-	ctx := context.Background()
-	f, err := fleets.Write(ctx, args[1], size)
+	f, err := fleets.Write(context.Background(), args[1], size)
 	if err != nil {
 		return err
-	}
-	// As a clone has it: in one pack.
-	repack := exec.CommandContext(ctx, "git", "-C", args[1], "repack", "-adq")
-	repack.Stderr = os.Stderr
-	if err := repack.Run(); err != nil {
-		return fmt.Errorf("git repack: %w", err)
 	}
 	fmt.Printf("packmill --repo %s --now %s cycle status\n", args[1], f.Now.Format(time.RFC3339))
 	return nil

@@ -3,6 +3,7 @@ package fleets
 import (
 	"context"
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -54,7 +55,16 @@ func Write(ctx context.Context, dir string, s Size) (*Fleet, error) {
 	if err := m.weeks(ctx); err != nil {
 		return nil, err
 	}
-	return &Fleet{Size: s, Repo: m.repo, Record: m.rec, Now: Soaking()}, nil
+	return &Fleet{Size: s, Repo: m.repo, Record: m.rec, Now: Soaking()}, pack(ctx, dir)
+}
+
+// pack lets git put a repository's objects into one pack, as a clone has them.
+func pack(ctx context.Context, dir string) error {
+	out, err := exec.CommandContext(ctx, "git", "-C", dir, "-c", "safe.directory=*", "repack", "-adq").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("git repack: %w: %s", err, out)
+	}
+	return nil
 }
 
 // KeyFile is where Write puts the key of the repository at dir.
