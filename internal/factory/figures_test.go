@@ -1,8 +1,11 @@
+//go:build unix
+
 package factory_test
 
 import (
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,7 +22,7 @@ import (
 
 // peak watches how much memory this process holds while something runs, in MiB:
 // what the runtime has from the system and has not given back.
-func peak(b *testing.B) (stop func() float64) {
+func peak() (stop func() float64) {
 	var most atomic.Uint64
 	done, ended := make(chan struct{}), make(chan struct{})
 	look := func() {
@@ -47,9 +50,21 @@ func peak(b *testing.B) (stop func() float64) {
 	}
 }
 
-func report(b *testing.B, bound float64) {
+// cpu is how much time of a processor this process has used, in seconds.
+func cpu(b *testing.B) float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}
+
+// report gives the seconds of one round beside their bound. since is what cpu
+// was before the first.
+func report(b *testing.B, bound, since float64) {
 	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s")
 	b.ReportMetric(bound, "bound-s")
+	b.ReportMetric((cpu(b)-since)/float64(b.N), "cpu-s")
 }
 
 func fleetOf(b *testing.B, s fleets.Size) *fleets.Fleet {
@@ -71,11 +86,11 @@ func BenchmarkFigurePlan(b *testing.B) {
 	}{{fleets.S(), 2, 2048}, {fleets.M(), 10, 2048}, {fleets.L(), 90, 2048}} {
 		b.Run(size.Name, func(b *testing.B) {
 			f := fleetOf(b, size.Size)
-			stop := peak(b)
+			stop, since := peak(), cpu(b)
 			for b.Loop() {
 				openCycle(b, f)
 			}
-			report(b, size.bound)
+			report(b, size.bound, since)
 			b.ReportMetric(stop(), "MiB")
 			b.ReportMetric(size.memory, "bound-MiB")
 		})
@@ -110,13 +125,13 @@ func BenchmarkFigureStep(b *testing.B) {
 	}{{fleets.M(), 1}, {fleets.L(), 10}} {
 		b.Run(size.Name, func(b *testing.B) {
 			f := fleetOf(b, size.Size)
-			facts := rollout.Facts{Repo: f.Repo, Record: f.Record}
+			facts, since := rollout.Facts{Repo: f.Repo, Record: f.Record}, cpu(b)
 			for b.Loop() {
 				if actions, _, err := rollout.Step(facts, f.Now); err != nil || len(actions) > 0 {
 					b.Fatal(actions, err)
 				}
 			}
-			report(b, size.bound)
+			report(b, size.bound, since)
 		})
 	}
 }
@@ -131,6 +146,7 @@ func BenchmarkFigureAssign(b *testing.B) {
 		{Name: "canary", Order: 1, Select: share(1)}, {Name: "pilot", Order: 2, Select: share(5)},
 		{Name: "broad", Order: 3, Select: share(40)}, {Name: "everyone", Order: 4, Select: share(100)},
 	}
+	since := cpu(b)
 	for b.Loop() {
 		members := rollout.Assign(waves, tenant, devices, "2026-W47", f.Now)
 		n := 0
@@ -141,5 +157,5 @@ func BenchmarkFigureAssign(b *testing.B) {
 			b.Fatal(n)
 		}
 	}
-	report(b, 1)
+	report(b, 1, since)
 }

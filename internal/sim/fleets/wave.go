@@ -31,15 +31,16 @@ func (m *mill) rollOut(ctx context.Context, id fleet.CycleID, w fleet.Wave, open
 		}
 		byTenant[row.Tenant] = append(byTenant[row.Tenant], row)
 	}
-	if err := m.freeze(ctx, id, w, opens, plan, tenants, members); err != nil {
+	if err := m.freeze(ctx, id, w, opens, plan.Rows, tenants, members); err != nil {
 		return err
 	}
+	digest := m.repo.Plans[id][w.Name].Digest
 	for chunk := range slices.Chunk(tenants, chunkTenants) {
 		var rows []fleet.PlanRow
 		for _, t := range chunk {
 			rows = append(rows, byTenant[t]...)
 		}
-		if err := m.carryOut(ctx, id, w.Name, "assign", w.Order, plan.Digest(), rows); err != nil {
+		if err := m.carryOut(ctx, id, w.Name, "assign", w.Order, digest, rows); err != nil {
 			return err
 		}
 	}
@@ -56,7 +57,7 @@ func (m *mill) then(id fleet.CycleID) *fleet.Record {
 }
 
 // freeze writes the wave's memberships, plan rows and start.
-func (m *mill) freeze(ctx context.Context, id fleet.CycleID, w fleet.Wave, opens time.Time, plan fleet.Plan, tenants []fleet.TenantID, members map[fleet.TenantID]rollout.Members) error {
+func (m *mill) freeze(ctx context.Context, id fleet.CycleID, w fleet.Wave, opens time.Time, planned []fleet.PlanRow, tenants []fleet.TenantID, members map[fleet.TenantID]rollout.Members) error {
 	var all []string
 	rows := map[shardDir][]fleet.Membership{}
 	for _, t := range tenants {
@@ -71,10 +72,10 @@ func (m *mill) freeze(ctx context.Context, id fleet.CycleID, w fleet.Wave, opens
 		m.rec.Members = append(m.rec.Members, row)
 	}
 	slices.Sort(all)
-	digest := plan.Digest()
+	digest := m.repo.Plans[id][w.Name].Digest
 	start := []fleet.WaveStart{{Cycle: id, Wave: w.Name, Opens: opens, Devices: len(all), Root: rollout.Root(all), Plan: digest, At: m.now}}
-	m.rec.PlanRows[digest], m.rec.Starts = plan.Rows, append(m.rec.Starts, start...)
-	batches := append(shardBatches(m, rows), m.tell(evidence.Control, evidence.PlanDir(id, digest), plan.Rows), m.tell(evidence.Control, evidence.WavesDir(id), start))
+	m.rec.PlanRows[digest], m.rec.Starts = planned, append(m.rec.Starts, start...)
+	batches := append(shardBatches(m, rows), m.tell(evidence.Control, evidence.PlanDir(id, digest), planned), m.tell(evidence.Control, evidence.WavesDir(id), start))
 	return m.write(ctx, batches...)
 }
 
