@@ -15,7 +15,7 @@ import (
 type roll struct {
 	platform map[string]string
 	since    time.Time
-	assigned map[slot][]fleet.Digest
+	assigned map[rollout.Slot][]fleet.Digest
 }
 
 // A telling is what a tenant's devices said of a release, by keyed hash.

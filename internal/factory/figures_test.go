@@ -135,27 +135,3 @@ func BenchmarkFigureStep(b *testing.B) {
 		})
 	}
 }
-
-// BenchmarkFigureAssign puts a million devices of one tenant into four waves.
-func BenchmarkFigureAssign(b *testing.B) {
-	f := fleetOf(b, fleets.Size{Name: "million", Tenants: 1, Packages: 1, Devices: 1_000_000})
-	tenant := f.Repo.Tenants["own/office"]
-	devices := rollout.LatestInventory(f.Record, f.Now)[tenant.ID]
-	share := func(percent float64) fleet.Select { return fleet.Select{Percent: &percent} }
-	waves := []fleet.Wave{
-		{Name: "canary", Order: 1, Select: share(1)}, {Name: "pilot", Order: 2, Select: share(5)},
-		{Name: "broad", Order: 3, Select: share(40)}, {Name: "everyone", Order: 4, Select: share(100)},
-	}
-	since := cpu(b)
-	for b.Loop() {
-		members := rollout.Assign(waves, tenant, devices, "2026-W47", f.Now)
-		n := 0
-		for _, m := range members {
-			n += len(m.Devices)
-		}
-		if n < 900_000 {
-			b.Fatal(n)
-		}
-	}
-	report(b, 1, since)
-}

@@ -84,7 +84,7 @@ func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a roll
 	var key []byte
 	for _, id := range a.Packages {
 		entry := facts.Repo.Cycles[a.Cycle].Entries[id]
-		if !slices.Contains(in.assigned[slot{m.Tenant, id}], entry.Artifact) {
+		if !slices.Contains(in.assigned[rollout.Slot{Tenant: m.Tenant, Package: id}], entry.Artifact) {
 			continue
 		}
 		r := fleet.Report{Cycle: a.Cycle, Wave: a.Wave, Tenant: m.Tenant, Package: id, Artifact: entry.Artifact, Look: a.Look, At: f.Clock.Now()}
@@ -132,11 +132,11 @@ func platforms(rec *fleet.Record) map[string]string {
 }
 
 // assignedIn are the artifacts that were assigned in a wave, by where.
-func assignedIn(rec *fleet.Record, a rollout.Action) map[slot][]fleet.Digest {
-	out := map[slot][]fleet.Digest{}
+func assignedIn(rec *fleet.Record, a rollout.Action) map[rollout.Slot][]fleet.Digest {
+	out := map[rollout.Slot][]fleet.Digest{}
 	for i := range rec.Receipts {
 		if r := &rec.Receipts[i]; r.Cycle == a.Cycle && r.Wave == a.Wave && r.Action == "assign" && r.Outcome == "done" {
-			at := slot{r.Tenant, r.Package}
+			at := rollout.Slot{Tenant: r.Tenant, Package: r.Package}
 			out[at] = append(out[at], r.Artifact)
 		}
 	}

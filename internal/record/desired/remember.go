@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"maps"
+	"reflect"
 	"strings"
 	"sync"
 
@@ -84,39 +84,35 @@ func (r *remembering) part(ctx context.Context, part string, files []childFile) 
 	return result, nil
 }
 
-// joined puts the results of the parts together. The maps are new: a loader
-// writes into them.
+// joined puts the results of the parts together: maps as one, of everything
+// else what one of the parts has. The maps are new: a loader writes into them.
 func joined(results []*childResult) *childResult {
-	schedules, tenants := results[0], results[1]
 	out := &childResult{Repository: &fleet.Repository{}, MaxDays: -1}
-	if schedules != nil {
-		r := schedules.Repository
-		out.Repository.Week, out.Repository.Waves, out.Repository.Freezes, out.Repository.Holds = r.Week, r.Waves, r.Freezes, r.Holds
-		out.Repository.Cycles, out.Repository.Plans, out.Repository.Approvals = r.Cycles, r.Plans, r.Approvals
-	}
-	if tenants != nil {
-		r := tenants.Repository
-		out.Repository.Operator, out.MaxDays = r.Operator, tenants.MaxDays
-		out.Repository.Partners, out.Repository.Tenants = maps.Clone(r.Partners), maps.Clone(r.Tenants)
-	}
 	for _, r := range results {
-		if r != nil {
-			out.Findings, out.Exceptions = append(out.Findings, r.Findings...), append(out.Exceptions, r.Exceptions...)
+		if r == nil {
+			continue
 		}
+		out.Findings, out.Exceptions = append(out.Findings, r.Findings...), append(out.Exceptions, r.Exceptions...)
+		out.MaxDays = max(out.MaxDays, r.MaxDays) // -1 of a part without the operator
+		unite(reflect.ValueOf(out.Repository).Elem(), reflect.ValueOf(r.Repository).Elem())
 	}
-	empty := out.Repository
-	orEmpty(&empty.Freezes)
-	orEmpty(&empty.Holds)
-	orEmpty(&empty.Cycles)
-	orEmpty(&empty.Plans)
-	orEmpty(&empty.Approvals)
-	orEmpty(&empty.Partners)
-	orEmpty(&empty.Tenants)
 	return out
 }
 
-func orEmpty[M ~map[K]V, K comparable, V any](m *M) {
-	if *m == nil {
-		*m = M{}
+func unite(into, from reflect.Value) {
+	for i := range into.NumField() {
+		a, b := into.Field(i), from.Field(i)
+		switch {
+		case b.IsZero():
+		case b.Kind() != reflect.Map:
+			a.Set(b)
+		default:
+			if a.IsNil() {
+				a.Set(reflect.MakeMapWithSize(a.Type(), b.Len()))
+			}
+			for entries := b.MapRange(); entries.Next(); {
+				a.SetMapIndex(entries.Key(), entries.Value())
+			}
+		}
 	}
 }
