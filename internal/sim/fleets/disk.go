@@ -43,7 +43,10 @@ func Write(ctx context.Context, dir string, s Size) (*Fleet, error) {
 	}
 	d := &disk{git: git, clock: fleet.NewManualClock(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)), author: fleet.Identity{Name: "packmill", Email: "packmill@operator.example"}}
 	d.ledger = evidence.Open(git, key, verifier, d.clock, d.author)
-	m := newMill(s, key.PublicPEM(), d)
+	m, err := newMill(ctx, s, key.PublicPEM(), d)
+	if err != nil {
+		return nil, err
+	}
 	root, err := git.Commit(ctx, gitrepo.CommitSpec{Files: s.files(key.PublicPEM()), Message: "Begin", Author: d.author, When: d.clock.Now()})
 	if err != nil {
 		return nil, err

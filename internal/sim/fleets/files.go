@@ -106,11 +106,10 @@ policy: maxFailuresPercent: <=4
 
 func tenantFile(s Size, i int) string {
 	var b strings.Builder
-	t := s.tenantOf(i)
 	b.WriteString("package tenants" + head)
 	fmt.Fprintf(&b, "tenant: schema.#Tenant & {\n\tid:   %q\n\tname: %q\n\tzone: %q\n\tlabels: role: %q\n\tintune: directory: %q\n",
-		t.ID, t.Name, t.Zone, t.Labels["role"], t.Intune.Directory)
-	if len(t.Windows) > 0 {
+		s.tenant(i), s.nameOf(i), s.zoneOf(i), s.roleOf(i), s.directoryOf(i))
+	if s.hasNights(i) {
 		b.WriteString("\twindows: nights: {on: [\"Mon\", \"Tue\", \"Wed\", \"Thu\", \"Fri\"], from: \"20:00\", until: \"23:00\", for: [\"install\", \"reboot\"]}\n")
 	}
 	b.WriteString("\tpackages: {\n")
@@ -135,7 +134,7 @@ func packageFile(id fleet.PackageID) string {
 	id:   %q
 	name: %q
 	kind: "application"
-	sources: ["https://%s.example/releases"]
+	sources: [%q]
 	installers: x64: {
 		platform: "windows"
 		arch:     "x64"
@@ -145,7 +144,11 @@ func packageFile(id fleet.PackageID) string {
 	tests: matrix: ["windows-11"]
 	rollback: "previous"
 }
-`, id, id.Slug(), path.Dir(string(id)))
+`, id, id.Slug(), sourceOf(id))
+}
+
+func sourceOf(id fleet.PackageID) string {
+	return "https://" + path.Dir(string(id)) + ".example/releases"
 }
 
 // release is one release of a package; counter 1 is what the fleet had before.

@@ -27,8 +27,12 @@ func Soaking() time.Time { return time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 // New is a fleet in memory. Its object ids and chain heads are made up, what
 // plans and decisions rest on is not.
 func New(s Size) (*Fleet, error) {
-	m := newMill(s, "", nil)
-	if err := m.weeks(context.Background()); err != nil {
+	ctx := context.Background()
+	m, err := newMill(ctx, s, "", nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.weeks(ctx); err != nil {
 		return nil, err
 	}
 	return &Fleet{Size: s, Repo: m.repo, Record: m.rec, Now: Soaking()}, nil
@@ -49,8 +53,12 @@ type mill struct {
 	merges  int
 }
 
-func newMill(s Size, publicKey string, d *disk) *mill {
-	m := &mill{size: s, repo: s.repository(s.files(publicKey)), disk: d, devices: map[fleet.TenantID][]fleet.InventoryRow{}}
+func newMill(ctx context.Context, s Size, publicKey string, d *disk) (*mill, error) {
+	repo, err := s.repository(ctx, s.files(publicKey))
+	if err != nil {
+		return nil, err
+	}
+	m := &mill{size: s, repo: repo, disk: d, devices: map[fleet.TenantID][]fleet.InventoryRow{}}
 	m.rec = &fleet.Record{Heads: map[string]string{}, PlanRows: map[fleet.Digest][]fleet.PlanRow{}}
 	for _, branch := range evidence.Branches() {
 		m.rec.Heads[branch] = ""
@@ -58,7 +66,7 @@ func newMill(s Size, publicKey string, d *disk) *mill {
 	for i := range s.Tenants {
 		m.devices[s.tenant(i)] = s.inventory(i)
 	}
-	return m
+	return m, nil
 }
 
 // inventory are the devices of a tenant, in the order of their hashes, without
