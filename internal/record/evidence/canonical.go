@@ -28,8 +28,9 @@ type canonicalField struct {
 	read  func(c *cursor, into reflect.Value) bool
 }
 
-// canonicalOf is the form of a struct type, nil for one with fields of kinds
-// that only encoding/json knows.
+// canonicalOf is the form of a struct type, nil for one whose fields have no
+// names of their own. A line with a field that only encoding/json knows how to
+// read is left to it.
 func canonicalOf(t reflect.Type) *canonicalForm {
 	var form canonicalForm
 	for i := range t.NumField() {
@@ -38,9 +39,12 @@ func canonicalOf(t reflect.Type) *canonicalForm {
 		if name == "-" {
 			continue
 		}
-		read := readerOf(f.Type)
-		if read == nil || name == "" || f.Anonymous || !f.IsExported() {
+		if name == "" || f.Anonymous || !f.IsExported() {
 			return nil
+		}
+		read := readerOf(f.Type)
+		if read == nil {
+			read = func(*cursor, reflect.Value) bool { return false }
 		}
 		form.fields = append(form.fields, canonicalField{i, []byte(`"` + name + `":`), read})
 	}

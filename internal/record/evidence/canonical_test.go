@@ -24,7 +24,7 @@ func samples() []any {
 		},
 		[]fleet.Intent{{ID: "i", Cycle: "2026-W47", Generation: 12, Opens: at, Reason: odd}, {Generation: -1}, {}},
 		[]fleet.Receipt{{Intent: "i", Recovered: true, Detail: odd, At: at}, {Outcome: "done"}},
-		[]fleet.Report{{Look: fleet.Duration(28 * time.Hour), Counts: fleet.Counts{Succeeded: 3, Silent: 1}, Errors: []string{"0x1", odd}}, {}},
+		[]fleet.Report{{Look: fleet.Duration(28 * time.Hour), Counts: fleet.Counts{Succeeded: 3, Silent: 1}, Errors: []string{"0x1", odd}, Signals: map[string]fleet.SignalCount{"login": {}}}, {Signals: map[string]fleet.SignalCount{"login": {}}}, {}},
 		[]fleet.Membership{{Cycle: "2026-W47", Devices: []string{"a", "b"}, Inactive: 2}, {Devices: []string{}}, {}},
 		[]fleet.PlanRow{{Tenant: "p/t", Devices: 7, NotBefore: at, LocalTime: true, Why: odd}, {}},
 		[]fleet.WaveStart{{Cycle: "2026-W47", Wave: "pilot", Opens: at, Devices: 1 << 40}},
