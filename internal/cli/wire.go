@@ -102,6 +102,7 @@ func (a *app) desired(git *gitrepo.Repo) (func(context.Context, string) (*fleet.
 	if err != nil {
 		return nil, err
 	}
+	evaluator = desired.Remember(evaluator)
 	var mu sync.Mutex
 	known := map[string]*fleet.Repository{}
 	return func(ctx context.Context, rev string) (*fleet.Repository, error) {

@@ -253,9 +253,12 @@ func why(t fleet.Tenant, id fleet.PackageID, r fleet.Release, offered bool) stri
 
 // countOn is how many of the devices the package has an installer for.
 func countOn(pkg fleet.Package, devices []fleet.InventoryRow) int {
-	n := 0
-	for _, d := range devices {
-		if Serves(pkg, d.Platform) {
+	n, platform, served := 0, "", false
+	for i := range devices { // neighbours mostly share a platform
+		if p := devices[i].Platform; p != platform {
+			platform, served = p, Serves(pkg, p)
+		}
+		if served {
 			n++
 		}
 	}
