@@ -19,7 +19,7 @@ func aboutFacts() []invariant {
 		{9, "evidence branches only add", onlyAdds, []guard{
 			{"a writer may push without what others wrote", func(w *world) { w.forced = true }},
 		}},
-		{10, "Derive is deterministic, and more evidence never takes back that a cycle is closed or a release halted or revoked", monotone, []guard{
+		{10, "Derive is deterministic, and more evidence never takes back that a wave is judged, a cycle closed, a release halted or revoked", monotone, []guard{
 			{"verdicts older than a day are forgotten", func(w *world) { w.derive = forgetful }},
 			{"what is derived depends on how often", func(w *world) { w.derive = unsteady() }},
 		}},
@@ -172,6 +172,11 @@ func finals(cycles []rollout.CycleState) map[string]bool {
 	for _, c := range cycles {
 		if c.Closed {
 			out[string(c.ID)+" is closed"] = true
+		}
+		for _, wave := range c.Waves {
+			if wave.Phase == rollout.WaveJudged {
+				out[string(c.ID)+" "+wave.Wave.Name+" is judged"] = true
+			}
 		}
 		for i := range c.Entries {
 			e := &c.Entries[i]

@@ -31,6 +31,7 @@ func aboutReleases() []invariant {
 		}},
 		{21, "a package that is released every week reaches everybody every few weeks", nobodyStarves, []guard{
 			{"nobody counts how often a package was passed over", func(w *world) { w.entries = uncounted }},
+			{"only the newest cycle is looked at", func(w *world) { w.step = lied(newestAlone) }},
 		}},
 	}
 }
@@ -304,76 +305,4 @@ func newestAlone(f *rollout.Facts, _ time.Time) {
 			hideCycle(f, id)
 		}
 	}
-}
-
-// reaches is how many weeks may go by until a release of a package that is
-// released every week got to everybody.
-const reaches = 5
-
-// nobodyStarves is a package with a release a week, and waves that take two:
-// each cycle's last wave would open when the next cycle has been opened, and
-// takes its place.
-func nobodyStarves(w *world) error {
-	in := Invented(Size{Tenants: 3, Packages: 1, Devices: 30})
-	repo, rec := cloned(in.Facts.Repo), *in.Facts.Record
-	f := rollout.Facts{Repo: repo, Record: &rec}
-	var open []fleet.CycleID
-	last := 0
-	for n := range 20 {
-		now := on(11, 18, 14, 0).AddDate(0, 0, 7*n)
-		cycles, err := w.derive(f, now)
-		if err != nil {
-			return err
-		}
-		for _, c := range cycles {
-			e := c.Entry(good)
-			if n >= slices.Index(open, c.ID)+2 && now.Sub(c.Cycle.CutOff) >= 14*24*time.Hour && !e.SupersededIn(&c.Waves[1]) && !c.Closed {
-				last = n
-				everybody(f, c, now)
-			}
-		}
-		version := fmt.Sprintf("%d.0", n+2)
-		release(good, version, n+2, "minor")(repo)
-		rec.Builds = append(rec.Builds, fleet.Built{Package: good, Version: version, Artifact: artifactOf(good, version)})
-		rec.Tests = append(rec.Tests, fleet.Tested{Package: good, Version: version, Artifact: artifactOf(good, version), Installer: "x64", Result: "passed"})
-		if e, ok := w.entries(repo, &rec, now)[good]; ok {
-			id := fleet.CycleOf(now)
-			open = append(open, id)
-			repo.Cycles[id] = fleet.Cycle{CutOff: now, Waves: []string{"dogfood", "everyone"}, Entries: map[fleet.PackageID]fleet.Entry{good: e}}
-			approve(f, id, "dogfood", now)
-			rec.Starts = append(rec.Starts, fleet.WaveStart{Cycle: id, Wave: "dogfood", Opens: now, At: now})
-		}
-		if n-last > reaches {
-			return fmt.Errorf("no release reached everybody from week %d to week %d", last, n)
-		}
-	}
-	return enough(8, len(open), "cycles")
-}
-
-// everybody lets the entry of a cycle get into its last wave, and closes it.
-func everybody(f rollout.Facts, c rollout.CycleState, now time.Time) {
-	for _, t := range f.Repo.TenantIDs() {
-		f.Record.Intents = append(f.Record.Intents, fleet.Intent{
-			ID: string(c.ID) + string(t), Cycle: c.ID, Wave: "everyone", Tenant: t, Package: good, Artifact: c.Entry(good).Entry.Artifact, Action: "assign", At: now,
-		})
-	}
-	approve(f, c.ID, rollout.CloseGate, now)
-}
-
-func approve(f rollout.Facts, id fleet.CycleID, gate string, now time.Time) {
-	file := fleet.ApprovalFile(id, gate)
-	f.Repo.Blobs[file] = "approval"
-	f.Repo.Approvals[id] = put(f.Repo.Approvals[id], gate, fleet.Approval{Cycle: id, Gate: gate, Decision: "approved", Plan: "p", ValidUntil: now.AddDate(1, 0, 0)})
-	f.Record.Merges = append(f.Record.Merges, fleet.Merge{Commit: file, Approves: string(id) + "/" + gate, Plan: "p", ApprovalBlobs: map[string]string{file: "approval"}, Approvers: []string{"ada"}, At: now})
-}
-
-// uncounted looks at no cycle but the newest.
-func uncounted(repo *fleet.Repository, rec *fleet.Record, cutOff time.Time) map[fleet.PackageID]fleet.Entry {
-	repo = cloned(repo)
-	if ids := repo.CycleIDs(); len(ids) > 1 {
-		for _, id := range ids[:len(ids)-1] {
-			delete(repo.Cycles, id)
-		}
-	}
-	return rollout.Entries(repo, rec, cutOff)
 }
