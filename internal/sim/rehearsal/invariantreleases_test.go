@@ -94,8 +94,8 @@ func neverLooser(w *world) error {
 		"approval": `"implicit" | "partner" | "site"`, "maxExceptionDays": "90",
 	}
 	words := [][2]string{
-		{"critical: withinHours", "<=24"}, {"critical: withinHours", "<=200"}, {"critical: withinHours", "100"}, {"maxFailuresPercent", "<=50"}, {"maxFailuresPercent", "1"},
-		{"maxFailuresPercent", "20"}, {"reboot", `"windowOnly"`}, {"approval", `"site"`}, {"approval", `"implicit"`}, {"nonSecurity: deferDays", ">=7"},
+		{"critical: withinHours", "<=24"}, {"critical: withinHours", "<=200"}, {"maxFailuresPercent", "1"},
+		{"maxFailuresPercent", "20"}, {"reboot", `"windowOnly"`}, {"approval", `"site"`}, {"nonSecurity: deferDays", ">=7"},
 	}
 	met, refused := 0, 0
 	for level := 1; level <= 3; level++ {

@@ -36,7 +36,7 @@ func aboutRunners() []invariant {
 
 // killedAnywhere kills the runner of a week once after every change.
 func killedAnywhere(w *world) error {
-	in := Invented(Size{Tenants: 10, Packages: 2, Devices: 800})
+	in := Invented(Size{Tenants: 10, Packages: 2, Devices: 500})
 	total := 0
 	whole, err := w.week(in, crew(0.2), func(*State, Change) error { total++; return nil })
 	if err != nil {

@@ -97,7 +97,7 @@ func withinBounds(w *world) error {
 	for _, tuesday := range []time.Time{on(3, 24, 12, 0), on(3, 3, 12, 0), on(9, 29, 12, 0), on(10, 20, 12, 0), on(10, 27, 12, 0)} {
 		in := bounded(tuesday)
 		s := NewState(w.blind(in))
-		if err := w.lives(s, Builtin(), tuesday.AddDate(0, 0, 9), time.Hour, nil); err != nil {
+		if err := w.lives(s, Builtin(), tuesday.AddDate(0, 0, 8), 2*time.Hour, nil); err != nil {
 			return err
 		}
 		for _, c := range s.Calls {
