@@ -89,8 +89,12 @@ func (w *world) extends(remote *gitrepo.Repo, old, now string) error {
 	if old == now {
 		return fmt.Errorf("%w: nothing was appended", errTooLittle)
 	}
-	if behind, err := remote.IsAncestor(w.t.Context(), old, now); err != nil || !behind {
-		return fmt.Errorf("the head %.7s is not behind %.7s any more: %w", old, now, err)
+	behind, err := remote.IsAncestor(w.t.Context(), old, now)
+	if err != nil {
+		return err
+	}
+	if !behind {
+		return fmt.Errorf("the head %.7s is not behind %.7s any more", old, now)
 	}
 	changes, err := remote.Changed(w.t.Context(), old, now)
 	if err != nil {
@@ -142,8 +146,12 @@ func monotone(w *world) error {
 			if err != nil {
 				return err
 			}
-			if twice, err := w.derive(f, now); err != nil || !reflect.DeepEqual(once, twice) {
-				return fmt.Errorf("after %s at %s the same facts give another state: %v", c.Kind, s.Now, err)
+			twice, err := w.derive(f, now)
+			if err != nil {
+				return err
+			}
+			if !reflect.DeepEqual(once, twice) {
+				return fmt.Errorf("after %s at %s the same facts give another state", c.Kind, s.Now)
 			}
 			is := finals(once)
 			for what := range final {

@@ -102,8 +102,11 @@ func chunkAtMost(w *world) error {
 		runners = append(runners, next)
 		for {
 			c, err, ok := next()
-			if err != nil || !ok {
-				return fmt.Errorf("the runner %s calls nobody: %w", name, err)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				return enough(1, 0, "calls of runner "+name)
 			}
 			if c.Kind == CallMade && c.Call.Action == "assign" {
 				begun++
@@ -199,8 +202,11 @@ func (w *world) stalled(goesOn bool) (*State, error) {
 	defer stop()
 	for {
 		c, err, ok := next()
-		if err != nil || !ok {
-			return s, fmt.Errorf("the runner never writes intents: %w", err)
+		if err != nil {
+			return s, err
+		}
+		if !ok {
+			return s, enough(1, 0, "intents of the runner that is to stall")
 		}
 		if c.Kind == Intents {
 			break // it stalls here
