@@ -62,7 +62,7 @@ CYCLE is the newest one when it is not named.`,
 	at := atFlag(cmd)
 	f := formatFlag(cmd, formatTable, formatJSON, formatCSV, formatMarkdown)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		mill, ledger, err := a.factory(cmd.Context())
+		mill, ledger, err := a.looking(cmd.Context())
 		if err != nil {
 			return err
 		}
