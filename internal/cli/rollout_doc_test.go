@@ -92,7 +92,7 @@ func likeLine(want, got string) bool {
 // command, and compares what they print. The demo goes on in worlds that are
 // kept for all tests, in place of making each again.
 func TestRolloutPage(t *testing.T) {
-	t.Parallel()
+	long(t, "runs a week")
 	testreq.Program(t, "sh")
 	testreq.Program(t, "git")
 	if testing.Short() || raced {
@@ -170,5 +170,29 @@ func TestUnlike(t *testing.T) {
 	e := examplesIn(page)
 	if len(e) != 1 || len(e[0].commands) != 2 || len(e[0].commands[0].want) != 1 || e[0].commands[1].line != "git status" {
 		t.Errorf("got %+v", e)
+	}
+}
+
+// TestReadmeWeek compares the week that README.md shows, shortened, with the
+// demo: each of its lines is one of the demo's, in that order.
+func TestReadmeWeek(t *testing.T) {
+	long(t, "runs a week")
+	_, section, found := strings.Cut(read(t, os.DirFS(filepath.Join("..", "..")), "README.md"), "## One week\n")
+	_, block, fenced := strings.Cut(section, "\n```\n")
+	block, _, closed := strings.Cut(block, "\n```\n")
+	if !found || !fenced || !closed || !strings.Contains(block, "\n") {
+		t.Fatal("README.md shows no week")
+	}
+	want := []string{"…"}
+	for line := range strings.Lines(block) {
+		want = append(want, strings.TrimSpace(line), "…")
+	}
+	dir := copied(t, finishedWorld(t, afterCall))
+	output, err := exec.CommandContext(t.Context(), packmillProgram(t), "demo", "--dir", dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	if line := unlike(want, string(output)); line != "" {
+		t.Errorf("README.md shows\n\t%s\nand the demo prints\n%s", line, output)
 	}
 }
