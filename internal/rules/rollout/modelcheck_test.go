@@ -1,11 +1,14 @@
 package rollout_test
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
 // read adds what a runner reads: main and evidence.
@@ -35,23 +38,38 @@ func bit(b bool) byte {
 	return 0
 }
 
-// key is a state as bytes. The runners are alike: which is which makes no
-// difference.
-func (s *mState) key() string {
-	key := append(s.read(make([]byte, 0, 96)), byte(s.mishaps))
-	for _, t := range s.tenants {
-		key = append(key, bit(t.candidate)|bit(t.stable)<<1|bit(t.installed)<<2|bit(t.back)<<3)
+// A stateKey is a state as bytes, or what a runner reads of it.
+type stateKey [64]byte
+
+func keyOf(write func([]byte) []byte) (key stateKey) {
+	if n := len(write(key[:0])); n > len(key) {
+		panic("a state does not fit its key")
 	}
-	a, b := s.runners[0].key(), s.runners[1].key()
-	return string(key) + min(a, b) + max(a, b)
+	return key
 }
 
-func (x *mRunner) key() string {
-	key := append(make([]byte, 0, 16), byte(x.stage)<<4|byte(x.action)<<1|byte(x.wave), byte(x.next)<<2|bit(x.moved)<<1|bit(x.sawFail))
-	for _, o := range x.orders {
-		key = append(key, bit(o.wanted)|bit(o.taken)<<1|bit(o.missed)<<2|bit(o.failed)<<3, byte(o.intent), byte(o.lease))
+// key is a state without the number of mishaps that may still come. The runners
+// are alike: which is which makes no difference.
+func (s *mState) key() stateKey {
+	return keyOf(func(key []byte) []byte {
+		key = append(s.read(key), byte(s.watched))
+		for _, t := range s.tenants {
+			key = append(key, bit(t.candidate)|bit(t.stable)<<1|bit(t.installed)<<2|bit(t.back)<<3)
+		}
+		a, b := s.runners[0].key(), s.runners[1].key()
+		if bytes.Compare(a[:], b[:]) > 0 {
+			a, b = b, a
+		}
+		return append(append(key, a[:]...), b[:]...)
+	})
+}
+
+func (x *mRunner) key() [8]byte {
+	key := [8]byte{byte(x.stage)<<4 | byte(x.action)<<1 | byte(x.wave), byte(x.next)<<2 | bit(x.moved)<<1 | bit(x.sawFail)}
+	for t, o := range x.orders {
+		copy(key[2+3*t:], []byte{bit(o.wanted) | bit(o.taken)<<1 | bit(o.missed)<<2, byte(o.intent), byte(o.lease)})
 	}
-	return string(key)
+	return key
 }
 
 // An explored is what a search found.
@@ -62,55 +80,127 @@ type explored struct {
 	ends   map[string]bool
 }
 
+// A from is how a state was reached first: by which successor of which state.
+type from struct{ before, which int32 }
+
+// A search is an exploration under way.
+type search struct {
+	m       *model
+	known   map[stateKey]struct{}
+	drained map[stateKey]struct{}
+	froms   []from
+	pending [][]visit // by the number of mishaps that may still come
+	ends    map[string]bool
+}
+
+// A visit is a state to look at.
+type visit struct {
+	state mState
+	from  from
+	at    int32
+}
+
 // explore visits every state that can be reached, the nearest first, and holds
 // each against the invariants until one does not hold. From every one it also
-// lets both runners be killed, and another finish.
+// lets both runners be killed, and another finish, with a revocation and without.
+//
+// A state in which more may still go wrong can do all that the same one can in
+// which less may: that one is not visited.
 func (m *model) explore() explored {
-	type from struct{ before, label string }
-	start := m.begin()
-	seen := map[string]from{start.key(): {}}
-	drained := map[string]bool{}
-	out := explored{ends: map[string]bool{}}
-	found := func(wrong *violation, key, last string) explored {
-		out.states, out.wrong, out.trace = len(seen), wrong, []string{last}
-		for f := seen[key]; f.label != ""; f = seen[f.before] {
-			out.trace = append(out.trace, f.label)
+	v := &search{m: m, known: map[stateKey]struct{}{}, drained: map[stateKey]struct{}{}, pending: make([][]visit, m.mishaps+1), ends: map[string]bool{}}
+	v.pending[m.mishaps] = []visit{{m.begin(), from{-1, 0}, 0}}
+	for left := m.mishaps; left >= 0; left-- {
+		var queue []visit
+		for _, n := range v.pending[left] {
+			queue = v.enqueue(queue, n)
 		}
-		slices.Reverse(out.trace)
-		return out
+		v.pending[left] = nil
+		for ; len(queue) > 0; queue = queue[1:] {
+			s, at := &queue[0].state, queue[0].at
+			if wrong := v.drain(s); wrong != nil {
+				return v.found(wrong, at, "both runners are killed, and another finishes")
+			}
+			for i, n := range m.successors(s) {
+				if n.wrong != nil {
+					return v.found(n.wrong, at, n.label)
+				}
+				next := visit{state: n.state, from: from{at, int32(i)}}
+				if next.state.mishaps == left {
+					queue = v.enqueue(queue, next)
+				} else if _, known := v.known[next.state.key()]; !known {
+					v.pending[next.state.mishaps] = append(v.pending[next.state.mishaps], next)
+				}
+			}
+		}
 	}
-	for queue := []mState{start}; len(queue) > 0; queue = queue[1:] {
-		s := &queue[0]
-		key := s.key()
+	return explored{states: len(v.froms), ends: v.ends}
+}
+
+// enqueue adds a state to a queue, unless it is known.
+func (v *search) enqueue(queue []visit, n visit) []visit {
+	key := n.state.key()
+	if _, known := v.known[key]; known {
+		return queue
+	}
+	v.known[key] = struct{}{}
+	n.at = int32(len(v.froms))
+	v.froms = append(v.froms, n.from)
+	return append(queue, n)
+}
+
+// found is a violation with the way to it.
+func (v *search) found(wrong *violation, at int32, last string) explored {
+	var way []int32
+	for f := v.froms[at]; f.before >= 0; f = v.froms[f.before] {
+		way = append(way, f.which)
+	}
+	out := explored{states: len(v.froms), wrong: wrong}
+	s := v.m.begin()
+	for _, which := range slices.Backward(way) {
+		n := v.m.successors(&s)[which]
+		out.trace, s = append(out.trace, n.label), n.state
+	}
+	out.trace = append(out.trace, last)
+	return out
+}
+
+// drain lets both runners be killed, and another finish.
+func (v *search) drain(s *mState) *violation {
+	for _, revoked := range []bool{false, true} {
 		alone := s.clone()
 		alone.runners, alone.mishaps = [2]mRunner{}, 0
+		if revoked && !alone.main.revoked {
+			_ = v.m.revoke(&alone) // nobody is left to be held against it
+		}
 		alone.tidy()
-		if rest := alone.key(); !drained[rest] {
-			drained[rest] = true
-			end, wrong := m.drain(alone)
-			if wrong != nil {
-				return found(wrong, key, "both runners are killed, and another finishes")
-			}
-			out.ends[end] = true
+		key := alone.key()
+		if _, known := v.drained[key]; known {
+			continue
 		}
-		for _, n := range m.successors(s) {
-			if n.wrong != nil {
-				return found(n.wrong, key, n.label)
-			}
-			k := n.state.key()
-			if _, known := seen[k]; !known {
-				seen[k] = from{key, n.label}
-				queue = append(queue, n.state)
-			}
+		v.drained[key] = struct{}{}
+		end, wrong := v.m.drain(alone)
+		if wrong != nil {
+			return wrong
 		}
+		v.ends[end] = true
 	}
-	out.states = len(seen)
-	return out
+	return nil
 }
 
 // drain lets one runner work without a break and time pass, until nothing is left to do, and says where that ended.
 func (m *model) drain(s mState) (end string, wrong *violation) {
 	for range 300 {
+		if due := m.step(&s).actions; s.runners[0].stage == idle && len(due) > 0 && due[0].Kind == rollout.ProposeRevoke {
+			// People take their time to merge that.
+			if m.step(&s).waits {
+				s.pass()
+				s.tidy()
+				continue
+			}
+			if t := slices.IndexFunc(s.tenants[:], func(t mTenant) bool { return t.candidate }); t >= 0 {
+				return "", &violation{27, fmt.Sprintf("all is quiet after a fail verdict, and the release is still to start on tenant %d", t)}
+			}
+		}
 		if s.runners[0].stage != idle || m.due(&s) {
 			if wrong := m.advance(&s, 0); wrong != nil {
 				return "", wrong
@@ -131,6 +221,7 @@ func (m *model) drain(s mState) (end string, wrong *violation) {
 func (m *model) ended(s *mState) (string, *violation) {
 	for t, tenant := range s.tenants {
 		switch {
+		case s.watched == int8(2-t): // the other one
 		case s.main.revoked && tenant.runs():
 			return "", &violation{7, fmt.Sprintf("all is quiet after a revocation, and tenant %d runs the release", t)}
 		case s.main.revoked || m.empty && t == first:

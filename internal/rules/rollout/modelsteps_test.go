@@ -1,6 +1,8 @@
 package rollout_test
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/packmill/packmill/internal/rules/rollout"
@@ -34,32 +36,27 @@ func (m *model) successors(s *mState) []successor {
 	var out []successor
 	add := func(label string, change func(n *mState) *violation) {
 		n := s.clone()
-		wrong := change(&n)
-		if tidied := m.tidied(&n); wrong == nil {
-			wrong = tidied
+		wrong := cmp.Or(change(&n), m.expire(&n))
+		if m.apart && n.stopped() && n.watched == 0 {
+			for t := range n.tenants {
+				alone := n.clone()
+				alone.watch(t)
+				apart := cmp.Or(wrong, m.tidied(&alone))
+				out = append(out, successor{label + fmt.Sprintf(", and tenant %d is watched", t), alone, apart})
+			}
+			return
 		}
+		wrong = cmp.Or(wrong, m.tidied(&n))
 		out = append(out, successor{label, n, wrong})
 	}
-	if !m.single || s.runners[0].stage != idle || s.runners[1].stage != idle || !m.due(s) {
-		add("time passes", func(n *mState) *violation { n.pass(); return nil })
-	}
+	add("time passes", func(n *mState) *violation { n.pass(); return nil })
 	if !s.main.revoked {
-		add("the revocation is merged", func(n *mState) *violation { n.revoke(); return nil })
+		add("the revocation is merged", m.revoke)
 	}
 	for r := range s.runners {
 		x := &s.runners[r]
 		name := "runner " + string(rune('A'+r)) + " "
-		if x.stage != idle && s.mishaps > 0 {
-			add(name+"is killed", func(n *mState) *violation { n.runners[r] = mRunner{}; n.mishaps--; return nil })
-		}
-		if x.stage == called && s.mishaps > 0 && !x.orders[x.next].failed {
-			add(name+"sees its call fail", func(n *mState) *violation {
-				y := &n.runners[r]
-				y.orders[y.next].failed = true
-				n.mishaps--
-				return nil
-			})
-		}
+		m.mishap(s, r, name, add)
 		if x.stage != idle || m.due(s) {
 			add(name+[...]string{"reads everything and decides", "writes intents and looks at main again", "calls", "writes the receipt"}[x.stage],
 				func(n *mState) *violation {
@@ -71,6 +68,53 @@ func (m *model) successors(s *mState) []successor {
 		}
 	}
 	return out
+}
+
+// mishap adds what may happen to a runner that stalls. A kill makes a difference
+// only after a call: before its intents a runner has left nothing behind, and
+// between the two it is as if main had moved, which it may do at any time.
+func (m *model) mishap(s *mState, r int, name string, add func(string, func(*mState) *violation)) {
+	x := &s.runners[r]
+	if r >= m.slow {
+		return
+	}
+	if x.stage == decided && !x.moved {
+		add(name+"writes intents and finds that main has moved", func(n *mState) *violation {
+			n.runners[r].moved = true
+			return m.advance(n, r)
+		})
+	}
+	if s.mishaps == 0 {
+		return
+	}
+	if x.stage == called || x.stage == intended && !m.single {
+		add(name+"is killed", func(n *mState) *violation { n.runners[r] = mRunner{}; n.mishaps--; return nil })
+	}
+	if x.stage == called {
+		add(name+"sees its call fail", func(n *mState) *violation {
+			n.mishaps--
+			return m.receipt(n, &n.runners[r], false)
+		})
+	}
+}
+
+// expire lets runners whose call is too late write that down at once: nobody can
+// tell, once nobody else would take the intent up.
+func (m *model) expire(s *mState) (wrong *violation) {
+	for r := range s.runners {
+		for x := &s.runners[r]; wrong == nil && x.stage == intended && m.tooLate(s, x); {
+			wrong = cmp.Or(m.call(s, x), m.receipt(s, x, true))
+		}
+	}
+	return wrong
+}
+
+// tooLate reports whether a runner's call is, and nobody can take its intent up.
+func (m *model) tooLate(s *mState, x *mRunner) bool {
+	o := x.orders[x.next]
+	return o.lease < 0 && !m.noExpiry && !slices.ContainsFunc(s.intents[x.next], func(in mIntent) bool {
+		return in.action == x.action && in.generation == o.intent && in.age < over
+	})
 }
 
 // pass lets a tick go by.
@@ -104,9 +148,17 @@ func (s *mState) moved() {
 	}
 }
 
-func (s *mState) revoke() {
+// revoke merges the revocation. What runners have decided to write is held
+// against the invariants now: what they decided from has come, and stays.
+func (m *model) revoke(s *mState) (wrong *violation) {
+	for r := range s.runners {
+		if x := &s.runners[r]; x.stage == decided {
+			wrong = cmp.Or(wrong, s.allowed(x))
+		}
+	}
 	s.main.revoked = true
 	s.moved()
+	return wrong
 }
 
 // knowing is how the approval of the second gate is merged now.
@@ -131,7 +183,7 @@ func (m *model) advance(s *mState, r int) *violation {
 	case intended:
 		return m.call(s, x)
 	default:
-		return m.receipt(s, x)
+		return m.receipt(s, x, true)
 	}
 }
 
@@ -161,17 +213,17 @@ func (m *model) decide(s *mState, x *mRunner) *violation {
 		s.moved()
 		return nil
 	case rollout.ProposeRevoke:
-		s.revoke()
-		return nil
+		return m.revoke(s)
 	case rollout.StartWave:
 		return m.start(s, wave)
 	case rollout.Judge:
 		return m.judged(s, wave)
 	}
-	*x = mRunner{stage: decided, sawFail: s.verdicts[first][failed] || s.verdicts[second][failed], wave: wave}
+	*x = mRunner{stage: decided, wave: wave}
 	if x.action = int8(slices.Index([]string{rollout.Deploy, rollout.Withdraw, rollout.RollBack, rollout.Promote}, a.Kind)); x.action < 0 {
 		panic("the model does not know the action " + a.Kind)
 	}
+	x.sawFail = x.action == assign && (s.verdicts[first][failed] || s.verdicts[second][failed])
 	for _, b := range actions {
 		if b.Kind == a.Kind && b.Wave == a.Wave {
 			t := map[bool]int{true: 0, false: 1}[b.Tenant == own]
@@ -241,7 +293,7 @@ func (m *model) intend(s *mState, x *mRunner) *violation {
 			o.lease = over - 1 - s.intents[t][known].age
 			continue
 		}
-		wrong = m.allowed(s, x)
+		wrong = s.allowed(x)
 		fresh := mIntent{action: x.action, wave: s.waveOf(x, t), generation: o.intent, late: m.late(s, t, x.action)}
 		if !slices.ContainsFunc(s.intents[t], func(in mIntent) bool { // evidence holds the same row once
 			return in.action == fresh.action && in.wave == fresh.wave && in.generation == fresh.generation && in.age == 0
@@ -276,12 +328,13 @@ func (s *mState) waveOf(x *mRunner, t int) int8 {
 }
 
 // allowed holds a new intent against the invariants.
-func (m *model) allowed(s *mState, x *mRunner) *violation {
+func (s *mState) allowed(x *mRunner) *violation {
 	before, approved := s.verdicts[first], s.main.approved[x.wave]
 	switch {
 	case x.action != assign:
 	case x.sawFail:
 		return &violation{5, "a new intent after a fail verdict"}
+	case s.settled(): // it was allowed when the revocation came
 	case approved == unmerged || s.waves[x.wave] == unstarted:
 		return &violation{2, "an intent that no merged approval covers"}
 	case x.wave == second && !before[0] && (!before[2] || approved != mergedKnowing):
@@ -319,7 +372,9 @@ func (m *model) call(s *mState, x *mRunner) *violation {
 	return nil
 }
 
-func (m *model) receipt(s *mState, x *mRunner) *violation {
+// receipt writes what came of a call: that it was carried out, or that nobody
+// knows.
+func (m *model) receipt(s *mState, x *mRunner, known bool) *violation {
 	t, o := x.next, x.orders[x.next]
 	for i := range s.intents[t] {
 		in := &s.intents[t][i]
@@ -327,11 +382,11 @@ func (m *model) receipt(s *mState, x *mRunner) *violation {
 			continue
 		}
 		in.ended = true
-		if !o.missed && !o.failed {
+		if !o.missed && known {
 			in.done = max(in.done, map[bool]int8{true: forGood, false: done}[in.late])
 		}
 	}
-	if x.action == rollback && !o.missed && !o.failed {
+	if x.action == rollback && !o.missed && known {
 		s.tenants[t].back = true
 		if s.tenants[t].runs() {
 			return &violation{8, "a tenant runs the release when its rollback is receipted"}

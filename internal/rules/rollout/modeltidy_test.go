@@ -5,12 +5,19 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+
+	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
 // tidy brings states to one form that differ in nothing that can ever make a
 // difference: intents are dropped that say nothing any more, and generations are
 // numbered anew.
 func (s *mState) tidy() {
+	if s.settled() {
+		// Nothing but time and runners moves a tenant any more.
+		s.later, s.waves, s.verdicts = true, [2]int8{ripe, ripe}, [2][3]bool{}
+		s.main.approved = [3]int8{mergedBlind, mergedBlind, mergedBlind}
+	}
 	for t := range s.intents {
 		list := s.intents[t]
 		for i := range list {
@@ -33,6 +40,30 @@ func (s *mState) tidy() {
 		}
 		s.intents[t] = kept
 		s.renumber(t)
+	}
+}
+
+// settled reports whether only the way back of one tenant is looked at.
+func (s *mState) settled() bool { return s.watched != 0 && s.main.revoked }
+
+// watch leaves of a state in which the release is stopped what can make a
+// difference to one tenant. Then tenants have nothing to do with each other any
+// more: a runner that is at work on the other one can finish that at any moment,
+// and is free here. That main may still move is what any runner may find.
+func (s *mState) watch(t int) {
+	other := 1 - t
+	s.watched = int8(t + 1)
+	s.intents[other], s.tenants[other] = nil, mTenant{}
+	for r := range s.runners {
+		x := &s.runners[r]
+		x.orders[other] = mOrder{}
+		switch {
+		case x.stage == idle || int(x.next) == t:
+		case !x.orders[t].wanted:
+			*x = mRunner{}
+		default:
+			x.next, x.stage = int8(t), min(x.stage, intended)
+		}
 	}
 }
 
@@ -72,7 +103,7 @@ func (s *mState) idle(t int, in mIntent) bool {
 	if s.held(t, in) {
 		return false
 	}
-	stopped := s.main.revoked || s.verdicts[first][failed] || s.verdicts[second][failed]
+	stopped := s.stopped()
 	back := in.action == withdraw || in.action == rollback
 	if in.age == over && in.done == undone && (in.action == promote || in.action == assign && !stopped && s.repeats(t, in)) {
 		return true
@@ -98,11 +129,30 @@ func (m *model) tidied(s *mState) *violation {
 		return nil
 	}
 	before := *m.step(s)
+	for t := range s.tenants {
+		if alone := s.clone(); s.stopped() && s.watched == 0 {
+			alone.watch(t)
+			alone.tidy()
+			if a, b := m.on(s, t), m.on(&alone, t); !reflect.DeepEqual(a, b) {
+				return &violation{0, fmt.Sprintf("watching tenant %d alone makes a difference: Step said %+v, and then %+v", t, a, b)}
+			}
+		}
+	}
 	s.tidy()
 	if after := *m.step(s); !reflect.DeepEqual(before, after) {
 		return &violation{0, fmt.Sprintf("tidying makes a difference: Step said %+v, and then %+v", before, after)}
 	}
 	return nil
+}
+
+// on is what is due on a tenant.
+func (m *model) on(s *mState, t int) (out []rollout.Action) {
+	for _, a := range m.step(s).actions {
+		if a.Tenant == tenantIDs[t] {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // held reports whether a runner is at work on an intent.
