@@ -171,6 +171,8 @@ type broken struct {
 	staleCounts  bool // Step takes evidence of another artifact, or time, for this one's
 	ungated      bool // Step takes the second gate to be approved
 	noFails      bool // Step takes a fail for a pass
+	fromReceipt  bool // Step counts what was carried out from its receipt, not its intent
+	emptiedOnce  bool // Step takes the first withdrawal to be for good
 }
 
 // stepped is what Step said to some facts.
@@ -334,7 +336,9 @@ func (m *model) trace(rec *fleet.Record, s *mState, t int, x mIntent) {
 		return
 	}
 	r := fleet.Receipt{Intent: i.ID, Cycle: i.Cycle, Wave: i.Wave, Tenant: i.Tenant, Package: i.Package, Artifact: i.Artifact, Action: i.Action, Outcome: "done", At: i.At}
-	if x.done == forGood {
+	if m.emptiedOnce && x.action == withdraw {
+		r.At, rec.Intents[len(rec.Intents)-1].At = instant(s.now()+over), instant(s.now()+over)
+	} else if x.done == forGood {
 		r.At, rec.Intents[len(rec.Intents)-1].At = instant(s.now()), instant(s.now())
 	}
 	rec.Receipts = append(rec.Receipts, r)

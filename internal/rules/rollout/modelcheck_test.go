@@ -328,10 +328,14 @@ func TestModelFindsWhatIsBroken(t *testing.T) {
 		{"evidence of other artifacts and times counts", false, broken{staleCounts: true}, []int{3, 22}},
 		{"the second gate needs no approval", false, broken{ungated: true}, []int{2}},
 		{"a fail verdict counts as a pass", true, broken{noFails: true}, []int{5}},
+		{"what is carried out counts from its receipt", false, broken{fromReceipt: true}, []int{7, 8, 22}},
+		{"withdrawals are made once", true, broken{emptiedOnce: true}, []int{27}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			e := newModel(c.bad, false, c.broken).explore()
+			m := newModel(c.bad, false, c.broken)
+			m.slow, m.single, m.apart = 2, true, true
+			e := m.explore()
 			if e.wrong == nil {
 				t.Fatalf("%d states, and no invariant failed", e.states)
 			}

@@ -382,8 +382,12 @@ func (m *model) receipt(s *mState, x *mRunner, known bool) *violation {
 			continue
 		}
 		in.ended = true
+		late := in.late
+		if m.fromReceipt {
+			late = m.late(s, int(t), x.action)
+		}
 		if !o.missed && known {
-			in.done = max(in.done, map[bool]int8{true: forGood, false: done}[in.late])
+			in.done = max(in.done, map[bool]int8{true: forGood, false: done}[late])
 		}
 	}
 	if x.action == rollback && !o.missed && known {
