@@ -160,6 +160,7 @@ type model struct {
 	base       *world
 	plans      map[string]fleet.Plan
 	steps      map[stateKey]*stepped
+	each       func(*mState) // called for every state that is visited
 }
 
 // broken switches guards off, so that the check is seen to fail.
