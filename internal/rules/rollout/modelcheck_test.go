@@ -19,7 +19,8 @@ import (
 // intents, every call and every receipt; main may move, time pass and the release
 // be revoked at any of these moments; and twice a runner is killed between a call
 // and its receipt, or is told that its call failed. From every state of that both
-// may be killed for good, and another one finishes the work.
+// may be killed for good, and another one finishes the work. There is one release
+// only: what releases do to each other on one tenant is for other tests.
 func TestModel(t *testing.T) {
 	for _, c := range []struct {
 		name       string

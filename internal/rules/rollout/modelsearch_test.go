@@ -152,7 +152,9 @@ func (m *model) drain(s mState) (end string, wrong *violation) {
 		default:
 			return m.ended(&s)
 		}
-		s.tidy()
+		if s.tidy(); s.crowded() != nil {
+			return "", s.crowded()
+		}
 	}
 	return "", &violation{22, "work never ends"}
 }

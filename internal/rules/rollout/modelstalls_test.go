@@ -44,7 +44,8 @@ func (m *model) expire(s *mState) (wrong *violation) {
 	return wrong
 }
 
-// tooLate reports whether a runner's call is, and nobody can take its intent up.
+// tooLate reports whether a runner's call may not begin any more, and nobody can
+// take its intent up.
 func (m *model) tooLate(s *mState, x *mRunner) bool {
 	o := x.orders[x.next]
 	return o.lease < 0 && !m.noExpiry && !slices.ContainsFunc(s.intents[x.next], func(in mIntent) bool {

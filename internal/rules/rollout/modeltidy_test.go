@@ -138,7 +138,7 @@ func (s *mState) idle(t int, in mIntent) bool {
 func (m *model) tidied(s *mState) *violation {
 	if !m.suspicious {
 		s.tidy()
-		return nil
+		return s.crowded()
 	}
 	before := *m.step(s)
 	for t := range s.tenants {
@@ -152,6 +152,14 @@ func (m *model) tidied(s *mState) *violation {
 	s.tidy()
 	if after := *m.step(s); !reflect.DeepEqual(before, after) {
 		return &violation{0, fmt.Sprintf("tidying makes a difference: Step said %+v, and then %+v", before, after)}
+	}
+	return nil
+}
+
+// crowded finds a tenant with more intents than any work needs.
+func (s *mState) crowded() *violation {
+	if max(len(s.intents[0]), len(s.intents[1])) > 11 {
+		return &violation{22, "work never ends: the same is done over and over"}
 	}
 	return nil
 }
@@ -214,7 +222,7 @@ func bit(b bool) byte {
 }
 
 // A stateKey is a state as bytes, or what a runner reads of it.
-type stateKey [64]byte
+type stateKey [72]byte
 
 func keyOf(write func([]byte) []byte) (key stateKey) {
 	if n := len(write(key[:0])); n > len(key) {
