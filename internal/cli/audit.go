@@ -21,12 +21,22 @@ the merge that let it happen, whose approval counted, the tests, the signature
 of the artifact and the receipt; and that no byte of evidence is missing or
 altered. It trusts the keys that tenants/operator.cue names.
 
+A gate that was refused is a merge like one that was approved: the audit lists
+who refused, when and why, from main's history, whatever became of the file
+since; and the reviews that asked for changes in what was merged.
+
 It fails with exit code 3 and says what is wrong and where.`,
-		Example: "  git clone https://forge.example/msp/packages && packmill audit -C packages",
+		Example: "  git clone https://forge.example/msp/packages && packmill audit -C packages\n  packmill audit --list refusals --format csv",
 		Args:    cobra.NoArgs,
 	}
+	list := "effects"
+	cmd.Flags().StringVar(&list, "list", list, "what csv holds, and table when it is given: effects, refusals, objections")
 	f := formatFlag(cmd, formatTable, formatText, formatJSON, formatCSV)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		lists := map[string]func(fleet.Audit) view.Table{"effects": view.AuditTable, "refusals": view.RefusalTable, "objections": view.ObjectionTable}
+		if lists[list] == nil {
+			return usageErrorf("--list %q is none of effects, refusals, objections", list)
+		}
 		mill, err := a.reader()
 		if err != nil {
 			return err
@@ -38,14 +48,14 @@ It fails with exit code 3 and says what is wrong and where.`,
 		if audit.Batches == 0 && len(audit.Rows) == 0 && *f == formatTable && audit.Merges > 0 {
 			return noEvidence()
 		}
-		r := result{name: "audit", value: audit, table: view.AuditTable(audit), text: view.AuditText(audit)}
-		if *f == formatTable {
+		r := result{name: "audit", value: audit, table: lists[list](audit), text: view.AuditText(audit)}
+		if *f == formatTable && !cmd.Flags().Changed("list") {
 			*f = formatText
 		}
 		if err := a.write(*f, r); err != nil {
 			return err
 		}
-		if *f == formatCSV { // which holds rows, and no room for findings
+		if *f == formatCSV || *f == formatTable { // which hold rows, and no room for findings
 			for _, x := range audit.Findings {
 				fmt.Fprintf(a.stderr, "packmill: %s: %s: %s\n", x.Where, x.Object, x.What)
 			}

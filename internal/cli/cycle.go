@@ -49,25 +49,30 @@ func newCycleStatusCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [CYCLE]",
 		Short: "Tell how far a cycle has come",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `status derives from main and evidence how far a cycle has come: nothing derived
+is ever stored. With --at it takes main and evidence as they were at an instant,
+and so tells what was told then.
+
+CYCLE is the newest one when it is not named.`,
+		Example: `  packmill cycle status
+  packmill cycle status 2026-W47 --at 2026-11-19T13:00:00Z
+  packmill cycle status --at 2026-11-19`,
+		Args: cobra.MaximumNArgs(1),
 	}
+	at := atFlag(cmd)
 	f := formatFlag(cmd, formatTable, formatJSON, formatCSV, formatMarkdown)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		mill, _, err := a.factory(cmd.Context())
+		mill, ledger, err := a.looking(cmd.Context())
 		if err != nil {
 			return err
 		}
-		facts, err := mill.Observe(cmd.Context())
+		facts, now, err := a.factsAt(cmd.Context(), mill, ledger, *at)
 		if err != nil {
 			return err
 		}
 		id, err := chosenCycle(facts, args)
 		if err != nil {
 			return err
-		}
-		now := mill.Clock.Now()
-		if newest := factory.DataTime(facts.Record); newest.After(now) {
-			now = newest // evidence cannot come from the future: this machine's clock is behind
 		}
 		cycle, err := factory.Board(facts, id, now)
 		if err != nil {

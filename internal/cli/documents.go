@@ -9,6 +9,7 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/change"
+	"github.com/packmill/packmill/internal/rules/why"
 	"github.com/packmill/packmill/internal/sim/rehearsal"
 	"github.com/packmill/packmill/internal/view"
 )
@@ -30,6 +31,8 @@ func documents() []document {
 		{"propose", 1, "What propose did or would do, for each package.", proposals{}},
 		{"diff", 1, "What a range of commits does, in domain words.", change.Change{}},
 		{"cycle", 1, "A cycle: its releases' way through the waves, who approved what, what happened.", view.Board{}},
+		{"explanation", 1, "What decides about one package on one tenant: what it has, what comes, what keeps it back, every rule.", why.Explanation{}},
+		{"whatif", 1, "What a change of desired state would do to plans, tenant by tenant.", why.Comparison{}},
 		{"audit", 1, "What a clone alone proves about every release on every tenant, and what it fails to prove.", fleet.Audit{}},
 		{"run", 1, "What run or apply did, and what waits.", runReport{}},
 		{"plan", 1, "What opening a gate will do, and its digest.", planReport{}},

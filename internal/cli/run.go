@@ -47,7 +47,8 @@ func newApplyCmd(a *app) *cobra.Command {
 		Short: "Carry out merged approvals on tenants",
 		Long: `apply starts approved waves and carries out their plans: intents first, then the
 tenants, then receipts. It recomputes every plan and refuses one that differs
-from what was approved. Interrupted, it goes on where it stopped.
+from what was approved. Interrupted, it goes on where it stopped. Before a
+cycle's last wave it reads the devices again: those that came since join it.
 
 With --shard I/N one of N jobs does the tenants of its share.`,
 		Args: cobra.NoArgs,
@@ -58,7 +59,7 @@ With --shard I/N one of N jobs does the tenants of its share.`,
 	cmd.Flags().StringVar(&shard, "shard", "", "the part of the tenants this job does: I/N, I from 0")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		only := factory.Only{Plan: fleet.Digest(plan), Kinds: map[string]bool{
-			rollout.RecordMerge: true, rollout.StartWave: true, rollout.Deploy: true, rollout.Withdraw: true, rollout.RollBack: true, rollout.Promote: true,
+			rollout.RecordMerge: true, rollout.TakeInventory: true, rollout.StartWave: true, rollout.Deploy: true, rollout.Withdraw: true, rollout.RollBack: true, rollout.Promote: true,
 		}}
 		var err error
 		if only.Shard, err = parseShard(shard); err != nil {

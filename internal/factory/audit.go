@@ -54,6 +54,9 @@ func (f *Factory) Audit(ctx context.Context, ledger Verifiable) (fleet.Audit, er
 	if err := a.merges(ctx, main); err != nil {
 		return fleet.Audit{}, err
 	}
+	if err := a.noes(ctx, main); err != nil {
+		return fleet.Audit{}, err
+	}
 	for _, id := range repo.CycleIDs() {
 		if err := a.plans(ctx, id); err != nil {
 			return fleet.Audit{}, err

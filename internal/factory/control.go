@@ -2,17 +2,12 @@ package factory
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/gate"
 	"github.com/packmill/packmill/internal/rules/rollout"
 )
-
-// inactiveFor is how long before a wave began a device may have been seen for
-// the last time and still be compared with: waves take none that is older.
-const inactiveFor = 14 * 24 * time.Hour
 
 // A controlGroup is the devices of waves that have not opened: they live
 // through the same days without the release. Consoles are asked only when an
@@ -34,58 +29,24 @@ type deck struct {
 }
 
 func (f *Factory) control(facts rollout.Facts, a rollout.Action) *controlGroup {
-	g := &controlGroup{f: f, facts: facts, action: a, taken: map[string]bool{}, tenants: map[fleet.TenantID]*deck{}}
-	for _, s := range facts.Record.Starts {
-		if s.Cycle != a.Cycle {
-			continue
-		}
-		if s.Wave == a.Wave {
-			g.since = s.At
-			if s.Opens.After(s.At) {
-				g.since = s.Opens
-			}
-		}
-		for _, m := range rollout.Frozen(facts.Record, s) {
-			for _, d := range m.Devices {
-				g.taken[string(m.Tenant)+"/"+d] = true
-			}
-		}
-	}
+	g := &controlGroup{f: f, facts: facts, action: a, tenants: map[fleet.TenantID]*deck{}}
+	g.taken, g.since = rollout.Taken(facts.Record, a.Cycle, a.Wave)
 	return g
 }
 
-// compared is the verdict on inputs, with a control group where one could make
-// a difference: it can excuse silence and failures, and nothing else. What
-// passes without it passes.
+// compared is the verdict on inputs, with the control group where that could
+// make a difference.
 func (g *controlGroup) compared(ctx context.Context, in gate.Inputs) (fleet.Verdict, error) {
-	v := gate.Decide(in)
-	silence := v.Decision == gate.Inconclusive && v.Counts.Silent > 0 && in.Gate.Silent == "failed" && in.Look >= in.Gate.ReportDeadline
-	if v.Decision != gate.Fail && !silence {
-		return v, nil
-	}
-	for _, t := range g.waiting(in.Package) {
-		c, err := g.count(ctx, t, in.Package, v.Decision == gate.Fail)
-		if err != nil {
-			return v, err
-		}
-		in.Control.N, in.Control.Failed, in.Control.Silent = in.Control.N+c.N, in.Control.Failed+c.Failed, in.Control.Silent+c.Silent
-	}
-	return gate.Decide(in), nil
-}
-
-// waiting are the tenants, sorted, that a wave which has not started brings a
-// package to.
-func (g *controlGroup) waiting(id fleet.PackageID) []fleet.TenantID {
-	var out []fleet.TenantID
-	for _, plan := range g.facts.Plans[g.action.Cycle] {
-		for _, row := range plan.Rows {
-			if _, present := g.facts.Repo.Tenants[row.Tenant]; present && row.Package == id {
-				out = append(out, row.Tenant)
+	return rollout.Compared(in, func(failures bool) (sum fleet.Control, err error) {
+		for _, t := range rollout.Waiting(g.facts, g.action.Cycle, in.Package) {
+			c, err := g.count(ctx, t, in.Package, failures)
+			if err != nil {
+				return sum, err
 			}
+			sum = fleet.Control{N: sum.N + c.N, Failed: sum.Failed + c.Failed, Silent: sum.Silent + c.Silent}
 		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
+		return sum, nil
+	})
 }
 
 // count counts one tenant's control devices that the package has something for:
@@ -139,7 +100,7 @@ func (g *controlGroup) deck(ctx context.Context, t fleet.TenantID) *deck {
 	}
 	d := &deck{console: console, devices: map[string]fleet.Device{}}
 	for hash, device := range all {
-		if !g.taken[string(t)+"/"+hash] && !device.LastSeen.Before(g.since.Add(-inactiveFor)) {
+		if !g.taken[string(t)+"/"+hash] && !device.LastSeen.Before(g.since.Add(-rollout.InactiveFor)) {
 			d.devices[device.ID] = device
 		}
 	}

@@ -11,10 +11,11 @@ import (
 )
 
 // A roll is what a wave's members are counted by: the platform of every known
-// device, and the instant the wave started.
+// device, the instant the wave started, and what was assigned in it.
 type roll struct {
 	platform map[string]string
 	since    time.Time
+	assigned map[rollout.Slot][]fleet.Digest
 }
 
 // A telling is what a tenant's devices said of a release, by keyed hash.

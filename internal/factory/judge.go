@@ -52,10 +52,10 @@ func (f *Factory) reports(ctx context.Context, facts rollout.Facts, a rollout.Ac
 		return nil, nil, fleet.Errorf(fleet.Invalid, "factory.judge", string(a.Cycle)+"/"+a.Wave, "the wave has not started")
 	}
 	rows := map[place][]fleet.Report{}
-	platform := platforms(facts.Record)
+	platform, assigned := platforms(facts.Record), assignedIn(facts.Record, a)
 	members := rollout.Frozen(facts.Record, facts.Record.Starts[i])
 	for _, m := range members {
-		list, err := f.tenantReports(ctx, facts, a, m, roll{platform, facts.Record.Starts[i].At})
+		list, err := f.tenantReports(ctx, facts, a, m, roll{platform, facts.Record.Starts[i].At, assigned})
 		if ctx.Err() != nil {
 			return nil, nil, ctx.Err()
 		}
@@ -84,7 +84,7 @@ func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a roll
 	var key []byte
 	for _, id := range a.Packages {
 		entry := facts.Repo.Cycles[a.Cycle].Entries[id]
-		if !assignedTo(facts.Record, a, m.Tenant, id, entry.Artifact) {
+		if !slices.Contains(in.assigned[rollout.Slot{Tenant: m.Tenant, Package: id}], entry.Artifact) {
 			continue
 		}
 		r := fleet.Report{Cycle: a.Cycle, Wave: a.Wave, Tenant: m.Tenant, Package: id, Artifact: entry.Artifact, Look: a.Look, At: f.Clock.Now()}
@@ -124,14 +124,21 @@ func (f *Factory) asking(ctx context.Context, t fleet.Tenant) (Console, []byte, 
 // platforms are the platforms of all devices that any inventory told of.
 func platforms(rec *fleet.Record) map[string]string {
 	out := map[string]string{}
-	for _, r := range rec.Inventory {
+	for i := range rec.Inventory {
+		r := &rec.Inventory[i]
 		out[string(r.Tenant)+"/"+r.Device] = r.Platform
 	}
 	return out
 }
 
-func assignedTo(rec *fleet.Record, a rollout.Action, t fleet.TenantID, id fleet.PackageID, artifact fleet.Digest) bool {
-	return slices.ContainsFunc(rec.Receipts, func(r fleet.Receipt) bool {
-		return r.Cycle == a.Cycle && r.Wave == a.Wave && r.Tenant == t && r.Package == id && r.Artifact == artifact && r.Action == "assign" && r.Outcome == "done"
-	})
+// assignedIn are the artifacts that were assigned in a wave, by where.
+func assignedIn(rec *fleet.Record, a rollout.Action) map[rollout.Slot][]fleet.Digest {
+	out := map[rollout.Slot][]fleet.Digest{}
+	for i := range rec.Receipts {
+		if r := &rec.Receipts[i]; r.Cycle == a.Cycle && r.Wave == a.Wave && r.Action == "assign" && r.Outcome == "done" {
+			at := rollout.Slot{Tenant: r.Tenant, Package: r.Package}
+			out[at] = append(out[at], r.Artifact)
+		}
+	}
+	return out
 }

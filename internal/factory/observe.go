@@ -28,11 +28,16 @@ func (f *Factory) Observe(ctx context.Context) (rollout.Facts, error) {
 // ObserveAt reads all facts that the clone has, as of a commit of main. It asks
 // nobody else.
 func (f *Factory) ObserveAt(ctx context.Context, main string) (rollout.Facts, error) {
-	repo, err := f.Desired(ctx, main)
+	rec, err := f.Ledger.Read(ctx)
 	if err != nil {
 		return rollout.Facts{}, err
 	}
-	rec, err := f.Ledger.Read(ctx)
+	return f.factsOf(ctx, main, rec)
+}
+
+// factsOf puts one commit of main and evidence up to some point together.
+func (f *Factory) factsOf(ctx context.Context, main string, rec *fleet.Record) (rollout.Facts, error) {
+	repo, err := f.Desired(ctx, main)
 	if err != nil {
 		return rollout.Facts{}, err
 	}

@@ -29,8 +29,11 @@ func TenantApprovalOf(path string) (t TenantID, id CycleID, ok bool) {
 	if len(parts) != 5 || parts[0] != "tenants" || parts[3] != "approvals" {
 		return "", "", false
 	}
-	name, cue := strings.CutSuffix(parts[4], ".cue")
-	return TenantID(parts[1] + "/" + parts[2]), CycleID(name), cue
+	t, id = TenantID(parts[1]+"/"+parts[2]), CycleID(strings.TrimSuffix(parts[4], ".cue"))
+	if TenantApprovalFile(t, id) != path {
+		return "", "", false
+	}
+	return t, id, true
 }
 
 // Whose word a policy asks for, beside the operator's.

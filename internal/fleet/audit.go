@@ -8,6 +8,10 @@ type Audit struct {
 	Batches  int               `json:"batches"`  // evidence batches whose signature and chain were checked
 	Rows     []AuditRow        `json:"rows"`     // by cycle, package, tenant, wave
 	Findings []AuditFinding    `json:"findings"` // about no row in particular
+	// Refusals are the gates that people refused, oldest first, and Objections
+	// the reviews that asked for changes in what was merged. Neither is a fault.
+	Refusals   []AuditRefusal   `json:"refusals"`
+	Objections []AuditObjection `json:"objections"`
 }
 
 // Passed reports whether nothing is missing or altered anywhere.

@@ -20,6 +20,15 @@ func AuditText(a fleet.Audit) string {
 			failed(&b, r)
 		}
 	}
+	for _, said := range []Table{RefusalTable(a), ObjectionTable(a)} {
+		if len(said.Rows) == 0 {
+			continue
+		}
+		b.WriteString("\n")
+		if err := said.Text(&b); err != nil {
+			return ""
+		}
+	}
 	if len(a.Findings) > 0 {
 		b.WriteString("\n")
 	}
@@ -39,6 +48,71 @@ func AuditTable(a fleet.Audit) Table {
 	for _, r := range a.Rows {
 		t.Add(string(r.Cycle), r.Wave, string(r.Tenant), string(r.Package), r.Release, r.Action,
 			mergeMark(r), dash(strings.Join(r.Approvers, ", ")), mark(r.Approval.OK), mark(r.Tests.OK), mark(r.Signature.OK), mark(r.Receipt.OK))
+	}
+	return t
+}
+
+// RefusalTable is the gates that people refused and the cycles that tenants did,
+// and what became of it.
+func RefusalTable(a fleet.Audit) Table {
+	t := Table{
+		Title:   "Refusals",
+		Columns: Cols("when", "cycle", "gate", "tenant", "refused by", "because", "plan", "merge", "proven", "since"),
+		Empty:   "nobody refused anything",
+	}
+	for _, r := range a.Refusals {
+		t.Add(utc(r.At), string(r.Cycle), dash(r.Gate), dash(string(r.Tenant)), refusedBy(r), dash(r.Because), dash(r.Plan.Short()), mergeName(r.Commit, r.PR), mark(r.Proven), refusalEnd(r.Since))
+	}
+	return t
+}
+
+// refusedBy is whose word a refusal is: the approvers that let it in, or who
+// merged it where none counted.
+func refusedBy(r fleet.AuditRefusal) string {
+	switch {
+	case len(r.By) > 0:
+		return strings.Join(r.By, ", ")
+	case r.MergedBy != "":
+		return r.MergedBy + " (no approver)"
+	default:
+		return "nobody that is known"
+	}
+}
+
+func refusalEnd(e fleet.AuditRefusalEnd) string {
+	if e.How == "" {
+		return "it stands"
+	}
+	s := e.How + " " + utc(e.At) + " by " + mergeName(e.Commit, e.PR)
+	if len(e.By) > 0 {
+		s += ", " + strings.Join(e.By, " and ")
+	}
+	return s
+}
+
+func mergeName(commit string, pr int) string {
+	if pr == 0 {
+		return shortCommit(commit)
+	}
+	return fmt.Sprintf("%s (PR %d)", shortCommit(commit), pr)
+}
+
+// ObjectionTable is the reviews that asked for changes in what was merged.
+func ObjectionTable(a fleet.Audit) Table {
+	t := Table{
+		Title:   "Objections in reviews of what was merged",
+		Columns: Cols("when", "by", "approver", "pull request", "approves", "merge", "outcome"),
+		Empty:   "no review asked for changes in what was merged",
+	}
+	for _, o := range a.Objections {
+		approver, outcome := "no", "merged all the same"
+		if o.Approver {
+			approver = "yes"
+		}
+		if o.Withdrawn {
+			outcome = "withdrawn"
+		}
+		t.Add(utc(o.At), o.Login, approver, o.Title, dash(o.Approves), mergeName(o.Commit, o.PR), outcome)
 	}
 	return t
 }

@@ -65,23 +65,7 @@ func (x *checks) at(file string, keys ...string) fleet.Pos {
 		}
 		x.syntax[file] = f
 	}
-	best := fleet.Pos{File: file}
-	if f == nil {
-		return best
-	}
-	var decls []source
-	for _, d := range f.Decls {
-		if field, ok := d.(*ast.Field); ok {
-			decls = append(decls, source{file: file, expr: &ast.StructLit{Elts: []ast.Decl{field}}})
-		}
-	}
-	for _, key := range keys {
-		next := find(decls, key)
-		if len(next) == 0 {
-			return best
-		}
-		best, decls = next[0].at, next
-	}
+	best, _ := within(f, file, keys)
 	return best
 }
 

@@ -29,6 +29,7 @@ type policyEval struct {
 	repo     *fleet.Repository
 	findings fleet.Errors
 	at       func(folder string) // told before a folder is evaluated
+	memo     packageMemo
 
 	exceptions []exception
 	maxDays    int // the operator's maxExceptionDays
@@ -40,6 +41,9 @@ type instance struct {
 	value  cue.Value
 	files  []policyFile // the parents' first
 	own    []policyFile
+	// packages are those of the folder's tenant, when they were taken out and
+	// one stands for all; nil otherwise.
+	packages map[fleet.PackageID][]fleet.Assignment
 }
 
 // evaluatePolicy evaluates the files of the policy lane, without the folders
@@ -49,7 +53,7 @@ func evaluatePolicy(files []policyFile, broken map[string]bool, at func(string))
 	if err != nil {
 		return nil, err
 	}
-	e := &policyEval{c: c, folders: map[string][]policyFile{}, broken: map[string]bool{}, flawed: map[string]bool{}, at: at, repo: &fleet.Repository{
+	e := &policyEval{c: c, folders: map[string][]policyFile{}, broken: map[string]bool{}, flawed: map[string]bool{}, at: at, memo: newPackageMemo(), repo: &fleet.Repository{
 		Freezes: map[string]fleet.Freeze{}, Holds: map[string]fleet.Hold{},
 		Cycles: map[fleet.CycleID]fleet.Cycle{}, Plans: map[fleet.CycleID]map[string]fleet.PlanRecord{},
 		Approvals: map[fleet.CycleID]map[string]fleet.Approval{}, TenantApprovals: map[fleet.TenantID]map[fleet.CycleID]fleet.TenantApproval{},
@@ -64,23 +68,8 @@ func evaluatePolicy(files []policyFile, broken map[string]bool, at func(string))
 	}
 	levels := map[string]levelPolicy{}
 	for _, folder := range slices.Sorted(maps.Keys(e.folders)) {
-		inst, ok, err := e.instance(folder)
-		if err != nil {
+		if err := e.evaluateFolder(folder, levels); err != nil {
 			return nil, err
-		}
-		if !ok {
-			e.broken[folder] = true
-			continue
-		}
-		before := len(e.findings)
-		if strings.HasPrefix(folder, "tenants") {
-			e.tenantsFolder(inst, levels)
-		} else {
-			e.schedulesFolder(inst)
-		}
-		e.flawed[folder] = len(e.findings) > before
-		if _, ok := levels[folder]; strings.HasPrefix(folder, "tenants") && !ok {
-			e.broken[folder] = true // what its policy allows is not known
 		}
 	}
 	e.maxDays = -1
@@ -88,6 +77,30 @@ func evaluatePolicy(files []policyFile, broken map[string]bool, at func(string))
 		e.maxDays = operator.policy.MaxExceptionDays
 	}
 	return e, nil
+}
+
+// evaluateOnce evaluates a folder and takes what it says. thin reports whether
+// the tenant's packages were taken out, which needs leave.
+func (e *policyEval) evaluateOnce(folder string, levels map[string]levelPolicy, leave bool) (thin bool, err error) {
+	inst, ok, err := e.instance(folder, leave)
+	if err != nil {
+		return false, err
+	}
+	if !ok {
+		e.broken[folder] = true
+		return inst.packages != nil, nil
+	}
+	before := len(e.findings)
+	if strings.HasPrefix(folder, "tenants") {
+		e.tenantsFolder(inst, levels)
+	} else {
+		e.schedulesFolder(inst)
+	}
+	e.flawed[folder] = len(e.findings) > before
+	if _, ok := levels[folder]; strings.HasPrefix(folder, "tenants") && !ok {
+		e.broken[folder] = true // what its policy allows is not known
+	}
+	return inst.packages != nil, nil
 }
 
 // chain are the folders from the top down to folder.
@@ -101,8 +114,8 @@ func chain(folder string) []string {
 }
 
 // instance builds a folder. It is not ok when a folder above is broken, whose
-// findings say what to do.
-func (e *policyEval) instance(folder string) (instance, bool, error) {
+// findings say what to do. With leave, a tenant's packages may be taken out.
+func (e *policyEval) instance(folder string, leave bool) (instance, bool, error) {
 	e.at(folder)
 	if e.built++; e.built%instancesPerContext == 0 {
 		c, err := newChecker()
@@ -112,6 +125,12 @@ func (e *policyEval) instance(folder string) (instance, bool, error) {
 		e.c = c
 	}
 	inst := instance{folder: folder, own: e.folders[folder]}
+	var fileOfTenant string
+	var thin thinned
+	if leave {
+		fileOfTenant, thin, _ = e.thin(folder)
+		inst.packages = thin.packages
+	}
 	ctx := build.NewContext(build.Loader(func(_ token.Pos, importPath string) *build.Instance {
 		if importPath == e.c.inst.ImportPath {
 			return e.c.inst
@@ -124,29 +143,32 @@ func (e *policyEval) instance(folder string) (instance, bool, error) {
 			return instance{}, false, nil
 		}
 		for _, file := range e.folders[f] {
-			syntax, err := file.parse()
+			syntax, err := thin.syntax, error(nil)
+			if file.Path != fileOfTenant {
+				syntax, err = file.parse()
+			}
 			if err != nil {
 				return instance{}, false, fmt.Errorf("parse %s again: %w", file.Path, err)
 			}
 			if err := b.AddSyntax(syntax); err != nil {
 				e.fault(inst, "", nil, err)
-				return instance{}, false, nil
+				return inst, false, nil
 			}
 			inst.files = append(inst.files, file)
 		}
 	}
 	if err := b.Complete(); err != nil {
 		e.fault(inst, "", nil, err)
-		return instance{}, false, nil
+		return inst, false, nil
 	}
 	if b.ResolutionErr != nil {
 		e.fault(inst, "", nil, b.ResolutionErr)
-		return instance{}, false, nil
+		return inst, false, nil
 	}
 	inst.value = e.c.ctx.BuildInstance(b)
 	if inst.value.BuildInstance() == nil { // no package came out: it does not compile
 		e.fault(inst, "", nil, inst.value.Err())
-		return instance{}, false, nil
+		return inst, false, nil
 	}
 	return inst, true, nil
 }

@@ -46,6 +46,9 @@ func (e *policyEval) tenantsFolder(inst instance, levels map[string]levelPolicy)
 			var t fleet.Tenant
 			if take(e, inst, "#Tenant", []string{"tenant"}, &t) { // without a policy, its names are still looked up
 				t.Policy = level.policy
+				if inst.packages != nil {
+					t.Packages = inst.packages
+				}
 				e.repo.Tenants[fleet.TenantID(f.keys[0])] = t
 			}
 		case roleGroup:

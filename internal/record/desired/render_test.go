@@ -117,7 +117,7 @@ func TestConfigurationReleaseFile(t *testing.T) {
 
 func TestScheduleFiles(t *testing.T) {
 	tree := msp(t)
-	const id = fleet.CycleID("2026-W48-cve-01")
+	const id = fleet.CycleID("2026-W48")
 	cycle := fleet.Cycle{CutOff: at("2026-11-25T14:00:00.5Z"), Waves: []string{"dogfood", "everyone"}, Entries: map[fleet.PackageID]fleet.Entry{
 		"igor-pavlov/7-zip":          {Release: "24.09", Artifact: "sha256:" + zeros + "1"},
 		"example-msp/browser-policy": {Release: "1", Artifact: "sha256:" + zeros + "2"},
@@ -156,8 +156,8 @@ const goldenApproval = `package schedules
 
 import "github.com/packmill/packmill/schema"
 
-approvals: "2026-W48-cve-01": everyone: schema.#Approval & {
-	cycle:    "2026-W48-cve-01"
+approvals: "2026-W48": everyone: schema.#Approval & {
+	cycle:    "2026-W48"
 	gate:     "everyone"
 	decision: "rejected"
 	summary: {packages: 2, tenants: 3, devices: 44, deadline: "2026-11-30T07:00:00Z"}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/gitrepo"
@@ -36,7 +37,7 @@ func (f Finding) String() string {
 // A batch is one verified batch.
 type batch struct {
 	statement
-	rows []byte
+	blob string // id of the rows
 }
 
 // A chain is what one branch holds, in the order it was appended.
@@ -140,14 +141,31 @@ func (l *Ledger) openBatch(branch, file, rowsID, sealedID string) (b batch, at s
 	if b.statement, err = unseal(l.verifier, sealed); err != nil {
 		return b, envelopeFile, err
 	}
-	if b.rows, err = l.git.ReadBlob(rowsID); err != nil {
+	b.blob = rowsID
+	rows, err := l.git.ReadBlob(rowsID)
+	if err != nil {
 		return b, file, err
 	}
-	if err := b.check(branch, file, b.rows); err != nil {
+	if err := b.check(branch, file, rows); err != nil {
 		return b, file, err
 	}
 	l.verified.put(key, b)
+	if k, _, ok := kindOf(l.kinds, b.dir()); ok {
+		if decoded, err := k.decode(rows); err == nil {
+			l.verified.setRows(b.Head, decoded)
+		}
+	}
 	return b, "", nil
+}
+
+// payloadOf are the bytes of a verified batch's rows. They are not kept, so they
+// are compared with what was signed once more.
+func (l *Ledger) payloadOf(b batch) ([]byte, error) {
+	rows, err := l.git.ReadBlob(b.blob)
+	if err == nil && fleet.DigestOf(rows) != b.Rows {
+		err = fmt.Errorf("its rows are not those that were signed: %s, not %s", fleet.DigestOf(rows).Short(), b.Rows.Short())
+	}
+	return rows, err
 }
 
 // order puts batches in the order of the chain, and finds what is not on it.
@@ -188,6 +206,15 @@ func (c *chain) prefix(head string) ([]batch, error) {
 		return nil, e
 	}
 	return c.batches[:i+1], nil
+}
+
+// until is the chain as it was at an instant.
+func (c *chain) until(at time.Time) []batch {
+	n := slices.IndexFunc(c.batches, func(b batch) bool { return b.At.After(at) })
+	if n < 0 {
+		return c.batches
+	}
+	return c.batches[:n]
 }
 
 // dir is the folder of the batch.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -68,7 +69,7 @@ func kinds() []kind {
 func onControl[T any](pattern string, add func(*fleet.Record, []string, []T)) kind {
 	return kind{
 		pattern: pattern, control: true, row: reflect.TypeFor[T](),
-		decode: func(payload []byte) (any, error) { return decodeRows[T](payload) },
+		decode: rowsDecoder[T](),
 		add:    func(r *fleet.Record, names []string, rows any) { add(r, names, rows.([]T)) },
 	}
 }
@@ -76,7 +77,7 @@ func onControl[T any](pattern string, add func(*fleet.Record, []string, []T)) ki
 func onShard[T any](pattern string, tenant func(T) fleet.TenantID, add func(*fleet.Record, []T)) kind {
 	return kind{
 		pattern: pattern, row: reflect.TypeFor[T](),
-		decode: func(payload []byte) (any, error) { return decodeRows[T](payload) },
+		decode: rowsDecoder[T](),
 		add:    func(r *fleet.Record, _ []string, rows any) { add(r, rows.([]T)) },
 		tenants: func(rows any) (out []fleet.TenantID) {
 			for _, row := range rows.([]T) {
@@ -127,9 +128,20 @@ func encodeRows(rows reflect.Value) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// rowsDecoder decodes the payloads of one kind.
+func rowsDecoder[T any]() func(payload []byte) (any, error) {
+	form := canonicalOf(reflect.TypeFor[T]())
+	cursors := &sync.Pool{New: newCursor}
+	return func(payload []byte) (any, error) {
+		c := cursors.Get().(*cursor)
+		defer cursors.Put(c)
+		return decodeRows[T](form, c, payload)
+	}
+}
+
 // decodeRows reads a payload strictly: no unknown field, nothing after a row,
-// every line ended, no line empty.
-func decodeRows[T any](payload []byte) ([]T, error) {
+// every line ended, no line empty. A form, if there is one, is tried first.
+func decodeRows[T any](form *canonicalForm, c *cursor, payload []byte) ([]T, error) {
 	rows := make([]T, 0, bytes.Count(payload, []byte("\n")))
 	for n := 1; len(payload) > 0; n++ {
 		line, rest, ended := bytes.Cut(payload, []byte("\n"))
@@ -137,8 +149,11 @@ func decodeRows[T any](payload []byte) ([]T, error) {
 			return nil, fleet.Errorf(fleet.Refused, "evidence.decode", "", "line %d is cut off", n)
 		}
 		var row T
-		if err := strictJSON(line, &row); err != nil {
-			return nil, fleet.Errorf(fleet.Refused, "evidence.decode", "", "line %d: %w", n, err)
+		if form == nil || !form.row(c, line, reflect.ValueOf(&row).Elem()) {
+			row = *new(T)
+			if err := strictJSON(line, &row); err != nil {
+				return nil, fleet.Errorf(fleet.Refused, "evidence.decode", "", "line %d: %w", n, err)
+			}
 		}
 		rows, payload = append(rows, row), rest
 	}

@@ -122,6 +122,7 @@ func (l *Ledger) broken(branch, commit string, err error) error {
 type verifiedBatches struct {
 	mu    sync.Mutex
 	all   map[verifiedKey]batch
+	rows  map[string]any        // decoded, by chain head: which binds rows and place
 	clean map[string]bool       // chain heads whose rows hold no personal data
 	added map[string]addedFiles // commits that add one batch and nothing else
 }
@@ -136,6 +137,22 @@ func (v *verifiedBatches) get(k verifiedKey) (batch, bool) {
 	defer v.mu.Unlock()
 	b, ok := v.all[k]
 	return b, ok
+}
+
+func (v *verifiedBatches) rowsAt(head string) (any, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	rows, ok := v.rows[head]
+	return rows, ok
+}
+
+func (v *verifiedBatches) setRows(head string, rows any) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.rows == nil {
+		v.rows = map[string]any{}
+	}
+	v.rows[head] = rows
 }
 
 func (v *verifiedBatches) isClean(head string) bool {

@@ -3,7 +3,11 @@ package evidence
 import (
 	"context"
 	"maps"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
@@ -27,26 +31,42 @@ func (l *Ledger) ReadAt(ctx context.Context, heads map[string]string) (*fleet.Re
 	return l.read(ctx, func(c *chain) ([]batch, error) { return c.prefix(heads[c.branch]) })
 }
 
+// ReadAsOf decodes the evidence as it was at an instant: every branch up to its
+// last batch that was signed by then. That is what Read gave at the instant: a
+// batch carries the time it was appended at, in whole seconds and signed, a
+// chain's times never run backwards, and batches are only ever added behind
+// those that are there. The times of rows would not do: the record of a merge
+// tells when the merge was made, and counts from when it was recorded.
+func (l *Ledger) ReadAsOf(ctx context.Context, at time.Time) (*fleet.Record, error) {
+	return l.read(ctx, func(c *chain) ([]batch, error) { return c.until(at), nil })
+}
+
 func (l *Ledger) read(ctx context.Context, part func(*chain) ([]batch, error)) (*fleet.Record, error) {
+	branches := Branches()
+	parts := make([]branchPart, len(branches))
+	var next atomic.Int32
+	var group sync.WaitGroup
+	for range min(len(branches), runtime.GOMAXPROCS(0)) {
+		group.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(branches); i = int(next.Add(1)) - 1 {
+				parts[i] = l.branchPart(ctx, branches[i], part)
+			}
+		})
+	}
+	group.Wait()
 	r := &fleet.Record{Heads: map[string]string{}, PlanRows: map[fleet.Digest][]fleet.PlanRow{}}
 	var wrong fleet.Errors
-	for _, branch := range Branches() {
-		c, err := l.current(ctx, branch)
-		if err != nil {
-			return nil, err
-		}
-		batches, err := part(c)
-		if err != nil {
-			return nil, err
+	for i, branch := range branches {
+		p := &parts[i]
+		if p.err != nil {
+			return nil, p.err
 		}
 		r.Heads[branch] = ""
-		for _, b := range batches {
-			if err := l.decode(r, b); err != nil {
-				c.find(b.Path, "%v", err)
-			}
+		for n, b := range p.batches {
+			l.add(r, b, p.rows[n])
 			r.Heads[branch] = b.Head
 		}
-		if list, ok := c.refused().(fleet.Errors); ok {
+		if list, ok := p.chain.refused().(fleet.Errors); ok {
 			wrong = append(wrong, list...)
 		}
 	}
@@ -54,6 +74,32 @@ func (l *Ledger) read(ctx context.Context, part func(*chain) ([]batch, error)) (
 		return nil, wrong
 	}
 	return r, nil
+}
+
+// A branchPart is what was read of one branch: batches, and the rows of each,
+// nil for those of a kind that this version does not know or that are wrong.
+type branchPart struct {
+	chain   *chain
+	batches []batch
+	rows    []any
+	err     error
+}
+
+func (l *Ledger) branchPart(ctx context.Context, branch string, part func(*chain) ([]batch, error)) (p branchPart) {
+	if p.chain, p.err = l.current(ctx, branch); p.err != nil {
+		return p
+	}
+	if p.batches, p.err = part(p.chain); p.err != nil {
+		return p
+	}
+	p.rows = make([]any, len(p.batches))
+	for n, b := range p.batches {
+		var err error
+		if p.rows[n], err = l.rowsOf(b); err != nil {
+			p.chain.find(b.Path, "%v", err)
+		}
+	}
+	return p
 }
 
 // current loads a branch as it is now.
@@ -65,23 +111,39 @@ func (l *Ledger) current(ctx context.Context, branch string) (*chain, error) {
 	return l.load(ctx, branch, tip)
 }
 
-// decode adds a batch's rows to a record.
-func (l *Ledger) decode(r *fleet.Record, b batch) error {
+// rowsOf are a batch's rows, a slice of its kind's type, nil for a kind that is
+// not known. They were decoded when the batch was verified, and are shared:
+// nobody writes to a row. What could not be decoded says why once more.
+func (l *Ledger) rowsOf(b batch) (any, error) {
+	k, _, ok := kindOf(l.kinds, b.dir())
+	if !ok {
+		return nil, nil
+	}
+	if rows, ok := l.verified.rowsAt(b.Head); ok {
+		return rows, nil
+	}
+	payload, err := l.payloadOf(b)
+	if err != nil {
+		return nil, err
+	}
+	return k.decode(payload)
+}
+
+// add adds a batch's rows to a record.
+func (l *Ledger) add(r *fleet.Record, b batch, rows any) {
 	k, names, ok := kindOf(l.kinds, b.dir())
 	if !ok {
 		r.Unknown = append(r.Unknown, b.Branch+":"+b.Path)
-		return nil
+		return
 	}
-	rows, err := k.decode(b.rows)
-	if err != nil {
-		return err
+	if rows == nil {
+		return // wrong, and told so
 	}
 	known := len(r.Merges)
 	k.add(r, names, rows)
 	for i := range r.Merges[known:] {
 		r.Merges[known+i].Key = b.Key
 	}
-	return nil
 }
 
 // Heads are the chain heads as they are now, "" for an empty branch: what a
@@ -117,7 +179,7 @@ func (l *Ledger) Checkpoint(ctx context.Context) error {
 	if err := c.refused(); err != nil {
 		return err
 	}
-	told, err := checkpoints(c)
+	told, err := l.checkpoints(c)
 	if err != nil {
 		return err
 	}
@@ -135,17 +197,17 @@ func (l *Ledger) Checkpoint(ctx context.Context) error {
 }
 
 // checkpoints are the heads that control tells of each shard, oldest first.
-func checkpoints(control *chain) (map[string][]string, error) {
+func (l *Ledger) checkpoints(control *chain) (map[string][]string, error) {
 	told := map[string][]string{}
 	for _, b := range control.batches {
 		if b.dir() != HeadsDir {
 			continue
 		}
-		rows, err := decodeRows[Checkpoint](b.rows)
+		rows, err := l.rowsOf(b)
 		if err != nil {
 			return nil, fleet.Errorf(fleet.Refused, "evidence.read", Control+":"+b.Path, "%w", err)
 		}
-		for _, row := range rows {
+		for _, row := range rows.([]Checkpoint) {
 			told[row.Branch] = append(told[row.Branch], row.Head)
 		}
 	}

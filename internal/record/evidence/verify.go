@@ -47,14 +47,18 @@ func (l *Ledger) Verify(ctx context.Context, known ...map[string]string) ([]Find
 		chains[branch] = c
 		out = append(out, c.findings...)
 	}
-	return append(out, verifyHeads(chains, known)...), nil
+	return append(out, l.verifyHeads(chains, known)...), nil
 }
 
 // verifyRows decodes every batch and looks for what rows may not hold.
 func (l *Ledger) verifyRows(c *chain) {
 	for _, b := range c.batches {
 		if !l.verified.isClean(b.Head) {
-			if err := refusePersonal(b.rows); err != nil {
+			payload, err := l.payloadOf(b)
+			if err == nil {
+				err = refusePersonal(payload)
+			}
+			if err != nil {
 				c.find(b.Path, "%v", err)
 			} else {
 				l.verified.setClean(b.Head)
@@ -65,7 +69,7 @@ func (l *Ledger) verifyRows(c *chain) {
 			c.findings = append(c.findings, Finding{Branch: c.branch, Path: b.Path, What: "is of a kind this version does not know", Note: true})
 			continue
 		}
-		rows, err := k.decode(b.rows)
+		rows, err := l.rowsOf(b)
 		if err != nil {
 			c.find(b.Path, "%v", err)
 			continue
@@ -189,7 +193,7 @@ func (l *Ledger) added(ctx context.Context, branch string, info gitrepo.CommitIn
 
 // verifyHeads looks for every head that something else recorded, and for its
 // order: a later record never names an earlier head.
-func verifyHeads(chains map[string]*chain, known []map[string]string) []Finding {
+func (l *Ledger) verifyHeads(chains map[string]*chain, known []map[string]string) []Finding {
 	var out []Finding
 	position := func(branch, head string) int {
 		c := chains[branch]
@@ -199,7 +203,7 @@ func verifyHeads(chains map[string]*chain, known []map[string]string) []Finding 
 		return slices.IndexFunc(c.batches, func(b batch) bool { return b.Head == head })
 	}
 	if control := chains[Control]; control != nil {
-		told, err := checkpoints(control)
+		told, err := l.checkpoints(control)
 		if err != nil {
 			out = append(out, Finding{Branch: Control, What: err.Error()})
 		}

@@ -3,11 +3,11 @@ package proof
 import (
 	"maps"
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/calendar"
+	"github.com/packmill/packmill/internal/rules/gate"
 )
 
 // A mode leaves out calendars, so as to tell which one is to blame.
@@ -128,7 +128,7 @@ func (p *feasibility) offsets() []time.Duration {
 // soaked, and the gate has looked for the last time.
 func bake(w fleet.Wave) time.Duration {
 	d := w.Soak.Std()
-	for _, look := range w.Gate.Looks {
+	for _, look := range gate.Looks(w.Gate) { // those that an undecided last one may add, too
 		d = max(d, look.Std())
 	}
 	return d
@@ -219,7 +219,7 @@ func (p *feasibility) windows(t fleet.Tenant, m mode) []opening {
 			at = span.Until
 		}
 	}
-	sort.SliceStable(out, func(i, j int) bool { return out[i].From.Before(out[j].From) })
+	slices.SortStableFunc(out, func(a, b opening) int { return a.From.Compare(b.From) })
 	return out
 }
 

@@ -37,7 +37,4 @@ func All(repo *fleet.Repository, now time.Time) []Finding {
 	return out
 }
 
-const (
-	weekFile  = "schedules/week.cue"
-	wavesFile = "schedules/waves.cue"
-)
+const wavesFile = "schedules/waves.cue"

@@ -25,6 +25,7 @@ type fact struct {
 	looks    int // that were taken
 	verdict  string
 	hollow   bool // the verdict passes what failed, or nothing
+	silent   bool // some devices did not report at the last look
 	ruin     bool // every device failed at the last look
 	spoilt   bool // at some look not every device succeeded
 }
@@ -35,6 +36,7 @@ type state struct {
 	facts []fact
 	step  string
 	from  *state
+	made  *rollout.CycleState // see machine.cycle; nil until somebody asks
 }
 
 // trace is the way to a state, step by step.
@@ -92,7 +94,7 @@ func (s *state) then(i int, edit func(f *fact), step string, args ...any) *state
 type machine struct {
 	waves   []fleet.Wave
 	lane    string
-	answers map[question]string // of gates that were asked before
+	answers map[question]answer // of gates that were asked before
 }
 
 // A question to a gate: which wave's, at which look, what devices reported.
@@ -113,6 +115,9 @@ func began(i int) time.Time { return epoch.Add(time.Duration(i) * stride) }
 
 // cycle is a state as the rules of package rollout see it.
 func (m machine) cycle(s *state) *rollout.CycleState {
+	if s.made != nil {
+		return s.made
+	}
 	c := &rollout.CycleState{ID: "2026-W02"}
 	if m.lane != fleet.LaneWeek {
 		c.ID += fleet.CycleID("-" + m.lane + "-01")
@@ -134,6 +139,9 @@ func (m machine) cycle(s *state) *rollout.CycleState {
 		if f.looks > 0 {
 			v := &fleet.Verdict{Cycle: c.ID, Wave: w.Name, Package: subject, Look: lookAt(w.Gate, f.looks), Decision: f.verdict}
 			v.At = began(i).Add(v.Look.Std())
+			if f.silent {
+				v.Counts.Silent = 1
+			}
 			e.Last[w.Name] = v
 			if f.verdict == gate.Fail {
 				e.Halted = v
@@ -142,14 +150,12 @@ func (m machine) cycle(s *state) *rollout.CycleState {
 		c.Waves = append(c.Waves, ws)
 	}
 	c.Entries = []rollout.EntryState{e}
+	s.made = c
 	return c
 }
 
-// lookAt is the age of the nth look, from 1; looks past the last stay there.
-func lookAt(g fleet.Gate, n int) fleet.Duration {
-	looks := slices.Sorted(slices.Values(g.Looks))
-	return looks[min(n, len(looks))-1]
-}
+// lookAt is the age of the nth look, from 1.
+func lookAt(g fleet.Gate, n int) fleet.Duration { return gate.Looks(g)[n-1] }
 
 // judged reports whether a wave lets the next one begin, by the real rules.
 func (m machine) judged(s *state, i int) bool {
@@ -210,42 +216,50 @@ func (m machine) approvals(s *state, i int, ready bool) []*state {
 // verdicts are what the next look at a wave can give, whatever devices report.
 func (m machine) verdicts(s *state, i int) []*state {
 	w, f := m.waves[i], s.facts[i]
-	looks := len(w.Gate.Looks)
-	again := w.Gate.Inconclusive != "askHuman" && f.verdict == gate.Inconclusive
-	if f.verdict == gate.Pass || f.looks > looks || f.looks == looks && !again {
+	if f.looks == len(gate.Looks(w.Gate)) || f.looks > 0 && m.judged(s, i) {
 		return nil
 	}
 	var out []*state
 	for _, o := range outcomes(w) {
-		counts, bad := o.counts, o.bad
-		word := "look " + fmt.Sprint(f.looks+1)
-		if f.looks == looks {
-			word = "one more look (" + w.Gate.Inconclusive + ")"
-			if w.Gate.Inconclusive == "pool" && i > 0 {
-				// What the waves before showed is the best it can have been, and
-				// speaks for a wave that is silent.
-				counts = counts.Add(fleet.Counts{Succeeded: crowd})
-				bad = bad && o.counts.Failed > 0
-			}
-		}
-		answer := m.decide(question{i, f.looks + 1, counts})
+		answer := m.decide(question{i, f.looks + 1, o.counts})
+		// Pooled, what the waves before showed speaks for one that is silent; it
+		// never speaks for devices that fail.
+		bad := o.bad && (!answer.pooled || o.counts.Failed > 0)
 		out = append(out, s.then(i, func(f *fact) {
-			f.looks, f.verdict, f.hollow = f.looks+1, answer, answer == gate.Pass && bad
-			f.ruin, f.spoilt = o.counts.Failed == crowd, f.spoilt || o.counts.Succeeded != crowd
-		}, "%s of wave %s: %s, and its verdict is %s", word, w.Name, o.word, answer))
+			f.looks, f.verdict, f.hollow = f.looks+1, answer.decision, answer.decision == gate.Pass && bad
+			f.silent, f.ruin, f.spoilt = o.counts.Silent > 0, o.counts.Failed == crowd, f.spoilt || o.counts.Succeeded != crowd
+		}, "look %d of wave %s: %s, and its verdict is %s", f.looks+1, w.Name, o.word, answer.decision))
 	}
 	return out
 }
 
-// decide asks the gate itself.
-func (m machine) decide(q question) string {
-	answer, known := m.answers[q]
-	if !known {
-		g := m.waves[q.wave].Gate
-		answer = gate.Judge(g, gate.Sample{Counts: q.counts, Look: lookAt(g, q.look), Last: q.look >= len(g.Looks)}).Decision
-		m.answers[q] = answer
+// An answer is a gate's, and whether it took the waves before it in.
+type answer struct {
+	decision string
+	pooled   bool
+}
+
+// decide asks the gate itself, in the case that is hardest for it: the waves
+// before were without fault, everybody whose word it wants signed off, and the
+// devices are spread over tenants too small to have a limit of their own.
+func (m machine) decide(q question) answer {
+	if a, known := m.answers[q]; known {
+		return a
 	}
-	return answer
+	g := m.waves[q.wave].Gate
+	in := gate.Inputs{
+		Wave: m.waves[q.wave].Name, Package: subject, Gate: g, Look: lookAt(g, q.look),
+		Counts: map[fleet.TenantID]fleet.Counts{"": q.counts}, Limits: map[fleet.TenantID]float64{"": 100},
+	}
+	if q.wave > 0 {
+		in.Earlier = map[fleet.TenantID]fleet.Counts{"": {Succeeded: crowd}}
+	}
+	for n := range g.SignOffs {
+		in.Words = append(in.Words, fleet.Word{Wave: in.Wave, Package: subject, Kind: fleet.SignOff, By: fmt.Sprint("person", n), At: epoch})
+	}
+	v := gate.Decide(in)
+	m.answers[q] = answer{v.Decision, v.Pooled != nil}
+	return m.answers[q]
 }
 
 // crowd is a wave so large that chance plays no part in it any more.

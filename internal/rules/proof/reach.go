@@ -1,7 +1,6 @@
 package proof
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -23,7 +22,7 @@ func Reachable(repo *fleet.Repository) []Finding {
 	var out []Finding
 	for _, lane := range []string{fleet.LaneWeek, fleet.LaneSecurity, fleet.LaneOut, fleet.LaneNew} {
 		if waves := fleet.WavesIn(repo.Waves, lane); len(waves) > 0 {
-			out = append(out, machine{waves, lane, map[question]string{}}.breaches()...)
+			out = append(out, machine{waves, lane, map[question]answer{}}.breaches()...)
 		}
 	}
 	out = append(out, shortCuts(repo)...)
@@ -95,7 +94,7 @@ func works(s *state) bool {
 func (m machine) breach(s *state) (wave int, field, why string) {
 	last := len(m.waves) - 1
 	for i, f := range s.facts {
-		if i < last && m.waves[i].Advance == "autoMerge" && f.looks >= len(m.waves[i].Gate.Looks) && f.ruin && f.verdict != gate.Fail {
+		if i < last && m.waves[i].Advance == "autoMerge" && f.looks > 0 && m.judged(s, i) && f.ruin && f.verdict != gate.Fail {
 			return i, "gate", "packmill goes on from it without asking people, and its gate cannot fail"
 		}
 	}
@@ -143,7 +142,7 @@ func (m machine) told(s *state) string {
 	if last := m.waves[len(m.waves)-1].Name; m.exposed(s, len(m.waves)-1) {
 		steps = append(steps, "every device of wave "+last+" gets it")
 	}
-	return fmt.Sprintf("; for example%s: %s", lane, strings.Join(steps, "; "))
+	return "; for example" + lane + ": " + strings.Join(steps, "; ")
 }
 
 // stuck is the finding that not even a release which works gets to the end.

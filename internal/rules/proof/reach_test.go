@@ -92,7 +92,7 @@ func TestMachine(t *testing.T) {
 	for i := range r.Waves {
 		r.Waves[i].Advance = "autoMerge"
 	}
-	m := machine{fleet.WavesIn(r.Waves, fleet.LaneWeek), fleet.LaneWeek, map[question]string{}}
+	m := machine{fleet.WavesIn(r.Waves, fleet.LaneWeek), fleet.LaneWeek, map[question]answer{}}
 	arrived := map[string]bool{}
 	states := 0
 	queue, known := []*state{{facts: make([]fact, len(m.waves))}}, map[string]bool{}

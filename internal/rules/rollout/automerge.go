@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -169,17 +170,35 @@ func Objections(reviews []fleet.Review, at time.Time) []string {
 const clocks = 5 * time.Minute
 
 // autoAdvance asks to merge the proposed approval of a gate, where policy lets
-// packmill do that, and reports whether it does.
-func (s *stepper) autoAdvance(c *CycleState, gate string) bool {
-	if MayAdvance(s.f.Repo, s.f.Record, c.ID, gate, s.now.Add(-clocks)) != "" || s.objectedLately(c, gate) {
-		return false
-	}
-	if _, reason := needed(s.f, c.ID, gate); reason != "" {
-		return false
+// packmill do that, and reports whether it does; why says what keeps it from
+// that, where the wave before says autoMerge.
+func (s *stepper) autoAdvance(c *CycleState, gate string) (does bool, why string) {
+	_, people := needed(s.f, c.ID, gate)
+	reason := cmp.Or(MayAdvance(s.f.Repo, s.f.Record, c.ID, gate, s.now.Add(-clocks)), unproven(s.f.Repo, s.f.Record, c.ID, gate, s.now), s.contested(c, gate), people)
+	if reason != "" {
+		if before, _ := s.f.Repo.Wave(waveBefore(c.Cycle, gate)); before.Advance == "autoMerge" {
+			why = "; packmill leaves it to people: " + reason
+		}
+		return false, why
 	}
 	s.act(Action{Kind: AutoMerge, Cycle: c.ID, Wave: gate, Why: "the wave before passed, and says autoMerge"})
 	s.wait(Wait{Cycle: c.ID, Wave: gate, Kind: fleet.Waiting, Why: "packmill merges its approval once its checks have passed"})
-	return true
+	return true, ""
+}
+
+// contested says who objects to what the wave before a gate passed, "" when
+// nobody does.
+func (s *stepper) contested(c *CycleState, gate string) string {
+	before, next := c.Wave(waveBefore(c.Cycle, gate)), c.Wave(gate)
+	for i := range c.Entries {
+		if before == nil || next == nil {
+			break
+		}
+		if why := objected(before, next, &c.Entries[i]); why != "" {
+			return string(c.Entries[i].Package) + ": " + why
+		}
+	}
+	return ""
 }
 
 // autoRevoke asks to merge a proposed revocation, where policy lets packmill do

@@ -72,9 +72,11 @@ func (s *stepper) unopened(c *CycleState, i int) {
 		why = "its approval does not count: " + refusal
 	case i > 0:
 		s.act(Action{Kind: ProposeApproval, Cycle: c.ID, Wave: name, Why: "the wave before it is judged"})
-		if s.autoAdvance(c, name) {
+		does, people := s.autoAdvance(c, name)
+		if does {
 			return
 		}
+		why += people
 	}
 	s.wait(Wait{Cycle: c.ID, Wave: name, Kind: fleet.Stalled, Why: why})
 }

@@ -68,7 +68,7 @@ func wordsOn(rec *fleet.Record, id fleet.CycleID, pkg fleet.PackageID) map[strin
 // knowledge of it.
 func objected(before, next *WaveState, e *EntryState) string {
 	for _, word := range gate.Open(e.Words[before.Wave.Name]) {
-		if next.Merge == nil || next.Merge.At.Before(word.At) {
+		if next.Merge == nil || next.Merge.Auto != "" || next.Merge.At.Before(word.At) {
 			return "wave " + before.Wave.Name + " passed it, and " + word.By + " objects"
 		}
 	}

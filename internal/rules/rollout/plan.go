@@ -253,9 +253,12 @@ func why(t fleet.Tenant, id fleet.PackageID, r fleet.Release, offered bool) stri
 
 // countOn is how many of the devices the package has an installer for.
 func countOn(pkg fleet.Package, devices []fleet.InventoryRow) int {
-	n := 0
-	for _, d := range devices {
-		if Serves(pkg, d.Platform) {
+	n, platform, served := 0, "", false
+	for i := range devices { // neighbours mostly share a platform
+		if p := devices[i].Platform; p != platform {
+			platform, served = p, Serves(pkg, p)
+		}
+		if served {
 			n++
 		}
 	}
@@ -319,11 +322,12 @@ func inClosure(name string, c fleet.Cycle) bool {
 	case name == "schedules/week.cue", name == "schedules/waves.cue":
 		return true
 	case strings.HasPrefix(name, "tenants/"):
-		return strings.HasSuffix(name, ".cue") && !strings.Contains(name, "/approvals/") && name != "tenants/operator.cue"
+		_, _, answer := fleet.TenantApprovalOf(name)
+		return strings.HasSuffix(name, ".cue") && !answer && name != "tenants/operator.cue"
 	}
 	for id, e := range c.Entries {
 		dir := id.Dir()
-		if name == dir+"/package.cue" || name == dir+"/"+e.Release+".cue" {
+		if name == dir+"/package.cue" || name == id.Release(e.Release) {
 			return true
 		}
 	}

@@ -22,6 +22,12 @@ func alone(what string) fact {
 	return lastMerge(func(m *fleet.Merge) { m.Auto, m.Bot, m.MergedBy, m.Approvers = what, true, "mill[bot]", []string{} })
 }
 
+func objects(gate string, id fleet.PackageID, at time.Time) fact {
+	return func(w *world) {
+		w.rec.Words = append(w.rec.Words, fleet.Word{Cycle: w47, Wave: gate, Package: id, Kind: fleet.Objection, By: "vera", Reason: "slow", At: at})
+	}
+}
+
 func override(w *world) {
 	c := w.repo.Cycles[w47]
 	c.Overrides = &fleet.Overrides{Freezes: []string{"winter"}, Reason: "exploited in the wild"}
@@ -33,16 +39,22 @@ func TestStepAdvancesByItself(t *testing.T) {
 	pass := dogfoodAt.Add(6 * time.Hour)
 	by := []string{"propose-approval everyone", "auto-merge everyone"}
 	people := by[:1]
+	left := func(why string) []string {
+		return []string{"everyone its approval waits for a merge; packmill leaves it to people: " + why}
+	}
 	asks, merges := []string{"everyone its approval waits for a merge"}, []string{"everyone packmill merges its approval once its checks have passed"}
 	ready := all(advancing, dogfooded)
 	try(t, []situation{
 		{"after a pass of every entry", ready, soaked, by, merges},
-		{"not while a clock could be behind", ready, soaked.Add(-time.Second), people, asks},
+		{"not while a clock could be behind", ready, soaked.Add(-time.Second), people, left("wave dogfood has not soaked")},
 		{"not when the wave asks people", all(app, dogfooded), soaked, people, asks},
 		{"not when the wave to open says it, and the one before does not", all(app, func(w *world) { w.repo.Waves[1].Advance = "autoMerge" }, dogfooded), soaked, people, asks},
-		{"not without an app", all(ready, func(w *world) { w.repo.Operator.Trust.App = "" }), soaked, people, asks},
-		{"not when merges take two", all(ready, func(w *world) { w.repo.Operator.Trust.Approvals = 2 }, lastMerge(func(m *fleet.Merge) { m.Approvers = []string{"ines", "oskar"} })), soaked, people, asks},
-		{"not with an entry left undecided", all(advancing, dogfooding, verdict("dogfood", pad, 6, "pass", pass), verdict("dogfood", tool, 28, "inconclusive", dogfoodAt.Add(28*time.Hour))), dogfoodAt.Add(29 * time.Hour), people, asks},
+		{"not without an app", all(ready, func(w *world) { w.repo.Operator.Trust.App = "" }), soaked, people, left("tenants/operator.cue names no app")},
+		{"not when merges take two", all(ready, func(w *world) { w.repo.Operator.Trust.Approvals = 2 }, lastMerge(func(m *fleet.Merge) { m.Approvers = []string{"ines", "oskar"} })), soaked, people, left("every merge takes several persons")},
+		{"not with an entry left undecided", all(advancing, dogfooding, verdict("dogfood", pad, 6, "pass", pass), verdict("dogfood", tool, 28, "inconclusive", dogfoodAt.Add(28*time.Hour))), dogfoodAt.Add(29 * time.Hour), people, left("wave dogfood has no pass verdict on acme/tool")},
+		{"not over a fail that is only just known", all(ready, verdict("dogfood", pad, 28, "fail", soaked.Add(-time.Second)), did("withdraw", "dogfood", own, pad, soaked)), soaked,
+			[]string{"propose-revoke dogfood pad 2.0", "propose-approval everyone"}, append([]string{"the revocation of acme/pad 2.0 waits"}, left("wave dogfood of 2026-W47 failed acme/pad")...)},
+		{"not while somebody objects", all(ready, objects("dogfood", tool, soaked.Add(-time.Second))), soaked, people, left("vera objects to acme/tool in wave dogfood")},
 		{"not with an entry stopped", all(advancing, dogfooding, verdict("dogfood", pad, 6, "pass", pass), hold("tool", "hold", tool), did("withdraw", "dogfood", own, tool, pass.Add(time.Hour))), soaked, people, asks},
 		{"not while somebody objects", all(ready, said(fleet.Objection, "ann", "dogfood", pass.Add(time.Hour))), soaked, people, asks},
 		{"not while somebody objects just now", all(ready, said(fleet.Objection, "ann", "dogfood", soaked.Add(-time.Second))), soaked, people, asks},
@@ -120,6 +132,21 @@ func TestDeriveCountsTheRightVerdicts(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, wave.Refusal, want)
 		}
 	}
+}
+
+// TestStepHearsAnObjectionBesideItsOwnMerge: nobody merged the approval in the
+// knowledge of an objection when packmill merged it.
+func TestStepHearsAnObjectionBesideItsOwnMerge(t *testing.T) {
+	merged := dogfoodAt.Add(25 * time.Hour)
+	started := func(merge ...fact) fact {
+		return all(append([]fact{advancing, dogfooded, objects("dogfood", tool, merged.Add(-time.Minute)), approve("everyone", merged)}, append(merge, beat("announce 2026-W47", announceAt), start("everyone", announceAt))...)...)
+	}
+	at := announceAt.Add(time.Hour)
+	try(t, []situation{
+		{"people knew", started(), at, []string{"deploy everyone nordic/aalto pad tool", "deploy everyone nordic/berg pad tool"}, []string{"everyone armed"}},
+		{"packmill did not", started(alone(rollout.AutoAdvance)), at, []string{"deploy everyone nordic/aalto pad", "deploy everyone nordic/berg pad"},
+			[]string{"everyone acme/tool stays out: wave dogfood passed it, and vera objects", "everyone armed"}},
+	})
 }
 
 func TestStepTakesTwoForOverrides(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
 // asking makes a tenant's policy ask for the word of its partner or site, whose
@@ -118,4 +119,42 @@ func TestStepAsksPartnersInTime(t *testing.T) {
 		{"not those who answered", all(asked, dogfooded, answered(aalt, "approved", soaked, "pia"), answered(berg, "rejected", soaked, "pia")), soaked, []string{"propose-approval everyone"}, []string{"everyone its approval waits"}},
 		{"for the first wave too, once it is approved", all(asking(fleet.ByPartner, own), opened), dogfoodAt.Add(-4 * time.Hour), []string{"propose-tenant-approvals dogfood us"}, []string{"dogfood approved"}},
 	})
+}
+
+// BenchmarkStepConsent is what is due for 500 tenants with 100 packages each,
+// half of them to be assigned: nobody asked, all silent, all agreed by a merge
+// each.
+func BenchmarkStepConsent(b *testing.B) {
+	for _, said := range []string{"implicit", "silent", "agreed"} {
+		w := large(500, 100)
+		for _, id := range w.repo.TenantIDs() {
+			if said != "implicit" {
+				tenant(id, func(t *fleet.Tenant) { t.Policy.Approval = fleet.ByPartner })(w)
+			}
+			if said == "agreed" {
+				w.repo.Plans[w47] = map[string]fleet.PlanRecord{"everyone": {}}
+				answered(id, "approved", cutOffAt, "pia")(w)
+				answer(id, func(a *fleet.TenantApproval) {
+					a.Plans, a.ValidUntil = map[string]fleet.Digest{"dogfood": w.rec.Starts[0].Plan}, deployAt.Add(time.Hour)
+				})(w)
+			}
+		}
+		f := rollout.Facts{Repo: w.repo, Record: w.rec}
+		b.Run(said, func(b *testing.B) {
+			deploys := 0
+			for b.Loop() {
+				actions, _, err := rollout.Step(f, deployAt)
+				if err != nil {
+					b.Fatal(err)
+				}
+				deploys = 0
+				for _, a := range actions {
+					if a.Kind == rollout.Deploy {
+						deploys++
+					}
+				}
+			}
+			b.ReportMetric(float64(deploys), "deploys")
+		})
+	}
 }

@@ -11,18 +11,6 @@ import (
 	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
-// Verdict is the gate's answer on one entry at one look: what factory.Judge
-// gives on the same reports. The instant is for the caller to add. A rehearsal
-// compares with no control group: its model lets nothing happen to devices that
-// have no part in a wave.
-func Verdict(facts rollout.Facts, a rollout.Action, id fleet.PackageID, reports []fleet.Report) (fleet.Verdict, error) {
-	in, err := rollout.GateInputs(facts, a, id, reports)
-	if err != nil {
-		return fleet.Verdict{}, err
-	}
-	return gate.Decide(in), nil
-}
-
 // judge reads what the devices of a wave would have reported, and gives the
 // gate's verdict on each entry. A tenant that cannot be asked has silent
 // devices, and keeps a wave from passing.
@@ -35,7 +23,7 @@ func (e *Engine) judge(facts rollout.Facts, a rollout.Action) (string, error) {
 	}
 	judge := e.Verdict
 	if judge == nil {
-		judge = Verdict
+		judge = e.compared
 	}
 	decided := map[string]int{}
 	for _, id := range a.Packages {

@@ -131,12 +131,19 @@ func halts(g fleet.Gate, n int, share, silent float64) float64 {
 // fewest is the smallest number of failures, from a number on, by which a gate
 // fails a wave of n devices of which some reported; one more than that if none
 // does.
+//
+// It is near the number it is looked for from, which is that of one report
+// fewer: so it is fenced in by growing steps before it is halved.
 func fewest(g fleet.Gate, n, reports, from int) int {
-	return from + sort.Search(reports+1-from, func(i int) bool {
-		k := from + i
+	fails := func(k int) bool {
 		c := fleet.Counts{Succeeded: reports - k, Failed: k, Silent: n - reports}
 		return gate.Judge(g, gate.Sample{Counts: c, Look: g.Looks[0]}).Decision == gate.Fail
-	})
+	}
+	low, high := from, from // nothing below low fails
+	for step := 1; high <= reports && !fails(high); step *= 2 {
+		low, high = high+1, min(high+step, reports+1)
+	}
+	return low + sort.Search(max(high-low, 0), func(i int) bool { return fails(low + i) })
 }
 
 // spread are the numbers of n that are worth looking at: the mean and eight
