@@ -133,12 +133,14 @@ func firstSeen(rec *fleet.Record) map[seen]time.Time {
 
 // published is when the clock of deferrals and deadlines starts: when the
 // vendor published, else when the version was first seen; the zero time when
-// neither is known.
+// neither is known. It is in UTC, whatever offset a file states: days are counted
+// from it, and a machine in a zone with that offset would count them by its own
+// clocks.
 func (p planner) published(id fleet.PackageID, version string, r fleet.Release) time.Time {
 	if r.Published != nil {
-		return *r.Published
+		return r.Published.UTC()
 	}
-	return p.known[seen{id, version}]
+	return p.known[seen{id, version}].UTC()
 }
 
 // Excluded says which pin, opt-out or deferral keeps a release from a tenant
