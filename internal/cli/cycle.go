@@ -21,7 +21,7 @@ these commands propose; merging them is the approval.`,
 	}
 	cmd.AddCommand(
 		newCycleStatusCmd(a),
-		newProposeCmdOf(a, "open", "Propose the cycle of the latest cut-off", rollout.RecordMerge, rollout.TakeInventory, rollout.OpenCycle),
+		newCycleOpenCmd(a),
 		newProposeCmdOf(a, "advance", "Judge what is due and propose the next gate", rollout.RecordMerge, rollout.Judge, rollout.Withdraw, rollout.ProposeRevoke, rollout.ProposeApproval, rollout.ProposeTenantApprovals, rollout.AutoMerge),
 		newProposeCmdOf(a, "close", "Propose to close cycles whose entries all have their last word", rollout.RecordMerge, rollout.Promote, rollout.ProposeClose),
 		newCycleObjectCmd(a),
@@ -62,7 +62,7 @@ CYCLE is the newest one when it is not named.`,
 	at := atFlag(cmd)
 	f := formatFlag(cmd, formatTable, formatJSON, formatCSV, formatMarkdown)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		mill, ledger, err := a.factory(cmd.Context())
+		mill, ledger, err := a.looking(cmd.Context())
 		if err != nil {
 			return err
 		}

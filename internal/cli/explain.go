@@ -23,7 +23,7 @@ It reads main and evidence, and asks no tenant. With --at it tells how it was.`,
 	at := atFlag(cmd)
 	f := formatFlag(cmd, formatTable, formatJSON, formatCSV, formatMarkdown)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		mill, ledger, err := a.factory(cmd.Context())
+		mill, ledger, err := a.looking(cmd.Context())
 		if err != nil {
 			return err
 		}

@@ -26,7 +26,11 @@ func atFlag(cmd *cobra.Command) *string {
 // at: as they are now, or, with at set, as they were then.
 func (a *app) factsAt(ctx context.Context, mill *factory.Factory, ledger *evidence.Ledger, at string) (rollout.Facts, time.Time, error) {
 	if at == "" {
-		facts, err := mill.Observe(ctx)
+		main, err := mill.Git.Main()
+		if err != nil {
+			return rollout.Facts{}, time.Time{}, err
+		}
+		facts, err := mill.ObserveAt(ctx, main)
 		if err != nil {
 			return facts, time.Time{}, err
 		}

@@ -23,6 +23,7 @@ import (
 //	                  (see waypoints), or at the "end", in the folder world;
 //	                  world/work is the mill's clone, $FORGE the forge's
 //	                  repository, $NOW the instant of the step
+//	merge BRANCH      lets people review and merge a branch of the forge
 //	document NAME     checks that standard output is the JSON document of that name
 //
 // UPDATE=1 rewrites the files that cmp compares with.
@@ -34,7 +35,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE") == "1",
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"world": serveScript, "document": checkScript},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"world": serveScript, "merge": mergeScript, "document": checkScript},
 		Condition: func(cond string) (bool, error) {
 			return cond == "long" && !testing.Short() && !raced, nil
 		},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,6 +81,27 @@ func (a *app) offline(ctx context.Context) (*factory.Factory, *evidence.Ledger, 
 	}
 	ledger, err := a.ledger(ctx, f, main)
 	return f, ledger, err
+}
+
+// looking wires the clone for questions that change nothing. Origin is asked
+// first; where it cannot be reached, the answer goes by what the clone has, and
+// says so. What origin says and the clone refuses, a rewritten branch or a token
+// that is not accepted, stays an error.
+func (a *app) looking(ctx context.Context) (*factory.Factory, *evidence.Ledger, error) {
+	git, err := gitrepo.Open(a.repo)
+	if err != nil {
+		return nil, nil, err
+	}
+	if token := a.getenv("GITHUB_TOKEN"); token != "" {
+		git = git.WithAuth(gitrepo.Auth{User: "x-access-token", Token: token})
+	}
+	if err := git.Fetch(ctx); err != nil {
+		if kind := fleet.KindOf(err); ctx.Err() != nil || kind != fleet.Internal && kind != fleet.Waiting {
+			return nil, nil, err
+		}
+		fmt.Fprintf(a.stderr, "packmill: origin cannot be asked, so this is what the clone has: %v\n", err)
+	}
+	return a.offline(ctx)
 }
 
 // reader wires the clone alone.

@@ -72,7 +72,7 @@ func (c *campaign) changedFile(ctx context.Context, changed map[string][]string,
 // with a release, beside the artifact.
 func delivered(pkg fleet.Package, version string) []string {
 	dir := pkg.ID.Dir()
-	out := []string{dir + "/package.cue", dir + "/" + version + ".cue"}
+	out := []string{dir + "/package.cue", pkg.ID.Release(version)}
 	for _, i := range pkg.Installers {
 		for _, d := range i.Detect {
 			if d.Script != "" {

@@ -45,7 +45,7 @@ func (a *auditor) rows(ctx context.Context) {
 // releaseMerged checks that the release file came by a merge whose record
 // holds, and is still as it was merged.
 func (a *auditor) releaseMerged(ctx context.Context, i fleet.Intent) fleet.AuditCheck {
-	file := i.Package.Dir() + "/" + i.Release + ".cue"
+	file := i.Package.Release(i.Release)
 	for _, m := range a.rec.Merges {
 		if !slices.Contains(m.Releases, string(i.Package)+"@"+i.Release) {
 			continue

@@ -37,7 +37,7 @@ func (f *Factory) broughtBy(ctx context.Context, base, commit string) (brought, 
 		switch parts := strings.Split(c.Path, "/"); {
 		case !cue:
 		case inCatalog && strings.Count(id, "/") == 1 && c.Old == "" && name != "package":
-			out.releases = append(out.releases, id+"@"+name)
+			out.releases = append(out.releases, id+"@"+fleet.VersionOfFile(name))
 		case len(parts) == 5 && parts[0] == "schedules" && parts[1] == "cycles" && parts[3] == "approvals":
 			out.blob(c)
 			gates = append(gates, c.Path)

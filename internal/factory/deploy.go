@@ -134,7 +134,11 @@ func (w onTenant) vacate(ctx context.Context) error {
 // stableTargets is the assignment of the stable slot to all devices, without
 // the groups that are left out already and without one more.
 func (w onTenant) stableTargets(a fleet.Assignment, now []fleet.Target, without ...string) []fleet.Target {
-	out := []fleet.Target{{Intent: intentOf(a), Group: "all devices", Notify: a.Notify}}
+	all := fleet.Target{Intent: intentOf(a), Group: "all devices", Notify: a.Notify}
+	if i := slices.IndexFunc(now, func(t fleet.Target) bool { return t.Group == all.Group && !t.Exclude }); i >= 0 {
+		all.Opens = now[i].Opens // still to come, perhaps
+	}
+	out := []fleet.Target{all}
 	excluded := append([]string{}, without...)
 	for _, t := range now {
 		if t.Exclude && !slices.Contains(excluded, t.Group) {
@@ -155,10 +159,22 @@ func (w onTenant) promote(ctx context.Context) (fleet.Digest, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := w.console.Assign(ctx, w.e.Package, fleet.Stable, w.stableTargets(w.assignment(), nil)); err != nil {
+	if err := w.everywhere(ctx); err != nil {
 		return "", err
 	}
 	return state.Artifact, w.console.Assign(ctx, w.e.Package, fleet.Candidate, nil)
+}
+
+// everywhere assigns the stable slot to all devices, from the tenant's next
+// window on: those that were in no wave have agreed to no other time.
+func (w onTenant) everywhere(ctx context.Context) error {
+	opens, err := rollout.Soonest(w.facts.Repo.Week, w.tenant, w.c.Clock.Now())
+	if err != nil {
+		return err
+	}
+	targets := w.stableTargets(w.assignment(), nil)
+	targets[0].Opens = opens
+	return w.console.Assign(ctx, w.e.Package, fleet.Stable, targets)
 }
 
 // rollBack goes the way back that the package declares.
@@ -176,6 +192,10 @@ func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
 
 // uninstall turns the candidate's assignments into removals.
 func (w onTenant) uninstall(ctx context.Context) error {
+	opens, err := rollout.Soonest(w.facts.Repo.Week, w.tenant, w.c.Clock.Now())
+	if err != nil {
+		return err
+	}
 	var targets []fleet.Target
 	for _, s := range w.facts.Record.Starts {
 		if s.Cycle != w.e.Cycle {
@@ -189,7 +209,7 @@ func (w onTenant) uninstall(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		targets = append(targets, fleet.Target{Intent: "uninstall", Group: group, Notify: "showReboot"})
+		targets = append(targets, fleet.Target{Intent: "uninstall", Group: group, Opens: opens, Notify: "showReboot"})
 	}
 	return w.console.Assign(ctx, w.e.Package, fleet.Candidate, targets)
 }
@@ -207,7 +227,7 @@ func (w onTenant) previous(ctx context.Context, way rollout.WayBack) (fleet.Dige
 	if err != nil {
 		return "", err
 	}
-	return state.Artifact, w.console.Assign(ctx, w.e.Package, fleet.Stable, w.stableTargets(w.assignment(), nil))
+	return state.Artifact, w.everywhere(ctx)
 }
 
 // assignment is the package's assignment to all devices on the tenant.

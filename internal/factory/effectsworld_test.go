@@ -92,6 +92,8 @@ type memoryConsole struct {
 	broken  error
 	probes  []fleet.DeviceProbe
 	unprobe int
+	// onUpload is told before a slot's content changes.
+	onUpload func()
 }
 
 func (c *memoryConsole) Inventory(context.Context) ([]fleet.Device, error) { return nil, c.broken }
@@ -116,6 +118,9 @@ func (c *memoryConsole) Publish(ctx context.Context, app fleet.App, content flee
 		}
 		if err := c.clock.Sleep(ctx, c.upload); err != nil {
 			return fleet.AppState{}, err
+		}
+		if c.onUpload != nil {
+			c.onUpload()
 		}
 		err = c.step(func() {
 			if c.slots[at] == nil {

@@ -83,7 +83,7 @@ func spelt(repo *fleet.Repository, file string) string {
 		return file
 	}
 	dir, base := path.Split(file)
-	return dir + desired.FileOfVersion(strings.TrimSuffix(base, ".cue"))
+	return dir + fleet.FileOfVersion(strings.TrimSuffix(base, ".cue"))
 }
 
 func ruleFiles(e why.Explanation) []string {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/desired"
@@ -113,9 +114,11 @@ func Revocation(facts rollout.Facts, name, reason string) (rollout.Action, error
 		return rollout.Action{}, &fleet.Error{Op: "factory.revoke", Object: name, Kind: fleet.Invalid, Err: errNoRelease, Hint: "name it as PACKAGE@VERSION, for example igor-pavlov/7-zip@24.09"}
 	}
 	a := rollout.Action{Kind: rollout.ProposeRevoke, Packages: []fleet.PackageID{pkg.ID}, Version: version, Why: reason}
+	var newest time.Time
 	for _, cycle := range facts.Repo.CycleIDs() {
-		if e, travels := facts.Repo.Cycles[cycle].Entries[pkg.ID]; travels && e.Release == version {
-			a.Cycle, a.Artifact = cycle, e.Artifact
+		c := facts.Repo.Cycles[cycle]
+		if e, travels := c.Entries[pkg.ID]; travels && e.Release == version && !c.CutOff.Before(newest) {
+			a.Cycle, a.Artifact, newest = cycle, e.Artifact, c.CutOff
 		}
 	}
 	return a, nil

@@ -167,8 +167,7 @@ func (f *Factory) do(ctx context.Context, facts rollout.Facts, batch []rollout.A
 		}
 		return fmt.Sprintf("devices of %d tenants read", len(tenants)), f.TakeInventory(ctx, tenants)
 	case rollout.OpenCycle:
-		pull, _, err := f.OpenCycle(ctx, facts, a.Cycle, rollout.NewCycle(facts.Repo, facts.Record, a.Cycle, a.CutOff, a.Packages))
-		return pullNote(pull), err
+		return f.openCycle(ctx, facts, a)
 	case rollout.StartWave:
 		return "membership frozen", f.StartWave(ctx, facts, a.Cycle, a.Wave)
 	case rollout.Deploy, rollout.Withdraw, rollout.RollBack, rollout.Promote:

@@ -20,7 +20,7 @@ func CyclePull(repo *fleet.Repository, id fleet.CycleID, cycle fleet.Cycle, plan
 	fmt.Fprintf(&head, "### Cycle %s: %s for %s\n\n", Neutral(string(id)), plural(len(entries), "release"), reach(reached))
 	head.WriteString(entryTable(entries))
 	head.WriteString("\n" + waveTable(repo, plans) + coverageLine(plans...))
-	head.WriteString("\n" + merging(plans) + "\n")
+	head.WriteString(passes(cycle.Overrides) + "\n" + merging(plans) + "\n")
 	if len(plans) > 0 {
 		head.WriteString(approversLine(repo, plans[0]))
 	}
@@ -56,6 +56,18 @@ func planReach(plans []fleet.Plan) change.Reach {
 	}
 	r.Tenants = slices.Sorted(maps.Keys(tenants))
 	return r
+}
+
+// passes says which freezes a cycle goes on through, and what that takes.
+func passes(o *fleet.Overrides) string {
+	if o == nil {
+		return ""
+	}
+	names := make([]string, len(o.Freezes))
+	for i, name := range o.Freezes {
+		names[i] = Code(name)
+	}
+	return "\n**Goes on through the freezes** " + strings.Join(names, ", ") + ": " + Neutral(o.Reason) + ". Every approval of this cycle takes two persons.\n"
 }
 
 func merging(plans []fleet.Plan) string {

@@ -197,7 +197,7 @@ func ownRelease(f literalFile, d *ast.Field) fleet.Errors {
 			for _, v := range versions {
 				if v.name != f.keys[1] {
 					findings = append(findings, invalid(v.sources[0].at, join("pkg.releases", v.name),
-						"the file is named after version %q; a release of %q belongs in %s", f.keys[1], v.name, FileOfVersion(v.name)))
+						"the file is named after version %q; a release of %q belongs in %s", f.keys[1], v.name, fleet.FileOfVersion(v.name)))
 				}
 			}
 		}

@@ -123,7 +123,7 @@ func match(pattern, parts []string) (keys []string, ok bool) {
 func fold(r role, keys []string) []string {
 	switch r {
 	case roleRelease:
-		return []string{keys[0] + "/" + keys[1], versionOfFile(keys[2])}
+		return []string{keys[0] + "/" + keys[1], fleet.VersionOfFile(keys[2])}
 	case rolePackage, roleTenant:
 		return []string{keys[0] + "/" + keys[1]}
 	case roleGroup:
@@ -152,8 +152,8 @@ func checkKeys(r role, keys []string) error {
 		if err := check(keys[1], packagePart, "package"); err != nil {
 			return err
 		}
-		if r == roleRelease && FileOfVersion(versionOfFile(keys[2])) != keys[2]+".cue" {
-			return fmt.Errorf("a release's file is named after its version: %s", FileOfVersion(versionOfFile(keys[2])))
+		if r == roleRelease && fleet.FileOfVersion(fleet.VersionOfFile(keys[2])) != keys[2]+".cue" {
+			return fmt.Errorf("a release's file is named after its version: %s", fleet.FileOfVersion(fleet.VersionOfFile(keys[2])))
 		}
 	case rolePartner, roleTenant, roleGroup:
 		for i, what := range []string{"partner", "tenant", "group"}[:len(keys)] {
@@ -179,48 +179,8 @@ func checkKeys(r role, keys []string) error {
 	return nil
 }
 
-// FileOfVersion is the base name of a release's file: the version and ".cue",
-// with every byte outside [A-Za-z0-9.+~-] (and a first byte that is no letter or
-// digit) as % and two hex digits. CUE ignores names that begin with a dot or an
-// underscore, or end in _tool or _test; none of these can come out.
-func FileOfVersion(version string) string {
-	var b strings.Builder
-	for i := range len(version) {
-		c := version[i]
-		plain := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if plain || i > 0 && strings.IndexByte(".+~-", c) >= 0 {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "%%%02X", c)
-		}
-	}
-	if b.String() == "package" {
-		return "%70ackage.cue"
-	}
-	return b.String() + ".cue"
-}
-
-// versionOfFile undoes FileOfVersion, without the extension.
-func versionOfFile(base string) string {
-	var b strings.Builder
-	for i := 0; i < len(base); i++ {
-		var c byte
-		if base[i] == '%' && i+2 < len(base) {
-			if n, err := fmt.Sscanf(base[i+1:i+3], "%02X", &c); n == 1 && err == nil {
-				b.WriteByte(c)
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(base[i])
-	}
-	return b.String()
-}
-
 // ReleasePath is where the release file of a version stands.
-func ReleasePath(id fleet.PackageID, version string) string {
-	return path.Join(id.Dir(), FileOfVersion(version))
-}
+func ReleasePath(id fleet.PackageID, version string) string { return id.Release(version) }
 
 // CyclePath is where a cycle's file stands.
 func CyclePath(id fleet.CycleID) string { return path.Join(id.Dir(), "cycle.cue") }

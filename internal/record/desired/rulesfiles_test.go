@@ -97,11 +97,11 @@ func TestFileOfVersion(t *testing.T) {
 		"24.09": "24.09.cue", "1:2.0-3~bpo+1": "1%3A2.0-3~bpo+1.cue", "v1_tool": "v1%5Ftool.cue", ".1": "%2E1.cue",
 		"package": "%70ackage.cue", "a b": "a%20b.cue", "50%": "50%25.cue", "../x": "%2E.%2Fx.cue",
 	} {
-		if got := FileOfVersion(version); got != want {
-			t.Errorf("FileOfVersion(%q) = %q, want %q", version, got, want)
+		if got := fleet.FileOfVersion(version); got != want {
+			t.Errorf("fleet.FileOfVersion(%q) = %q, want %q", version, got, want)
 		}
-		if got := versionOfFile(strings.TrimSuffix(want, ".cue")); got != version {
-			t.Errorf("versionOfFile(%q) = %q, want %q", want, got, version)
+		if got := fleet.VersionOfFile(strings.TrimSuffix(want, ".cue")); got != version {
+			t.Errorf("fleet.VersionOfFile(%q) = %q, want %q", want, got, version)
 		}
 	}
 }
@@ -111,11 +111,11 @@ func FuzzFileOfVersion(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, version string) {
-		name := FileOfVersion(version)
+		name := fleet.FileOfVersion(version)
 		if strings.ContainsAny(name, `/\:`) || strings.HasPrefix(name, ".cue") && version != "" || name == "package.cue" {
-			t.Errorf("FileOfVersion(%q) = %q", version, name)
+			t.Errorf("fleet.FileOfVersion(%q) = %q", version, name)
 		}
-		if got := versionOfFile(strings.TrimSuffix(name, ".cue")); got != version {
+		if got := fleet.VersionOfFile(strings.TrimSuffix(name, ".cue")); got != version {
 			t.Errorf("%q → %q → %q", version, name, got)
 		}
 	})

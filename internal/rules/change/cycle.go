@@ -46,6 +46,9 @@ func (c *comparison) cycles() {
 		y := Cycle{What: what, ID: id, CutOff: value.CutOff, Waves: value.Waves, Plans: c.head.Plans[id], Reach: c.union(value.Entries)}
 		for _, pkg := range slices.Sorted(maps.Keys(value.Entries)) {
 			y.Entries = append(y.Entries, EntryOf(c.head, pkg, value.Entries[pkg]))
+			if other := c.travels(id, pkg, value.Entries[pkg]); other != "" && what == Added {
+				c.find(Decide, object(pkg, value.Entries[pkg].Release), id.Dir()+"/cycle.cue", "travels in "+string(other)+" already, which is open; here it would have nothing to do", "leave it out, or close that cycle first")
+			}
 		}
 		if what == Changed {
 			y.Edits = append(edits(c.base.Cycles[id], value), prefixed("plans", edits(c.base.Plans[id], c.head.Plans[id]))...)
@@ -55,6 +58,17 @@ func (c *comparison) cycles() {
 		}
 		c.out.Cycles = append(c.out.Cycles, y)
 	}
+}
+
+// travels is another open cycle that carries the same artifact, "" for none.
+func (c *comparison) travels(id fleet.CycleID, pkg fleet.PackageID, e fleet.Entry) fleet.CycleID {
+	for _, other := range c.head.CycleIDs() {
+		_, closed := c.head.Approvals[other]["close"]
+		if n, ok := c.head.Cycles[other].Entries[pkg]; ok && other != id && !closed && n.Artifact == e.Artifact {
+			return other
+		}
+	}
+	return ""
 }
 
 func prefixed(root string, list []Edit) []Edit {

@@ -2,7 +2,6 @@ package change
 
 import (
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 
@@ -17,7 +16,7 @@ func (c *comparison) releases(id fleet.PackageID, p fleet.Package, was, is map[s
 		if what == "" {
 			continue
 		}
-		file := c.releaseFile(id, version)
+		file := id.Release(version)
 		if what != Added {
 			c.brokenRelease(id, p, version, what, was[version], is[version], file)
 			continue
@@ -29,26 +28,6 @@ func (c *comparison) releases(id fleet.PackageID, p fleet.Package, was, is map[s
 		}
 		c.out.Releases = append(c.out.Releases, r)
 	}
-}
-
-// releaseFile is where a release stands. A version may hold characters that a
-// file name may not; they are written there as % and two hex digits.
-func (c *comparison) releaseFile(id fleet.PackageID, version string) string {
-	plain := id.Dir() + "/" + version + ".cue"
-	for _, blobs := range []map[string]string{c.head.Blobs, c.base.Blobs} {
-		if _, ok := blobs[plain]; ok {
-			return plain
-		}
-		for name := range blobs {
-			if path.Dir(name) != id.Dir() {
-				continue
-			}
-			if v, err := url.PathUnescape(strings.TrimSuffix(path.Base(name), ".cue")); err == nil && v == version {
-				return name
-			}
-		}
-	}
-	return plain
 }
 
 func highest(releases map[string]fleet.Release) int {

@@ -14,6 +14,7 @@ type index struct {
 	tenants   map[fleet.PackageID][]fleet.TenantID // with any trace of the package, sorted
 	inventory map[fleet.TenantID]time.Time         // newest
 	beats     map[string]time.Time                 // newest, by command
+	unmade    map[slot][]*fleet.Receipt            // of ways back whose calls failed, in the order of evidence
 	revoked   map[fleet.PackageID][]fleet.Hold     // ever, by merges and by ways back
 }
 
@@ -33,11 +34,15 @@ type trace struct {
 }
 
 func newIndex(rec *fleet.Record) *index {
-	x := &index{slots: map[slot][]trace{}, tenants: map[fleet.PackageID][]fleet.TenantID{}, inventory: map[fleet.TenantID]time.Time{}, beats: map[string]time.Time{}, revoked: revocations(rec)}
+	x := &index{slots: map[slot][]trace{}, tenants: map[fleet.PackageID][]fleet.TenantID{}, inventory: map[fleet.TenantID]time.Time{}, beats: map[string]time.Time{}, unmade: map[slot][]*fleet.Receipt{}, revoked: revocations(rec)}
 	done := make(map[string][]*fleet.Receipt, len(rec.Receipts))
 	for i := range rec.Receipts {
-		if r := &rec.Receipts[i]; r.Outcome == "done" {
+		switch r := &rec.Receipts[i]; {
+		case r.Outcome == "done":
 			done[r.Intent] = append(done[r.Intent], r)
+		case r.Outcome == "failed" && r.Action == "rollback":
+			at := slot{r.Tenant, r.Package}
+			x.unmade[at] = append(x.unmade[at], r)
 		}
 	}
 	for i := range rec.Intents {

@@ -26,11 +26,13 @@ func WaveOf(repo *fleet.Repository, id fleet.CycleID, name string) (fleet.Wave, 
 }
 
 // NewCycle is the cycle that a cut-off opens: for the ordinary week all that is
-// ready, in a lane what of that belongs there. With only, no other packages.
+// ready, in a lane what of that belongs there, and nothing that is carried on:
+// that goes on with the week. With only, no other packages.
 func NewCycle(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cutOff time.Time, only []fleet.PackageID) fleet.Cycle {
 	c := fleet.Cycle{CutOff: cutOff.UTC(), Entries: Entries(repo, rec, cutOff)}
 	maps.DeleteFunc(c.Entries, func(pkg fleet.PackageID, e fleet.Entry) bool {
-		return len(only) > 0 && !slices.Contains(only, pkg) || !belongs(id.Lane(), repo.Packages[pkg].Releases[e.Release])
+		return len(only) > 0 && !slices.Contains(only, pkg) || !belongs(id.Lane(), repo.Packages[pkg].Releases[e.Release]) ||
+			id.Lane() != fleet.LaneWeek && e.CarriedFrom != ""
 	})
 	for _, w := range fleet.WavesIn(repo.Waves, id.Lane()) {
 		c.Waves = append(c.Waves, w.Name)

@@ -34,6 +34,8 @@ const (
 
 var gateNames = [3]string{"dogfood", "everyone", rollout.CloseGate}
 
+var tenantIDs = [2]fleet.TenantID{own, aalt}
+
 // Actions on tenants.
 const (
 	assign = int8(iota)
@@ -117,7 +119,6 @@ type mOrder struct {
 	intent int8 // generation
 	lease  int8 // ticks in which the call may still begin, below 0 for none
 	missed bool // it began too late
-	failed bool // the call said so; what it did, it did
 }
 
 // The ages of a wave.
@@ -137,6 +138,12 @@ type mState struct {
 	tenants  [2]mTenant
 	runners  [2]mRunner
 	mishaps  int8 // how many more runners may be killed, and calls fail
+	watched  int8 // the tenant looked at alone, from 1; 0 for both
+}
+
+// stopped reports whether nothing new may be done for the release.
+func (s *mState) stopped() bool {
+	return s.main.revoked || s.verdicts[first][failed] || s.verdicts[second][failed]
 }
 
 // A model is a world's constants, what was broken in it on purpose, and what
@@ -149,9 +156,11 @@ type model struct {
 	broken
 	suspicious bool // of its own shortcuts
 	single     bool // runners take one tenant at a time
+	apart      bool // tenants are looked at one at a time once the release is stopped
 	base       *world
 	plans      map[string]fleet.Plan
-	steps      map[string]*stepped
+	steps      map[stateKey]*stepped
+	each       func(*mState) // called for every state that is visited
 }
 
 // broken switches guards off, so that the check is seen to fail.
@@ -163,6 +172,8 @@ type broken struct {
 	staleCounts  bool // Step takes evidence of another artifact, or time, for this one's
 	ungated      bool // Step takes the second gate to be approved
 	noFails      bool // Step takes a fail for a pass
+	fromReceipt  bool // Step counts what was carried out from its receipt, not its intent
+	emptiedOnce  bool // Step takes the first withdrawal to be for good
 }
 
 // stepped is what Step said to some facts.
@@ -185,7 +196,7 @@ func (s *mState) now() int {
 }
 
 func newModel(bad, empty bool, b broken) *model {
-	m := &model{bad: bad, empty: empty, slow: 1, broken: b, plans: map[string]fleet.Plan{}, steps: map[string]*stepped{}}
+	m := &model{bad: bad, empty: empty, slow: 1, broken: b, plans: map[string]fleet.Plan{}, steps: map[stateKey]*stepped{}}
 	m.base = newWorld(func(w *world) {
 		delete(w.repo.Packages, pad)
 		delete(w.repo.Tenants, berg)
@@ -241,7 +252,7 @@ func (m *model) begin() mState {
 
 // step is Step on what a runner reads, remembered.
 func (m *model) step(s *mState) *stepped {
-	key := string(s.read(make([]byte, 0, 64)))
+	key := keyOf(s.read)
 	if known, ok := m.steps[key]; ok {
 		return known
 	}
@@ -315,7 +326,7 @@ func (m *model) trace(rec *fleet.Record, s *mState, t int, x mIntent) {
 	}
 	at := s.now() - int(x.age)
 	i := fleet.Intent{
-		ID: fmt.Sprint(t, x.action, x.generation), Cycle: w47, Wave: gateNames[x.wave], Tenant: []fleet.TenantID{own, aalt}[t], Package: tool, Release: "2.0",
+		ID: fmt.Sprint(t, x.action, x.generation), Cycle: w47, Wave: gateNames[x.wave], Tenant: tenantIDs[t], Package: tool, Release: "2.0",
 		Artifact: artifact(tool, "2.0"), Action: actionNames[x.action], Generation: int(x.generation), At: instant(at), NotAfter: instant(at + over).Add(-time.Second),
 	}
 	if m.noLease || m.receiptsEnd && x.done != undone {
@@ -326,7 +337,9 @@ func (m *model) trace(rec *fleet.Record, s *mState, t int, x mIntent) {
 		return
 	}
 	r := fleet.Receipt{Intent: i.ID, Cycle: i.Cycle, Wave: i.Wave, Tenant: i.Tenant, Package: i.Package, Artifact: i.Artifact, Action: i.Action, Outcome: "done", At: i.At}
-	if x.done == forGood {
+	if m.emptiedOnce && x.action == withdraw {
+		r.At, rec.Intents[len(rec.Intents)-1].At = instant(s.now()+over), instant(s.now()+over)
+	} else if x.done == forGood {
 		r.At, rec.Intents[len(rec.Intents)-1].At = instant(s.now()), instant(s.now())
 	}
 	rec.Receipts = append(rec.Receipts, r)

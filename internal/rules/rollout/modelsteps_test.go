@@ -1,6 +1,8 @@
 package rollout_test
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/packmill/packmill/internal/rules/rollout"
@@ -31,35 +33,28 @@ func (s *mState) clone() mState {
 
 // successors are all states that can follow.
 func (m *model) successors(s *mState) []successor {
-	var out []successor
+	out := make([]successor, 0, 10)
 	add := func(label string, change func(n *mState) *violation) {
 		n := s.clone()
-		wrong := change(&n)
-		if tidied := m.tidied(&n); wrong == nil {
-			wrong = tidied
+		wrong := cmp.Or(change(&n), m.expire(&n))
+		if m.apart && n.stopped() && n.watched == 0 {
+			for t := range n.tenants {
+				alone, apart := m.alone(&n, t)
+				out = append(out, successor{label + fmt.Sprintf(", and tenant %d is watched", t), alone, cmp.Or(wrong, apart)})
+			}
+			return
 		}
+		wrong = cmp.Or(wrong, m.tidied(&n))
 		out = append(out, successor{label, n, wrong})
 	}
-	if !m.single || s.runners[0].stage != idle || s.runners[1].stage != idle || !m.due(s) {
-		add("time passes", func(n *mState) *violation { n.pass(); return nil })
-	}
+	add("time passes", func(n *mState) *violation { n.pass(); return nil })
 	if !s.main.revoked {
-		add("the revocation is merged", func(n *mState) *violation { n.revoke(); return nil })
+		add("the revocation is merged", m.revoke)
 	}
 	for r := range s.runners {
 		x := &s.runners[r]
 		name := "runner " + string(rune('A'+r)) + " "
-		if x.stage != idle && s.mishaps > 0 {
-			add(name+"is killed", func(n *mState) *violation { n.runners[r] = mRunner{}; n.mishaps--; return nil })
-		}
-		if x.stage == called && s.mishaps > 0 && !x.orders[x.next].failed {
-			add(name+"sees its call fail", func(n *mState) *violation {
-				y := &n.runners[r]
-				y.orders[y.next].failed = true
-				n.mishaps--
-				return nil
-			})
-		}
+		m.mishap(s, r, name, add)
 		if x.stage != idle || m.due(s) {
 			add(name+[...]string{"reads everything and decides", "writes intents and looks at main again", "calls", "writes the receipt"}[x.stage],
 				func(n *mState) *violation {
@@ -71,42 +66,6 @@ func (m *model) successors(s *mState) []successor {
 		}
 	}
 	return out
-}
-
-// pass lets a tick go by.
-func (s *mState) pass() {
-	s.later = true
-	for g := range s.waves {
-		if s.waves[g] == young {
-			s.waves[g] = ripe
-		}
-	}
-	for t := range s.intents {
-		for i := range s.intents[t] {
-			s.intents[t][i].age = min(over, s.intents[t][i].age+1)
-		}
-	}
-	for r := range s.runners {
-		for t := range s.runners[r].orders {
-			if o := &s.runners[r].orders[t]; o.wanted && s.runners[r].stage >= intended {
-				o.lease = max(-1, o.lease-1)
-			}
-		}
-	}
-}
-
-// moved tells runners that have decided that main is another one now.
-func (s *mState) moved() {
-	for r := range s.runners {
-		if x := &s.runners[r]; x.stage == decided {
-			x.moved = true
-		}
-	}
-}
-
-func (s *mState) revoke() {
-	s.main.revoked = true
-	s.moved()
 }
 
 // knowing is how the approval of the second gate is merged now.
@@ -131,7 +90,7 @@ func (m *model) advance(s *mState, r int) *violation {
 	case intended:
 		return m.call(s, x)
 	default:
-		return m.receipt(s, x)
+		return m.receipt(s, x, true)
 	}
 }
 
@@ -161,17 +120,17 @@ func (m *model) decide(s *mState, x *mRunner) *violation {
 		s.moved()
 		return nil
 	case rollout.ProposeRevoke:
-		s.revoke()
-		return nil
+		return m.revoke(s)
 	case rollout.StartWave:
 		return m.start(s, wave)
 	case rollout.Judge:
 		return m.judged(s, wave)
 	}
-	*x = mRunner{stage: decided, sawFail: s.verdicts[first][failed] || s.verdicts[second][failed], wave: wave}
+	*x = mRunner{stage: decided, wave: wave}
 	if x.action = int8(slices.Index([]string{rollout.Deploy, rollout.Withdraw, rollout.RollBack, rollout.Promote}, a.Kind)); x.action < 0 {
 		panic("the model does not know the action " + a.Kind)
 	}
+	x.sawFail = x.action == assign && (s.verdicts[first][failed] || s.verdicts[second][failed])
 	for _, b := range actions {
 		if b.Kind == a.Kind && b.Wave == a.Wave {
 			t := map[bool]int{true: 0, false: 1}[b.Tenant == own]
@@ -241,7 +200,7 @@ func (m *model) intend(s *mState, x *mRunner) *violation {
 			o.lease = over - 1 - s.intents[t][known].age
 			continue
 		}
-		wrong = m.allowed(s, x)
+		wrong = s.allowed(x)
 		fresh := mIntent{action: x.action, wave: s.waveOf(x, t), generation: o.intent, late: m.late(s, t, x.action)}
 		if !slices.ContainsFunc(s.intents[t], func(in mIntent) bool { // evidence holds the same row once
 			return in.action == fresh.action && in.wave == fresh.wave && in.generation == fresh.generation && in.age == 0
@@ -276,12 +235,13 @@ func (s *mState) waveOf(x *mRunner, t int) int8 {
 }
 
 // allowed holds a new intent against the invariants.
-func (m *model) allowed(s *mState, x *mRunner) *violation {
+func (s *mState) allowed(x *mRunner) *violation {
 	before, approved := s.verdicts[first], s.main.approved[x.wave]
 	switch {
 	case x.action != assign:
 	case x.sawFail:
 		return &violation{5, "a new intent after a fail verdict"}
+	case s.settled(): // it was allowed when the revocation came
 	case approved == unmerged || s.waves[x.wave] == unstarted:
 		return &violation{2, "an intent that no merged approval covers"}
 	case x.wave == second && !before[0] && (!before[2] || approved != mergedKnowing):
@@ -319,7 +279,9 @@ func (m *model) call(s *mState, x *mRunner) *violation {
 	return nil
 }
 
-func (m *model) receipt(s *mState, x *mRunner) *violation {
+// receipt writes what came of a call: that it was carried out, or that nobody
+// knows.
+func (m *model) receipt(s *mState, x *mRunner, known bool) *violation {
 	t, o := x.next, x.orders[x.next]
 	for i := range s.intents[t] {
 		in := &s.intents[t][i]
@@ -327,11 +289,15 @@ func (m *model) receipt(s *mState, x *mRunner) *violation {
 			continue
 		}
 		in.ended = true
-		if !o.missed && !o.failed {
-			in.done = max(in.done, map[bool]int8{true: forGood, false: done}[in.late])
+		late := in.late
+		if m.fromReceipt {
+			late = m.late(s, int(t), x.action)
+		}
+		if !o.missed && known {
+			in.done = max(in.done, map[bool]int8{true: forGood, false: done}[late])
 		}
 	}
-	if x.action == rollback && !o.missed && !o.failed {
+	if x.action == rollback && !o.missed && known {
 		s.tenants[t].back = true
 		if s.tenants[t].runs() {
 			return &violation{8, "a tenant runs the release when its rollback is receipted"}

@@ -45,8 +45,31 @@ func supersede(repo *fleet.Repository, cycles []CycleState) {
 				best = counterOf(repo, n)
 				e.Superseded = &Supersession{Cycle: other.ID, Release: n.Entry.Release, At: at, AtOnce: isFix(repo, n)}
 			}
+			if e.Superseded == nil {
+				e.Superseded = elsewhere(cycles, i, e)
+			}
 		}
 	}
+}
+
+// elsewhere is another open cycle that carries the very same artifact and was
+// opened first, as when a fix is proposed in its lane and by the week and both
+// are merged. It travels once: here it has nothing to do.
+func elsewhere(cycles []CycleState, i int, e *EntryState) *Supersession {
+	c := &cycles[i]
+	mine, opened := openedAt(c)
+	for k := range cycles {
+		o := &cycles[k]
+		n := o.Entry(e.Package)
+		at, first := openedAt(o)
+		if k == i || o.Closed || c.Closed || n == nil || n.Entry.Artifact != e.Entry.Artifact || !first {
+			continue
+		}
+		if !opened || at.Before(mine) || at.Equal(mine) && o.ID < c.ID {
+			return &Supersession{Cycle: o.ID, Release: n.Entry.Release, At: at, AtOnce: true}
+		}
+	}
+	return nil
 }
 
 // openedAt is when the merge that opened a cycle was made; false while its

@@ -395,3 +395,23 @@ func TestOffered(t *testing.T) {
 		}
 	}
 }
+
+// TestTravelsOnce: an artifact that two open cycles carry travels in the one
+// that was opened first.
+func TestTravelsOnce(t *testing.T) {
+	w := newWorld(all(dogfooded, carrying("2026-W47-oob-01", tool)))
+	cycles, err := rollout.Derive(w.facts(t), on(20, 12, 0))
+	if err != nil || len(cycles) != 2 {
+		t.Fatal(err)
+	}
+	if s := cycles[0].Entry(tool).Superseded; s != nil {
+		t.Errorf("the first one is superseded by %+v", s)
+	}
+	if s := cycles[1].Entry(tool).Superseded; s == nil || s.Cycle != w47 || !s.AtOnce {
+		t.Errorf("the second one: %+v", s)
+	}
+	actions, _ := stepsOf(t, w, on(20, 12, 0))
+	if slices.ContainsFunc(actions, func(a string) bool { return strings.HasPrefix(a, "W47 start") }) {
+		t.Errorf("the second cycle starts a wave: %q", actions)
+	}
+}

@@ -324,11 +324,12 @@ func inClosure(name string, c fleet.Cycle) bool {
 	case name == "schedules/week.cue", name == "schedules/waves.cue":
 		return true
 	case strings.HasPrefix(name, "tenants/"):
-		return strings.HasSuffix(name, ".cue") && !strings.Contains(name, "/approvals/") && name != "tenants/operator.cue"
+		_, _, answer := fleet.TenantApprovalOf(name)
+		return strings.HasSuffix(name, ".cue") && !answer && name != "tenants/operator.cue"
 	}
 	for id, e := range c.Entries {
 		dir := id.Dir()
-		if name == dir+"/package.cue" || name == dir+"/"+e.Release+".cue" {
+		if name == dir+"/package.cue" || name == id.Release(e.Release) {
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"path"
 	"strings"
 	"time"
@@ -99,6 +100,27 @@ func Revoking(facts Facts, a Action) Proposal {
 	hold := RevocationOf(facts.Repo, id, a.Version, a.Artifact, a.Why)
 	return Proposal{
 		Branch: BranchRevert + path.Join(string(a.Cycle), id.Slug()), Hold: &hold,
-		HoldName: "revoke-" + id.Slug() + "-" + strings.ReplaceAll(a.Version, ".", "-"),
+		HoldName: holdName(facts.Repo, hold),
+	}
+}
+
+// holdName is the name of a revocation's file: the one it stands in already, or
+// one that no other hold has. Dots and dashes of different versions, and slashes
+// and dashes of different packages, give the same words.
+func holdName(repo *fleet.Repository, hold fleet.Hold) string {
+	words := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(". :", r) {
+			return '-'
+		}
+		return r
+	}, hold.Release)
+	plain := "revoke-" + hold.Package.Slug() + "-" + words
+	name := plain
+	for n := 2; ; n++ {
+		h, taken := repo.Holds[name]
+		if !taken || h.Kind == hold.Kind && h.Package == hold.Package && h.Release == hold.Release && h.Artifact == hold.Artifact {
+			return name
+		}
+		name = fmt.Sprintf("%s-%d", plain, n)
 	}
 }

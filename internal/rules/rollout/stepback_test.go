@@ -1,6 +1,8 @@
 package rollout_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,5 +124,122 @@ func TestEntriesThatMayTravel(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestStepGivesAWayBackUp: what a tenant refuses three times is a person's, and
+// tried again when people change the revocation. Stopping is never given up.
+func TestStepGivesAWayBackUp(t *testing.T) {
+	now := deployAt.Add(2 * time.Hour)
+	looks := "everyone the gate looks next"
+	tries := func(action string, n int, from time.Time) fact {
+		return func(w *world) {
+			for i := range n {
+				at := from.Add(time.Duration(i) * time.Minute)
+				all(intent(action, "everyone", berg, tool, at), receipt("failed", at), func(w *world) { w.rec.Receipts[len(w.rec.Receipts)-1].Detail = "refused" })(w)
+			}
+		}
+	}
+	edited := func(at time.Time) fact {
+		return func(w *world) {
+			w.rec.Merges = append(w.rec.Merges, fleet.Merge{Commit: "m-edit", Approvers: []string{"ines"}, Revokes: []fleet.Hold{w.repo.Holds["revoke-acme-tool"]}, At: at})
+		}
+	}
+	stopped := all(rolling, revoke(tool))
+	for _, id := range []fleet.TenantID{own, aalt} {
+		stopped = all(stopped, did("rollback", "everyone", id, tool, now))
+	}
+	halt, back := "withdraw nordic/berg tool 2.0", "roll-back nordic/berg tool 2.0"
+	failed := func(n string) string {
+		return "acme/tool 2.0: going back failed " + n + " times on nordic/berg: refused; a person must act"
+	}
+	after := now.Add(time.Hour)
+	try(t, []situation{
+		{"one failure is nobody's business", all(stopped, tries("rollback", 1, now)), after, []string{halt, back}, []string{looks}},
+		{"of the second people hear", all(stopped, tries("rollback", 2, now)), after, []string{halt, back}, []string{failed("2"), looks}},
+		{"after the third it is theirs", all(stopped, tries("rollback", 3, now)), after, []string{halt}, []string{failed("3") + ", and change the revocation", looks}},
+		{"and stays theirs", all(stopped, tries("rollback", 7, now)), now.Add(12 * time.Hour), []string{halt}, []string{failed("7"), looks}},
+		{"failures of stopping do not count", all(stopped, tries("withdraw", 9, now)), after, []string{halt, back}, []string{looks}},
+		{"nor do those from before the revocation was changed", all(stopped, tries("rollback", 3, now), edited(now.Add(30*time.Minute))), after, []string{halt, back}, []string{looks}},
+		{"those after do", all(stopped, tries("rollback", 3, now), edited(now.Add(30*time.Minute)), tries("rollback", 3, now.Add(40*time.Minute))), after, []string{halt}, []string{failed("3"), looks}},
+		{"once it worked it is over", all(stopped, tries("rollback", 2, now), did("rollback", "everyone", berg, tool, now.Add(5*time.Minute))), after, nil, []string{looks}},
+	})
+}
+
+// TestSecondRevocationDoesNotBounce: a tenant that went back to a release goes
+// further back when that one is revoked, once, and never forward again.
+func TestSecondRevocationDoesNotBounce(t *testing.T) {
+	for _, promoted := range []bool{false, true} {
+		w := newWorld(all(rolled, did("promote", "everyone", own, tool, on(24, 13, 0)), did("promote", "everyone", aalt, tool, on(24, 13, 0)), did("promote", "everyone", berg, tool, on(24, 13, 0)),
+			next("minor", on(26, 8, 0)), started48(on(26, 9, 0)), did48("assign", own, on(26, 9, 0))))
+		if promoted {
+			did48("promote", own, on(26, 10, 0))(w)
+		}
+		newer := fleet.Entry{Release: "3.0", Artifact: artifact(tool, "3.0")}
+		older := fleet.Entry{Release: "2.0", Artifact: artifact(tool, "2.0")}
+		w.repo.Holds["revoke-3"] = fleet.Hold{Kind: "revocation", Package: tool, Release: "3.0", Reason: "worse"}
+		backs := func(now time.Time) []string {
+			actions, _ := stepsOf(t, w, now)
+			return slices.DeleteFunc(actions, func(a string) bool { return !strings.Contains(a, "roll-back") })
+		}
+		now := on(26, 12, 0)
+		if got := backs(now); !slices.Equal(got, []string{"W48 roll-back us/own tool 3.0"}) {
+			t.Fatalf("promoted %t: %q", promoted, got)
+		}
+		if to := rollout.WayBackOf(w.repo, w.rec, own, tool, newer).To; to != older {
+			t.Fatalf("promoted %t: it goes back to %+v", promoted, to)
+		}
+		did48("rollback", own, now)(w)
+		if got := backs(now.Add(time.Minute)); len(got) != 0 {
+			t.Fatalf("promoted %t: and then %q", promoted, got)
+		}
+
+		w.repo.Holds["revoke-2"] = fleet.Hold{Kind: "revocation", Package: tool, Release: "2.0", Reason: "bad as well"}
+		now = on(27, 12, 0)
+		want := []string{"W47 roll-back nordic/aalto tool 2.0", "W47 roll-back nordic/berg tool 2.0", "W47 roll-back us/own tool 2.0"}
+		if got := backs(now); !slices.Equal(got, want) {
+			t.Fatalf("promoted %t: %q", promoted, got)
+		}
+		for _, e := range []fleet.Entry{older, newer} {
+			if way := rollout.WayBackOf(w.repo, w.rec, own, tool, e); way.To.Release != "1.0" {
+				t.Fatalf("promoted %t: from %s it goes to %+v", promoted, e.Release, way)
+			}
+		}
+		for _, id := range []fleet.TenantID{aalt, berg, own} {
+			did("rollback", "everyone", id, tool, now)(w)
+		}
+		for _, later := range []time.Duration{time.Minute, time.Hour, 30 * 24 * time.Hour} {
+			if got := backs(now.Add(later)); len(got) != 0 {
+				t.Errorf("promoted %t: %s later %q", promoted, later, got)
+			}
+		}
+	}
+}
+
+// TestNameOfARevocation: no revocation takes another hold's file.
+func TestNameOfARevocation(t *testing.T) {
+	w := newWorld(dogfooding)
+	name := func(version string, of fleet.Digest) string {
+		p := rollout.Revoking(w.facts(t), rollout.Action{Cycle: w47, Packages: []fleet.PackageID{tool}, Version: version, Artifact: of, Why: "broken"})
+		if _, again := w.repo.Holds[p.HoldName]; !again {
+			w.repo.Holds[p.HoldName] = *p.Hold
+		}
+		return p.HoldName
+	}
+	for _, c := range []struct {
+		version string
+		of      fleet.Digest
+		want    string
+	}{
+		{"2.0", artifact(tool, "2.0"), "revoke-acme-tool-2-0"},
+		{"2.0", artifact(tool, "2.0"), "revoke-acme-tool-2-0"}, // proposed again, by another run
+		{"2-0", artifact(tool, "2-0"), "revoke-acme-tool-2-0-2"},
+		{"2.0", artifact(tool, "rebuilt"), "revoke-acme-tool-2-0-3"},
+		{"2-0", artifact(tool, "2-0"), "revoke-acme-tool-2-0-2"},
+		{"1:2.0 beta", "", "revoke-acme-tool-1-2-0-beta"},
+	} {
+		if got := name(c.version, c.of); got != c.want {
+			t.Errorf("%s %s: %s, want %s", c.version, c.of.Short(), got, c.want)
+		}
 	}
 }

@@ -90,3 +90,33 @@ func TestFreezeScope(t *testing.T) {
 		}
 	}
 }
+
+// TestSoonest: what is no part of a wave waits for the tenant's window too.
+func TestSoonest(t *testing.T) {
+	mondays := map[string]fleet.Window{
+		"w": {On: []string{"Mon"}, From: "22:00", Until: "02:00", For: []string{"install"}},
+		"r": {On: []string{"Tue"}, From: "12:00", Until: "13:00", For: []string{"reboot"}},
+	}
+	for _, c := range []struct {
+		name    string
+		windows map[string]fleet.Window
+		now     time.Time
+		want    time.Time // zero for at once
+	}{
+		{"no windows", nil, deployAt, time.Time{}},
+		{"windows for reboots alone", map[string]fleet.Window{"r": mondays["r"]}, deployAt, time.Time{}},
+		{"before it", mondays, deployAt, on(23, 20, 0)}, // Helsinki is two hours ahead
+		{"in it", mondays, on(23, 21, 0), time.Time{}},
+		{"after midnight in it", mondays, on(23, 23, 59), time.Time{}},
+		{"at its end", mondays, on(24, 0, 0), on(30, 20, 0)},
+	} {
+		got, err := rollout.Soonest(baseRepo().Week, fleet.Tenant{ID: own, Zone: "Europe/Helsinki", Windows: c.windows}, c.now)
+		if err != nil || !got.Equal(c.want) {
+			t.Errorf("%s: %s, %v; want %s", c.name, got, err, c.want)
+		}
+	}
+	never := fleet.Tenant{ID: own, Zone: "Europe/Helsinki", Windows: map[string]fleet.Window{"w": {From: "22:00", Until: "23:00", For: []string{"install"}}}}
+	if _, err := rollout.Soonest(baseRepo().Week, never, deployAt); fleet.KindOf(err) != fleet.Stalled {
+		t.Errorf("a window that never opens: %v", err)
+	}
+}

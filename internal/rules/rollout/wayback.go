@@ -1,6 +1,11 @@
 package rollout
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
 	"github.com/packmill/packmill/internal/fleet"
 )
 
@@ -87,13 +92,16 @@ func stopReason(e *EntryState) string {
 // rollBack goes the way back on one tenant, once no call that takes the
 // artifact there can begin any longer: whatever a stalled runner did is then
 // behind it. A tenant that has taken a later release for all its devices since
-// has nothing to go back from.
+// has nothing to go back from, unless it went back from that too: the way may
+// have led to this one.
 func (s *stepper) rollBack(c *CycleState, e *EntryState, t fleet.TenantID) {
 	traces := s.x.slots[slot{t, e.Package}]
 	until := lease(traces, func(x trace) bool {
 		return x.Artifact == e.Entry.Artifact && (x.Action == "assign" || x.Action == "promote")
 	})
-	replaced := func(x trace) bool { return x.Action == "promote" && x.Artifact != e.Entry.Artifact }
+	replaced := func(x trace) bool {
+		return x.Action == "promote" && x.Artifact != e.Entry.Artifact && !goneBack(traces, x)
+	}
 	if carriedOut(traces, of([]fleet.CycleID{c.ID}, e.Entry.Artifact, "rollback"), until) || carriedOut(traces, replaced, until) {
 		return
 	}
@@ -101,7 +109,74 @@ func (s *stepper) rollBack(c *CycleState, e *EntryState, t fleet.TenantID) {
 		s.wait(Wait{Cycle: c.ID, Kind: fleet.Waiting, Why: "a call may still be under way on " + string(t), Until: until})
 		return
 	}
+	if s.givenUp(c, e, t) {
+		return
+	}
 	a := actionOn(c, e)
 	a.Kind, a.Tenant, a.Why = RollBack, t, "revoked: "+e.Held.Reason
 	s.act(a)
+}
+
+// goneBack reports whether what a trace brought was taken back after it.
+func goneBack(traces []trace, x trace) bool {
+	return slices.ContainsFunc(traces, func(y trace) bool {
+		return y.done && y.Action == "rollback" && y.Artifact == x.Artifact && y.Generation > x.Generation
+	})
+}
+
+// A way back that failed is tried again by the next run. From the second
+// failure on people are told, after the third it is theirs: what a tenant
+// refuses three times it refuses for a reason that trying does not change.
+const (
+	troubledWays = 2
+	maxWays      = 3
+)
+
+// givenUp reports whether a tenant's way back failed so often that a person
+// must act, and tells of it before that. Failures count from the last merge that
+// brought or changed the revocation: by it people say to try again.
+func (s *stepper) givenUp(c *CycleState, e *EntryState, t fleet.TenantID) bool {
+	at := slot{t, e.Package}
+	if len(s.x.unmade[at]) == 0 {
+		return false
+	}
+	since := s.askedBack(c, e, t)
+	n, detail := 0, ""
+	for _, r := range s.x.unmade[at] {
+		if r.Cycle == c.ID && r.Artifact == e.Entry.Artifact && !r.At.Before(since) {
+			n, detail = n+1, r.Detail
+		}
+	}
+	if n >= troubledWays {
+		s.wait(Wait{Cycle: c.ID, Kind: fleet.Stalled, Why: wayFailed(e, t, n, detail)})
+	}
+	return n >= maxWays
+}
+
+func wayFailed(e *EntryState, t fleet.TenantID, n int, detail string) string {
+	why := fmt.Sprintf("%s %s: going back failed %d times on %s: %s; a person must act", e.Package, e.Entry.Release, n, t, cmp.Or(detail, "no detail was recorded"))
+	if n >= maxWays {
+		why += ", and change the revocation below schedules/holds to have it tried again"
+	}
+	return why
+}
+
+// askedBack is since when an entry's way back on a tenant is asked for: the
+// last merge that brought or changed its revocation, or the last time the way
+// was gone.
+func (s *stepper) askedBack(c *CycleState, e *EntryState, t fleet.TenantID) time.Time {
+	var since time.Time
+	for i := range s.f.Record.Merges {
+		m := &s.f.Record.Merges[i]
+		if slices.ContainsFunc(m.Revokes, func(h fleet.Hold) bool { return h.Of(e.Package, e.Entry) }) {
+			since = later(since, m.At)
+		}
+	}
+	back := of([]fleet.CycleID{c.ID}, e.Entry.Artifact, "rollback")
+	for _, x := range s.x.slots[slot{t, e.Package}] {
+		if x.done && back(x) {
+			since = later(since, x.at)
+		}
+	}
+	return since
 }

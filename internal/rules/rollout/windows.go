@@ -69,6 +69,28 @@ func (w windows) next(t time.Time) (calendar.Span, bool) {
 	return best, !best.From.IsZero()
 }
 
+// Soonest is when a tenant may be made to install at the earliest, from an
+// instant on: the beginning of its next window for installations; the zero time
+// where that is at once, in an open window or without any. It is Stalled where
+// no window opens within three weeks.
+func Soonest(week fleet.Week, t fleet.Tenant, at time.Time) (time.Time, error) {
+	w, err := windowsOf(week, t)
+	if err != nil {
+		return time.Time{}, fleet.Errorf(fleet.Invalid, "rollout.window", string(t.ID), "%w", err)
+	}
+	if !w.restricted() {
+		return time.Time{}, nil
+	}
+	span, ok := w.next(at)
+	switch {
+	case !ok:
+		return time.Time{}, fleet.Errorf(fleet.Stalled, "rollout.window", string(t.ID), "none of its windows opens within three weeks of %s", stamp(at))
+	case span.Holds(at):
+		return time.Time{}, nil
+	}
+	return span.From.UTC(), nil
+}
+
 // A stay is when a tenant takes what a wave brings: from its opening, moved
 // into the tenant's next window; until is that window's end, the zero time for
 // a tenant without windows. What a device is made to do at its deadline must

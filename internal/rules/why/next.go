@@ -97,11 +97,13 @@ func (p *pair) waves(c *rollout.CycleState, cycle fleet.Cycle) error {
 	return nil
 }
 
-// asLate is a row of a started wave that is not assigned yet with the times it
+// asLate is a row of a started wave that was never assigned with the times it
 // has now, where it is too late for those of the plan.
 func (p *pair) asLate(c *rollout.CycleState, w *NextWave, row fleet.PlanRow) fleet.PlanRow {
 	state := c.Wave(w.Wave)
-	there := p.out.Candidate.Cycle == c.ID && p.out.Candidate.Wave == w.Wave
+	there := slices.ContainsFunc(p.facts.Record.Receipts, func(r fleet.Receipt) bool {
+		return r.Cycle == c.ID && r.Wave == w.Wave && r.Tenant == row.Tenant && r.Package == row.Package && r.Artifact == row.Artifact && r.Action == "assign" && r.Outcome == "done"
+	})
 	if state == nil || state.Start == nil || there {
 		return row
 	}

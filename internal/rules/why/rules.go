@@ -109,7 +109,7 @@ func (p *pair) catalog() {
 // releaseFile is the file of a release among those that were read: versions
 // with unusual bytes are spelt otherwise in names.
 func (p *pair) releaseFile(version string) string {
-	return p.pkg.ID.Dir() + "/" + version + ".cue"
+	return p.pkg.ID.Release(version)
 }
 
 func (p *pair) windows() {

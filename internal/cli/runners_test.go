@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/record/gitrepo"
+	"github.com/packmill/packmill/internal/rules/rollout"
+	"github.com/packmill/packmill/internal/sim/event"
+	"github.com/packmill/packmill/internal/sim/world"
+)
+
+// monday opens a copy of the world on the eve of its last wave, with as many
+// more clones of its repository as a test has runners.
+func monday(t *testing.T, more int) *demo {
+	t.Helper()
+	d, err := openDemo(context.Background(), packmillProgram(t), copied(t, mondayWorld(t)), 1, neverKill)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.close)
+	for i := range more {
+		if err := copyTree(d.work(), d.runnerClone(i)); err != nil {
+			t.Fatal(err)
+		}
+		repo, err := gitrepo.Open(d.runnerClone(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := repo.SetRemote(d.world.RemoteURL()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d
+}
+
+func (d *demo) runnerClone(i int) string { return filepath.Join(d.dir, fmt.Sprintf("runner-%d", i)) }
+
+// atOnce starts a runner in each clone at the same time, and waits for all.
+func (d *demo) atOnce(t *testing.T, at time.Time, calls ...[]string) {
+	t.Helper()
+	var all sync.WaitGroup
+	for i, args := range calls {
+		cmd := exec.Command(d.exe, append([]string{"-C", d.runnerClone(i), "--now", at.Format(time.RFC3339)}, args...)...)
+		var out bytes.Buffer
+		cmd.Env, cmd.Stdout, cmd.Stderr = d.environment(world.Bot), &out, &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() {
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("runner %d, packmill %s: %v\n%s", i, strings.Join(args, " "), err, out.String())
+			}
+		})
+	}
+	all.Wait()
+}
+
+// TestTwoRunners lets two runners carry out the week's last wave at once, each in
+// its own clone: the same run twice, and two shards side by side. The week ends
+// as it does with one runner, and no tenant is changed twice.
+func TestTwoRunners(t *testing.T) {
+	long(t, "runs the end of the week three times")
+	want := endOf(t, finishedWorld(t, neverKill))
+	at := stepNamed(killStep).at
+	run := []string{"run", "--yes"}
+	shard := func(i int) []string { return []string{"apply", "--yes", "--shard", fmt.Sprintf("%d/2", i)} }
+	for name, rounds := range map[string][][][]string{
+		"run": {{run, run}},
+		// A shard reads the devices of its own tenants, and begins when the other
+		// has read its own.
+		"shards": {{{"notify", "--yes"}}, {shard(0), shard(1)}, {shard(0), shard(1)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := monday(t, 2)
+			calls := map[string]int{}
+			d.watch = counting(calls)
+			d.world.SetTime(at)
+			for _, round := range rounds {
+				d.atOnce(t, at, round...)
+			}
+			t.Logf("calls: %v", calls)
+			d.mu.Lock()
+			d.watch = nil
+			d.mu.Unlock()
+			oneEffectEach(t, d)
+			d.journal.Done = append(d.journal.Done, killStep)
+			if err := d.run(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			endOf(t, d.dir).same(t, want)
+		})
+	}
+}
+
+func stepNamed(name string) demoStep {
+	steps := demoSteps()
+	return steps[slices.IndexFunc(steps, func(s demoStep) bool { return s.name == name })]
+}
+
+// counting counts what simulators tell of, by service and name. The demo calls
+// it under its lock.
+func counting(calls map[string]int) event.Observer {
+	return func(e event.Event) { calls[e.Service+"/"+e.Name]++ }
+}
+
+// oneEffectEach checks in evidence that no tenant was told the same twice: one
+// intent that was carried out for each package, and one receipt that says so.
+func oneEffectEach(t *testing.T, d *demo) {
+	t.Helper()
+	facts, _, err := d.facts(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	intents, done := map[string][]string{}, map[string]int{}
+	for _, i := range facts.Record.Intents {
+		if i.Wave == "everyone" && i.Action == "assign" {
+			key := fmt.Sprintf("%s %s %s", i.Tenant, i.Package, i.Artifact.Short())
+			if !slices.Contains(intents[key], i.ID) {
+				intents[key] = append(intents[key], i.ID)
+			}
+		}
+	}
+	for _, r := range facts.Record.Receipts {
+		if r.Outcome == "done" {
+			done[r.Intent]++
+		}
+	}
+	if len(intents) == 0 {
+		t.Fatal("nothing was assigned")
+	}
+	for _, key := range slices.Sorted(maps.Keys(intents)) {
+		if ids := intents[key]; len(ids) != 1 || done[ids[0]] == 0 {
+			t.Errorf("%s: intents %v, receipts of the first: %d", key, ids, done[ids[0]])
+		}
+	}
+}
+
+// TestLateRunner lets the runner of the last wave come late: it was to open at
+// 12:00Z, and all of its tenants but one install whenever a wave opens. At 19:00Z
+// the clinic, which installs from 20:00 to 23:00 of its own time, is within its
+// nightly window; at 21:30Z nobody is.
+func TestLateRunner(t *testing.T) {
+	long(t, "needs half a week")
+	const clinic = fleet.TenantID("nordic/pine-clinic")
+	for at, want := range map[string][]fleet.TenantID{"2026-11-23T19:00:00Z": {clinic}, "2026-11-23T21:30:00Z": nil} {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			d := monday(t, 0)
+			now, err := time.Parse(time.RFC3339, at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			facts, _, err := d.facts(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := journals(t, d, facts.Repo)
+			d.world.SetTime(now)
+			out, err := d.child(context.Background(), now, false, "run", "--yes", "--format", "json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var report runReport
+			if err := json.Unmarshal(out, &report); err != nil {
+				t.Fatal(err)
+			}
+			var changed []fleet.TenantID
+			after := journals(t, d, facts.Repo)
+			for _, id := range facts.Repo.TenantIDs() {
+				if before[id] != after[id] {
+					changed = append(changed, id)
+				}
+			}
+			if len(before) != 12 || !slices.Equal(changed, want) {
+				t.Errorf("of %d tenants it changed %v, want %v\n%s", len(before), changed, want, out)
+			}
+			missed := slices.ContainsFunc(report.Waits, func(w rollout.Wait) bool { return strings.Contains(w.Why, "missed, and left to the next cycle") })
+			if !missed {
+				t.Errorf("nobody is told what was missed:\n%s", out)
+			}
+		})
+	}
+}
+
+// journals is what each tenant was told, as the simulated service has it on disk: app
+// objects with their contents and assignments, groups with their members.
+func journals(t *testing.T, d *demo, repo *fleet.Repository) map[fleet.TenantID]string {
+	t.Helper()
+	out := map[fleet.TenantID]string{}
+	for _, id := range repo.TenantIDs() {
+		data, err := os.ReadFile(filepath.Join(d.dir, "graph", repo.Tenants[id].Intune.Directory, "journal.jsonl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[id] = string(fleet.DigestOf(data))
+	}
+	return out
+}
