@@ -182,7 +182,7 @@ func receipt(past *rollout.History, i fleet.Intent) fleet.AuditCheck {
 		return fleet.AuditCheck{What: "outcome " + r.Outcome, Where: where}
 	case r.Artifact != i.Artifact || i.Action != "rollback" && i.Action != "withdraw" && r.Observed != i.Artifact:
 		return fleet.AuditCheck{What: "the tenant held another artifact", Where: where}
-	case r.At.Before(i.At):
+	case r.At.Before(past.Begun(i)):
 		return fleet.AuditCheck{What: "older than its intent", Where: where}
 	}
 	what := readable(r.At)

@@ -92,6 +92,20 @@ func (h *History) Outcome(i fleet.Intent) (fleet.Receipt, bool) {
 	return list[0], true
 }
 
+// Begun is when an intent was first written. Two runners that decide at once from
+// the same evidence both write it, under one id: whichever call comes second says
+// what the first said, and a receipt of the first tells of both.
+func (h *History) Begun(i fleet.Intent) time.Time {
+	first := i.At
+	for _, o := range h.intents[Slot{i.Tenant, i.Package}] {
+		same := o.ID == i.ID && o.Cycle == i.Cycle && o.Wave == i.Wave && o.Artifact == i.Artifact && o.Action == i.Action && o.Generation == i.Generation
+		if same && o.At.Before(first) {
+			first = o.At
+		}
+	}
+	return first
+}
+
 // MadeGood is the receipt of a later change that an intent which was not
 // carried out, or of which that is not known, lies behind: the same effect, or
 // one that took it back. A way back is made good by nothing but another one, or
