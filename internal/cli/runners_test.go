@@ -70,7 +70,12 @@ func (d *demo) atOnce(t *testing.T, at time.Time, calls ...[]string) {
 
 // TestTwoRunners lets two runners carry out the week's last wave at once, each in
 // its own clone: the same run twice, and two shards side by side. The week ends
-// as it does with one runner, and no tenant is changed twice.
+// as it does with one runner.
+//
+// Graph has no way to create an object only if there is none: runners that begin
+// with the same package on the same tenant in the same instant can both create
+// one and assign the same to the same group. The next change of the slot takes
+// the assignments of the spare one away. Shards share no tenant, and so have none.
 func TestTwoRunners(t *testing.T) {
 	long(t, "runs the end of the week three times")
 	want := endOf(t, finishedWorld(t, neverKill))
@@ -97,11 +102,18 @@ func TestTwoRunners(t *testing.T) {
 			d.watch = nil
 			d.mu.Unlock()
 			oneEffectEach(t, d)
+			if doubled := doublyAssigned(t, d.dir); name == "shards" && len(doubled) > 0 {
+				t.Errorf("assigned from two objects: %q", doubled)
+			} else {
+				t.Logf("assigned from two objects until the next change: %q", doubled)
+			}
 			d.journal.Done = append(d.journal.Done, killStep)
 			if err := d.run(context.Background()); err != nil {
 				t.Fatal(err)
 			}
-			endOf(t, d.dir).same(t, want)
+			end := endOf(t, d.dir)
+			end.once(t)
+			end.same(t, want)
 		})
 	}
 }
@@ -147,6 +159,51 @@ func oneEffectEach(t *testing.T, d *demo) {
 			t.Errorf("%s: intents %v, receipts of the first: %d", key, ids, done[ids[0]])
 		}
 	}
+}
+
+// doublyAssigned are the slots of tenants with two app objects that have
+// assignments.
+func doublyAssigned(t *testing.T, dir string) []string {
+	t.Helper()
+	var now endState
+	now.tenants(t, dir)
+	var doubled []string
+	assigned := map[string]bool{}
+	for _, app := range now.Apps {
+		if strings.HasSuffix(app, " []") {
+			continue
+		}
+		slot := strings.Join(strings.Fields(app)[:3], " ") // tenant, package, slot
+		if assigned[slot] {
+			doubled = append(doubled, slot)
+		}
+		assigned[slot] = true
+	}
+	if len(assigned) == 0 {
+		t.Error("nothing is assigned")
+	}
+	return doubled
+}
+
+// once takes out of an end what two runners may leave behind and one does not:
+// spares that nobody is assigned to, and the rows of an audit that tell of one
+// intent once more.
+func (end *endState) once(t *testing.T) {
+	t.Helper()
+	before := len(end.Apps)
+	slices.Sort(end.Apps)
+	for i, app := range end.Apps[1:] {
+		if app == end.Apps[i] && !strings.HasSuffix(app, " []") {
+			t.Errorf("assigned twice: %s", app)
+		}
+	}
+	end.Apps = slices.Compact(end.Apps)
+	rows := map[string]fleet.AuditRow{}
+	for _, r := range end.Audit.Rows {
+		rows[strings.Join([]string{string(r.Cycle), r.Wave, string(r.Tenant), string(r.Package), string(r.Artifact), r.Action}, " ")] = r
+	}
+	t.Logf("%d spares, %d of %d audited rows", before-len(end.Apps), len(rows), len(end.Audit.Rows))
+	end.Audit.Rows = slices.Collect(maps.Values(rows))
 }
 
 // TestLateRunner lets the runner of the last wave come late: it was to open at
