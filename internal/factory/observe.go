@@ -114,6 +114,11 @@ func (f *Factory) replan(ctx context.Context, repo *fleet.Repository, rec *fleet
 				continue
 			}
 			plan, err := f.PlanOf(ctx, repo, id, gate)
+			if kind := fleet.KindOf(err); err != nil && ctx.Err() == nil && (kind == fleet.Invalid || kind == fleet.Refused) {
+				// Its approval does not count then; other cycles go on.
+				f.Log.Warn("a plan cannot be recomputed", "cycle", id, "gate", gate, "error", err)
+				continue
+			}
 			if err != nil {
 				return nil, err
 			}

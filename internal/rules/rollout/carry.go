@@ -29,11 +29,10 @@ func onward(repo *fleet.Repository, rec *fleet.Record, id fleet.PackageID, entry
 	if from == "" {
 		return entry, true
 	}
-	taken := takers(rec, id, entry.Artifact)
-	if len(taken) == 0 {
+	if !taken(rec, id, entry.Artifact) {
 		return entry, true // nobody was ever to take it
 	}
-	if failedOnce(rec, entry.Artifact) || !lacked(repo, rec, id, entry, taken, cutOff) {
+	if failedOnce(rec, entry.Artifact) || !lacked(repo, rec, id, entry, cutOff) {
 		return entry, false
 	}
 	entry.CarriedFrom = from
@@ -50,20 +49,82 @@ func refused(repo *fleet.Repository, name fleet.CycleID) bool {
 	return false
 }
 
-// takers are the tenants that some intent gave an artifact to.
-func takers(rec *fleet.Record, id fleet.PackageID, artifact fleet.Digest) map[fleet.TenantID]bool {
-	out := map[fleet.TenantID]bool{}
+// taken reports whether some intent ever gave an artifact to a tenant.
+func taken(rec *fleet.Record, id fleet.PackageID, artifact fleet.Digest) bool {
+	return slices.ContainsFunc(rec.Intents, func(in fleet.Intent) bool {
+		return in.Package == id && in.Artifact == artifact && in.Action == "assign"
+	})
+}
+
+// A holding is who has an artifact already, as far as intents tell: all devices
+// of a tenant where it was made stable, else those of the waves that it was
+// assigned to there. A pilot is not the tenant.
+type holding struct {
+	whole   map[fleet.TenantID]bool
+	devices map[fleet.TenantID]map[string]bool
+}
+
+// holders are those who have an artifact.
+func holders(rec *fleet.Record, id fleet.PackageID, artifact fleet.Digest) holding {
+	h := holding{whole: map[fleet.TenantID]bool{}, devices: map[fleet.TenantID]map[string]bool{}}
+	type part struct {
+		cycle  fleet.CycleID
+		wave   string
+		tenant fleet.TenantID
+	}
+	parts := map[part]bool{}
 	for i := range rec.Intents {
-		if in := &rec.Intents[i]; in.Package == id && in.Artifact == artifact && in.Action == "assign" {
-			out[in.Tenant] = true
+		in := &rec.Intents[i]
+		if in.Package != id || in.Artifact != artifact {
+			continue
+		}
+		switch in.Action {
+		case "promote":
+			h.whole[in.Tenant] = true
+		case "assign":
+			parts[part{in.Cycle, in.Wave, in.Tenant}] = true
 		}
 	}
-	return out
+	if len(parts) == 0 {
+		return h
+	}
+	frozen := map[part]bool{}
+	for i := range rec.Members {
+		m := &rec.Members[i]
+		if !parts[part{m.Cycle, m.Wave, m.Tenant}] {
+			continue
+		}
+		frozen[part{m.Cycle, m.Wave, m.Tenant}] = true
+		if h.devices[m.Tenant] == nil {
+			h.devices[m.Tenant] = make(map[string]bool, len(m.Devices))
+		}
+		for _, d := range m.Devices {
+			h.devices[m.Tenant][d] = true
+		}
+	}
+	for p := range parts {
+		if !frozen[p] {
+			h.whole[p.tenant] = true // nothing tells whom it reached: nobody is asked twice
+		}
+	}
+	return h
+}
+
+// without are the devices of a tenant that have not got the artifact.
+func (h holding) without(t fleet.TenantID, devices []fleet.InventoryRow) []fleet.InventoryRow {
+	if h.whole[t] {
+		return nil
+	}
+	have := h.devices[t]
+	if len(have) == 0 {
+		return devices
+	}
+	return slices.DeleteFunc(slices.Clone(devices), func(d fleet.InventoryRow) bool { return have[d.Device] })
 }
 
 // lacked reports whether a tenant that uses the package and has devices for it
 // is still without the release, and would take it by the end of the week.
-func lacked(repo *fleet.Repository, rec *fleet.Record, id fleet.PackageID, entry fleet.Entry, taken map[fleet.TenantID]bool, cutOff time.Time) bool {
+func lacked(repo *fleet.Repository, rec *fleet.Record, id fleet.PackageID, entry fleet.Entry, cutOff time.Time) bool {
 	by := cutOff
 	for _, w := range fleet.WavesIn(repo.Waves, fleet.LaneWeek) {
 		if opens, err := calendar.Opens(repo.Week, calendar.CycleOf(repo.Week, cutOff), cutOff, w); err == nil {
@@ -73,11 +134,11 @@ func lacked(repo *fleet.Repository, rec *fleet.Record, id fleet.PackageID, entry
 	pkg := repo.Packages[id]
 	release := pkg.Releases[entry.Release]
 	published := planner{known: firstSeen(rec)}.published(id, entry.Release, release)
-	devices := LatestInventory(rec, time.Time{})
+	devices, has := LatestInventory(rec, time.Time{}), holders(rec, id, entry.Artifact)
 	return slices.ContainsFunc(repo.TenantIDs(), func(name fleet.TenantID) bool {
 		t := repo.Tenants[name]
 		_, uses := t.Packages[id]
-		return uses && !taken[name] && countOn(pkg, devices[name]) > 0 && Excluded(calendar.CycleOf(repo.Week, cutOff), t, id, entry, release, published, by) == "" && unserved(t, pkg) == ""
+		return uses && countOn(pkg, has.without(name, devices[name])) > 0 && Excluded(calendar.CycleOf(repo.Week, cutOff), t, id, entry, release, published, by) == "" && unserved(t, pkg) == ""
 	})
 }
 

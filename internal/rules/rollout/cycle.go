@@ -22,10 +22,22 @@ func (s *stepper) cycle(c *CycleState) {
 			break
 		}
 		if !s.wave(c, i) {
+			s.running(c, i+1)
 			return
 		}
 	}
 	s.finish(c)
+}
+
+// running goes on with the waves that have started, whatever has become of one
+// before them: a hold that ended may have opened that one again, and devices of
+// these run the release.
+func (s *stepper) running(c *CycleState, from int) {
+	for i := from; i < len(c.Waves); i++ {
+		if c.Waves[i].Start != nil {
+			s.wave(c, i)
+		}
+	}
 }
 
 // closed lists what a closed cycle still owes: what stops and goes back, and
@@ -57,7 +69,8 @@ func (s *stepper) wave(c *CycleState, i int) bool {
 		s.looks(c, w)
 	case WaveJudged:
 		s.goesOnLooking(c, i)
-		return s.soaked(c, w)
+		late := w.Start != nil && s.deploy(c, i)
+		return s.soaked(c, w) && !(late && i == len(c.Waves)-1)
 	}
 	return false
 }
@@ -203,6 +216,10 @@ func (s *stepper) promote(c *CycleState) bool {
 			if s.x.promoted(e, t) || takenOver(s.x.slots[slot{t, e.Package}], e.Entry.Artifact) {
 				continue
 			}
+			if why := s.unready(c, e, t); why != "" {
+				s.wait(Wait{Cycle: c.ID, Wave: last.Wave.Name, Kind: fleet.Waiting, Why: string(e.Package) + " is not made stable on " + string(t) + ": " + why})
+				continue
+			}
 			left = true
 			if s.thaw(c, s.now, s.security(e), Wait{Cycle: c.ID, Wave: last.Wave.Name}) {
 				break
@@ -220,8 +237,11 @@ func (s *stepper) promote(c *CycleState) bool {
 	return left
 }
 
-// deploy asks for the assignments of a started wave that no receipt tells of.
-func (s *stepper) deploy(c *CycleState, i int) {
+// deploy asks for the assignments of a started wave that no receipt tells of,
+// and reports whether any may still come. What the wave left undecided goes to
+// no more devices once it is judged; what it passed goes to those of its plan
+// that could not take it before.
+func (s *stepper) deploy(c *CycleState, i int) bool {
 	w := &c.Waves[i]
 	undecided := map[fleet.PackageID]string{}
 	for j := range c.Entries {
@@ -236,10 +256,13 @@ func (s *stepper) deploy(c *CycleState, i int) {
 	swapped := map[fleet.PackageID]bool{}
 	for _, row := range s.f.Record.PlanRows[w.Start.Plan] {
 		e := c.Entry(row.Package)
+		if v := lastOf(e, w); w.Phase == WaveJudged && (v == nil || v.Decision != gate.Pass) {
+			continue
+		}
 		if e == nil || e.over(w) || undecided[row.Package] != "" || row.Wave != w.Wave.Name || slices.Contains(byTenant[row.Tenant], row.Package) {
 			continue
 		}
-		if approved := (fleet.Entry{Release: row.To, Artifact: row.Artifact}); approved != e.Entry {
+		if approved := (fleet.Entry{Release: row.To, Artifact: row.Artifact, CarriedFrom: e.Entry.CarriedFrom}); approved != e.Entry {
 			if !swapped[row.Package] {
 				swapped[row.Package] = true
 				s.wait(Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Stalled, Why: string(row.Package) + " stays out: the cycle carries " +
@@ -251,13 +274,24 @@ func (s *stepper) deploy(c *CycleState, i int) {
 			byTenant[row.Tenant] = append(byTenant[row.Tenant], row.Package)
 		}
 	}
-	if len(byTenant)+len(times.waiting) == 0 || s.frozen(c, w) {
-		return
+	if len(byTenant)+len(times.waiting) == 0 {
+		return false
+	}
+	if s.frozen(c, w) {
+		return true
 	}
 	times.tell()
 	for _, t := range slices.Sorted(maps.Keys(byTenant)) {
 		s.act(Action{Kind: Deploy, Cycle: c.ID, Wave: w.Wave.Name, Tenant: t, Packages: byTenant[t], Why: "in the approved plan, without a receipt" + times.late(t)})
 	}
+	return len(byTenant) > 0 || times.coming()
+}
+
+func lastOf(e *EntryState, w *WaveState) *fleet.Verdict {
+	if e == nil {
+		return nil
+	}
+	return e.Last[w.Wave.Name]
 }
 
 func entryName(e fleet.Entry) string { return e.Release + " (" + e.Artifact.Short() + ")" }

@@ -27,6 +27,11 @@ type CycleState struct {
 	Entries []EntryState // by package id
 	Closed  bool
 	Refusal string // why a merged closing does not count
+	// Fault is what of an open cycle cannot be read, a wave that is gone from the
+	// repository: nothing of it goes on then but what stops.
+	Fault error
+
+	closing *fleet.Merge // that closed it
 }
 
 // Wave is the state of the named wave, nil when the cycle has none.
@@ -101,16 +106,20 @@ func (e *EntryState) Revoked() bool { return e.Held != nil && e.Held.Kind == rev
 const revocation = "revocation"
 
 // Derive gives the state of every cycle on main, oldest first.
-func Derive(f Facts, now time.Time) ([]CycleState, error) { return derive(f, newIndex(f.Record), now) }
+func Derive(f Facts, now time.Time) ([]CycleState, error) {
+	out := derive(f, newIndex(f.Record), now)
+	for i := range out {
+		if out[i].Fault != nil {
+			return nil, out[i].Fault
+		}
+	}
+	return out, nil
+}
 
-func derive(f Facts, x *index, now time.Time) ([]CycleState, error) {
+func derive(f Facts, x *index, now time.Time) []CycleState {
 	var out []CycleState
 	for _, id := range f.Repo.CycleIDs() {
-		c, err := deriveCycle(f, x, id, now)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, c)
+		out = append(out, deriveCycle(f, x, id, now))
 	}
 	haltEverywhere(out)
 	supersede(f.Repo, out)
@@ -126,7 +135,7 @@ func derive(f Facts, x *index, now time.Time) ([]CycleState, error) {
 			out[i].Waves[j].Phase = phaseOf(&out[i], &out[i].Waves[j], now)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // haltEverywhere stops an artifact that failed in one cycle in every other one
@@ -149,25 +158,32 @@ func haltEverywhere(cycles []CycleState) {
 	}
 }
 
-func deriveCycle(f Facts, x *index, id fleet.CycleID, now time.Time) (CycleState, error) {
+func deriveCycle(f Facts, x *index, id fleet.CycleID, now time.Time) CycleState {
 	cycle := f.Repo.Cycles[id]
 	c := CycleState{ID: id, Cycle: cycle}
+	fault := func(err error) {
+		if c.Fault == nil && !c.Closed {
+			c.Fault = err
+		}
+	}
 	if !id.Valid() {
-		return c, fleet.Errorf(fleet.Invalid, "rollout.derive", string(id), "is no name of a cycle such as 2026-W47")
+		fault(fleet.Errorf(fleet.Invalid, "rollout.derive", string(id), "is no name of a cycle such as 2026-W47"))
+	}
+	closing, merge, refusal := approved(f, id, CloseGate, now, true)
+	if c.Closed, c.Refusal = closing != nil, refusal; c.Closed {
+		c.closing = merge
 	}
 	waves, err := wavesOf(f.Repo, id, cycle)
 	if err != nil {
-		return c, err
+		fault(err)
 	}
-	closing, _, refusal := approved(f, id, CloseGate, now, true)
-	c.Closed, c.Refusal = closing != nil, refusal
 	for _, pkg := range slices.Sorted(maps.Keys(cycle.Entries)) {
 		c.Entries = append(c.Entries, EntryState{Package: pkg, Entry: cycle.Entries[pkg], Last: map[string]*fleet.Verdict{}})
 	}
 	for _, w := range waves {
 		ws := WaveState{Wave: w}
 		if ws.Opens, err = calendar.Opens(f.Repo.Week, id, cycle.CutOff, w); err != nil {
-			return c, err
+			fault(err)
 		}
 		if ws.Start = startOf(f.Record, id, w.Name); ws.Start != nil && !ws.Start.Opens.IsZero() {
 			ws.Opens = ws.Start.Opens // the week may have been changed since
@@ -179,7 +195,7 @@ func deriveCycle(f Facts, x *index, id fleet.CycleID, now time.Time) (CycleState
 	for i := range c.Entries {
 		deriveEntry(f, x, &c, &c.Entries[i], now)
 	}
-	return c, nil
+	return c
 }
 
 // CloseGate is the gate whose approval closes a cycle.
@@ -294,7 +310,7 @@ func phaseOf(c *CycleState, w *WaveState, now time.Time) string {
 func judged(c *CycleState, w *WaveState) bool {
 	for i := range c.Entries {
 		e := &c.Entries[i]
-		if e.over(w) || gate.Settled(w.Wave.Gate, e.Last[w.Wave.Name]) {
+		if e.unwatched(w) || gate.Settled(w.Wave.Gate, e.Last[w.Wave.Name]) {
 			continue
 		}
 		return false

@@ -2,6 +2,7 @@ package rollout_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,8 +114,12 @@ func TestDeriveTellsWhatIsWrong(t *testing.T) {
 		if _, err := rollout.Derive(f, dogfoodAt); fleet.KindOf(err) != fleet.Invalid {
 			t.Errorf("%s: Derive says %v", name, err)
 		}
-		if _, _, err := rollout.Step(f, dogfoodAt); fleet.KindOf(err) != fleet.Invalid {
-			t.Errorf("%s: Step says %v", name, err)
+		// Step goes on: what stops must not wait for a file to be mended.
+		_, waits, err := rollout.Step(f, dogfoodAt)
+		if told := slices.ContainsFunc(waits, func(x rollout.Wait) bool {
+			return x.Kind == fleet.Stalled && x.Cycle != "" && strings.HasPrefix(x.Why, "nothing of it goes on but what stops: ")
+		}); err != nil || !told {
+			t.Errorf("%s: Step says %+v, %v", name, waits, err)
 		}
 	}
 }

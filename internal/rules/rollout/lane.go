@@ -32,12 +32,18 @@ func NewCycle(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cutOf
 	c := fleet.Cycle{CutOff: cutOff.UTC(), Entries: Entries(repo, rec, cutOff)}
 	maps.DeleteFunc(c.Entries, func(pkg fleet.PackageID, e fleet.Entry) bool {
 		return len(only) > 0 && !slices.Contains(only, pkg) || !belongs(id.Lane(), repo.Packages[pkg].Releases[e.Release]) ||
-			id.Lane() != fleet.LaneWeek && e.CarriedFrom != ""
+			id.Lane() != fleet.LaneWeek && e.CarriedFrom != "" || id.Lane() == fleet.LaneWeek && hasLane(repo, repo.Packages[pkg].Releases[e.Release]) && e.CarriedFrom == ""
 	})
 	for _, w := range fleet.WavesIn(repo.Waves, id.Lane()) {
 		c.Waves = append(c.Waves, w.Name)
 	}
 	return c
+}
+
+// hasLane reports whether a release goes by the lane for fixes, and leaves the
+// week alone.
+func hasLane(repo *fleet.Repository, r fleet.Release) bool {
+	return r.Change == "security" && len(fleet.WavesIn(repo.Waves, fleet.LaneSecurity)) > 0
 }
 
 // belongs reports whether a release may travel in a lane.
@@ -86,7 +92,8 @@ func (s *stepper) securityLane() error {
 		return nil
 	}
 	slices.Sort(ready)
-	cutOff = later(cutOff, s.mergedLast(ready)).UTC().Truncate(time.Minute)
+	// A whole minute, and none of the releases after it.
+	cutOff = later(cutOff, s.mergedLast(ready)).UTC().Add(time.Minute - time.Nanosecond).Truncate(time.Minute)
 	if unread := s.inventories(cutOff.Add(-freshness), "a plan counts devices as of the cut-off"); len(unread) > 0 && s.now.Before(cutOff.Add(lanePatience)) {
 		s.wait(Wait{Kind: fleet.Waiting, Why: fmt.Sprintf("the devices of %d tenants are not read yet", len(unread)), Until: cutOff.Add(lanePatience)})
 		return nil

@@ -113,6 +113,16 @@ func (l *lateness) late(t fleet.TenantID) string {
 	return ""
 }
 
+// coming reports whether a row that is not due may still be in this cycle.
+func (l *lateness) coming() bool {
+	for wait := range l.waiting {
+		if wait.Kind == fleet.Waiting {
+			return true
+		}
+	}
+	return false
+}
+
 // tell lists what is waited for, and what was missed.
 func (l *lateness) tell() {
 	waits := slices.SortedFunc(maps.Keys(l.waiting), func(a, b Wait) int {

@@ -16,7 +16,7 @@ func (s *stepper) looks(c *CycleState, w *WaveState) {
 	var next time.Time
 	for i := range c.Entries {
 		e := &c.Entries[i]
-		if e.over(w) {
+		if e.unwatched(w) {
 			continue
 		}
 		look, after := gate.Due(w.Wave.Gate, e.Last[w.Wave.Name], gate.Newest(e.Words[w.Wave.Name]), w.Began(), s.now)
@@ -83,7 +83,9 @@ func (c *CycleState) passed(last *WaveState, e *EntryState) bool {
 	case v == nil:
 		return false
 	case c.Closed:
-		return v.Decision == gate.Pass || gate.Settled(last.Wave.Gate, v)
+		// People closed it in the knowledge of what the last look left undecided.
+		seen := c.closing == nil || !v.At.After(c.closing.At)
+		return v.Decision == gate.Pass || seen && gate.Settled(last.Wave.Gate, v)
 	default:
 		return v.Decision == gate.Pass && len(gate.Open(e.Words[last.Wave.Name])) == 0
 	}

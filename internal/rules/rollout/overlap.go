@@ -39,7 +39,7 @@ func supersede(repo *fleet.Repository, cycles []CycleState) {
 				other := &cycles[k]
 				n := other.Entry(e.Package)
 				at, opened := openedAt(other)
-				if k == i || n == nil || !opened || n.Stopped() || n.Entry.Artifact == e.Entry.Artifact || counterOf(repo, n) <= best {
+				if k == i || n == nil || !opened || n.Stopped() || barren(other) || n.Entry.Artifact == e.Entry.Artifact || counterOf(repo, n) <= best {
 					continue
 				}
 				best = counterOf(repo, n)
@@ -72,6 +72,14 @@ func elsewhere(cycles []CycleState, i int, e *EntryState) *Supersession {
 	return nil
 }
 
+// barren reports whether a cycle brings its entries to nobody any more: a gate
+// was refused or missed, or it was closed before its last wave began. What it
+// carries takes nobody's place.
+func barren(c *CycleState) bool {
+	last := &c.Waves[len(c.Waves)-1]
+	return last.Start == nil && (c.Closed || slices.ContainsFunc(c.Waves, func(w WaveState) bool { return w.Ended != "" }))
+}
+
 // openedAt is when the merge that opened a cycle was made; false while its
 // first wave has no approval that counts.
 func openedAt(c *CycleState) (time.Time, bool) {
@@ -97,8 +105,14 @@ func (e *EntryState) SupersededIn(w *WaveState) bool {
 	return s != nil && (s.AtOnce || w.Start == nil || w.Start.At.After(s.At))
 }
 
-// over reports whether nothing new can happen to an entry in a wave any more.
+// over reports whether an entry goes to no more devices in a wave.
 func (e *EntryState) over(w *WaveState) bool { return e.Stopped() || e.SupersededIn(w) }
+
+// unwatched reports whether a gate has nothing to look at any more: what is on
+// devices stays judged, whatever supersedes it.
+func (e *EntryState) unwatched(w *WaveState) bool {
+	return e.Stopped() || e.SupersededIn(w) && (w.Start == nil || w.Start.At.After(e.Superseded.At))
+}
 
 // spent reports whether every entry is over in a wave that has not started: no
 // approval of it would let anything happen.
@@ -110,6 +124,9 @@ func spent(c *CycleState, w *WaveState) bool {
 // take it.
 func (s *stepper) occupied(c *CycleState, e *EntryState, t fleet.TenantID) string {
 	traces := s.x.slots[slot{t, e.Package}]
+	if newer := s.newerStable(traces, e); newer != "" {
+		return newer + ", which is newer, is stable there"
+	}
 	for i := range s.cycles {
 		o := &s.cycles[i]
 		n := o.Entry(e.Package)
@@ -133,6 +150,22 @@ func (s *stepper) occupied(c *CycleState, e *EntryState, t fleet.TenantID) strin
 		}
 	}
 	return ""
+}
+
+// newerStable is a newer release that a tenant's stable slot was given, and that
+// was not taken back since; "" when there is none.
+func (s *stepper) newerStable(traces []trace, e *EntryState) string {
+	releases := s.f.Repo.Packages[e.Package].Releases
+	best, release := 0, ""
+	for _, x := range traces {
+		if x.done && x.Action == "promote" && releases[x.Release].Counter > releases[e.Entry.Release].Counter && max(x.Generation, 1) > best {
+			best, release = max(x.Generation, 1), x.Release
+		}
+	}
+	if newest(traces, func(x trace) bool { return x.done && x.Action == "rollback" }) > best {
+		return ""
+	}
+	return release
 }
 
 // holdsSlot is the generation at which an artifact came into a candidate slot

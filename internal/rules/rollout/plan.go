@@ -35,10 +35,10 @@ func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fle
 	if err != nil {
 		return fleet.Plan{}, err
 	}
-	p := planner{repo: repo, id: id, cycle: cycle, wave: wave, opens: opens, zone: zone, known: firstSeen(rec), carried: map[fleet.PackageID]map[fleet.TenantID]bool{}}
+	p := planner{repo: repo, id: id, cycle: cycle, wave: wave, opens: opens, zone: zone, known: firstSeen(rec), carried: map[fleet.PackageID]holding{}}
 	for pkg, e := range cycle.Entries {
 		if e.CarriedFrom != "" {
-			p.carried[pkg] = takers(rec, pkg, e.Artifact)
+			p.carried[pkg] = holders(rec, pkg, e.Artifact)
 		}
 	}
 	plan := fleet.Plan{Cycle: id, Gate: gate, CutOff: cycle.CutOff, Rows: []fleet.PlanRow{}, Skipped: []fleet.PlanSkip{}, Evidence: maps.Clone(rec.Heads)}
@@ -73,16 +73,20 @@ type planner struct {
 	opens time.Time
 	zone  *time.Location // of the week
 	known map[seen]time.Time
-	// carried are the tenants that a carried entry has reached already.
-	carried map[fleet.PackageID]map[fleet.TenantID]bool
+	// carried are those whom a carried entry has reached already.
+	carried map[fleet.PackageID]holding
 }
 
 // row is the plan's row for one package on one tenant, or why there is none.
 func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members, stay stay) (fleet.PlanRow, string) {
 	pkg := p.repo.Packages[id]
 	entry := p.cycle.Entries[id]
-	devices := countOn(pkg, members.Devices)
-	if devices == 0 || p.carried[id][t.ID] {
+	lacking := members.Devices
+	if has, carried := p.carried[id]; carried {
+		lacking = has.without(t.ID, lacking)
+	}
+	devices := countOn(pkg, lacking)
+	if devices == 0 {
 		return fleet.PlanRow{}, notInWave
 	}
 	release := pkg.Releases[entry.Release]
@@ -293,18 +297,20 @@ func Serves(pkg fleet.Package, platform string) bool {
 }
 
 // wavesOf are the waves a cycle travels through, in the order of the waves
-// file.
+// file. With the error of one that is not there any more, that has its name
+// alone.
 func wavesOf(repo *fleet.Repository, id fleet.CycleID, c fleet.Cycle) ([]fleet.Wave, error) {
 	out := make([]fleet.Wave, 0, len(c.Waves))
+	var gone error
 	for _, name := range c.Waves {
 		w, err := WaveOf(repo, id, name)
 		if err != nil {
-			return nil, err
+			w, gone = fleet.Wave{Name: name}, cmp.Or(gone, err)
 		}
 		out = append(out, w)
 	}
 	slices.SortStableFunc(out, func(a, b fleet.Wave) int { return cmp.Compare(a.Order, b.Order) })
-	return out, nil
+	return out, gone
 }
 
 // closure are the blobs a plan was computed from: the files whose change makes

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -17,26 +18,38 @@ func Step(f Facts, now time.Time) ([]Action, []Wait, error) {
 	for _, commit := range f.Unrecorded {
 		s.act(Action{Kind: RecordMerge, Commit: commit, Why: "a merge without a record in evidence"})
 	}
-	if len(f.Unrecorded) > 0 {
-		return s.actions, nil, nil // approvals count once they are recorded
+	if len(f.Unrecorded) == 0 {
+		if err := s.mill(); err != nil {
+			s.wait(Wait{Kind: fleet.Stalled, Why: "no cycle is opened: " + err.Error()})
+		}
 	}
-	if err := s.mill(); err != nil {
-		return nil, nil, err
-	}
-	cycles, err := derive(f, s.x, now)
-	if err != nil {
-		return nil, nil, err
-	}
+	cycles := derive(f, s.x, now)
 	s.cycles = cycles
 	for i := range cycles {
-		if cycles[i].Closed {
+		if cycles[i].Fault != nil {
+			s.faulty(&cycles[i])
+		} else if cycles[i].Closed {
 			s.closed(&cycles[i])
 		} else {
 			s.cycle(&cycles[i])
 		}
 	}
 	s.onlyHarmless()
+	s.onlyStops()
 	return s.actions, s.waits, nil
+}
+
+// onlyStops drops all but what stops and what is judged while a merge is not
+// recorded yet: approvals count once they are. A forge that cannot be asked must
+// not keep a release that fails from being stopped.
+func (s *stepper) onlyStops() {
+	if len(s.f.Unrecorded) == 0 {
+		return
+	}
+	s.actions = slices.DeleteFunc(s.actions, func(a Action) bool {
+		return a.Kind != RecordMerge && a.Kind != Judge && a.Kind != Withdraw
+	})
+	s.waits = nil
 }
 
 type stepper struct {
@@ -48,6 +61,8 @@ type stepper struct {
 	waits    []Wait
 	asked    map[fleet.TenantID]bool // for an inventory
 	consents map[consentKey]bool
+	rows     map[fleet.Digest]map[slot]bool // of started plans
+	known    map[seen]time.Time             // versions, when they were first seen
 }
 
 func (s *stepper) act(a Action) { s.actions = append(s.actions, a) }
@@ -146,7 +161,7 @@ func (s *stepper) open(cutOff time.Time) error {
 	if _, exists := s.f.Repo.Cycles[id]; exists || len(waves) == 0 {
 		return nil
 	}
-	entries := Entries(s.f.Repo, s.f.Record, cutOff)
+	entries := NewCycle(s.f.Repo, s.f.Record, id, cutOff, nil).Entries
 	if len(entries) == 0 {
 		return nil
 	}
@@ -172,3 +187,12 @@ func (s *stepper) open(cutOff time.Time) error {
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04Z") }
+
+// faulty lists what stops in a cycle that cannot be read whole: a wave that is
+// gone must not keep a release that failed on devices.
+func (s *stepper) faulty(c *CycleState) {
+	for i := range c.Entries {
+		s.wayBack(c, &c.Entries[i])
+	}
+	s.wait(Wait{Cycle: c.ID, Kind: fleet.Stalled, Why: "nothing of it goes on but what stops: " + c.Fault.Error()})
+}

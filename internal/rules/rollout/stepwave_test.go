@@ -76,9 +76,10 @@ func TestStepDeploysTheNextWave(t *testing.T) {
 	held := all(opened, start("dogfood", dogfoodAt), did("assign", "dogfood", own, pad, dogfoodAt), verdict("dogfood", pad, 28, "pass", look), next(look), hold("tool", "hold", tool, deployAt.Add(time.Hour)))
 	try(t, []situation{
 		{"without what was held in the first", held, deployAt, padOnly, []string{"everyone the gate looks next"}},
-		{"the first wave comes first for what is held no more, but not late", held, deployAt.Add(time.Hour), []string{"judge dogfood tool 28h last"},
-			[]string{"dogfood us/own: missed, and left to the next cycle: its start was at 2026-11-19 07:00Z; its next time is 2026-11-26 07:00Z, after what was approved"}},
-		{"unless people approve a later time", all(held, amend("dogfood", func(a *fleet.Approval) { a.ValidUntil = on(27, 0, 0) }), inventory(on(25, 4, 0), own, aalt, berg), beat("detect", on(25, 4, 0))), on(26, 4, 0), []string{"deploy dogfood us/own tool", "judge dogfood tool 28h last"}, nil},
+		{"the first wave comes first for what is held no more, but not late", held, deployAt.Add(time.Hour), []string{"judge dogfood tool 28h last", "deploy everyone nordic/aalto pad", "deploy everyone nordic/berg pad"},
+			[]string{"dogfood us/own: missed, and left to the next cycle: its start was at 2026-11-19 07:00Z; its next time is 2026-11-26 07:00Z, after what was approved", "everyone acme/tool stays out: wave dogfood has no verdict on it", "everyone the gate looks next"}},
+		{"unless people approve a later time", all(held, amend("dogfood", func(a *fleet.Approval) { a.ValidUntil = on(27, 0, 0) }), inventory(on(25, 4, 0), own, aalt, berg), beat("detect", on(25, 4, 0))), on(26, 4, 0), []string{"deploy dogfood us/own tool", "judge dogfood tool 28h last", "judge everyone pad tool 24h last"},
+			[]string{"everyone acme/tool stays out: wave dogfood has no verdict on it", "everyone nordic/aalto, nordic/berg: missed"}},
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 // back where it is revoked.
 func (s *stepper) wayBack(c *CycleState, e *EntryState) {
 	if !e.Stopped() {
+		s.disarm(c, e)
 		return
 	}
 	reached := s.reached(c, e)
@@ -32,6 +33,21 @@ func (s *stepper) wayBack(c *CycleState, e *EntryState) {
 	}
 	for _, t := range reached {
 		s.rollBack(c, e, t)
+	}
+}
+
+// disarm takes back what a fix supersedes at once and what has not started: a
+// release that is about to be replaced starts on no more devices. What runs
+// already runs on, and stays judged, until the fix takes its place.
+func (s *stepper) disarm(c *CycleState, e *EntryState) {
+	if e.Superseded == nil || !e.Superseded.AtOnce || e.Superseded.Release == e.Entry.Release {
+		return
+	}
+	for _, t := range s.reached(c, e) {
+		_, wave := holdsSlot(s.x.slots[slot{t, e.Package}], c.ID, e.Entry.Artifact)
+		if w := c.Wave(wave); w != nil && s.now.Before(w.Began()) {
+			s.withdraw(c, e, t)
+		}
 	}
 }
 
@@ -83,8 +99,11 @@ func (s *stepper) withdraw(c *CycleState, e *EntryState, t fleet.TenantID) {
 }
 
 func stopReason(e *EntryState) string {
-	if e.Halted != nil {
+	switch {
+	case e.Halted != nil:
 		return e.Halted.Rule
+	case e.Held == nil:
+		return e.Superseded.Release + " of " + string(e.Superseded.Cycle) + " supersedes it at once"
 	}
 	return e.Held.Kind + ": " + e.Held.Reason
 }
