@@ -129,6 +129,7 @@ func (w *world) passedOver() error {
 			open = append(open, id)
 			repo.Cycles[id] = fleet.Cycle{CutOff: now, Waves: []string{"dogfood", "everyone"}, Entries: map[fleet.PackageID]fleet.Entry{good: e}}
 			approve(f, id, "dogfood", now)
+			approve(f, id, "everyone", now) // what people will not approve takes nobody's place
 			rec.Starts = append(rec.Starts, fleet.WaveStart{Cycle: id, Wave: "dogfood", Opens: now, At: now})
 		}
 		if n-last > reaches {
