@@ -75,12 +75,12 @@ func TestRecentlyExposed(t *testing.T) {
 	at := time.Date(2026, 11, 18, 12, 0, 0, 0, time.UTC)
 	rec := &fleet.Record{PlanRows: map[fleet.Digest][]fleet.PlanRow{"p1": exposes(1).Rows, "p2": exposes(2).Rows, "p3": exposes(3).Rows, "p4": exposes(4).Rows}}
 	for _, m := range []fleet.Merge{
-		{Approves: "2026-W46/everyone", Plan: "p1", At: at.Add(-time.Hour)},                  // an hour ago: over
-		{Approves: "2026-W47-cve-01/dogfood", Plan: "p2", At: at.Add(-time.Hour + 1)},        // just within
-		{Approves: "2026-W46/close", Plan: "p1", At: at.Add(-time.Minute)},                   // exposes nothing
-		{Approves: "2026-W47/dogfood", Plan: "p3", At: at.Add(-time.Minute)},                 // the gate itself
-		{Title: "a release", At: at.Add(-time.Minute)},                                       // approves nothing
-		{Approves: "2026-W47/everyone", Plan: "p3", At: at.Add(time.Second)},                 // later
+		{Approves: "2026-W46/everyone", Plan: "p1", At: at.Add(-time.Hour)},           // an hour ago: over
+		{Approves: "2026-W47-cve-01/dogfood", Plan: "p2", At: at.Add(-time.Hour + 1)}, // just within
+		{Approves: "2026-W46/close", Plan: "p1", At: at.Add(-time.Minute)},            // exposes nothing
+		{Approves: "2026-W47/dogfood", Plan: "p3", At: at.Add(-time.Minute)},          // the gate itself
+		{Title: "a release", At: at.Add(-time.Minute)},                                // approves nothing
+		{Approves: "2026-W47/everyone", Plan: "p3", At: at.Add(time.Second)},          // later
 		{Approves: "2026-W48/pilot", Plan: "p3", At: at, Rejects: []fleet.Rejection{{Cycle: "2026-W48", Gate: "pilot", Because: "no"}}},
 		{Approves: "2026-W48/dogfood", Plan: "p4", At: at, Rejects: []fleet.Rejection{{Cycle: "2026-W48", Tenant: "us/own", Because: "no"}}},
 		{Approves: "2026-W47-oob-01/dogfood", Plan: "unknown", At: at.Add(-2 * time.Minute)}, // rows not recorded
