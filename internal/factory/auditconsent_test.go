@@ -26,12 +26,15 @@ func (l readLedger) Verify(context.Context, ...map[string]string) ([]evidence.Fi
 }
 
 // newAuditWorld is an approval world whose records are signed with a key that
-// its policy trusts.
-func newAuditWorld(t *testing.T) (*approvalWorld, string) {
+// its policy trusts, after some edits of that policy.
+func newAuditWorld(t *testing.T, edits ...func(string) string) (*approvalWorld, string) {
 	t.Helper()
 	key := signer(t)
 	pem := strings.ReplaceAll(strings.TrimSpace(key.PublicPEM()), "\n", "\\n") + "\\n"
 	w := newApprovalWorld(t, map[string]func(string) string{"tenants/operator.cue": func(s string) string {
+		for _, edit := range edits {
+			s = edit(s)
+		}
 		return strings.Replace(s, "trust: {", "trust: {keys: mill: {uses: [\"evidence\"], from: \"2026-01-01\", pem: \""+pem+"\"}, ", 1)
 	}})
 	return w, key.KeyID()
@@ -129,5 +132,36 @@ func TestAuditOfATenantsWord(t *testing.T) {
 			t.Errorf("%s: %+v, want %q", name, got, c.want)
 		}
 		*last, *intent = sound, was
+	}
+}
+
+// TestBudgetTakenOutWithAnApproval: a pull request that takes the budget out
+// which its approval is above does not count by one person's word. The audit
+// sees through a record that does not tell.
+func TestBudgetTakenOutWithAnApproval(t *testing.T) {
+	const budget = "exposure: perMerge: {devices: 1, approvers: 2}, "
+	w, key := newAuditWorld(t, func(operator string) string { return strings.Replace(operator, "trust: {", "trust: {"+budget, 1) })
+	w.must(rollout.ProposeApproval)
+	operator := w.read(w.facts().Repo.Commit, "tenants/operator.cue")
+	without := strings.Replace(string(operator), budget, "", 1)
+	if without == string(operator) {
+		t.Fatal("there is no budget to take out")
+	}
+	w.commit(everyoneBranch, "mal", map[string][]byte{"tenants/operator.cue": []byte(without)})
+	w.review(everyoneBranch, "ann")
+	m := w.record()
+	if !m.Policy || m.Fault != "" || w.facts().Repo.Operator.Trust.Exposure != nil {
+		t.Fatalf("recorded as %+v", m)
+	}
+	if wave := w.wave(); wave.Approval != nil || !strings.HasPrefix(wave.Refusal, "its merge changes tenants/operator.cue too") {
+		t.Errorf("the wave is approved, or says %q", wave.Refusal)
+	}
+	if found, _ := w.audit(key, m.Commit); len(found) != 0 {
+		t.Errorf("found %q", found)
+	}
+	w.rec.Merges[len(w.rec.Merges)-1].Policy = false
+	want := "its record does not tell as it is whether it changes the policy together with an approval"
+	if found, _ := w.audit(key, m.Commit); !slices.Contains(found, want) {
+		t.Errorf("found %q, want %q", found, want)
 	}
 }

@@ -107,6 +107,12 @@ func (a *auditor) brought(c gitrepo.CommitInfo, m *fleet.Merge, b brought) error
 	if fleet.DigestJSON(b.revokes) != fleet.DigestJSON(m.Revokes) {
 		a.find(c.ID, "its record names other revocations than the merge brought", c.Title())
 	}
+	if b.policy != m.Policy {
+		a.find(c.ID, "its record does not tell as it is whether it changes the policy together with an approval", c.Title())
+	}
+	if len(m.CycleBlobs) > 0 && !maps.Equal(b.cycles, m.CycleBlobs) { // older records tell of none
+		a.find(c.ID, "its record names other cycles than the merge changed", c.Title())
+	}
 	if len(m.Rejects) > 0 && !slices.Equal(b.rejects, m.Rejects) { // older records tell of none
 		a.find(c.ID, "its record names other rejections than the merge brought", c.Title())
 	}

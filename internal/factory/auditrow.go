@@ -81,6 +81,8 @@ func (a *auditor) approved(ctx context.Context, i fleet.Intent, row *fleet.Audit
 		switch {
 		case a.good[m.Commit] == nil:
 			return fleet.AuditCheck{What: "the approval's merge does not hold", Where: where}
+		case m.Policy:
+			return fleet.AuditCheck{What: "the approval's merge changed the policy by which it is judged", Where: where}
 		case i.Plan != m.Plan && i.Action == "assign":
 			return fleet.AuditCheck{What: "the intent acts on another plan than was approved", Where: where}
 		}

@@ -19,6 +19,8 @@ type brought struct {
 	blobs    map[string]string // every approval file it touches → blob, "" where it is removed
 	revokes  []fleet.Hold      // revocations in files it adds or changes
 	rejects  []fleet.Rejection // in approvals it adds or changes
+	cycles   map[string]string // every cycle's file it touches → blob, "" where it is removed
+	policy   bool              // it brings a gate's approval, and changes the policy by which that is judged
 	changes  []gitrepo.Change
 	unread   bool // what it brings could not be read
 }
@@ -30,6 +32,7 @@ func (f *Factory) broughtBy(ctx context.Context, base, commit string) (brought, 
 	}
 	out := brought{changes: changes}
 	var holds, gates []string
+	operator := false
 	for _, c := range changes {
 		dir, file := path.Split(c.Path)
 		name, cue := strings.CutSuffix(file, ".cue")
@@ -41,10 +44,15 @@ func (f *Factory) broughtBy(ctx context.Context, base, commit string) (brought, 
 		case len(parts) == 5 && parts[0] == "schedules" && parts[1] == "cycles" && parts[3] == "approvals":
 			out.blob(c)
 			gates = append(gates, c.Path)
+		case len(parts) == 4 && parts[0] == "schedules" && parts[1] == "cycles" && file == "cycle.cue":
+			out.cycle(c)
+		case c.Path == operatorFile:
+			operator = true
 		case path.Clean(dir) == "schedules/holds" && c.New != "":
 			holds = append(holds, name)
 		}
 	}
+	out.policy = operator && len(gates) > 0
 	for _, c := range changes {
 		if _, _, ok := fleet.TenantApprovalOf(c.Path); ok {
 			out.blob(c)
@@ -91,13 +99,23 @@ func (b *brought) gates(repo *fleet.Repository, files []string) {
 	}
 }
 
-const rejected = "rejected"
+const (
+	rejected     = "rejected"
+	operatorFile = "tenants/operator.cue"
+)
 
 func (b *brought) blob(c gitrepo.Change) {
 	if b.blobs == nil {
 		b.blobs = map[string]string{}
 	}
 	b.blobs[c.Path] = c.New
+}
+
+func (b *brought) cycle(c gitrepo.Change) {
+	if b.cycles == nil {
+		b.cycles = map[string]string{}
+	}
+	b.cycles[c.Path] = c.New
 }
 
 // isContent reports whether an error is about what a commit holds, and not

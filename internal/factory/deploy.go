@@ -54,11 +54,7 @@ func (c *campaign) make(ctx context.Context, v *visit, e rollout.Effect, i fleet
 		}
 		return "", w.unwatch(ctx)
 	case "rollback":
-		digest, err := w.rollBack(ctx)
-		if err != nil {
-			return "", err
-		}
-		return digest, w.unwatch(ctx)
+		return w.rollBack(ctx)
 	case "promote":
 		digest, err := w.promote(ctx)
 		if err != nil {
@@ -104,7 +100,7 @@ func (w onTenant) assign(ctx context.Context) (fleet.Digest, error) {
 	if err != nil {
 		return "", err
 	}
-	if stable.ID != "" {
+	if len(stable.Targets) > 0 { // one that a way back emptied stays empty
 		if err := w.console.Assign(ctx, w.e.Package, fleet.Stable, w.stableTargets(assignment, stable.Targets, group)); err != nil {
 			return "", err
 		}
@@ -132,9 +128,19 @@ func (w onTenant) vacate(ctx context.Context) error {
 }
 
 // stableTargets is the assignment of the stable slot to all devices, without
-// the groups that are left out already and without one more.
+// the groups that are left out already and without one more. A slot that removes
+// its release goes on doing so.
 func (w onTenant) stableTargets(a fleet.Assignment, now []fleet.Target, without ...string) []fleet.Target {
-	all := fleet.Target{Intent: intentOf(a), Group: "all devices", Notify: a.Notify}
+	intent := intentOf(a)
+	if removes(now) {
+		intent = removal
+	}
+	return w.allBut(intent, a, now, without...)
+}
+
+// allBut is an assignment to all devices but some groups.
+func (w onTenant) allBut(intent string, a fleet.Assignment, now []fleet.Target, without ...string) []fleet.Target {
+	all := fleet.Target{Intent: intent, Group: "all devices", Notify: a.Notify}
 	if i := slices.IndexFunc(now, func(t fleet.Target) bool { return t.Group == all.Group && !t.Exclude }); i >= 0 {
 		all.Opens = now[i].Opens // still to come, perhaps
 	}
@@ -147,7 +153,7 @@ func (w onTenant) stableTargets(a fleet.Assignment, now []fleet.Target, without 
 	}
 	slices.Sort(excluded)
 	for _, g := range excluded {
-		out = append(out, fleet.Target{Intent: intentOf(a), Group: g, Exclude: true})
+		out = append(out, fleet.Target{Intent: intent, Group: g, Exclude: true})
 	}
 	return out
 }
@@ -155,79 +161,39 @@ func (w onTenant) stableTargets(a fleet.Assignment, now []fleet.Target, without 
 // promote makes the stable slot hold the release for all devices and empties
 // the candidate slot.
 func (w onTenant) promote(ctx context.Context) (fleet.Digest, error) {
-	state, err := w.publish(ctx, fleet.Stable, w.e.Entry)
+	stable, err := w.console.Observe(ctx, w.e.Package, fleet.Stable)
 	if err != nil {
 		return "", err
 	}
-	if err := w.everywhere(ctx); err != nil {
+	artifact, err := w.fill(ctx, stable, w.e.Entry, nil)
+	if err != nil {
 		return "", err
 	}
-	return state.Artifact, w.console.Assign(ctx, w.e.Package, fleet.Candidate, nil)
+	return artifact, w.console.Assign(ctx, w.e.Package, fleet.Candidate, nil)
 }
 
-// everywhere assigns the stable slot to all devices, from the tenant's next
-// window on: those that were in no wave have agreed to no other time.
-func (w onTenant) everywhere(ctx context.Context) error {
+// fill makes the stable slot hold a release for all devices but those that
+// keep leaves out, from the tenant's next window on: those that were in no wave
+// have agreed to no other time. A slot that removes what it holds is emptied
+// before its content changes, or it would remove this one.
+func (w onTenant) fill(ctx context.Context, stable fleet.AppState, entry fleet.Entry, keep []fleet.Target) (fleet.Digest, error) {
+	if removes(stable.Targets) {
+		if err := w.console.Assign(ctx, w.e.Package, fleet.Stable, nil); err != nil {
+			return "", err
+		}
+	}
+	state, err := w.publish(ctx, fleet.Stable, entry)
+	if err != nil {
+		return "", err
+	}
 	opens, err := rollout.Soonest(w.facts.Repo.Week, w.tenant, w.c.Clock.Now())
 	if err != nil {
-		return err
+		return "", err
 	}
-	targets := w.stableTargets(w.assignment(), nil)
+	a := w.assignment()
+	targets := w.allBut(intentOf(a), a, keep)
 	targets[0].Opens = opens
-	return w.console.Assign(ctx, w.e.Package, fleet.Stable, targets)
-}
-
-// rollBack goes the way back that the package declares.
-func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
-	way := rollout.WayBackOf(w.facts.Repo, w.facts.Record, w.tenant.ID, w.e.Package, w.e.Entry)
-	switch way.Mode {
-	case rollout.BackUninstall:
-		return "", w.uninstall(ctx)
-	case rollout.BackPrevious:
-		return w.previous(ctx, way)
-	default: // stop, and wait for the next release
-		return "", w.console.Assign(ctx, w.e.Package, fleet.Candidate, nil)
-	}
-}
-
-// uninstall turns the candidate's assignments into removals.
-func (w onTenant) uninstall(ctx context.Context) error {
-	opens, err := rollout.Soonest(w.facts.Repo.Week, w.tenant, w.c.Clock.Now())
-	if err != nil {
-		return err
-	}
-	var targets []fleet.Target
-	for _, s := range w.facts.Record.Starts {
-		if s.Cycle != w.e.Cycle {
-			continue
-		}
-		m := rollout.MembershipOf(w.facts.Record, s.Cycle, s.Wave, w.tenant.ID)
-		if m == nil {
-			continue
-		}
-		group, err := w.groupOf(ctx, *m)
-		if err != nil {
-			return err
-		}
-		targets = append(targets, fleet.Target{Intent: "uninstall", Group: group, Opens: opens, Notify: "showReboot"})
-	}
-	return w.console.Assign(ctx, w.e.Package, fleet.Candidate, targets)
-}
-
-// previous withdraws the candidate and gives all devices the release that this
-// tenant had last and that was good: those that took the newer one go back.
-func (w onTenant) previous(ctx context.Context, way rollout.WayBack) (fleet.Digest, error) {
-	if way.To.Release == "" {
-		return "", fleet.Errorf(fleet.Stalled, "factory.rollback", string(w.e.Package), "%s: a person must say what takes its place", way.Why)
-	}
-	if err := w.console.Assign(ctx, w.e.Package, fleet.Candidate, nil); err != nil {
-		return "", err
-	}
-	state, err := w.publish(ctx, fleet.Stable, way.To)
-	if err != nil {
-		return "", err
-	}
-	return state.Artifact, w.everywhere(ctx)
+	return state.Artifact, w.console.Assign(ctx, w.e.Package, fleet.Stable, targets)
 }
 
 // assignment is the package's assignment to all devices on the tenant.

@@ -66,7 +66,7 @@ func (f *Factory) mergeRow(ctx context.Context, commit string, pulls []fleet.Pul
 		return fleet.Merge{}, err
 	}
 	row.Releases, row.Approves, row.Plan, row.ApprovalBlobs, row.Revokes = brought.releases, brought.approves, brought.plan, brought.blobs, brought.revokes
-	row.Rejects = brought.rejects
+	row.Rejects, row.Policy, row.CycleBlobs = brought.rejects, brought.policy, brought.cycles
 	parent, err := f.Desired(ctx, row.Base)
 	if isContent(err) {
 		row.Fault = "follows on a commit that cannot be read as a repository"

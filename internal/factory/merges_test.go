@@ -239,8 +239,42 @@ func TestRecordTellsWhatAPushBrings(t *testing.T) {
 	if m := w.record(); m.Approves != "" || len(m.ApprovalBlobs) != 2 {
 		t.Errorf("two approvals in one merge: %+v", m)
 	}
+	if second.Policy || len(second.CycleBlobs) > 0 {
+		t.Errorf("no policy and no cycle: %+v", second)
+	}
 	w.merge(map[string]string{dogfoodApproval: ""}, nil, "ines")
 	if m := w.record(); m.Approves != "" || !maps.Equal(m.ApprovalBlobs, map[string]string{dogfoodApproval: ""}) {
 		t.Errorf("a removal: %+v", m)
+	}
+}
+
+// TestRecordTellsOfAPolicyWithAnApproval: an approval must not be judged by a
+// policy that its own merge brings, changed, removed or for the first time.
+func TestRecordTellsOfAPolicyWithAnApproval(t *testing.T) {
+	const operator, cycle = "tenants/operator.cue", "schedules/cycles/2026-W47/cycle.cue"
+	w := newMergeWorld(t)
+	for i, c := range []struct {
+		name   string
+		files  map[string]string
+		policy bool
+	}{
+		{"a policy alone", map[string]string{operator: "1"}, false},
+		{"an approval alone", map[string]string{dogfoodApproval: "approved"}, false},
+		{"both", map[string]string{operator: "2", dogfoodApproval: "approved again"}, true},
+		{"a policy removed with an approval", map[string]string{operator: "", dogfoodApproval: "approved once more"}, true},
+		{"a policy with two approvals", map[string]string{operator: "3", dogfoodApproval: "approved", "schedules/cycles/2026-W47/approvals/everyone.cue": "approved"}, true},
+		{"a file of another name", map[string]string{"tenants/us/operator.cue": "1", dogfoodApproval: "approved a last time"}, false},
+		{"a cycle with its approval", map[string]string{cycle: "1", dogfoodApproval: "approved the last time"}, false},
+		{"a cycle removed", map[string]string{cycle: ""}, false},
+	} {
+		w.merge(c.files, nil, "ines")
+		m := w.record()
+		if m.Policy != c.policy || m.Fault != "" {
+			t.Errorf("%d, %s: policy %t, fault %q", i, c.name, m.Policy, m.Fault)
+		}
+		text, touched := c.files[cycle]
+		if blob, told := m.CycleBlobs[cycle]; told != touched || (blob == "") != (text == "") {
+			t.Errorf("%s: tells of the cycles %v", c.name, m.CycleBlobs)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package factory_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -66,4 +67,101 @@ func TestVacatedBeforeItChanges(t *testing.T) {
 	if len(candidate.Targets) != 1 || candidate.Targets[0].Group != "group "+theWave || candidate.Artifact != w.ledger.rec.Builds[0].Artifact {
 		t.Errorf("%+v", candidate)
 	}
+}
+
+// TestWayBackReachesTheStableSlot: after a promotion the stable slot speaks for
+// all devices, so the way back must change it, and a newer release that the
+// candidate slot holds by then keeps its groups.
+func TestWayBackReachesTheStableSlot(t *testing.T) {
+	newer := fleet.DigestOf([]byte("newer"))
+	pilot := fleet.Target{Intent: "required", Group: "group pilot"}
+	all := fleet.Target{Intent: "required", Group: "all devices"}
+	but := fleet.Target{Intent: "required", Group: "group pilot", Exclude: true}
+	for _, c := range []struct {
+		name, way         string
+		newer             bool // the candidate slot holds a newer release
+		stable            string
+		candidate, behind string // what the slots do afterwards
+	}{
+		{"uninstall after a promotion", rollout.BackUninstall, false, "bad", "", "uninstall all devices"},
+		{"uninstall before one", rollout.BackUninstall, false, "other", "uninstall group everyone", "required all devices, required not group pilot"},
+		{"uninstall under a newer one", rollout.BackUninstall, true, "bad", "required group pilot", "uninstall all devices, uninstall not group pilot"},
+		{"uninstall where neither slot has it", rollout.BackUninstall, true, "other", "required group pilot", "required all devices, required not group pilot"},
+		{"no way after a promotion", rollout.BackNone, false, "bad", "", ""},
+		{"no way before one", rollout.BackNone, false, "other", "", "required all devices, required not group pilot"},
+		{"no way under a newer one", rollout.BackNone, true, "bad", "required group pilot", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newEffectWorld(t, 1)
+			bad := w.ledger.rec.Builds[0]
+			pkg := w.repo.Packages[thePkg]
+			pkg.Rollback = c.way
+			w.repo.Packages[thePkg] = pkg
+			artifact := map[string]fleet.Digest{"bad": bad.Artifact, "other": fleet.DigestOf([]byte("other"))}
+			candidate := &fleet.AppState{ID: "c", Artifact: bad.Artifact, Targets: []fleet.Target{{Intent: "required", Group: "group " + theWave}}}
+			if c.newer {
+				candidate = &fleet.AppState{ID: "c", Artifact: newer, Targets: []fleet.Target{pilot}}
+			}
+			stable := &fleet.AppState{ID: "s", Version: bad.Version, Artifact: artifact[c.stable], Targets: []fleet.Target{all, but}}
+			slots := w.consoles[w.tenants[0]].slots
+			slots[string(thePkg)+"/"+fleet.Candidate], slots[string(thePkg)+"/"+fleet.Stable] = candidate, stable
+			w.carry(t, rollout.RollBack)
+			if got := said(candidate.Targets); got != c.candidate {
+				t.Errorf("the candidate slot does %q, want %q", got, c.candidate)
+			}
+			if got := said(stable.Targets); got != c.behind {
+				t.Errorf("the stable slot does %q, want %q", got, c.behind)
+			}
+			w.assignAfter(t, stable, c.behind)
+		})
+	}
+}
+
+// assignAfter makes one more assignment after a way back: what the stable slot
+// stopped doing must not come back with it.
+func (w *effectWorld) assignAfter(t *testing.T, stable *fleet.AppState, before string) {
+	t.Helper()
+	w.carry(t, rollout.Deploy)
+	want := before
+	switch before {
+	case "uninstall all devices":
+		want = "uninstall all devices, uninstall not group everyone"
+	case "uninstall all devices, uninstall not group pilot":
+		want = "uninstall all devices, uninstall not group everyone, uninstall not group pilot"
+	case "required all devices, required not group pilot":
+		want = "required all devices, required not group everyone, required not group pilot"
+	}
+	if got := said(stable.Targets); got != want {
+		t.Errorf("after the next assignment the stable slot does %q, want %q", got, want)
+	}
+}
+
+// TestPromoteAfterARemoval: a slot that removes what it holds must not get a
+// release while it still does.
+func TestPromoteAfterARemoval(t *testing.T) {
+	w := newEffectWorld(t, 1)
+	console := w.consoles[w.tenants[0]]
+	stable := &fleet.AppState{ID: "s", Artifact: fleet.DigestOf([]byte("bad")), Targets: []fleet.Target{{Intent: "uninstall", Group: "all devices"}}}
+	console.slots[string(thePkg)+"/"+fleet.Stable] = stable
+	console.onUpload = func() {
+		if len(stable.Targets) > 0 {
+			t.Errorf("the content changes under %s", said(stable.Targets))
+		}
+	}
+	w.carry(t, rollout.Promote)
+	if got := said(stable.Targets); got != "required all devices" {
+		t.Errorf("the stable slot does %q", got)
+	}
+}
+
+// said is what a slot does, in words.
+func said(targets []fleet.Target) string {
+	out := make([]string, len(targets))
+	for i, t := range targets {
+		out[i] = t.Intent + " " + t.Group
+		if t.Exclude {
+			out[i] = t.Intent + " not " + t.Group
+		}
+	}
+	return strings.Join(out, ", ")
 }

@@ -103,6 +103,14 @@ type Merge struct {
 	// id that it brings, "" where it removes the file. An approval counts only
 	// by the last merge that touched its file.
 	ApprovalBlobs map[string]string `json:"approvalBlobs,omitempty"`
+	// Policy says that the commit brings a gate's approval and changes
+	// tenants/operator.cue, by which that approval would be judged: it does not
+	// count.
+	Policy bool `json:"policy,omitempty"`
+	// CycleBlobs are the cycles' files the commit changes: path → git blob id
+	// that it brings, "" where it removes the file. What a cycle passes counts
+	// only by the last merge that touched its file.
+	CycleBlobs map[string]string `json:"cycleBlobs,omitempty"`
 	// Counted are, for each tenant's approval the commit changes, the logins
 	// whose word counts for that tenant under the parent commit's policy: path →
 	// logins, sorted.

@@ -107,6 +107,9 @@ func (h Hold) Of(id PackageID, e Entry) bool {
 // ApprovalFile is the path of the file that approves a gate of a cycle.
 func ApprovalFile(id CycleID, gate string) string { return id.Dir() + "/approvals/" + gate + ".cue" }
 
+// CyclePath is the path of the file that holds a cycle.
+func CyclePath(id CycleID) string { return id.Dir() + "/cycle.cue" }
+
 // A Cycle is one turn of the mill: the entries that travel together, and the
 // waves they travel through, in order.
 type Cycle struct {

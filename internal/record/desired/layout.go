@@ -183,7 +183,7 @@ func checkKeys(r role, keys []string) error {
 func ReleasePath(id fleet.PackageID, version string) string { return id.Release(version) }
 
 // CyclePath is where a cycle's file stands.
-func CyclePath(id fleet.CycleID) string { return path.Join(id.Dir(), "cycle.cue") }
+func CyclePath(id fleet.CycleID) string { return fleet.CyclePath(id) }
 
 // PlanPath is where the digests of a cycle's plans stand.
 func PlanPath(id fleet.CycleID) string { return path.Join(id.Dir(), "plan.cue") }

@@ -49,6 +49,9 @@ func approved(f Facts, id fleet.CycleID, gate string, now time.Time, settled boo
 // unbacked says why nobody whose word counts stands behind the merge of an
 // approval, "" when enough do, or the verdict that packmill went by does.
 func unbacked(f Facts, id fleet.CycleID, gate string, m *fleet.Merge) string {
+	if m.Policy {
+		return "its merge changes tenants/operator.cue too, by which it is judged: merge the policy first, and then approve in a pull request of its own"
+	}
 	need, reason := needed(f, id, gate)
 	if len(m.Approvers) >= need {
 		return ""
@@ -82,7 +85,7 @@ func needed(f Facts, id fleet.CycleID, gate string) (int, string) {
 		}
 	}
 	if o := f.Repo.Cycles[id].Overrides; o != nil {
-		raise(2, "the cycle goes on through freezes, which takes two persons")
+		raise(overridePersons, "the cycle goes on through freezes, which takes two persons")
 	}
 	raise(exposureOf(f, id, gate))
 	return n, reason

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -58,13 +59,13 @@ func exposed(plans [][]fleet.PlanRow) (devices, tenants int) {
 }
 
 // RecentlyExposed are the rows of the plans whose approvals were merged within
-// the hour up to at, but for that of one gate.
+// the hour up to at, but for that of one gate. A merged "no" exposes nobody.
 func RecentlyExposed(rec *fleet.Record, id fleet.CycleID, gate string, at time.Time) [][]fleet.PlanRow {
 	var out [][]fleet.PlanRow
 	own := string(id) + "/" + gate
 	for i := range rec.Merges {
 		m := &rec.Merges[i]
-		if m.Approves == "" || m.Approves == own || m.At.After(at) || !m.At.After(at.Add(-exposureHour)) || closes(m.Approves) {
+		if m.Approves == "" || m.Approves == own || m.At.After(at) || !m.At.After(at.Add(-exposureHour)) || closes(m.Approves) || refuses(m) {
 			continue
 		}
 		if rows := rec.PlanRows[m.Plan]; len(rows) > 0 {
@@ -78,6 +79,13 @@ func RecentlyExposed(rec *fleet.Record, id fleet.CycleID, gate string, at time.T
 // names a plan, and exposes nothing.
 func closes(approves string) bool {
 	return len(approves) > len(CloseGate) && approves[len(approves)-len(CloseGate)-1:] == "/"+CloseGate
+}
+
+// refuses reports whether what a merge says of its gate is "no".
+func refuses(m *fleet.Merge) bool {
+	return slices.ContainsFunc(m.Rejects, func(r fleet.Rejection) bool {
+		return r.Tenant == "" && string(r.Cycle)+"/"+r.Gate == m.Approves
+	})
 }
 
 // exposureOf is ApproversNeeded for the approval of a gate as it was merged. Of

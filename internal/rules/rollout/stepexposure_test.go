@@ -32,6 +32,10 @@ func TestStepExposure(t *testing.T) {
 		{"one word within the budget", all(opened, budget(&plenty, &plenty)), arm, begin, nil},
 		{"not by one word beyond it", all(opened, budget(&none, nil)), arm, nil, refused},
 		{"by two words beyond it", all(opened, budget(&none, &none), both), arm, begin, nil},
+		{"not by a merge that takes the budget out", all(opened, lastMerge(func(m *fleet.Merge) { m.Policy = true })), arm, nil,
+			[]string{"dogfood its approval does not count: its merge changes tenants/operator.cue too"}},
+		{"not by one that two approved", all(opened, both, lastMerge(func(m *fleet.Merge) { m.Policy = true })), arm, nil,
+			[]string{"dogfood its approval does not count: its merge changes tenants/operator.cue too"}},
 		{"not by one word in an hour beyond it", all(opened, budget(nil, &none)), arm, nil,
 			[]string{"dogfood its approval does not count: its pull request was not approved by 2 approvers of the policy before it: what is merged within one hour exposes"}},
 	})

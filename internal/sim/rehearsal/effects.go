@@ -145,15 +145,8 @@ func (e *Engine) attempt(effect rollout.Effect, i rollout.Written) (fleet.Receip
 		r.Outcome, r.Detail = "failed", fleet.Stalled.String()
 		return r, nil
 	}
-	s.change(i.Intent, effect.Local, s.Now)
+	r.Observed = s.change(i.Intent, effect.Local, s.Now)
 	s.Calls = append(s.Calls, Call{Runner: e.Name, Intent: i.Intent, Made: s.Now})
-	h := s.holder(effect.Slot())
-	switch effect.Action {
-	case "assign":
-		r.Observed = i.Artifact
-	case "promote", "rollback":
-		r.Observed = h.Stable.Artifact
-	}
 	if err := e.tell(CallMade, effect.Action, &s.Calls[len(s.Calls)-1]); err != nil {
 		return r, err
 	}

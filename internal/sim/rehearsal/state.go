@@ -161,8 +161,9 @@ func (s *State) holder(at rollout.Slot) *Holder {
 	return h
 }
 
-// change makes a tenant hold what an intent says.
-func (s *State) change(i fleet.Intent, local bool, at time.Time) {
+// change makes a tenant hold what an intent says, and gives the artifact that
+// the changed slot holds then, "" where it was emptied.
+func (s *State) change(i fleet.Intent, local bool, at time.Time) fleet.Digest {
 	h := s.holder(rollout.Slot{Tenant: i.Tenant, Package: i.Package})
 	switch i.Action {
 	case "assign":
@@ -172,25 +173,42 @@ func (s *State) change(i fleet.Intent, local bool, at time.Time) {
 			}
 		}
 		h.Candidate[i.Wave] = Assigned{fleet.Entry{Release: i.Release, Artifact: i.Artifact}, i.Opens, i.Deadline, local, at}
-		return
+		return i.Artifact
 	case "promote":
 		h.Stable, h.Removed = fleet.Entry{Release: i.Release, Artifact: i.Artifact}, false
+		clear(h.Candidate)
+		return i.Artifact
 	case "rollback":
-		h.Stable, h.Removed = s.before(i)
+		return s.back(h, i)
 	}
 	clear(h.Candidate)
+	return ""
 }
 
-// before is what a tenant goes back to.
-func (s *State) before(i fleet.Intent) (to fleet.Entry, removed bool) {
+// back makes a tenant go back from what an intent names, and gives the artifact
+// that it goes back to, "" for none.
+func (s *State) back(h *Holder, i fleet.Intent) fleet.Digest {
 	way := rollout.WayBackOf(s.facts.Repo, s.facts.Record, i.Tenant, i.Package, fleet.Entry{Release: i.Release, Artifact: i.Artifact})
-	switch way.Mode {
-	case rollout.BackUninstall:
-		return fleet.Entry{}, true
-	case rollout.BackPrevious:
-		return way.To, false
+	var candidate fleet.Digest
+	for _, a := range h.Candidate {
+		candidate = a.Artifact // the slot holds one release
 	}
-	return s.holder(rollout.Slot{Tenant: i.Tenant, Package: i.Package}).Stable, false
+	if len(h.Candidate) == 0 && h.Stable.Artifact != i.Artifact {
+		candidate = i.Artifact // withdrawn before: the content is still there
+	}
+	does := rollout.SlotsBackOf(way.Mode, i.Artifact, candidate, h.Stable.Artifact)
+	if does.Candidate != rollout.SlotKept {
+		clear(h.Candidate)
+	}
+	h.Removed = does.Candidate == rollout.SlotRemoves || does.Stable == rollout.SlotRemoves
+	switch does.Stable {
+	case rollout.SlotEmptied, rollout.SlotRemoves:
+		h.Stable = fleet.Entry{}
+	case rollout.SlotFilled:
+		h.Stable = way.To
+		return way.To.Artifact
+	}
+	return ""
 }
 
 // Merge is what a person does with a proposal: it becomes desired state, by a
