@@ -13,9 +13,13 @@ import (
 // windows are a tenant's windows for installations, read with its zone and its
 // days off. A tenant that has none may install at any time.
 type windows struct {
-	zone string
-	days calendar.Days
-	open []fleet.Window // sorted by name
+	zone  string
+	days  calendar.Days
+	open  []fleet.Window // sorted by name
+	names []string       // of these
+
+	from, until time.Time // between which openings are listed
+	listed      []listed  // by their beginning
 }
 
 // windowsOf are a tenant's windows for installations; those for reboots alone
@@ -27,7 +31,7 @@ func windowsOf(week fleet.Week, t fleet.Tenant) (windows, error) {
 		if !slices.Contains(window.For, "install") {
 			continue
 		}
-		w.open = append(w.open, window)
+		w.open, w.names = append(w.open, window), append(w.names, name)
 		if err := calendar.CheckWindow(window, t.Zone); err != nil {
 			return w, fmt.Errorf("its window %s cannot be read: %w", name, err)
 		}
@@ -56,6 +60,9 @@ func (w windows) at(t time.Time) (calendar.Span, bool) {
 // next is the opening that holds t, or else the first after it; false when
 // there is none within three weeks.
 func (w windows) next(t time.Time) (calendar.Span, bool) {
+	if span, ok := w.known(t); ok {
+		return span, true
+	}
 	if span, ok := w.at(t); ok {
 		return span, true
 	}
