@@ -82,6 +82,10 @@ func (r *Repository) Frozen(t time.Time, security bool) string {
 	return ""
 }
 
+// Closed reports whether the commit holds an approved closing of a cycle. A
+// closing that was refused closes nothing. Whose approval it was, evidence says.
+func (r *Repository) Closed(id CycleID) bool { return r.Approvals[id]["close"].Decision == "approved" }
+
 // Approver reports whether login may approve at t, under this commit's policy.
 func (r *Repository) Approver(login string, t time.Time) bool {
 	for _, persons := range r.Operator.Approvers {

@@ -69,12 +69,8 @@ func names(waves []fleet.Wave) []string {
 func (x *checks) laneCycle(id fleet.CycleID) {
 	c, file, lane := x.repo.Cycles[id], CyclePath(id), id.Lane()
 	at := k("cycles", string(id))
-	if lane != fleet.LaneWeek && x.readable(wavesFile) {
-		if want := names(fleet.WavesIn(x.repo.Waves, lane)); len(want) == 0 {
-			x.fault(file, append(at, "waves"), "no wave in schedules/waves.cue takes part in the lane %q", lane)
-		} else if !slices.Equal(c.Waves, want) {
-			x.fault(file, append(at, "waves"), "a cycle of the lane %q goes through %s, all of them and in this order", lane, strings.Join(want, ", "))
-		}
+	if x.readable(wavesFile) && !x.repo.Closed(id) {
+		x.through(id, c)
 	}
 	for _, pkg := range slices.Sorted(maps.Keys(c.Entries)) {
 		e := c.Entries[pkg]
@@ -96,6 +92,30 @@ func (x *checks) laneCycle(id fleet.CycleID) {
 	x.overrides(id, c)
 }
 
+// through checks that an open cycle goes through all waves of its lane, as they
+// are today: whoever leaves one out leaves out its gate.
+func (x *checks) through(id fleet.CycleID, c fleet.Cycle) {
+	lane, at := id.Lane(), k("cycles", string(id), "waves")
+	want := names(fleet.WavesIn(x.repo.Waves, lane))
+	if lane != fleet.LaneWeek {
+		if len(want) == 0 {
+			x.fault(CyclePath(id), at, "no wave in schedules/waves.cue takes part in the lane %q", lane)
+		} else if !slices.Equal(c.Waves, want) {
+			x.fault(CyclePath(id), at, "a cycle of the lane %q goes through %s, all of them and in this order", lane, strings.Join(want, ", "))
+		}
+		return
+	}
+	left := slices.DeleteFunc(slices.Clone(want), func(name string) bool { return slices.Contains(c.Waves, name) })
+	if len(left) > 0 {
+		x.fault(CyclePath(id), at, "the cycle leaves out %s: a cycle of the week goes through %s, until it is closed", strings.Join(left, ", "), strings.Join(want, ", "))
+	}
+	for i, name := range c.Waves {
+		if w, known := x.repo.Wave(name); known && w.LanesOnly {
+			x.fault(CyclePath(id), append(slices.Clone(at), index(i)), "%q takes no part in the week (lanesOnly)", name)
+		}
+	}
+}
+
 // laneRelease checks that a release belongs into a lane.
 func (x *checks) laneRelease(file string, where []string, lane string, r fleet.Release) {
 	switch {
@@ -114,6 +134,9 @@ func (x *checks) overrides(id fleet.CycleID, c fleet.Cycle) {
 	at := k("cycles", string(id), "overrides")
 	if id.Lane() != fleet.LaneSecurity {
 		x.fault(CyclePath(id), at, "only a cycle of the lane cve may pass a freeze")
+	}
+	if x.repo.Closed(id) {
+		return // the freezes it passed may be gone
 	}
 	for i, name := range c.Overrides.Freezes {
 		if _, ok := x.repo.Freezes[name]; !ok {

@@ -97,18 +97,8 @@ func (x *checks) cycle(id fleet.CycleID) {
 	for _, pkg := range slices.Sorted(maps.Keys(c.Entries)) {
 		x.releaseName(file, append(at, "entries", string(pkg)), string(pkg), c.Entries[pkg].Release)
 	}
-	last := 0
-	for i, name := range c.Waves {
-		w, ok := x.repo.Wave(name)
-		switch {
-		case !ok && !x.readable(wavesFile):
-		case !ok:
-			x.fault(file, append(at, "waves", index(i)), "schedules/waves.cue has no wave %q%s", name, suggest(name, x.waveNames()))
-		case w.Order < last:
-			x.fault(file, append(at, "waves", index(i)), "%q opens before the wave in front of it", name)
-		default:
-			last = w.Order
-		}
+	if x.readable(wavesFile) && !x.repo.Closed(id) {
+		x.cycleWaves(id, c)
 	}
 	for _, gate := range slices.Sorted(maps.Keys(x.repo.Plans[id])) {
 		if gate != "close" && !slices.Contains(c.Waves, gate) {
@@ -117,6 +107,23 @@ func (x *checks) cycle(id fleet.CycleID) {
 	}
 	for _, gate := range slices.Sorted(maps.Keys(x.repo.Approvals[id])) {
 		x.approval(id, gate, c)
+	}
+}
+
+// cycleWaves checks that the waves of an open cycle are there, in their order.
+// A closed one tells what was, by the names that waves had then.
+func (x *checks) cycleWaves(id fleet.CycleID, c fleet.Cycle) {
+	at, last := k("cycles", string(id), "waves"), 0
+	for i, name := range c.Waves {
+		w, ok := x.repo.Wave(name)
+		switch {
+		case !ok:
+			x.fault(CyclePath(id), append(slices.Clone(at), index(i)), "schedules/waves.cue has no wave %q%s", name, suggest(name, x.waveNames()))
+		case w.Order < last:
+			x.fault(CyclePath(id), append(slices.Clone(at), index(i)), "%q opens before the wave in front of it", name)
+		default:
+			last = w.Order
+		}
 	}
 }
 

@@ -200,20 +200,3 @@ func cutOffOf(week fleet.Week, id fleet.CycleID) (time.Time, error) {
 	}
 	return at, nil
 }
-
-// LocalTo is the instant at which clocks in a tenant's zone show what clocks in
-// the week's zone show at t: how a step of zone "tenant" is meant. It is false
-// where the tenant's clocks skip that reading and the week's rule says skip.
-func LocalTo(week fleet.Week, t time.Time, zone string) (time.Time, bool, error) {
-	from, err := Zone(week.Zone)
-	if err != nil {
-		return time.Time{}, false, err
-	}
-	to, err := Zone(zone)
-	if err != nil {
-		return time.Time{}, false, err
-	}
-	local := t.In(from)
-	at, ok := Instant(to, DateOf(local), local.Format("15:04"), week.DST)
-	return at, ok, nil
-}

@@ -157,27 +157,6 @@ func TestWeekErrors(t *testing.T) {
 	}
 }
 
-func TestLocalTo(t *testing.T) {
-	week := shipped()
-	deploy := at(t, "2026-11-23T12:00:00Z") // 14:00 in Helsinki
-	for zone, want := range map[string]string{
-		"Europe/Helsinki": "2026-11-23T12:00:00Z", "Europe/Berlin": "2026-11-23T13:00:00Z",
-		"America/New_York": "2026-11-23T19:00:00Z", "Asia/Tokyo": "2026-11-23T05:00:00Z", "Pacific/Auckland": "2026-11-23T01:00:00Z",
-	} {
-		if got, ok, err := LocalTo(week, deploy, zone); err != nil || !ok || !got.Equal(at(t, want)) {
-			t.Errorf("%s: %s, %v, %v; want %s", zone, got, ok, err, want)
-		}
-	}
-	week.DST.Gap = "skip"
-	gap := at(t, "2026-03-08T00:30:00Z") // 02:30 in Helsinki, which New York skips that day
-	if _, ok, err := LocalTo(week, gap, "America/New_York"); ok || err != nil {
-		t.Errorf("a reading that New York skips: %v, %v", ok, err)
-	}
-	if _, _, err := LocalTo(week, deploy, "Local"); fleet.KindOf(err) != fleet.Invalid {
-		t.Errorf("the machine's own zone: %v", err)
-	}
-}
-
 func TestInWindow(t *testing.T) {
 	night := fleet.Window{On: []string{"Tue", "Sat"}, From: "22:00", Until: "04:00", For: []string{"install"}}
 	for now, want := range map[string]string{

@@ -160,9 +160,11 @@ func Pool(counts map[fleet.TenantID]fleet.Counts) fleet.Counts {
 }
 
 // Guard are the tenants, sorted, that a pooled pass would harm: at least two of
-// the tenant's devices failed, at least a few reported, and its failure rate
-// is above what its policy allows (maxFailuresPercent) with the gate's
-// confidence. A tenant whose limit is no percentage is guarded by zero.
+// the tenant's devices failed, and its failure rate is above what its policy
+// allows (maxFailuresPercent) with the gate's confidence. How few reported does
+// not matter: the exact bound knows how little few prove, and a tenant all of
+// whose devices broke is small as often as not. A tenant whose limit is no
+// percentage is guarded by zero.
 func Guard(g fleet.Gate, counts map[fleet.TenantID]fleet.Counts, limit func(fleet.TenantID) float64) []fleet.TenantID {
 	var out []fleet.TenantID
 	for _, t := range slices.Sorted(maps.Keys(counts)) {
@@ -176,7 +178,7 @@ func Guard(g fleet.Gate, counts map[fleet.TenantID]fleet.Counts, limit func(flee
 			confidence = 0.8
 		}
 		reports := c.Succeeded + c.Failed
-		if c.Failed >= 2 && reports >= fewest && floor(100*lowerBound(c.Failed, reports, confidence)) > allowed {
+		if c.Failed >= 2 && floor(100*lowerBound(c.Failed, reports, confidence)) > allowed {
 			out = append(out, t)
 		}
 	}

@@ -301,14 +301,42 @@ func TestPoolAndGuard(t *testing.T) {
 		t.Errorf("all tenants together: %+v", got)
 	}
 	limit := func(fleet.TenantID) float64 { return 2 }
-	if got := Guard(g, counts, limit); !slices.Equal(got, []fleet.TenantID{"p/hit"}) {
+	if got := Guard(g, counts, limit); !slices.Equal(got, []fleet.TenantID{"p/hit", "p/tiny"}) {
 		t.Errorf("guarded %v", got)
 	}
-	if got := Guard(g, counts, func(fleet.TenantID) float64 { return 50 }); len(got) != 0 {
+	if got := Guard(g, counts, func(fleet.TenantID) float64 { return 50 }); len(got) != 0 { // two of two prove 31 %
 		t.Errorf("guarded %v under a wide limit", got)
 	}
 	if got := Guard(fleet.Gate{}, counts, func(fleet.TenantID) float64 { return math.NaN() }); !slices.Contains(got, "p/hit") {
 		t.Errorf("an unusable limit guards nobody: %v", got)
+	}
+}
+
+// TestGuardSmall: a pool does not hide that a tenant of few devices is broken.
+func TestGuardSmall(t *testing.T) {
+	g := tolerating(2, 0.95)
+	g.Inconclusive = "pool"
+	for _, c := range []struct {
+		name  string
+		small fleet.Counts
+		limit float64
+		want  string
+	}{
+		{"every one of four", fleet.Counts{Failed: 4}, 1, Inconclusive},
+		{"both of two", fleet.Counts{Failed: 2}, 1, Inconclusive},
+		{"two of four", fleet.Counts{Succeeded: 2, Failed: 2}, 1, Inconclusive},
+		{"two of four, where the policy allows a tenth", fleet.Counts{Succeeded: 2, Failed: 2}, 10, Pass}, // at least 9.8 %
+		{"the only one", fleet.Counts{Failed: 1}, 1, Pass},                                                // a coincidence, as in a large tenant
+		{"none", fleet.Counts{Succeeded: 4}, 1, Pass},
+	} {
+		v := Decide(Inputs{
+			Gate: g, Look: hour,
+			Counts: map[fleet.TenantID]fleet.Counts{"p/small": c.small, "p/big": {Succeeded: 600}},
+			Limits: map[fleet.TenantID]float64{"p/small": c.limit, "p/big": c.limit},
+		})
+		if v.Decision != c.want {
+			t.Errorf("%s: %s, want %s: %s", c.name, v.Decision, c.want, v.Rule)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/calendar"
 	"github.com/packmill/packmill/internal/rules/gate"
+	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
 // A mode leaves out calendars, so as to tell which one is to blame.
@@ -40,23 +41,22 @@ func (p *feasibility) delay(t fleet.Tenant, waves []int, m mode) delay {
 		return d
 	}
 	var d delay
-	windows := p.windows(t, m)
-	for _, ready := range p.ready(windows, m) {
+	installs := p.installs(t, m)
+	for _, ready := range p.ready(installs.Ends(), m) {
 		steps := p.run(ready, m)
 		for _, i := range waves {
 			if i >= len(steps) {
 				continue // the wave's step does not come within the horizon
 			}
 			s := steps[i]
-			began := s.began
-			if p.waves[i].Opens.Zone == "tenant" {
-				began = p.local(began, t)
-			}
-			done, window, freeze := p.install(windows, began, p.grace(t.Policy), m)
+			in, done := p.install(installs, p.waves[i], s.opens, p.grace(t.Policy))
 			if took := done.Sub(ready.at); took > d.took {
-				d = delay{took, ready.at, i, began, done, s.freeze, window}
-				if freeze != "" {
-					d.freeze = freeze
+				d = delay{took, ready.at, i, in.Opens, done, s.freeze, in.Window}
+				if s.began.After(s.opens) && in.Opens.Equal(s.opens) {
+					d.began = s.began
+				}
+				if in.Freeze != "" {
+					d.freeze = in.Freeze
 				}
 			}
 		}
@@ -71,7 +71,7 @@ type readiness struct{ at, cutOff time.Time }
 
 // ready are the instants to try. In a lane the cut-off is that instant; in the
 // week it is the next one, and the longest wait begins right after the last.
-func (p *feasibility) ready(windows []opening, m mode) []readiness {
+func (p *feasibility) ready(ends []time.Time, m mode) []readiness {
 	end := p.now.Add(horizon)
 	if p.lane == fleet.LaneWeek {
 		var out []readiness
@@ -94,8 +94,8 @@ func (p *feasibility) ready(windows []opening, m mode) []readiness {
 			}
 		}
 	}
-	for _, o := range windows {
-		shuts(o.Until)
+	for _, end := range ends {
+		shuts(end)
 	}
 	if m == everything {
 		for _, name := range slices.Sorted(maps.Keys(p.repo.Freezes)) {
@@ -136,6 +136,7 @@ func bake(w fleet.Wave) time.Duration {
 
 // A step is when a wave begins.
 type step struct {
+	opens  time.Time // whatever freezes say
 	began  time.Time
 	freeze string // the last that held it or one before it back
 }
@@ -156,6 +157,7 @@ func (p *feasibility) run(r readiness, m mode) []step {
 				s.began = baked
 			}
 		}
+		s.opens = s.began
 		if thawed, name := p.thaw(s.began, m); name != "" {
 			s.began, s.freeze = thawed, name
 		}
@@ -187,73 +189,40 @@ func (p *feasibility) thaw(t time.Time, m mode) (time.Time, string) {
 	return t, last
 }
 
-// An opening is one opening of a window for installations.
-type opening struct {
-	calendar.Span
-	name string
-}
-
-// windows are the openings of a tenant's windows for installations from now to
-// well past the horizon, by their beginning; nil when it has no such window.
-func (p *feasibility) windows(t fleet.Tenant, m mode) []opening {
+// installs are a tenant's times to install from now to well past the horizon.
+// What of it cannot be read is for validation to tell: here it restricts
+// nothing.
+func (p *feasibility) installs(t fleet.Tenant, m mode) rollout.Installs {
+	repo := *p.repo
+	if m != everything {
+		repo.Freezes = nil
+	}
 	if m == withoutWindows {
-		return nil
+		t.Windows = nil
 	}
-	var out []opening
-	end := p.now.Add(2 * horizon)
-	days, err := calendar.TenantDays(p.repo.Week, t)
+	id := calendar.CycleOf(p.repo.Week, p.now.Add(2*horizon)) // one that overrides nothing yet
+	if p.lane != fleet.LaneWeek {
+		id += fleet.CycleID("-" + p.lane + "-01")
+	}
+	out, err := rollout.NewInstalls(&repo, id, t, p.security, p.now, p.now.Add(2*horizon))
 	if err != nil {
-		return nil // for validation of the holidays to tell
+		t.Windows, t.Holidays, repo.Week.Holidays = nil, nil, nil
+		out, _ = rollout.NewInstalls(&repo, id, t, p.security, p.now, p.now)
 	}
-	for _, name := range slices.Sorted(maps.Keys(t.Windows)) {
-		w := t.Windows[name]
-		if !slices.Contains(w.For, "install") {
-			continue
-		}
-		for at := p.now; at.Before(end); {
-			span, ok, err := calendar.NextWindow(w, t.Zone, days, at)
-			if err != nil || !ok {
-				break // for validation of the window itself to tell
-			}
-			out = append(out, opening{span, name})
-			at = span.Until
-		}
-	}
-	slices.SortStableFunc(out, func(a, b opening) int { return a.From.Compare(b.From) })
 	return out
 }
 
 // install is when the last device of a wave has installed at the latest: the
-// end of the tenant's next window, in which no freeze is in force. Without
-// windows devices install when the wave begins, but for the grace that one has
-// which was reached late.
-func (p *feasibility) install(windows []opening, began time.Time, grace time.Duration, m mode) (done time.Time, window, freeze string) {
-	at, freeze := p.thaw(began, m)
-	if len(windows) == 0 {
-		return at.Add(grace), "", freeze
+// end of the tenant's window. Without windows devices install when they may,
+// but for the grace that one has which was reached late.
+func (p *feasibility) install(installs rollout.Installs, w fleet.Wave, opens time.Time, grace time.Duration) (rollout.Install, time.Time) {
+	in, err := installs.Of(w, opens)
+	switch {
+	case err != nil:
+		in.Opens, in.Window = opens, "" // not within what is looked at
+		return in, p.now.Add(2 * horizon)
+	case in.Window == "":
+		return in, in.From.Add(grace)
 	}
-	for _, o := range windows {
-		if !at.Before(o.Until) {
-			continue
-		}
-		start := at
-		if o.From.After(start) {
-			start = o.From
-		}
-		thawed, name := p.thaw(start, m)
-		if thawed.Before(o.Until) {
-			return o.Until, o.name, freeze
-		}
-		at, freeze = thawed, name
-	}
-	return p.now.Add(2 * horizon), windows[0].name, freeze // not within what was looked at
-}
-
-// local is when clocks in a tenant's zone show what the week's show at t.
-func (p *feasibility) local(t time.Time, tenant fleet.Tenant) time.Time {
-	at, ok, err := calendar.LocalTo(p.repo.Week, t, tenant.Zone)
-	if err != nil || !ok {
-		return t
-	}
-	return at
+	return in, in.Until
 }

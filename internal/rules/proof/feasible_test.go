@@ -119,6 +119,13 @@ func TestFeasible(t *testing.T) {
 			r.Freezes["year-end"] = f
 			setTenant(r, "nordic/acme", func(t *fleet.Tenant) { t.Policy.NonSecurityWithinDays = 15 })
 		}, []string{"an ordinary release cannot", "held back by freeze year-end"}, "schedules/freezes/year-end.cue", []string{"freezes", "year-end"}},
+		{"a few hours of freeze over the week's deploy cost a week", func(r *fleet.Repository) {
+			r.Freezes["works"] = fleet.Freeze{From: time.Date(2026, 11, 30, 13, 0, 0, 0, time.UTC), Until: time.Date(2026, 11, 30, 16, 0, 0, 0, time.UTC), Scope: "all"}
+			for _, id := range []fleet.TenantID{"nordic/acme", "nordic/birch"} {
+				setTenant(r, id, func(t *fleet.Tenant) { t.Policy = fleet.Policy{} })
+			}
+			setTenant(r, "own/office", func(t *fleet.Tenant) { t.Policy.NonSecurityWithinDays = 13 })
+		}, []string{"an ordinary release cannot", "held back by freeze works", ": 454 hours"}, "schedules/freezes/works.cue", []string{"freezes", "works"}},
 		{"on-site consoles fetch for themselves", func(r *fleet.Repository) {
 			setTenant(r, "nordic/acme", func(t *fleet.Tenant) { t.Intune, t.Policy.CriticalWithinHours = nil, 1 })
 		}, nil, "", nil},
@@ -170,6 +177,20 @@ func TestFeasibleWeek(t *testing.T) {
 	}
 }
 
+// TestFeasibleUnreadable: what cannot be read is told elsewhere, and restricts
+// nothing here.
+func TestFeasibleUnreadable(t *testing.T) {
+	r := world()
+	r.Week.Holidays = &fleet.Holidays{Country: "XX"}
+	setTenant(r, "nordic/acme", func(t *fleet.Tenant) {
+		t.Zone, t.Windows = "Nowhere", map[string]fleet.Window{"w": {On: []string{"Sat"}, From: "22:00", Until: "02:00", For: []string{"install"}}}
+	})
+	setWave(r, "everyone", func(w *fleet.Wave) { w.Opens.Zone = "tenant" })
+	if found := Feasible(r, wednesday); len(found) > 0 {
+		t.Errorf("found %+v", found)
+	}
+}
+
 // TestFeasibleMinuteByMinute compares the instants that the proof picks with
 // all of them.
 func TestFeasibleMinuteByMinute(t *testing.T) {
@@ -184,12 +205,12 @@ func TestFeasibleMinuteByMinute(t *testing.T) {
 	acme := r.Tenants["nordic/acme"]
 	got := p.delay(acme, []int{1, 2}, everything)
 	var worst time.Duration
-	windows := p.windows(acme, everything)
+	installs := p.installs(acme, everything)
 	for m := range int(horizon / time.Minute) {
 		at := wednesday.Add(time.Duration(m) * time.Minute)
 		steps := p.run(readiness{at, at}, everything)
 		for _, i := range []int{1, 2} {
-			done, _, _ := p.install(windows, steps[i].began, 0, everything)
+			_, done := p.install(installs, p.waves[i], steps[i].opens, 0)
 			worst = max(worst, done.Sub(at))
 		}
 	}

@@ -155,26 +155,39 @@ func (m machine) stuck(s *state) Finding {
 	}
 }
 
-// shortCuts are open cycles that go to the last wave of the week and to none
-// before: merging such a cycle is all it takes.
+// shortCuts are open cycles that go to the last wave of the week and leave out
+// one before it: merging such a cycle, or the next approval, is all it takes to
+// pass by that one's gate. A closing that was refused leaves a cycle open.
 func shortCuts(repo *fleet.Repository) []Finding {
-	waves := fleet.WavesIn(repo.Waves, fleet.LaneWeek)
-	if len(waves) < 2 {
-		return nil
-	}
-	last := waves[len(waves)-1].Name
 	var out []Finding
+	waves := waveNames(fleet.WavesIn(repo.Waves, fleet.LaneWeek))
 	for _, id := range repo.CycleIDs() {
-		if _, closed := repo.Approvals[id]["close"]; closed || id.Lane() != fleet.LaneWeek {
+		goes := repo.Cycles[id].Waves
+		if id.Lane() != fleet.LaneWeek || repo.Closed(id) || len(waves) == 0 || !slices.Contains(goes, waves[len(waves)-1]) {
 			continue
 		}
-		if c := repo.Cycles[id]; len(c.Waves) == 1 && c.Waves[0] == last {
-			out = append(out, Finding{
-				File: id.Dir() + "/cycle.cue", Keys: []string{"cycles", string(id), "waves"}, Object: "cycle " + string(id),
-				Text: "it begins with the last wave; for example: a person merges the cycle, which approves wave " + last + "; wave " + last + " starts; every device of wave " + last + " gets it, and no verdict was ever given",
-				Hint: "let it go through wave " + waves[0].Name + " first",
-			})
+		left := slices.DeleteFunc(slices.Clone(waves), func(w string) bool { return slices.Contains(goes, w) })
+		if len(left) == 0 {
+			continue
 		}
+		last := waves[len(waves)-1]
+		steps := []string{"a person merges the cycle, which approves wave " + goes[0], "wave " + goes[0] + " starts"}
+		if goes[0] != last {
+			steps = append(steps, "it passes, and so do those after it")
+		}
+		out = append(out, Finding{
+			File: id.Dir() + "/cycle.cue", Keys: []string{"cycles", string(id), "waves"}, Object: "cycle " + string(id),
+			Text: "it leaves out wave " + strings.Join(left, ", ") + "; for example: " + strings.Join(steps, "; ") + "; every device of wave " + last + " gets it, and no verdict was ever given on wave " + strings.Join(left, ", "),
+			Hint: "let it go through wave " + left[0] + " first",
+		})
+	}
+	return out
+}
+
+func waveNames(waves []fleet.Wave) []string {
+	var out []string
+	for _, w := range waves {
+		out = append(out, w.Name)
 	}
 	return out
 }

@@ -52,8 +52,18 @@ func TestReachable(t *testing.T) {
 			w.Lanes = map[string]fleet.LaneWave{"cve": {After: hour(4), Soak: hour(12), Looks: []fleet.Duration{0}}}
 		}), "wave pilot", []string{"no release ever gets past it", "in the lane cve"}, nil},
 		{"a cycle that goes to everyone at once", func(r *fleet.Repository) {
-			r.Cycles = map[fleet.CycleID]fleet.Cycle{"2026-W47": {Waves: []string{"everyone"}}, "2026-W46": {Waves: []string{"dogfood", "everyone"}}, "2026-W45": {Waves: []string{"dogfood"}}}
-		}, "cycle 2026-W47", []string{"it begins with the last wave", "no verdict was ever given"}, []string{"cycles", "2026-W47", "waves"}},
+			r.Cycles = map[fleet.CycleID]fleet.Cycle{"2026-W47": {Waves: []string{"everyone"}}, "2026-W46": {Waves: []string{"dogfood", "pilot", "everyone"}}, "2026-W45": {Waves: []string{"dogfood"}}}
+		}, "cycle 2026-W47", []string{"it leaves out wave dogfood, pilot; for example: a person merges the cycle, which approves wave everyone; wave everyone starts; every device", "no verdict was ever given on wave dogfood, pilot"}, []string{"cycles", "2026-W47", "waves"}},
+		{"a cycle that leaves out the first wave", func(r *fleet.Repository) {
+			r.Cycles = map[fleet.CycleID]fleet.Cycle{"2026-W47": {Waves: []string{"pilot", "everyone"}}}
+		}, "cycle 2026-W47", []string{"it leaves out wave dogfood", "which approves wave pilot; wave pilot starts; it passes"}, nil},
+		{"a cycle that leaves out the pilot", func(r *fleet.Repository) {
+			r.Cycles = map[fleet.CycleID]fleet.Cycle{"2026-W47": {Waves: []string{"dogfood", "everyone"}}}
+		}, "cycle 2026-W47", []string{"it leaves out wave pilot"}, nil},
+		{"such a cycle whose closing was refused", func(r *fleet.Repository) {
+			r.Cycles = map[fleet.CycleID]fleet.Cycle{"2026-W47": {Waves: []string{"everyone"}}}
+			r.Approvals = map[fleet.CycleID]map[string]fleet.Approval{"2026-W47": {"close": {Decision: "rejected"}}}
+		}, "cycle 2026-W47", nil, nil},
 		{"such a cycle that is closed", func(r *fleet.Repository) {
 			r.Cycles = map[fleet.CycleID]fleet.Cycle{"2026-W47": {Waves: []string{"everyone"}}}
 			r.Approvals = map[fleet.CycleID]map[string]fleet.Approval{"2026-W47": {"close": {Decision: "approved"}}}

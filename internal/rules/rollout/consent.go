@@ -24,10 +24,10 @@ const (
 	declines               // or let the time for an answer pass
 )
 
-// tenantApproved reports whether a tenant takes a wave of a cycle as far as
+// TenantApproved reports whether a tenant takes a wave of a cycle as far as
 // partners and sites have a say in it, and why not. What tenants with implicit
 // approval say counts when they refuse: the more careful wins.
-func tenantApproved(f Facts, id fleet.CycleID, gate string, t fleet.TenantID, now time.Time) (ok bool, why string) {
+func TenantApproved(f Facts, id fleet.CycleID, gate string, t fleet.TenantID, now time.Time) (ok bool, why string) {
 	said, why := consent(f, id, gate, t, now)
 	return said == agrees, why
 }

@@ -173,7 +173,7 @@ func (s *stepper) firstStart(c *CycleState, w *WaveState) time.Time {
 			break // all rows of a wave are alike in this
 		}
 		if zone, err := calendar.Zone(s.f.Repo.Tenants[row.Tenant].Zone); err == nil {
-			if at := instantOf(row.NotBefore, zone); at.Before(first) {
+			if at := InstantOf(row.NotBefore, zone); at.Before(first) {
 				first = at
 			}
 		}

@@ -50,7 +50,7 @@ func TimingOf(repo *fleet.Repository, id fleet.CycleID, wave fleet.Wave, row fle
 	}
 	opens, deadline := row.NotBefore, row.Deadline
 	if row.LocalTime {
-		opens, deadline = instantOf(opens, b.zone), instantOf(deadline, b.zone)
+		opens, deadline = InstantOf(opens, b.zone), InstantOf(deadline, b.zone)
 	}
 	late, moves := b.late(opens, consent, now)
 	t := Timing{Opens: opens, Deadline: b.freezes(opens, deadline), Late: late}

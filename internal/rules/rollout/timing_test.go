@@ -156,7 +156,7 @@ func violates(t *testing.T, repo *fleet.Repository, wave fleet.Wave, row fleet.P
 	opens, deadline, security := got.Opens, got.Deadline, repo.Packages[row.Package].Releases[row.To].Change == "security"
 	if row.LocalTime {
 		// The end of a night that has an hour twice is told by one reading.
-		opens, deadline = instantOf(opens, zone), instantOf(deadline, zone)
+		opens, deadline = InstantOf(opens, zone), InstantOf(deadline, zone)
 	}
 	held := func(at time.Time) (ends time.Time, ok bool) {
 		days, err := calendar.TenantDays(repo.Week, tenant)

@@ -13,9 +13,13 @@ import (
 // windows are a tenant's windows for installations, read with its zone and its
 // days off. A tenant that has none may install at any time.
 type windows struct {
-	zone string
-	days calendar.Days
-	open []fleet.Window // sorted by name
+	zone  string
+	days  calendar.Days
+	open  []fleet.Window // sorted by name
+	names []string       // of these
+
+	from, until time.Time // between which openings are listed
+	listed      []listed  // by their beginning
 }
 
 // windowsOf are a tenant's windows for installations; those for reboots alone
@@ -27,7 +31,7 @@ func windowsOf(week fleet.Week, t fleet.Tenant) (windows, error) {
 		if !slices.Contains(window.For, "install") {
 			continue
 		}
-		w.open = append(w.open, window)
+		w.open, w.names = append(w.open, window), append(w.names, name)
 		if err := calendar.CheckWindow(window, t.Zone); err != nil {
 			return w, fmt.Errorf("its window %s cannot be read: %w", name, err)
 		}
@@ -56,6 +60,9 @@ func (w windows) at(t time.Time) (calendar.Span, bool) {
 // next is the opening that holds t, or else the first after it; false when
 // there is none within three weeks.
 func (w windows) next(t time.Time) (calendar.Span, bool) {
+	if span, ok := w.known(t); ok {
+		return span, true
+	}
 	if span, ok := w.at(t); ok {
 		return span, true
 	}
@@ -140,7 +147,7 @@ func (p planner) stay(t fleet.Tenant) stay {
 // an earlier one: a start in local time is carried as what clocks show, and in
 // the night they go back that may be there twice.
 func told(at time.Time, zone *time.Location) time.Time {
-	if !instantOf(reading(at, zone), zone).Before(at.Truncate(time.Second)) {
+	if !InstantOf(reading(at, zone), zone).Before(at.Truncate(time.Second)) {
 		return at
 	}
 	change, _ := at.In(zone).ZoneBounds()
@@ -153,12 +160,14 @@ func told(at time.Time, zone *time.Location) time.Time {
 // t: the end of the gap where they skip it, since a device must be told some
 // time.
 func localInstant(t time.Time, from, to *time.Location) time.Time {
-	return instantOf(reading(t, from), to)
+	return InstantOf(reading(t, from), to)
 }
 
-// instantOf is when clocks in a zone show a reading that is carried as if it
-// were UTC.
-func instantOf(reading time.Time, zone *time.Location) time.Time {
+// InstantOf is when clocks in a zone show a reading that is carried as if it
+// were UTC, as a plan's row in local time has it: the end of the gap where they
+// skip it, the first time where they show it twice. That is how devices take it,
+// whatever the week's rule for its steps is.
+func InstantOf(reading time.Time, zone *time.Location) time.Time {
 	at, ok := calendar.Instant(zone, calendar.DateOf(reading.UTC()), reading.UTC().Format("15:04"), fleet.DSTRule{Gap: "later", Fold: "first"})
 	if !ok {
 		return reading // no zone skips a date for ever: not reached

@@ -134,10 +134,7 @@ func (p *pair) instant(row fleet.PlanRow, at time.Time) time.Time {
 	if !row.LocalTime || err != nil {
 		return at
 	}
-	if t, ok := calendar.Instant(zone, calendar.DateOf(at), at.Format("15:04"), p.facts.Repo.Week.DST); ok {
-		return t
-	}
-	return at
+	return rollout.InstantOf(at, zone)
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04Z") }

@@ -59,9 +59,12 @@ func (r *Result) ClosedForm(m *Model, id fleet.CycleID) Odds {
 		share := m.failing(pkg, entry.Release)
 		goes := 1.0
 		for _, name := range f.Repo.Cycles[id].Waves {
-			wave, ok := f.Repo.Wave(name)
 			n := members[name][pkg]
-			if !ok || n == 0 {
+			wave, err := rollout.WaveOf(f.Repo, id, name)
+			if err != nil {
+				continue // whatever goes on there, no gate looks at it
+			}
+			if n == 0 {
 				n = planned(f, id, name, pkg)
 			}
 			key := halting{name, n, share}

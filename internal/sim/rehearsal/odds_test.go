@@ -43,6 +43,26 @@ func TestOdds(t *testing.T) {
 	}
 }
 
+// TestOddsInALane: a wave that is for lanes alone has no looks but the lane's.
+func TestOddsInALane(t *testing.T) {
+	const lane = fleet.CycleID("2026-W47-cve-01")
+	in := rehearsal.Invented(rehearsal.Size{Tenants: 6, Packages: 1, Devices: 600})
+	m := rehearsal.Builtin()
+	m.Failing = rehearsal.Failing{Releases: map[string]float64{"vendor01/app001@2.0": 0.3}}
+	repo, rec := in.Facts.Repo, in.Facts.Record
+	wave := &repo.Waves[len(repo.Waves)-1]
+	wave.LanesOnly, wave.Lanes = true, map[string]fleet.LaneWave{"cve": {Looks: wave.Gate.Looks}}
+	wave.Gate.Looks = nil
+	repo.Cycles[lane] = fleet.Cycle{Entries: map[fleet.PackageID]fleet.Entry{"vendor01/app001": {Release: "2.0"}}, Waves: []string{wave.Name}}
+	plan := fleet.DigestOf([]byte("plan"))
+	rec.PlanRows = map[fleet.Digest][]fleet.PlanRow{plan: {{Package: "vendor01/app001", Wave: wave.Name, Devices: 600}}}
+	rec.Starts = append(rec.Starts, fleet.WaveStart{Cycle: lane, Wave: wave.Name, Plan: plan})
+	r := rehearsal.Result{State: rehearsal.NewState(in)}
+	if odds := r.ClosedForm(&m, lane); odds.Any < 0.9999 {
+		t.Errorf("a release that breaks on 30 %% is halted with %v", odds.Any)
+	}
+}
+
 // TestDevices looks at the devices of a model: shares are met, chance depends
 // on everything that it should, and check-ins are regular.
 func TestDevices(t *testing.T) {
