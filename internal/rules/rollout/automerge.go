@@ -210,6 +210,6 @@ func (s *stepper) autoRevoke(a Action) bool {
 	}
 	a.Kind = AutoMerge
 	s.act(a)
-	s.wait(Wait{Cycle: a.Cycle, Kind: fleet.Waiting, Why: "packmill merges the revocation of " + string(h.Package) + " " + h.Release + " once its checks have passed"})
+	s.wait(Wait{Cycle: a.Cycle, Packages: []fleet.PackageID{h.Package}, Kind: fleet.Waiting, Why: "packmill merges the revocation of " + string(h.Package) + " " + h.Release + " once its checks have passed"})
 	return true
 }

@@ -127,10 +127,10 @@ func (s *stepper) agreed(c *CycleState, w *WaveState, t fleet.TenantID) bool {
 		if !found || !same || x.Cycle != c.ID || x.Wave != w.Wave.Name {
 			continue
 		}
-		x.Why = leftOut + names + ", " + string(t) + ": " + why
+		x.Why, x.Tenants = leftOut+names+", "+string(t)+": "+why, append(x.Tenants, t)
 		return false
 	}
-	wait := Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: kind, Why: leftOut + string(t) + ": " + why}
+	wait := Wait{Cycle: c.ID, Wave: w.Wave.Name, Tenants: []fleet.TenantID{t}, Kind: kind, Why: leftOut + string(t) + ": " + why}
 	if said == silent {
 		wait.Until = s.f.Repo.Approvals[c.ID][w.Wave.Name].ValidUntil
 	}

@@ -61,12 +61,14 @@ type Action struct {
 
 // A Wait is something that is not due yet, or that a person must do.
 type Wait struct {
-	Cycle   fleet.CycleID `json:"cycle,omitempty"`
-	Wave    string        `json:"wave,omitempty"`
-	Kind    fleet.Kind    `json:"-"`
-	Why     string        `json:"why"`
-	Until   time.Time     `json:"until,omitzero"` // when it is due, zero if that is not known
-	Command string        `json:"command,omitempty"`
+	Cycle    fleet.CycleID     `json:"cycle,omitempty"`
+	Wave     string            `json:"wave,omitempty"`
+	Tenants  []fleet.TenantID  `json:"tenants,omitempty"`  // that it keeps back, all of them; empty for everyone
+	Packages []fleet.PackageID `json:"packages,omitempty"` // likewise
+	Kind     fleet.Kind        `json:"-"`
+	Why      string            `json:"why"`
+	Until    time.Time         `json:"until,omitzero"` // when it is due, zero if that is not known
+	Command  string            `json:"command,omitempty"`
 }
 
 // Lease is how long after an intent its call may begin. A rollback waits it

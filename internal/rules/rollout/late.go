@@ -62,14 +62,21 @@ type lateness struct {
 	s       *stepper
 	c       *CycleState
 	w       *WaveState
-	waiting map[Wait]map[fleet.TenantID]bool
+	waiting map[lateWait]map[fleet.TenantID]bool
 	reason  map[fleet.TenantID]string
+}
+
+// A lateWait is what several tenants of a wave wait for.
+type lateWait struct {
+	kind  fleet.Kind
+	why   string
+	until time.Time
 }
 
 func (s *stepper) times(c *CycleState, w *WaveState) *lateness {
 	return &lateness{
 		Times: newTimes(s.f.Repo, c.ID, w.Wave, consentOf(w.Approval, w.Merge), s.now), s: s, c: c, w: w,
-		waiting: map[Wait]map[fleet.TenantID]bool{}, reason: map[fleet.TenantID]string{},
+		waiting: map[lateWait]map[fleet.TenantID]bool{}, reason: map[fleet.TenantID]string{},
 	}
 }
 
@@ -82,12 +89,12 @@ func (l *lateness) due(row fleet.PlanRow) bool {
 	if t.Due(l.now) {
 		return true
 	}
-	wait := Wait{Cycle: l.c.ID, Wave: l.w.Wave.Name, Kind: fleet.Waiting, Why: "its next time is " + startText(t.Opens, row.LocalTime), Until: t.Push.UTC()}
+	wait := lateWait{fleet.Waiting, "its next time is " + startText(t.Opens, row.LocalTime), t.Push.UTC()}
 	switch {
 	case t.Missed:
-		wait.Kind, wait.Why, wait.Until = fleet.Stalled, "missed, and left to the next cycle: "+t.Late, time.Time{}
+		wait.kind, wait.why, wait.until = fleet.Stalled, "missed, and left to the next cycle: "+t.Late, time.Time{}
 	case t.Late != "":
-		wait.Why = t.Late + "; " + wait.Why
+		wait.why = t.Late + "; " + wait.why
 	}
 	if l.waiting[wait] == nil {
 		l.waiting[wait] = map[fleet.TenantID]bool{}
@@ -125,15 +132,15 @@ func (l *lateness) coming() bool {
 
 // tell lists what is waited for, and what was missed.
 func (l *lateness) tell() {
-	waits := slices.SortedFunc(maps.Keys(l.waiting), func(a, b Wait) int {
-		if n := a.Until.Compare(b.Until); n != 0 {
+	waits := slices.SortedFunc(maps.Keys(l.waiting), func(a, b lateWait) int {
+		if n := a.until.Compare(b.until); n != 0 {
 			return n
 		}
-		return strings.Compare(a.Why, b.Why)
+		return strings.Compare(a.why, b.why)
 	})
 	for _, wait := range waits {
-		wait.Why = some(slices.Sorted(maps.Keys(l.waiting[wait]))) + ": " + wait.Why
-		l.s.wait(wait)
+		tenants := slices.Sorted(maps.Keys(l.waiting[wait]))
+		l.s.wait(Wait{Cycle: l.c.ID, Wave: l.w.Wave.Name, Tenants: tenants, Kind: wait.kind, Why: some(tenants) + ": " + wait.why, Until: wait.until})
 	}
 }
 

@@ -1,6 +1,7 @@
 package why_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -92,6 +93,16 @@ func TestEveryReasonThatKeepsBack(t *testing.T) {
 			}
 		}}, on(18, 9, 0), []string{"devices: the package has nothing for any of the tenant's 10 devices"}, nil},
 		{"no wave", []func(*world){func(w *world) { w.Repo.Waves = w.Repo.Waves[:1] }}, on(18, 9, 0), []string{"wave: no wave selects any of the tenant's 10 devices"}, nil},
+		{"what many tenants wait for, of which a few are named", slices.Concat([]func(*world){func(w *world) {
+			for _, id := range []fleet.TenantID{"nordic/aa", "nordic/aab", "nordic/aac"} {
+				t := w.Repo.Tenants[berg]
+				t.ID = id
+				w.Repo.Tenants[id] = t
+				for n := range 10 {
+					w.Record.Inventory = append(w.Record.Inventory, fleet.InventoryRow{Tenant: id, Device: fmt.Sprintf("%s-%02d", id.Slug(), n), Platform: "windows", LastSeen: "2026-11-17", At: on(18, 4, 0)})
+				}
+			}
+		}}, passed, []func(*world){approve("everyone", "approved", on(20, 12, 0)), start("everyone", on(23, 6, 0))}), on(23, 19, 0), []string{"gate everyone: nordic/aa, nordic/aab, nordic/aac, 2 more: missed"}, nil},
 		{"what only another tenant or package waits for is not told", append(slices.Clone(passed), approve("everyone", "approved", on(20, 12, 0)), start("everyone", on(23, 6, 0)),
 			func(w *world) {
 				t := w.Repo.Tenants[berg]

@@ -53,8 +53,11 @@ func keeperOf(w rollout.Wait) Keeper {
 
 // concerns reports whether a wait is about the pair: it names the tenant, or no
 // other one and the package; or it names neither, and is of the pair's cycle or
-// of none.
+// of none. What it keeps back it says, or its sentence does.
 func (p *pair) concerns(w rollout.Wait) bool {
+	if len(w.Tenants)+len(w.Packages) > 0 {
+		return (len(w.Tenants) == 0 || slices.Contains(w.Tenants, p.tenant.ID)) && (len(w.Packages) == 0 || slices.Contains(w.Packages, p.pkg.ID))
+	}
 	if mentions(w.Why, string(p.tenant.ID)) {
 		return true
 	}
