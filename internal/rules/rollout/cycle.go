@@ -104,6 +104,12 @@ func (s *stepper) opening(c *CycleState, i int) {
 		s.wait(Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Waiting, Why: "approved", Until: arm})
 		return
 	}
+	if s.f.Repo.Closed(c.ID) {
+		// Validation asks less of what says that it is closed: nothing begins on
+		// a closing that does not count.
+		s.wait(Wait{Cycle: c.ID, Wave: w.Wave.Name, Kind: fleet.Stalled, Why: "no wave starts: the cycle's closing is on main and does not count: " + c.Refusal})
+		return
+	}
 	if s.frozen(c, w) || s.gone(c, w) || !s.recounted(c, i) {
 		return
 	}

@@ -160,6 +160,9 @@ func haltEverywhere(cycles []CycleState) {
 
 func deriveCycle(f Facts, x *index, id fleet.CycleID, now time.Time) CycleState {
 	cycle := f.Repo.Cycles[id]
+	if !backed(f, id, now) {
+		cycle.Overrides = nil // one person alone lets nothing through a freeze
+	}
 	c := CycleState{ID: id, Cycle: cycle}
 	fault := func(err error) {
 		if c.Fault == nil && !c.Closed {

@@ -123,7 +123,7 @@ func (l *lateness) late(t fleet.TenantID) string {
 // coming reports whether a row that is not due may still be in this cycle.
 func (l *lateness) coming() bool {
 	for wait := range l.waiting {
-		if wait.Kind == fleet.Waiting {
+		if wait.kind == fleet.Waiting {
 			return true
 		}
 	}
