@@ -74,7 +74,7 @@ func TestApproversNeeded(t *testing.T) {
 func TestRecentlyExposed(t *testing.T) {
 	at := time.Date(2026, 11, 18, 12, 0, 0, 0, time.UTC)
 	rec := &fleet.Record{PlanRows: map[fleet.Digest][]fleet.PlanRow{"p1": exposes(1).Rows, "p2": exposes(2).Rows, "p3": exposes(3).Rows, "p4": exposes(4).Rows}}
-	for _, m := range []fleet.Merge{
+	rec.Merges = []fleet.Merge{
 		{Approves: "2026-W46/everyone", Plan: "p1", At: at.Add(-time.Hour)},           // an hour ago: over
 		{Approves: "2026-W47-cve-01/dogfood", Plan: "p2", At: at.Add(-time.Hour + 1)}, // just within
 		{Approves: "2026-W46/close", Plan: "p1", At: at.Add(-time.Minute)},            // exposes nothing
@@ -84,8 +84,6 @@ func TestRecentlyExposed(t *testing.T) {
 		{Approves: "2026-W48/pilot", Plan: "p3", At: at, Rejects: []fleet.Rejection{{Cycle: "2026-W48", Gate: "pilot", Because: "no"}}},
 		{Approves: "2026-W48/dogfood", Plan: "p4", At: at, Rejects: []fleet.Rejection{{Cycle: "2026-W48", Tenant: "us/own", Because: "no"}}},
 		{Approves: "2026-W47-oob-01/dogfood", Plan: "unknown", At: at.Add(-2 * time.Minute)}, // rows not recorded
-	} {
-		rec.Merges = append(rec.Merges, m)
 	}
 	got := RecentlyExposed(rec, "2026-W47", "dogfood", at)
 	if len(got) != 2 || got[0][0].Devices != 2 || got[1][0].Devices != 4 {

@@ -100,12 +100,3 @@ func objector(rec *fleet.Record, id fleet.CycleID, wave string, pkg fleet.Packag
 	}
 	return ""
 }
-
-// objectedLately reports whether somebody objects now to what the wave before a
-// gate passed: an objection is heard at once, clocks that differ or not.
-func (s *stepper) objectedLately(c *CycleState, gate string) bool {
-	before := waveBefore(c.Cycle, gate)
-	return slices.ContainsFunc(c.Entries, func(e EntryState) bool {
-		return objector(s.f.Record, c.ID, before, e.Package, s.now) != ""
-	})
-}

@@ -110,13 +110,11 @@ func (m *mill) mill(ctx context.Context, week int, id fleet.CycleID) error {
 	var found []fleet.Detection
 	var built []fleet.Built
 	var tested []fleet.Tested
-	var names []string
 	for i := range m.size.Packages {
 		if m.size.weekOf(i) != week {
 			continue
 		}
 		pkg := m.size.pkg(i)
-		names = append(names, string(pkg)+"@"+newest)
 		found = append(found, fleet.Detection{Package: pkg, Current: before, Found: newest, State: "new", At: m.now})
 		for _, version := range []string{before, newest} {
 			file := fleet.BuiltFile{Installer: "x64", Name: pkg.Slug() + ".intunewin", MediaType: "application/octet-stream", Digest: artifact(pkg, version+" file"), Size: 1 << 20}
