@@ -26,7 +26,8 @@ func (d *demo) work() string { return filepath.Join(d.dir, "work") }
 // environment is what a child process gets: nothing of this one's but what
 // every program needs, and the world.
 func (d *demo) environment(login string) []string {
-	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + d.dir, "TMPDIR=" + os.TempDir()}
+	// The week is one workflow run: a step that was killed is tried again.
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + d.dir, "TMPDIR=" + os.TempDir(), "GITHUB_RUN_ID=1"}
 	for k, v := range d.world.Env(login) {
 		env = append(env, k+"="+v)
 	}

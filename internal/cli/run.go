@@ -100,6 +100,11 @@ func (a *app) execute(cmd *cobra.Command, f format, only factory.Only) error {
 	if err := a.lasting(mill); err != nil {
 		return err
 	}
+	release, err := a.alone(cmd.Context(), mill.Git)
+	if err != nil {
+		return err
+	}
+	defer release()
 	r, err := mill.Run(cmd.Context(), only, nil)
 	if printed := a.write(f, runResult(r, "nothing was due")); printed != nil {
 		return printed

@@ -35,16 +35,16 @@ type campaign struct {
 // point, some tenants at a time: the intents of a chunk are pushed before its
 // first call, main is looked at once more, and its receipts are pushed after
 // what they tell. An intent that an earlier run left behind is taken up again,
-// not doubled: the calls find what was made. One tenant's failure does not stop
-// the others.
+// not doubled: the calls find what was made. One that another run has just begun is
+// left to it. One tenant's failure does not stop the others.
 //
 // It gives the number of effects made. What was decided on facts that do not
-// hold any longer, and what ran out of time, is an undone error: read and
-// decide again.
+// hold any longer, what ran out of time, and what is left to another run is an
+// undone error: read and decide again.
 func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []rollout.Effect) (int, error) {
 	c := &campaign{Factory: f, facts: facts, history: rollout.HistoryOf(facts.Record), started: f.Clock.Now(), total: len(effects)}
 	effects, failures := c.asApproved(ctx, effects)
-	left := &undone{slots: map[rollout.Slot]bool{}}
+	left := &undone{slots: map[rollout.Slot]bool{}, theirs: map[rollout.Slot]time.Time{}}
 	made := 0
 	for chunks := rollout.Chunks(effects); len(chunks) > 0; chunks = chunks[1:] {
 		results, err := c.chunk(ctx, chunks[0])
@@ -56,6 +56,8 @@ func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []r
 		}
 		for _, r := range results {
 			switch {
+			case !r.theirs.IsZero():
+				left.theirs[r.Effect.Slot()] = r.theirs
 			case r.err != nil:
 				failures = append(failures, r.err)
 			case r.Outcome == "done":
@@ -71,7 +73,7 @@ func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []r
 		}
 	}
 	f.progress(len(effects), len(effects), "done")
-	if len(left.slots) > 0 {
+	if len(left.slots)+len(left.theirs) > 0 {
 		left.failures = errors.Join(failures...)
 		return made, left
 	}
@@ -85,6 +87,9 @@ func (c *campaign) chunk(ctx context.Context, effects []rollout.Effect) ([]attem
 		return nil, errMoved // a gate may have failed since
 	}
 	intents, err := c.intend(ctx, effects)
+	if errors.Is(err, evidence.ErrOvertaken) {
+		return nil, errMoved
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +102,9 @@ func (c *campaign) chunk(ctx context.Context, effects []rollout.Effect) ([]attem
 	}
 	rows := map[place][]fleet.Receipt{}
 	for _, r := range results {
+		if !r.theirs.IsZero() {
+			continue
+		}
 		at := place{evidence.Shard(r.Effect.Tenant), evidence.ReceiptsDir(r.Receipt.Cycle, r.Receipt.Wave)}
 		rows[at] = append(rows[at], r.Receipt)
 		if r.Outcome != "done" {
@@ -130,6 +138,10 @@ func (c *campaign) calls(ctx context.Context, effects []rollout.Effect, intents 
 			for i := first; i < last; i++ {
 				e := effects[i]
 				c.progress(int(c.begun.Add(1)-1), c.total, fmt.Sprintf("%s %s on %s", e.Action, e.Package, e.Tenant))
+				if intents[i].Theirs {
+					results[i] = attempted{Effect: e, theirs: intents[i].At.Add(rollout.Claim)}
+					continue
+				}
 				results[i] = c.attempt(ctx, visit, e, intents[i].Intent)
 				results[i].Recovered = intents[i].Left
 			}
@@ -140,9 +152,9 @@ func (c *campaign) calls(ctx context.Context, effects []rollout.Effect, intents 
 	return results
 }
 
-// errMoved says that main changed while intents were written, or that the
-// decision has become old: read and decide again before calling anyone.
-var errMoved = errors.New("main has moved since the decision")
+// errMoved says that main or evidence changed while intents were written, or that
+// the decision has become old: read and decide again before calling anyone.
+var errMoved = errors.New("main or evidence has moved since the decision")
 
 func movedError(moved bool) error {
 	if moved {
@@ -151,15 +163,17 @@ func movedError(moved bool) error {
 	return nil
 }
 
-// undone are effects that were not made and must be decided anew, and what
-// went wrong with others.
+// undone are effects that were not made and must be decided anew, those that
+// another run has begun and has to itself until an instant, and what went wrong
+// with others.
 type undone struct {
 	slots    map[rollout.Slot]bool
+	theirs   map[rollout.Slot]time.Time
 	failures error
 }
 
 func (u *undone) Error() string {
-	return fmt.Sprintf("%d changes on tenants must be decided anew", len(u.slots))
+	return fmt.Sprintf("%d changes on tenants must be decided anew, %d are another run's", len(u.slots), len(u.theirs))
 }
 
 func (u *undone) Unwrap() error { return u.failures }
@@ -171,21 +185,37 @@ func (u *undone) add(effects ...rollout.Effect) {
 }
 
 // settle takes the actions out of a batch that a run must decide anew, so that
-// it may try them again, and gives the others with what went wrong with them.
-func settle(tried map[string]bool, batch []rollout.Action, err error) ([]rollout.Action, error) {
+// it may try them again, and those that another run has begun, of which it makes
+// waits. It gives the others with what went wrong with them.
+func settle(tried map[string]bool, batch []rollout.Action, err error) ([]rollout.Action, []rollout.Wait, error) {
 	var u *undone
 	if !errors.As(err, &u) {
-		return batch, err
+		return batch, nil, err
 	}
 	var out []rollout.Action
+	var waits []rollout.Wait
 	for _, a := range batch {
-		if slices.ContainsFunc(a.Packages, func(id fleet.PackageID) bool { return u.slots[rollout.Slot{Tenant: a.Tenant, Package: id}] }) {
+		again, until := false, time.Time{}
+		for _, id := range a.Packages {
+			at := rollout.Slot{Tenant: a.Tenant, Package: id}
+			again = again || u.slots[at]
+			if t := u.theirs[at]; t.After(until) {
+				until = t
+			}
+		}
+		switch {
+		case again:
 			delete(tried, rollout.Key(a))
-		} else {
+		case !until.IsZero():
+			waits = append(waits, rollout.Wait{
+				Cycle: a.Cycle, Wave: a.Wave, Tenants: []fleet.TenantID{a.Tenant}, Packages: a.Packages, Kind: fleet.Waiting,
+				Why: "another run has begun with " + string(a.Tenant) + "; if it is gone, the next run takes over", Until: until,
+			})
+		default:
 			out = append(out, a)
 		}
 	}
-	return out, u.failures
+	return out, waits, u.failures
 }
 
 // moved reports whether main is no longer at the commit decisions were made
@@ -200,9 +230,10 @@ func (f *Factory) moved(ctx context.Context, commit string) (bool, error) {
 }
 
 // intend writes the intents of effects, one batch for each shard, and gives
-// them in the order of effects.
+// them in the order of effects. It fails with evidence.ErrOvertaken when another
+// run may have written intents of the same effects.
 func (c *campaign) intend(ctx context.Context, effects []rollout.Effect) ([]rollout.Written, error) {
-	all, fresh, expired := c.history.Intend(effects, c.facts.Repo.Commit, c.Clock.Now())
+	all, fresh, expired := c.history.Intend(effects, c.Runner, c.facts.Repo.Commit, c.Clock.Now())
 	intents, receipts := map[place][]fleet.Intent{}, map[place][]fleet.Receipt{}
 	for _, i := range fresh {
 		at := place{evidence.Shard(i.Tenant), evidence.IntentsDir(i.Cycle, i.Wave)}
@@ -212,7 +243,7 @@ func (c *campaign) intend(ctx context.Context, effects []rollout.Effect) ([]roll
 		at := place{evidence.Shard(r.Tenant), evidence.ReceiptsDir(r.Cycle, r.Wave)}
 		receipts[at] = append(receipts[at], r)
 	}
-	return all, c.Ledger.AppendAll(ctx, append(batches(receipts), batches(intents)...))
+	return all, c.Ledger.AppendNext(ctx, append(batches(receipts), batches(intents)...))
 }
 
 // A place is a folder of an evidence branch.
@@ -231,10 +262,12 @@ func batches[T any](rows map[place][]T) []evidence.Batch {
 }
 
 // An attempted effect is its receipt, and the error behind an outcome "failed".
+// One that is another run's until an instant has no receipt of this one.
 type attempted struct {
 	rollout.Effect
 	fleet.Receipt
-	err error
+	err    error
+	theirs time.Time
 }
 
 // errExpired says that the lease of an intent ended before its call began.
@@ -253,7 +286,7 @@ func (c *campaign) attempt(ctx context.Context, v *visit, e rollout.Effect, i fl
 	if err != nil {
 		r := rollout.ReceiptFor(i, "failed", now)
 		r.Detail = fleet.KindOf(err).String()
-		return attempted{e, r, fmt.Errorf("%s: %s of %s: %w", e.Tenant, e.Action, e.Package, err)}
+		return attempted{Effect: e, Receipt: r, err: fmt.Errorf("%s: %s of %s: %w", e.Tenant, e.Action, e.Package, err)}
 	}
 	r := rollout.ReceiptFor(i, "done", now)
 	r.Observed = observed

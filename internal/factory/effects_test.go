@@ -49,6 +49,40 @@ func TestCarryOutKilled(t *testing.T) {
 	}
 }
 
+// What another run has begun is left to it for a while, and listed; what it has
+// not begun is done beside it. Later whoever comes takes over.
+func TestCarryOutLeavesToAnother(t *testing.T) {
+	w := newEffectWorld(t, 10)
+	w.Runner, w.fate.dies = "one", 2 // its intents, and one upload
+	if _, _, err := w.run(t, rollout.Deploy); !errors.Is(err, errKilled) {
+		t.Fatal(err)
+	}
+	w.Runner, w.fate.dies = "two", 0
+	w.clock.Set(buildTime.Add(time.Minute))
+	then := *w.ledger.rec
+	rest, waits, err := w.LeftToOthers(t.Context(), rollout.Facts{Repo: w.repo, Record: &then}, w.due(rollout.Deploy))
+	if err != nil || len(rest) != 2 || len(waits) != factory.ChunkTenants {
+		t.Fatalf("%d done, %d left, %v", len(rest), len(waits), err)
+	}
+	for i, wait := range waits {
+		if wait.Tenants[0] != w.tenants[i] || wait.Packages[0] != thePkg || !wait.Until.Equal(buildTime.Add(rollout.Claim)) {
+			t.Errorf("waits for %+v", wait)
+		}
+	}
+	if got := w.outcomes(); !maps.Equal(got, map[string]int{"assign done": 2}) {
+		t.Errorf("receipts %v", got)
+	}
+	w.clock.Set(buildTime.Add(rollout.Claim))
+	if made, again, err := w.run(t, rollout.Deploy); made != factory.ChunkTenants || len(again) > 0 || err != nil || len(w.ledger.rec.Intents) != 10 {
+		t.Errorf("taking over: made %d, again %d, %d intents, %v", made, len(again), len(w.ledger.rec.Intents), err)
+	}
+	for id, c := range w.consoles {
+		if c.uploads != 1 {
+			t.Errorf("%s has %d uploads", id, c.uploads)
+		}
+	}
+}
+
 // An upload may outlast the lease; nothing is assigned then, and the next
 // decision goes on from what was uploaded.
 func TestCarryOutExpired(t *testing.T) {

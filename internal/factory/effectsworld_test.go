@@ -73,6 +73,10 @@ func (l *memoryLedger) AppendAll(_ context.Context, batches []evidence.Batch) er
 	return err
 }
 
+func (l *memoryLedger) AppendNext(ctx context.Context, batches []evidence.Batch) error {
+	return l.AppendAll(ctx, batches)
+}
+
 func (l *memoryLedger) Checkpoint(context.Context) error { return nil }
 
 func (l *memoryLedger) Read(context.Context) (*fleet.Record, error) { return l.rec, nil }

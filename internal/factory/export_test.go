@@ -21,7 +21,7 @@ func (f *Factory) CarryOut(ctx context.Context, facts rollout.Facts, batch []rol
 		for _, a := range batch {
 			tried[rollout.Key(a)] = true
 		}
-		_, err = settle(tried, batch, err)
+		_, _, err = settle(tried, batch, err)
 		for _, a := range batch {
 			if !tried[rollout.Key(a)] {
 				again = append(again, a)
@@ -29,6 +29,13 @@ func (f *Factory) CarryOut(ctx context.Context, facts rollout.Facts, batch []rol
 		}
 	}
 	return made, again, err
+}
+
+// LeftToOthers carries out a batch and gives the waits for what other runs have
+// begun.
+func (f *Factory) LeftToOthers(ctx context.Context, facts rollout.Facts, batch []rollout.Action) (rest []rollout.Action, waits []rollout.Wait, err error) {
+	_, err = f.carryOut(ctx, facts, rollout.Effects(facts, rollout.HistoryOf(facts.Record), batch, f.Clock.Now()))
+	return settle(map[string]bool{}, batch, err)
 }
 
 // AuditReceipt is what an audit says of an intent's receipt.

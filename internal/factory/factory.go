@@ -23,6 +23,7 @@ type Factory struct {
 	Log      *slog.Logger
 	Progress func(done, total int, what string) // may be nil
 	Author   fleet.Identity                     // of packmill's own commits
+	Runner   string                             // this run among others; the same when it is tried again
 
 	Git     *gitrepo.Repo
 	Desired func(ctx context.Context, rev string) (*fleet.Repository, error) // reads and checks a commit

@@ -13,6 +13,9 @@ type Ledger interface {
 	Append(ctx context.Context, branch, dir string, rows any) error
 	// AppendAll writes several batches and sends them together.
 	AppendAll(ctx context.Context, batches []evidence.Batch) error
+	// AppendNext writes as AppendAll does, or fails with evidence.ErrOvertaken
+	// when another writer came after what was read.
+	AppendNext(ctx context.Context, batches []evidence.Batch) error
 	// Checkpoint notes on control how far every shard has come.
 	Checkpoint(ctx context.Context) error
 	// Read gives everything; ReadAt everything up to the given chain heads.

@@ -66,6 +66,7 @@ func (f *Factory) Run(ctx context.Context, only Only, told func(Outcome)) (RunRe
 	var result RunResult
 	var failures []error
 	tried := map[string]bool{}
+	var theirs []rollout.Wait // for other runs
 	for range maxRounds {
 		facts, err := f.Observe(ctx)
 		if err != nil {
@@ -78,7 +79,7 @@ func (f *Factory) Run(ctx context.Context, only Only, told func(Outcome)) (RunRe
 		if err != nil {
 			return result, errors.Join(append(failures, err)...)
 		}
-		result.Waits = waits
+		result.Waits = slices.Concat(waits, stillDue(theirs, actions))
 		if actions, err = only.approved(facts, actions, f.Clock.Now()); err != nil {
 			return result, err
 		}
@@ -90,7 +91,8 @@ func (f *Factory) Run(ctx context.Context, only Only, told func(Outcome)) (RunRe
 			return result, errors.Join(failures...)
 		}
 		note, err := f.do(ctx, facts, batch)
-		batch, err = settle(tried, batch, err)
+		batch, begun, err := settle(tried, batch, err)
+		theirs = append(theirs, begun...)
 		if ctx.Err() != nil {
 			return result, ctx.Err()
 		}
@@ -109,6 +111,16 @@ func (f *Factory) Run(ctx context.Context, only Only, told func(Outcome)) (RunRe
 		}
 	}
 	return result, fleet.Errorf(fleet.Internal, "factory.run", "", "still not at rest after %d rounds; another run may be at work", maxRounds)
+}
+
+// stillDue are the waits for other runs whose actions are due: the others have
+// finished what is not.
+func stillDue(theirs []rollout.Wait, due []rollout.Action) []rollout.Wait {
+	return slices.DeleteFunc(slices.Clone(theirs), func(w rollout.Wait) bool {
+		return !slices.ContainsFunc(due, func(a rollout.Action) bool {
+			return a.Cycle == w.Cycle && a.Wave == w.Wave && a.Tenant == w.Tenants[0] && slices.Equal(a.Packages, w.Packages)
+		})
+	})
 }
 
 // approved keeps, of a run that was asked for one plan, what that plan's

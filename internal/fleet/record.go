@@ -196,6 +196,7 @@ type Intent struct {
 	Deadline   time.Time `json:"deadline"`         // install by
 	NotAfter   time.Time `json:"notAfter"`         // the call may begin until then
 	Reason     string    `json:"reason,omitempty"` // verdict or hold for the way back
+	Runner     string    `json:"runner,omitempty"` // who wrote it, and calls alone at first
 	At         time.Time `json:"at"`
 }
 

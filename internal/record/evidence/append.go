@@ -134,6 +134,7 @@ func (l *Ledger) appendOnce(ctx context.Context, branch, dir string, payload []b
 			return fail(err)
 		}
 	}
+	l.appended(branch, tip, commit)
 	if local == commit {
 		return nil
 	}

@@ -17,7 +17,7 @@ type Batch struct {
 // if someone else wrote to one of the branches first, the batches are appended
 // one by one, and those that are there already are not written again.
 func (l *Ledger) AppendAll(ctx context.Context, batches []Batch) error {
-	err := l.appendTogether(ctx, batches)
+	err := l.appendTogether(ctx, batches, false)
 	if !errors.Is(err, errMoved) {
 		return err
 	}
@@ -32,10 +32,25 @@ func (l *Ledger) AppendAll(ctx context.Context, batches []Batch) error {
 	return nil
 }
 
+// ErrOvertaken says that another writer appended to a branch since it was read.
+var ErrOvertaken = errors.New("another writer has appended since evidence was read")
+
+// AppendNext writes batches as AppendAll does, but only to branches that hold
+// what the last Read gave and what this ledger appended since. Otherwise it is
+// ErrOvertaken: what the batches say was decided without knowing what another
+// writer says. Branches on which nobody else wrote may have theirs by then.
+func (l *Ledger) AppendNext(ctx context.Context, batches []Batch) error {
+	err := l.appendTogether(ctx, batches, true)
+	if errors.Is(err, errMoved) {
+		return ErrOvertaken
+	}
+	return err
+}
+
 // appendTogether makes all commits, pushes them at once, and moves the local
-// branches.
-func (l *Ledger) appendTogether(ctx context.Context, batches []Batch) error {
-	local, remote, commits := map[string]string{}, map[string]string{}, map[string]string{}
+// branches. next asks that nobody else wrote to them since they were read.
+func (l *Ledger) appendTogether(ctx context.Context, batches []Batch, next bool) error {
+	local, remote, commits, before := map[string]string{}, map[string]string{}, map[string]string{}, map[string]string{}
 	var branches []string
 	for _, b := range batches {
 		payload, err := l.payload(b.Branch, b.Dir, b.Rows)
@@ -52,6 +67,10 @@ func (l *Ledger) appendTogether(ctx context.Context, batches []Batch) error {
 			if commits[b.Branch], err = l.longer(b.Branch, local[b.Branch], remote[b.Branch]); err != nil {
 				return err
 			}
+			if next && !l.knows(b.Branch, commits[b.Branch]) {
+				return errMoved
+			}
+			before[b.Branch] = commits[b.Branch]
 			branches = append(branches, b.Branch)
 		}
 		commit, err := l.extend(ctx, b.Branch, commits[b.Branch], b.Dir, payload)
@@ -74,6 +93,7 @@ func (l *Ledger) appendTogether(ctx context.Context, batches []Batch) error {
 		}
 	}
 	for _, branch := range branches {
+		l.appended(branch, before[branch], commits[branch])
 		if local[branch] == commits[branch] {
 			continue
 		}
@@ -91,4 +111,27 @@ func (l *Ledger) moved(ctx context.Context, err error) error {
 		return err
 	}
 	return l.broken("evidence", "", err)
+}
+
+// haveRead notes up to which commit branches were read.
+func (l *Ledger) haveRead(tips map[string]string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.known = tips
+}
+
+// knows reports whether a branch is where it was read or appended to last.
+func (l *Ledger) knows(branch, tip string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.known == nil || l.known[branch] == tip
+}
+
+// appended notes an append, if nothing unknown came before it.
+func (l *Ledger) appended(branch, before, after string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.known != nil && l.known[branch] == before {
+		l.known[branch] = after
+	}
 }

@@ -19,6 +19,9 @@ type Ledger struct {
 	author   fleet.Identity
 	kinds    []kind
 	verified verifiedBatches
+
+	mu    sync.Mutex
+	known map[string]string // commit of each branch up to which Read or an append knew it
 }
 
 // Open is the ledger of a repository. The verifier trusts the keys whose use

@@ -16,7 +16,11 @@ import (
 // whichever is further. Anything that does not verify is an error of kind
 // Refused that names branch and path; then there is no record at all.
 func (l *Ledger) Read(ctx context.Context) (*fleet.Record, error) {
-	return l.read(ctx, func(c *chain) ([]batch, error) { return c.batches, nil })
+	r, tips, err := l.read(ctx, func(c *chain) ([]batch, error) { return c.batches, nil })
+	if err == nil {
+		l.haveRead(tips)
+	}
+	return r, err
 }
 
 // ReadAt decodes the evidence up to recorded chain heads, as a plan names
@@ -28,7 +32,8 @@ func (l *Ledger) ReadAt(ctx context.Context, heads map[string]string) (*fleet.Re
 			return nil, fleet.Errorf(fleet.Invalid, "evidence.readAt", branch, "is no evidence branch")
 		}
 	}
-	return l.read(ctx, func(c *chain) ([]batch, error) { return c.prefix(heads[c.branch]) })
+	r, _, err := l.read(ctx, func(c *chain) ([]batch, error) { return c.prefix(heads[c.branch]) })
+	return r, err
 }
 
 // ReadAsOf decodes the evidence as it was at an instant: every branch up to its
@@ -38,10 +43,12 @@ func (l *Ledger) ReadAt(ctx context.Context, heads map[string]string) (*fleet.Re
 // those that are there. The times of rows would not do: the record of a merge
 // tells when the merge was made, and counts from when it was recorded.
 func (l *Ledger) ReadAsOf(ctx context.Context, at time.Time) (*fleet.Record, error) {
-	return l.read(ctx, func(c *chain) ([]batch, error) { return c.until(at), nil })
+	r, _, err := l.read(ctx, func(c *chain) ([]batch, error) { return c.until(at), nil })
+	return r, err
 }
 
-func (l *Ledger) read(ctx context.Context, part func(*chain) ([]batch, error)) (*fleet.Record, error) {
+// read also gives the commit at which each branch was read.
+func (l *Ledger) read(ctx context.Context, part func(*chain) ([]batch, error)) (*fleet.Record, map[string]string, error) {
 	branches := Branches()
 	parts := make([]branchPart, len(branches))
 	var next atomic.Int32
@@ -55,12 +62,14 @@ func (l *Ledger) read(ctx context.Context, part func(*chain) ([]batch, error)) (
 	}
 	group.Wait()
 	r := &fleet.Record{Heads: map[string]string{}, PlanRows: map[fleet.Digest][]fleet.PlanRow{}}
+	tips := map[string]string{}
 	var wrong fleet.Errors
 	for i, branch := range branches {
 		p := &parts[i]
 		if p.err != nil {
-			return nil, p.err
+			return nil, nil, p.err
 		}
+		tips[branch] = p.chain.tip
 		r.Heads[branch] = ""
 		for n, b := range p.batches {
 			l.add(r, b, p.rows[n])
@@ -71,9 +80,9 @@ func (l *Ledger) read(ctx context.Context, part func(*chain) ([]batch, error)) (
 		}
 	}
 	if len(wrong) > 0 {
-		return nil, wrong
+		return nil, nil, wrong
 	}
-	return r, nil
+	return r, tips, nil
 }
 
 // A branchPart is what was read of one branch: batches, and the rows of each,

@@ -92,16 +92,27 @@ func shown(id string) string {
 	return id[:12]
 }
 
-// lock takes the advisory lock of the repository.
+// lock takes the advisory lock of the repository, under which refs move.
 func (r *Repo) lock() (unlock func(), err error) {
-	f, err := osfs.New(r.dir).OpenFile("packmill.lock", os.O_CREATE|os.O_RDWR, 0o644)
+	unlock, err = r.lockFile("packmill.lock")
+	if err == nil {
+		r.sweep()
+	}
+	return unlock, err
+}
+
+// Occupy waits until nobody else occupies this clone, which release, or the end
+// of the process, gives up again. Refs can be moved by others meanwhile.
+func (r *Repo) Occupy() (release func(), err error) { return r.lockFile("packmill-run.lock") }
+
+func (r *Repo) lockFile(name string) (unlock func(), err error) {
+	f, err := osfs.New(r.dir).OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
 	if err == nil {
 		err = f.Lock()
 	}
 	if err != nil {
 		return nil, &fleet.Error{Op: "gitrepo.lock", Object: r.dir, Kind: fleet.Internal, Err: err}
 	}
-	r.sweep()
 	return func() { f.Unlock(); f.Close() }, nil
 }
 

@@ -159,28 +159,35 @@ func Chunks(effects []Effect) [][]Effect {
 	return out
 }
 
-// A Written is an intent, and whether an earlier run left it without a
-// receipt.
+// A Written is an intent, whether an earlier run left it without a receipt, and
+// whether it is another run's to carry out for now.
 type Written struct {
 	fleet.Intent
-	Left bool
+	Left   bool
+	Theirs bool
 }
 
-// Intend gives the intents of effects, in their order: one that an earlier run
-// left behind is taken up again while its lease lasts, and not doubled. fresh
-// are those to be written, expired the receipts of those whose lease is over.
-func (h *History) Intend(effects []Effect, main string, now time.Time) (all []Written, fresh []fleet.Intent, expired []fleet.Receipt) {
+// Intend gives the intents of effects as a runner has them, in their order: one
+// that an earlier run left behind is taken up again while its lease lasts, and
+// not doubled. fresh are those to be written, expired the receipts of those whose
+// lease is over.
+//
+// A withdrawal is nobody's alone: stopping does not wait for a runner that may be
+// dead, and taking assignments away twice does no harm.
+func (h *History) Intend(effects []Effect, runner, main string, now time.Time) (all []Written, fresh []fleet.Intent, expired []fleet.Receipt) {
 	all = make([]Written, len(effects))
 	for i, e := range effects {
 		open, generation := h.Open(e)
 		if open != nil && !open.NotAfter.Before(now) {
-			all[i] = Written{*open, true}
+			theirs := open.Runner != runner && now.Before(open.At.Add(Claim)) && e.Action != "withdraw"
+			all[i] = Written{*open, true, theirs}
 			continue
 		}
 		if open != nil {
 			expired = append(expired, ReceiptFor(*open, "expired", now))
 		}
 		all[i] = Written{Intent: e.Intent(generation+1, main, now)}
+		all[i].Runner = runner
 		fresh = append(fresh, all[i].Intent)
 	}
 	return all, fresh, expired

@@ -74,3 +74,10 @@ type Wait struct {
 // Lease is how long after an intent its call may begin. A rollback waits it
 // out, so that no late runner can act after it.
 const Lease = 30 * time.Minute
+
+// Claim is how long after an intent its calls are its writer's alone. Another
+// run takes them up only then: two that make the same change at once would
+// create objects twice and get into each other's uploads, since consoles know no
+// conditional requests. A run that is tried again under its old name need not
+// wait.
+const Claim = Lease / 2

@@ -125,7 +125,7 @@ func (e *Engine) intend(history *rollout.History, effects []rollout.Effect, main
 	if e.Without.Taken {
 		history = rollout.HistoryOf(&fleet.Record{})
 	}
-	return history.Intend(effects, main, e.State.Now)
+	return history.Intend(effects, "", main, e.State.Now)
 }
 
 // attempt makes one change, unless the lease of its intent is over or the
