@@ -91,49 +91,6 @@ type Upstream struct {
 	Agree             []Feed   `json:"agree,omitempty"`
 }
 
-// A Feed is one place that tells versions; exactly one field is set.
-type Feed struct {
-	GitHubReleases *GitHubReleases `json:"githubReleases,omitempty"`
-	HTTPJSON       *HTTPJSON       `json:"httpJSON,omitempty"`
-	NPM            *NPM            `json:"npm,omitempty"`
-	Apt            *Apt            `json:"apt,omitempty"`
-	GoProxy        *GoProxy        `json:"goProxy,omitempty"`
-}
-
-// GitHubReleases reads the releases of a repository. Tag is a pattern of the
-// tag with {version} in it, "v{version}" for example; "{version}" by default.
-type GitHubReleases struct {
-	Repository string `json:"repository"`
-	Tag        string `json:"tag"`
-}
-
-// HTTPJSON reads a version from a JSON document by a JSONPath expression.
-type HTTPJSON struct {
-	URL       string `json:"url"`
-	Path      string `json:"path"`
-	Published string `json:"published,omitempty"` // JSONPath of the release time
-}
-
-// NPM reads the dist-tags of an npm package from the configured registry.
-type NPM struct {
-	Package string `json:"package"`
-	Tag     string `json:"tag"` // dist-tag, "latest" by default
-}
-
-// Apt reads a package's version from the configured Debian mirror.
-type Apt struct {
-	Package      string `json:"package"`
-	Suite        string `json:"suite"`
-	Component    string `json:"component"`
-	Architecture string `json:"architecture"`
-}
-
-// GoProxy reads the newest tagged version of a Go module from GOPROXY.
-// Detection only: source is never released.
-type GoProxy struct {
-	Module string `json:"module"`
-}
-
 // An Installer is one thing the vendor ships: a platform, an architecture, a
 // scope and a language, and how devices take it.
 type Installer struct {
@@ -162,7 +119,8 @@ type Installer struct {
 // {minor}, {digits}: the version's digits alone) filled in; exactly one of
 // Asset, URL and PURL is set.
 type Source struct {
-	Asset  string `json:"asset,omitempty"`  // name of a GitHub release asset
+	Asset  string `json:"asset,omitempty"`  // name of a file that the feed lists, * for any part
+	Listed bool   `json:"listed,omitempty"` // the file that the feed lists for the installer
 	URL    string `json:"url,omitempty"`    // https address
 	PURL   string `json:"purl,omitempty"`   // package URL: pkg:npm/…, pkg:deb/…
 	Member string `json:"member,omitempty"` // path inside the downloaded archive

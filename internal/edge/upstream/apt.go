@@ -18,6 +18,7 @@ import (
 	"github.com/ulikunitz/xz"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/format/releases"
 	"github.com/packmill/packmill/internal/rules/version"
 	"github.com/packmill/packmill/internal/transport"
 )
@@ -47,7 +48,7 @@ func (c *Client) apt(ctx context.Context, feed fleet.Apt) (told, error) {
 	if !ok {
 		return told{}, holdf(fleet.HoldUnparsable, "suite %s has no package %s with a readable version", feed.Suite, feed.Package)
 	}
-	return told{version: v.String()}, nil
+	return told{Entry: releases.Entry{Version: v.String()}}, nil
 }
 
 // debFiles are the files of a package in the suite and its companions.

@@ -31,8 +31,8 @@ func TestOneRequest(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			if told, err := c.httpJSON(t.Context(), fleet.HTTPJSON{URL: "https://vendor.example/x", Path: "$.version"}); err != nil || told.version != "1.2" {
-				t.Errorf("%+v, %v", told, err)
+			if list, err := c.entries(t.Context(), fleet.Feed{HTTPJSON: &fleet.HTTPJSON{URL: "https://vendor.example/x", Path: "$.version"}}); err != nil || list[0].Version != "1.2" {
+				t.Errorf("%+v, %v", list, err)
 			}
 		})
 	}
@@ -41,25 +41,6 @@ func TestOneRequest(t *testing.T) {
 		t.Errorf("%d requests", n.Load())
 	}
 }
-
-func TestJSONPath(t *testing.T) {
-	doc := map[string]any{"a": []any{map[string]any{"v": "1.2"}, map[string]any{"v": "1.1"}}, "n": nil, "o": map[string]any{}}
-	for path, want := range map[string]string{"$.a[0].v": "1.2", "$.a[-1].v": "1.1", "$.n": "null"} {
-		if got, err := first(doc, path); err != nil || got != want {
-			t.Errorf("%s: %q, %v", path, got, err)
-		}
-	}
-	for _, path := range []string{"$.missing", "$.o", "$.a"} {
-		if h, ok := HoldOf(errOf(first(doc, path))); !ok || h.Name != fleet.HoldUnparsable {
-			t.Errorf("%s: %v", path, h)
-		}
-	}
-	if _, err := first(doc, "$["); fleet.KindOf(err) != fleet.Invalid {
-		t.Errorf("malformed path: %v", err)
-	}
-}
-
-func errOf(_ string, err error) error { return err }
 
 func TestHoldOf(t *testing.T) {
 	for _, tt := range []struct {

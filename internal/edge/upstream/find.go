@@ -1,12 +1,14 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/format/releases"
 	"github.com/packmill/packmill/internal/rules/version"
 )
 
@@ -45,12 +47,12 @@ func (c *Client) Find(ctx context.Context, p fleet.Package) (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
-	found := Found{Version: told.version, Published: told.published, Released: map[string]map[string]Located{}}
-	if found.Installers, err = c.locate(ctx, p, told, told.version); err != nil {
+	found := Found{Version: told.Version, Published: told.Published, Released: map[string]map[string]Located{}}
+	if found.Installers, err = c.locate(ctx, p, told, told.Version); err != nil {
 		return found, err
 	}
 	for _, v := range p.Versions() {
-		if at, err := c.locate(ctx, p, told, v); err == nil && v != told.version {
+		if at, err := c.locate(ctx, p, told, v); err == nil && v != told.Version {
 			found.Released[v] = at
 		}
 	}
@@ -60,47 +62,40 @@ func (c *Client) Find(ctx context.Context, p fleet.Package) (Found, error) {
 // Agree asks another feed of the package for its newest version only.
 func (c *Client) Agree(ctx context.Context, p fleet.Package, feed fleet.Feed) (string, error) {
 	told, err := c.tell(ctx, feed, *p.Upstream)
-	return told.version, err
+	return told.Version, err
 }
 
-// told is a feed's newest version and what came with it.
-type told struct {
-	version   string
-	published time.Time
-	releases  map[string]githubRelease // GitHub only: by version
-}
-
+// tell asks a feed. Package managers say themselves which version is newest;
+// of what others list the newest is chosen.
 func (c *Client) tell(ctx context.Context, feed fleet.Feed, u fleet.Upstream) (told, error) {
 	switch {
-	case feed.GitHubReleases != nil:
-		return c.github(ctx, *feed.GitHubReleases, u)
 	case feed.NPM != nil:
 		return c.npm(ctx, *feed.NPM)
 	case feed.Apt != nil:
 		return c.apt(ctx, *feed.Apt)
 	case feed.GoProxy != nil:
 		return c.goProxy(ctx, *feed.GoProxy, u)
-	case feed.HTTPJSON != nil:
-		return c.httpJSON(ctx, *feed.HTTPJSON)
 	}
-	return told{}, fleet.Errorf(fleet.Invalid, "upstream.find", "", "the feed names no datasource")
+	entries, err := c.entries(ctx, feed)
+	if err != nil {
+		return told{}, err
+	}
+	return choose(feed, u, entries)
+}
+
+// entries are what a feed lists.
+func (c *Client) entries(ctx context.Context, feed fleet.Feed) ([]releases.Entry, error) {
+	for _, ask := range []func(context.Context, fleet.Feed) ([]releases.Entry, bool, error){c.selected, c.published, c.managed} {
+		if list, mine, err := ask(ctx, feed); mine || err != nil {
+			return list, err
+		}
+	}
+	return nil, fleet.Errorf(fleet.Invalid, "upstream.find", "", "the feed names no datasource")
 }
 
 // FeedName is the feed as people know it: "npm esbuild".
 func FeedName(f fleet.Feed) string {
-	switch {
-	case f.GitHubReleases != nil:
-		return "GitHub " + f.GitHubReleases.Repository
-	case f.NPM != nil:
-		return "npm " + f.NPM.Package
-	case f.Apt != nil:
-		return "apt " + f.Apt.Package + " in " + f.Apt.Suite
-	case f.GoProxy != nil:
-		return "Go module " + f.GoProxy.Module
-	case f.HTTPJSON != nil:
-		return f.HTTPJSON.URL
-	}
-	return "nothing"
+	return cmp.Or(selectedName(f), publishedName(f), managedName(f), "nothing")
 }
 
 // locate fills the sources of the package's installers for one version.
@@ -111,15 +106,18 @@ func (c *Client) locate(ctx context.Context, p fleet.Package, t told, v string) 
 		if source == nil {
 			continue
 		}
-		at := Located{Member: version.Fill(source.Member, v)}
+		fill := func(template string) string { return version.FillAll(template, v, t.entries[v].Values) }
+		at := Located{Member: fill(source.Member)}
 		var err error
 		switch {
 		case source.Asset != "":
-			err = t.asset(&at, version.Fill(source.Asset, v), v)
+			err = t.asset(&at, fill(source.Asset), v)
+		case source.Listed:
+			err = t.listed(&at, p.Installers[key], v)
 		case source.URL != "":
-			at.URL = version.Fill(source.URL, v)
+			at.URL = fill(source.URL)
 		case source.PURL != "":
-			at.PURL, err = canonical(version.Fill(source.PURL, v))
+			at.PURL, err = canonical(fill(source.PURL))
 			if err == nil && p.Upstream.From.Apt != nil {
 				err = c.locateDeb(ctx, &at)
 			}

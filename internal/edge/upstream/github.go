@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/rules/version"
+	"github.com/packmill/packmill/internal/format/releases"
 )
 
 // githubRelease is the part of a release that is read
@@ -17,6 +17,8 @@ type githubRelease struct {
 	Draft      bool          `json:"draft"`
 	Prerelease bool          `json:"prerelease"`
 	Published  time.Time     `json:"published_at"`
+	Body       string        `json:"body"`
+	Page       string        `json:"html_url"`
 	Assets     []githubAsset `json:"assets"`
 }
 
@@ -27,9 +29,42 @@ type githubAsset struct {
 	Digest string `json:"digest"` // "sha256:…" since June 2025, null before
 }
 
-// github reads the newest 50 releases of a repository. Tags that do not follow
-// the feed's pattern are of another product or channel.
-func (c *Client) github(ctx context.Context, feed fleet.GitHubReleases, u fleet.Upstream) (told, error) {
+// github reads the newest 50 releases of a repository.
+func (c *Client) github(ctx context.Context, feed fleet.GitHubReleases) ([]releases.Entry, error) {
+	address := c.githubAPI("/repos/" + feed.Repository + "/releases?per_page=50")
+	body, err := c.askGitHub(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	var list []githubRelease
+	if err := json.Unmarshal(body, &list); err != nil {
+		return nil, holdf(fleet.HoldUnreachable, "%s: the answer is no list of releases: %w", address, err)
+	}
+	var out []releases.Entry
+	for _, r := range list {
+		if r.Draft {
+			continue
+		}
+		e := releases.Entry{Version: r.Tag, Published: r.Published.UTC(), Prerelease: r.Prerelease, Notes: r.Body, NotesURL: r.Page}
+		for _, a := range r.Assets {
+			f := releases.File{Name: a.Name, URL: a.URL, Size: a.Size}
+			if d := fleet.Digest(a.Digest); d.Valid() {
+				f.SHA256 = d
+			}
+			e.Files = append(e.Files, f)
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// githubAPI is an address of the REST API.
+func (c *Client) githubAPI(path string) string {
+	return strings.TrimSuffix(c.config.GitHubAPI, "/") + path
+}
+
+// askGitHub asks the REST API, with the token if there is one.
+func (c *Client) askGitHub(ctx context.Context, address string) ([]byte, error) {
 	client, header := c.guarded, map[string]string{"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 	if c.config.GitHubAPI != DefaultGitHubAPI {
 		client = c.configured
@@ -37,58 +72,5 @@ func (c *Client) github(ctx context.Context, feed fleet.GitHubReleases, u fleet.
 	if c.config.GitHubToken != "" {
 		header["Authorization"] = "Bearer " + c.config.GitHubToken
 	}
-	address := strings.TrimSuffix(c.config.GitHubAPI, "/") + "/repos/" + feed.Repository + "/releases?per_page=50"
-	body, err := c.get(ctx, query{url: address, header: header, client: client})
-	if err != nil {
-		return told{}, err
-	}
-	var list []githubRelease
-	if err := json.Unmarshal(body, &list); err != nil {
-		return told{}, holdf(fleet.HoldUnreachable, "%s: the answer is no list of releases: %w", address, err)
-	}
-	t := told{releases: map[string]githubRelease{}}
-	var candidates []string
-	for _, r := range list {
-		v, ok := version.Extract(tagPattern(feed), r.Tag)
-		if r.Draft || !ok {
-			continue
-		}
-		t.releases[v] = r
-		if !r.Prerelease || u.Prerelease {
-			candidates = append(candidates, v)
-		}
-	}
-	if len(candidates) == 0 && len(list) > 0 {
-		return told{}, holdf(fleet.HoldUnparsable, "no release has a tag of the form %q; the newest is %q", tagPattern(feed), list[0].Tag)
-	}
-	if t.version, err = newest(u, candidates); err != nil {
-		return told{}, err
-	}
-	t.published = t.releases[t.version].Published.UTC()
-	return t, nil
-}
-
-func tagPattern(feed fleet.GitHubReleases) string {
-	if feed.Tag == "" {
-		return "{version}"
-	}
-	return feed.Tag
-}
-
-// asset fills in where the release's asset of that name is.
-func (t told) asset(at *Located, name, v string) error {
-	release, ok := t.releases[v]
-	if !ok {
-		return holdf(fleet.HoldUnreachable, "the feed lists no release %s", v)
-	}
-	for _, a := range release.Assets {
-		if a.Name == name {
-			at.URL, at.Size = a.URL, a.Size
-			if d := fleet.Digest(a.Digest); d.Valid() {
-				at.Digest = d
-			}
-			return nil
-		}
-	}
-	return holdf(fleet.HoldUnreachable, "release %s has no asset %q (yet)", v, name)
+	return c.get(ctx, query{url: address, header: header, client: client})
 }

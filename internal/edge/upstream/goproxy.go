@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/format/releases"
 	"github.com/packmill/packmill/internal/transport"
 )
 
@@ -44,7 +45,7 @@ func (c *Client) goProxy(ctx context.Context, feed fleet.GoProxy, u fleet.Upstre
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return told{}, holdf(fleet.HoldUnparsable, "%s: the answer is no version info: %w", info, err)
 	}
-	return told{version: strings.TrimPrefix(answer.Version, "v"), published: answer.Time.UTC()}, nil
+	return told{Entry: releases.Entry{Version: strings.TrimPrefix(answer.Version, "v"), Published: answer.Time.UTC()}}, nil
 }
 
 // askProxies asks the proxies in turn: after "," the next one is for 404 and

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/format/releases"
 	"github.com/packmill/packmill/internal/transport"
 )
 
@@ -45,9 +46,9 @@ func (c *Client) npm(ctx context.Context, feed fleet.NPM) (told, error) {
 	if v == "" {
 		return told{}, holdf(fleet.HoldUnparsable, "npm package %s has no dist-tag %q", feed.Package, tag)
 	}
-	t := told{version: v}
+	t := told{Entry: releases.Entry{Version: v}}
 	if at, err := time.Parse(time.RFC3339, doc.Time[v]); err == nil {
-		t.published = at.UTC()
+		t.Published = at.UTC()
 	}
 	return t, nil
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/rules/version"
+	"github.com/packmill/packmill/internal/format/releases"
 )
 
 // catalog checks publishers, packages and their releases.
@@ -57,7 +57,7 @@ func (x *checks) pkg(file, id string, p fleet.Package) {
 	before := len(x.findings)
 	x.references(file, id, p)
 	x.kind(file, p)
-	x.tags(file, p)
+	x.feeds(file, p)
 	for _, key := range p.InstallerKeys() {
 		x.installer(file, id, key, p)
 	}
@@ -171,10 +171,16 @@ func (x *checks) installer(file, id, key string, p fleet.Package) {
 		return
 	}
 	for field, template := range map[string]string{"asset": in.Source.Asset, "url": in.Source.URL, "purl": in.Source.PURL, "member": in.Source.Member} {
-		x.placeholders(file, at("source", field), template, version.Placeholders())
+		x.placeholders(file, at("source", field), template, sourceWords(p))
 	}
-	if in.Source.Asset != "" && (p.Upstream == nil || p.Upstream.From.GitHubReleases == nil) {
-		x.fault(file, at("source", "asset"), "an asset belongs to a release on GitHub; the package's upstream is something else")
+	if lists := p.Upstream != nil && releases.ListsFiles(p.Upstream.From); !lists {
+		const why = "the package's upstream lists no files of a release: give url or purl"
+		if in.Source.Asset != "" {
+			x.fault(file, at("source", "asset"), why)
+		}
+		if in.Source.Listed {
+			x.fault(file, at("source", "listed"), why)
+		}
 	}
 	if in.Source.URL != "" {
 		x.host(file, at("source", "url"), id, in.Source.URL)

@@ -24,22 +24,6 @@ func (x *checks) detection(file string, p fleet.Package) {
 	}
 }
 
-// tags checks the forms of tags of a package's feeds on GitHub.
-func (x *checks) tags(file string, p fleet.Package) {
-	if p.Upstream == nil {
-		return
-	}
-	tag := func(f fleet.Feed, keys ...string) {
-		if f.GitHubReleases != nil { // read, not filled in: nothing else is looked for
-			x.placeholders(file, append(k("pkg", "upstream"), append(keys, "githubReleases", "tag")...), f.GitHubReleases.Tag, []string{"{version}"})
-		}
-	}
-	tag(p.Upstream.From, "from")
-	for i, f := range p.Upstream.Agree {
-		tag(f, "agree", index(i))
-	}
-}
-
 // placeholders reports words in braces that nothing is filled in for.
 func (x *checks) placeholders(file string, keys []string, template string, known []string) {
 	for _, word := range version.Unknown(template, known) {

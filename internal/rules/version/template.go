@@ -1,6 +1,7 @@
 package version
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -18,6 +19,15 @@ func Fill(template, version string) string {
 		return r
 	}, version)
 	return strings.NewReplacer("{version}", version, "{major}", major, "{minor}", minor, "{digits}", only).Replace(template)
+}
+
+// FillAll is Fill with more words: {name} for each of the values.
+func FillAll(template, version string, values map[string]string) string {
+	pairs := make([]string, 0, 2*len(values))
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		pairs = append(pairs, "{"+name+"}", values[name])
+	}
+	return strings.NewReplacer(pairs...).Replace(Fill(template, version))
 }
 
 // Placeholders are what Fill fills in.

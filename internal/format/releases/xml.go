@@ -1,0 +1,122 @@
+package releases
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/antchfx/xmlquery"
+	"github.com/antchfx/xpath"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// XML finds the versions that an XPath 1.0 expression selects. published, unless
+// it is "", selects the release times: as many as there are versions, or one of
+// the first. A malformed expression is of kind Invalid.
+func XML(data []byte, path, published string) ([]Entry, error) {
+	if err := shallow(data); err != nil {
+		return nil, err
+	}
+	doc, err := xmlquery.ParseWithOptions(bytes.NewReader(data), xmlquery.ParserOptions{Decoder: &xmlquery.DecoderOptions{Strict: true}})
+	if err != nil {
+		return nil, fmt.Errorf("the answer is no XML: %w", err)
+	}
+	versions, err := selectXML(doc, path)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Entry, len(versions))
+	for i, v := range versions {
+		out[i].Version = v
+	}
+	if published == "" {
+		return out, nil
+	}
+	times, err := selectXML(doc, published)
+	if err != nil {
+		return nil, err
+	}
+	return out, stamp(out, times)
+}
+
+// stamp gives entries the release times that a document tells of them: of each,
+// or of the first alone.
+func stamp(out []Entry, times []string) error {
+	if len(times) != len(out) && len(times) != 1 {
+		return fmt.Errorf("the document tells %d versions and %d release times", len(out), len(times))
+	}
+	for i, text := range times {
+		at, err := parseTime(text)
+		if err != nil {
+			return err
+		}
+		out[i].Published = at
+	}
+	return nil
+}
+
+// selectXML are the texts that an expression selects: of nodes, or its value.
+func selectXML(doc *xmlquery.Node, path string) ([]string, error) {
+	x, err := compileXPath(path)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	switch v := x.Evaluate(xmlquery.CreateXPathNavigator(doc)).(type) {
+	case *xpath.NodeIterator:
+		for v.MoveNext() && len(out) < maxEntries {
+			if text := strings.TrimSpace(v.Current().Value()); text != "" && len(text) <= maxText {
+				out = append(out, text)
+			}
+		}
+	case string:
+		out = append(out, strings.TrimSpace(v))
+	default:
+		return nil, fleet.Errorf(fleet.Invalid, "releases.xml", path, "selects no text, but a %T", v)
+	}
+	if len(out) == 0 || out[0] == "" {
+		return nil, fmt.Errorf("%w: nothing is at %s", errNothing, path)
+	}
+	return out, nil
+}
+
+func compileXPath(path string) (*xpath.Expr, error) {
+	x, err := xpath.Compile(path)
+	if err != nil {
+		return nil, fleet.Errorf(fleet.Invalid, "releases.xml", path, "malformed XPath: %v", err)
+	}
+	return x, nil
+}
+
+// maxDepth is how deep elements may be nested: parsers of trees call themselves
+// for each level.
+const maxDepth = 256
+
+// shallow refuses documents that are nested too deep, or are no XML.
+func shallow(data []byte) error {
+	dec := xml.NewDecoder(bytes.NewReader(data))
+	dec.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
+	depth := 0
+	for {
+		token, err := dec.RawToken()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("the answer is no XML: %w", err)
+		}
+		switch token.(type) {
+		case xml.StartElement:
+			depth++
+		case xml.EndElement:
+			depth--
+		}
+		if depth > maxDepth {
+			return fmt.Errorf("the document is nested more than %d elements deep", maxDepth)
+		}
+	}
+}
