@@ -41,6 +41,7 @@ type Package struct {
 	Tests       Tests                `json:"tests"`
 	Health      map[string]Probe     `json:"health,omitempty"`
 	Rollback    string               `json:"rollback"` // previous, uninstall, forwardOnly
+	Identity    *PackageIdentity     `json:"identity,omitempty"`
 	Advisories  *Advisories          `json:"advisories,omitempty"`
 	SupportEnds string               `json:"supportEnds,omitempty"` // date, 2006-01-02
 	Releases    map[string]Release   `json:"releases,omitempty"`
@@ -208,6 +209,14 @@ type Tests struct {
 type Probe struct {
 	Script string   `json:"script"`
 	Every  Duration `json:"every"`
+}
+
+// A PackageIdentity is what others call a package.
+type PackageIdentity struct {
+	Winget     string   `json:"winget,omitempty"`     // package identifier
+	Cask       string   `json:"cask,omitempty"`       // token
+	Chocolatey string   `json:"chocolatey,omitempty"` // name in the community repository
+	Bundles    []string `json:"bundles,omitempty"`    // macOS bundle identifiers
 }
 
 // Advisories name the package in vulnerability sources.
