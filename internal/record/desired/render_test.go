@@ -45,7 +45,7 @@ func TestReleaseFile(t *testing.T) {
 			}},
 		},
 		"26.00": {
-			Counter: 10, Change: "minor",
+			Counter: 10, Epoch: 2, Change: "minor",
 			Installers: map[string]fleet.Download{"x64": {
 				Size: 7, SHA256: "sha256:" + zeros + "4", Signer: fleet.SignedBy{Unsigned: true},
 				MSI: &fleet.MSIFacts{ProductCode: "{23170F69-40C1-2702-2600-000001000000}"},
