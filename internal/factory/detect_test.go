@@ -98,6 +98,10 @@ func TestDetectHolds(t *testing.T) {
 			in.Source = &fleet.Source{Asset: "renamed.exe"}
 			p.Installers = map[string]fleet.Installer{"x64": in}
 		}, vendors.Fault{}, false, "1.1.0 equal"},
+		{"ignored leads to an older one", "acme/github", func(p *fleet.Package) { p.Upstream.Ignore = []string{"1.1.*"} }, vendors.Fault{}, false, "1.0.0 new"},
+		{"ignored in a suite", "acme/apt", func(p *fleet.Package) { p.Upstream.Ignore = []string{"1.1.*"} }, vendors.Fault{}, false, "held not-allowed"},
+		{"numbers begun anew", "acme/npm", func(p *fleet.Package) { p.Releases, p.Upstream.Epoch = released("2024.3.0", bytesOf("1.0.0")), 1 }, vendors.Fault{}, false, "1.1.0 new"},
+		{"stated size out of proportion", "acme/github", func(p *fleet.Package) { p.Releases = released("1.0.9", bytesOf("1.0.9")[:9]) }, vendors.Fault{}, false, "1.1.0 held size"},
 		{"allowed leads to an older line", "acme/github", func(p *fleet.Package) { p.Upstream.Allowed = "1.0.*" }, vendors.Fault{}, false, "1.0.0 new"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

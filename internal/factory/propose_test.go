@@ -243,6 +243,11 @@ func TestHeldDownloads(t *testing.T) {
 		{"no such member", "acme/npm", installer("acme/npm", func(in *fleet.Installer) { in.Source.Member = "package/bin/else.exe" }), vendors.Fault{}, fleet.HoldNotInstaller},
 		{"another type", "acme/json", installer("acme/json", func(in *fleet.Installer) { in.Type = "msi" }), vendors.Fault{}, fleet.HoldNotInstaller},
 		{"another machine", "acme/npm", installer("acme/npm", func(in *fleet.Installer) { in.Arch = "arm64" }), vendors.Fault{}, fleet.HoldNotInstaller},
+		{"out of proportion", "acme/json", func(r *fleet.Repository) {
+			p := r.Packages["acme/json"]
+			p.Releases = map[string]fleet.Release{"1.0.0": {Counter: 1, Installers: map[string]fleet.Download{"x64": {URL: "https://downloads.example/tool-1.0.0.exe", Size: 1 << 30}}}}
+			r.Packages["acme/json"] = p
+		}, vendors.Fault{}, fleet.HoldSize},
 		{"another architecture", "acme/apt", installer("acme/apt", func(in *fleet.Installer) { in.Arch = "arm64" }), vendors.Fault{}, fleet.HoldNotInstaller},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -291,6 +296,32 @@ func TestDraftIsReproducible(t *testing.T) {
 	}
 	if files[0] != files[1] {
 		t.Errorf("first\n%s\nsecond\n%s", files[0], files[1])
+	}
+}
+
+// TestProposedEpochAndSources checks what of an upstream's rules a proposal
+// tells: the epoch in the release file, the agreement in the text.
+func TestProposedEpochAndSources(t *testing.T) {
+	m := newMill(t, vendorData(), map[string][]byte{"catalog/acme/npm/package.cue": vendorPackage("acme/npm",
+		`from: npm: package: "@acme/tool", scheme: "semver", epoch: 3, quorum: 2
+	agree: [{githubReleases: {repository: "acme/tool", tag: "v{version}"}}, {httpJSON: {url: "https://downloads.example/latest-1.0.0", path: "$.version"}}, {npm: package: "@acme/nowhere"}]`,
+		`platform: "windows", type: "portable", `+registry+`, source: {purl: "pkg:npm/%40acme/tool@{version}", member: "package/bin/tool.exe"}`)})
+	look := m.run(t)
+	look.Packages = []fleet.PackageID{"acme/npm"}
+	list, err := m.Propose(t.Context(), look)
+	if err != nil || len(list) != 1 || list[0].Release == nil {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	if r := list[0].Release; r.Epoch != 3 || !strings.Contains(string(desired.ReleaseFile("1.1.0", *r)), "\tepoch:     3\n") {
+		t.Errorf("epoch %d in\n%s", r.Epoch, desired.ReleaseFile("1.1.0", *r))
+	}
+	a := list[0].Agreement
+	if a == nil || a.Agree != 2 || a.Of != 4 || a.Need != 2 || a.Sources[0].Source != "npm @acme/tool" || a.Sources[3].Failed == "" {
+		t.Fatalf("%+v", a)
+	}
+	const want = "2 of 4 sources say 1.1.0: npm @acme/tool, GitHub acme/tool; https://downloads.example/latest-1.0.0 says 1.0.0, npm @acme/nowhere gave no answer"
+	if text := openPulls(t, m)[list[0].Pull.Branch].Body; !strings.Contains(strings.NewReplacer("\u200b", "", "\\", "", "\u2060", "").Replace(text), want) {
+		t.Errorf("%q is not in\n%s", want, text)
 	}
 }
 
