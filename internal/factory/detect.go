@@ -113,6 +113,9 @@ func (f *Factory) detect(ctx context.Context, look Look, p fleet.Package) (Findi
 	}
 	found, err := f.Upstream.Find(ctx, p)
 	seen := bump.Seen{Version: found.Version, Published: found.Published, Source: upstream.FeedName(p.Upstream.From), Bytes: stated(found)}
+	if look.Seen != nil && found.Version != "" {
+		seen.History = look.Seen(p.ID)
+	}
 	if err != nil {
 		// The version may be known where its bytes are not: the asset is not
 		// uploaded yet, for example. That matters for a new version only.
@@ -122,9 +125,6 @@ func (f *Factory) detect(ctx context.Context, look Look, p fleet.Package) (Findi
 			}
 		}
 		return held(ctx, Finding{Detection: fleet.Detection{Package: p.ID, Current: current, Found: found.Version, At: now}}, err)
-	}
-	if look.Seen != nil && found.Version != current { // evidence is read only where something is new
-		seen.History = look.Seen(p.ID)
 	}
 	for _, feed := range p.Upstream.Agree {
 		said := bump.Said{Feed: upstream.FeedName(feed)}

@@ -77,6 +77,9 @@ func Judge(p fleet.Package, s Seen, now time.Time) fleet.Detection {
 			return hold(name, why)
 		}
 		if !newer {
+			if why := flapping(u, found, s.History, now, true); why != "" {
+				return hold(fleet.HoldFlapping, why)
+			}
 			d.State = fleet.StateEqual
 			return d
 		}
@@ -133,7 +136,7 @@ func unready(p fleet.Package, found version.Version, s Seen, a *fleet.Agreement,
 	if a != nil && a.Agree < a.Need {
 		return fleet.HoldDisagree, disagreement(*a, s.Version)
 	}
-	if why := flapping(u, found, s.History, now); why != "" {
+	if why := flapping(u, found, s.History, now, false); why != "" {
 		return fleet.HoldFlapping, why
 	}
 	return tooYoung(u.MinimumReleaseAge.For(Class(p, s.Version), s.Security).Std(), s, now)
@@ -145,9 +148,11 @@ const settleFor = 14 * 24 * time.Hour
 
 // flapping is why a version that came back is not trusted yet: between an
 // earlier look that saw it and this one, another look saw another version, and
-// that is not long ago. Versions that the package does not want are left out:
-// people may have ignored the one that came between.
-func flapping(u fleet.Upstream, found version.Version, history []Sighting, now time.Time) string {
+// that is not long ago. With newerOnly the other one must be newer: where the
+// vendor is back at what is released already, only that is a recall. Versions
+// that the package does not want are left out: people may have ignored the one
+// that came between.
+func flapping(u fleet.Upstream, found version.Version, history []Sighting, now time.Time, newerOnly bool) string {
 	var first time.Time
 	var other Sighting
 	for _, h := range history {
@@ -155,7 +160,7 @@ func flapping(u fleet.Upstream, found version.Version, history []Sighting, now t
 		switch {
 		case err != nil || h.At.After(now) || version.Unwanted(u, h.Version) != "":
 		case version.Compare(v, found) != 0:
-			if h.At.After(other.At) {
+			if h.At.After(other.At) && (!newerOnly || version.Compare(v, found) > 0) {
 				other = h
 			}
 		case first.IsZero() || h.At.Before(first):

@@ -200,6 +200,9 @@ func TestJudgeFlapping(t *testing.T) {
 	}{
 		{"never seen", nil, "1.2.0", nil, "", ""},
 		{"seen all the time", nil, "1.2.0", []Sighting{{"1.2.0", day(9)}, {"1.2.0", day(2)}}, "", ""},
+		{"the next one, seen before", nil, "1.3.0", []Sighting{{"1.2.0", day(9)}, {"1.3.0", day(2)}}, "", ""},
+		{"back to what is released", nil, "1.1.0", []Sighting{{"1.1.0", day(9)}, {"1.2.0", day(2)}}, fleet.HoldFlapping, "1.1.0 again"},
+		{"back from what is older than released", nil, "1.1.0", []Sighting{{"1.1.0", day(9)}, {"1.0.0", day(2)}}, "", ""},
 		{"the next one", nil, "1.3.0", []Sighting{{"1.1.0", day(30)}, {"1.2.0", day(9)}}, "", ""},
 		{"back to an earlier one", nil, "1.2.0", []Sighting{{"1.2.0", day(9)}, {"1.3.0", day(2)}}, fleet.HoldFlapping, "1.2.0 again, first seen 2026-11-09T06:00:00Z, after 1.3.0 was seen 2026-11-16T06:00:00Z"},
 		{"in any order", nil, "1.2.0", []Sighting{{"1.3.0", day(2)}, {"1.2.0", day(9)}, {"1.3.0", day(5)}}, fleet.HoldFlapping, "after 1.3.0 was seen 2026-11-16"},
@@ -214,7 +217,7 @@ func TestJudgeFlapping(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := Judge(pkg(tt.edit), Seen{Version: tt.found, Published: day(10), History: tt.history}, now)
-			if d.Hold != tt.hold || !strings.Contains(d.Why, tt.why) || (d.State == fleet.StateNew) != (tt.hold == "") {
+			if d.Hold != tt.hold || !strings.Contains(d.Why, tt.why) || (d.State == fleet.StateHeld) != (tt.hold != "") {
 				t.Errorf("%s %s %q, want %s %q", d.State, d.Hold, d.Why, tt.hold, tt.why)
 			}
 		})
@@ -286,6 +289,7 @@ func TestClass(t *testing.T) {
 		{nil, "1.1.1", "patch"}, {nil, "1.2.0", "minor"}, {nil, "2.0.0", "major"}, {nil, "nonsense", "major"},
 		{func(p *fleet.Package) { p.Releases = nil }, "2.0.0", "new"},
 		{func(p *fleet.Package) { p.Upstream = nil }, "1.1.1", "major"},
+		{func(p *fleet.Package) { p.Upstream.Epoch = 1 }, "1.1.1", "major"},
 		{func(p *fleet.Package) { p.Kind = "configuration" }, "3", "config"},
 	} {
 		if got := Class(pkg(tt.edit), tt.version); got != tt.want {
