@@ -10,6 +10,7 @@ import (
 
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/bump"
 	"github.com/packmill/packmill/internal/view"
 )
 
@@ -30,6 +31,8 @@ type detectedAs struct {
 	State     string          `json:"state"` // none, equal, new, watch, held
 	Hold      string          `json:"hold,omitempty"`
 	Why       string          `json:"why,omitempty"`
+	// Agreement is who named which version, when the package has several sources.
+	Agreement *fleet.Agreement `json:"agreement,omitempty"`
 }
 
 func newDetectCmd(a *app) *cobra.Command {
@@ -92,28 +95,28 @@ func (a *app) look(ctx context.Context, args []string) (*factory.Factory, factor
 	if err != nil {
 		return nil, factory.Look{}, nil, err
 	}
-	look := factory.Look{Repo: repo, Read: tree.Read, FirstSeen: a.firstSeen(ctx)}
+	look := factory.Look{Repo: repo, Read: tree.Read, Seen: a.seen(ctx)}
 	for _, arg := range args {
 		look.Packages = append(look.Packages, fleet.PackageID(arg))
 	}
 	return &factory.Factory{Clock: clock, Log: a.log(), Progress: a.progress(), Upstream: client}, look, done, nil
 }
 
-// firstSeen asks the repository's evidence, when a vendor does not say when it
-// published. Without evidence nothing was seen before.
-func (a *app) firstSeen(ctx context.Context) func(fleet.PackageID, string) time.Time {
-	read := sync.OnceValue(func() func(fleet.PackageID, string) time.Time {
+// seen asks the repository's evidence what earlier looks saw. Without evidence
+// nothing was seen before.
+func (a *app) seen(ctx context.Context) func(fleet.PackageID) []bump.Sighting {
+	read := sync.OnceValue(func() func(fleet.PackageID) []bump.Sighting {
 		_, ledger, err := a.offline(ctx)
 		if err == nil {
 			var rec *fleet.Record
 			if rec, err = ledger.Read(ctx); err == nil {
-				return factory.FirstSeen(rec.Detections)
+				return factory.Seen(rec.Detections)
 			}
 		}
 		a.log().Debug("no evidence of earlier looks", "error", err)
-		return factory.FirstSeen(nil)
+		return factory.Seen(nil)
 	})
-	return func(id fleet.PackageID, version string) time.Time { return read()(id, version) }
+	return func(id fleet.PackageID) []bump.Sighting { return read()(id) }
 }
 
 // completePackages completes ids of packages.
@@ -133,7 +136,7 @@ func detectResult(now time.Time, findings []factory.Finding) result {
 	v := detected{At: now}
 	t := view.Table{Columns: view.Cols("package", "released", "found", "state", "why"), Empty: "no packages"}
 	for _, d := range findings {
-		as := detectedAs{Package: d.Package, Released: d.Current, Found: d.Detection.Found, State: d.State, Hold: d.Hold, Why: d.Why}
+		as := detectedAs{Package: d.Package, Released: d.Current, Found: d.Detection.Found, State: d.State, Hold: d.Hold, Why: d.Why, Agreement: d.Agreement}
 		if at := d.Upstream.Published; !at.IsZero() {
 			as.Published = at.Format(time.RFC3339)
 		}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/packmill/packmill/internal/factory"
+	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/sim/vendors"
 )
 
@@ -109,6 +111,18 @@ func TestDetectCommand(t *testing.T) {
 	}
 	if code, _, told := run(t, env, "-C", repo, "detect", "acme/nowhere"); code != exitInvalid || !strings.Contains(told, "no such package") {
 		t.Errorf("unknown package: %d %s", code, told)
+	}
+}
+
+// TestDetectAgreement checks that the documents tell who named which version.
+func TestDetectAgreement(t *testing.T) {
+	a := &fleet.Agreement{Agree: 1, Of: 2, Need: 2, Sources: []fleet.Said{{Source: "npm tool", Version: "1.2.0", Agrees: true}, {Source: "GitHub acme/tool", Failed: "404"}}}
+	finding := factory.Finding{Detection: fleet.Detection{Package: "acme/tool", Found: "1.2.0", State: fleet.StateHeld, Hold: fleet.HoldDisagree, Agreement: a}}
+	const want = `"agreement":{"agree":1,"of":2,"need":2,"sources":[{"source":"npm tool","version":"1.2.0","agrees":true},{"source":"GitHub acme/tool","failed":"404","agrees":false}]}`
+	for _, r := range []result{detectResult(time.Time{}, []factory.Finding{finding}), proposeResult([]factory.Proposed{{Finding: finding}}, false)} {
+		if data, err := json.Marshal(r.value); err != nil || !strings.Contains(string(data), want) {
+			t.Errorf("%s: %s, %v", r.name, data, err)
+		}
 	}
 }
 

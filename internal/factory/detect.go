@@ -34,9 +34,9 @@ type Look struct {
 	Repo     *fleet.Repository
 	Packages []fleet.PackageID // all when empty
 
-	// FirstSeen is when an earlier look saw a version, zero when none did. It
-	// serves vendors that do not say when they published; nil knows nothing.
-	FirstSeen func(id fleet.PackageID, version string) time.Time
+	// Seen is what earlier looks saw of a package, for versions that come back
+	// and for vendors that do not say when they published; nil knows nothing.
+	Seen func(id fleet.PackageID) []bump.Sighting
 	// Read reads a file of the same state as Repo, for configurations.
 	Read func(path string) ([]byte, error)
 	// Devices are the known devices of each tenant, for the reach of proposals.
@@ -112,7 +112,10 @@ func (f *Factory) detect(ctx context.Context, look Look, p fleet.Package) (Findi
 		return Finding{Detection: fleet.Detection{Package: p.ID, Current: current, State: fleet.StateNone, Why: "no upstream: versions are handed in", At: now}}, nil
 	}
 	found, err := f.Upstream.Find(ctx, p)
-	seen := bump.Seen{Version: found.Version, Published: found.Published, Bytes: stated(found)}
+	seen := bump.Seen{Version: found.Version, Published: found.Published, Source: upstream.FeedName(p.Upstream.From), Bytes: stated(found)}
+	if look.Seen != nil && found.Version != "" {
+		seen.History = look.Seen(p.ID)
+	}
 	if err != nil {
 		// The version may be known where its bytes are not: the asset is not
 		// uploaded yet, for example. That matters for a new version only.
@@ -122,9 +125,6 @@ func (f *Factory) detect(ctx context.Context, look Look, p fleet.Package) (Findi
 			}
 		}
 		return held(ctx, Finding{Detection: fleet.Detection{Package: p.ID, Current: current, Found: found.Version, At: now}}, err)
-	}
-	if look.FirstSeen != nil && found.Published.IsZero() {
-		seen.FirstSeen = look.FirstSeen(p.ID, found.Version)
 	}
 	for _, feed := range p.Upstream.Agree {
 		said := bump.Said{Feed: upstream.FeedName(feed)}
@@ -232,18 +232,13 @@ func detectPayload(look Look, p fleet.Package, now time.Time) (Finding, error) {
 	return finding, nil
 }
 
-// FirstSeen looks up in recorded detections when a version was first seen.
-func FirstSeen(detections []fleet.Detection) func(id fleet.PackageID, version string) time.Time {
-	type key struct {
-		id      fleet.PackageID
-		version string
-	}
-	first := map[key]time.Time{}
+// Seen looks up in recorded detections which versions of a package were seen.
+func Seen(detections []fleet.Detection) func(id fleet.PackageID) []bump.Sighting {
+	seen := map[fleet.PackageID][]bump.Sighting{}
 	for _, d := range detections {
-		k := key{d.Package, d.Found}
-		if at, ok := first[k]; !ok || d.At.Before(at) {
-			first[k] = d.At
+		if d.Found != "" {
+			seen[d.Package] = append(seen[d.Package], bump.Sighting{Version: d.Found, At: d.At})
 		}
 	}
-	return func(id fleet.PackageID, version string) time.Time { return first[key{id, version}] }
+	return func(id fleet.PackageID) []bump.Sighting { return seen[id] }
 }

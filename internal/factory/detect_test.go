@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/packmill/packmill/internal/edge/upstream"
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/bump"
 	"github.com/packmill/packmill/internal/sim/vendors"
 )
 
@@ -86,7 +88,7 @@ func TestDetectHolds(t *testing.T) {
 		{"agree", "acme/npm", func(p *fleet.Package) {
 			p.Upstream.Agree = []fleet.Feed{{GitHubReleases: &fleet.GitHubReleases{Repository: "acme/tool", Tag: "v{version}"}}}
 		}, vendors.Fault{}, false, "1.1.0 new"},
-		{"too young", "acme/npm", func(p *fleet.Package) { p.Upstream.MinimumReleaseAge = fleet.Duration(200 * time.Hour) }, vendors.Fault{}, false, "1.1.0 held too-young"},
+		{"too young", "acme/npm", func(p *fleet.Package) { p.Upstream.MinimumReleaseAge.Default = fleet.Duration(200 * time.Hour) }, vendors.Fault{}, false, "1.1.0 held too-young"},
 		{"rate limit", "acme/github", nil, vendors.Fault{Path: "/api.github.com/", Kind: vendors.RateLimited}, false, "held rate-limited"},
 		{"down", "acme/npm", nil, vendors.Fault{Path: "/npm/", Kind: vendors.Unavailable}, false, "held unreachable"},
 		{"a page for people", "acme/json", nil, vendors.Fault{Path: "/downloads.example/latest", Kind: vendors.HTML}, false, "held unparsable"},
@@ -96,6 +98,10 @@ func TestDetectHolds(t *testing.T) {
 			in.Source = &fleet.Source{Asset: "renamed.exe"}
 			p.Installers = map[string]fleet.Installer{"x64": in}
 		}, vendors.Fault{}, false, "1.1.0 equal"},
+		{"ignored leads to an older one", "acme/github", func(p *fleet.Package) { p.Upstream.Ignore = []string{"1.1.*"} }, vendors.Fault{}, false, "1.0.0 new"},
+		{"ignored in a suite", "acme/apt", func(p *fleet.Package) { p.Upstream.Ignore = []string{"1.1.*"} }, vendors.Fault{}, false, "held not-allowed"},
+		{"numbers begun anew", "acme/npm", func(p *fleet.Package) { p.Releases, p.Upstream.Epoch = released("2024.3.0", bytesOf("1.0.0")), 1 }, vendors.Fault{}, false, "1.1.0 new"},
+		{"stated size out of proportion", "acme/github", func(p *fleet.Package) { p.Releases = released("1.0.9", bytesOf("1.0.9")[:9]) }, vendors.Fault{}, false, "1.1.0 held size"},
 		{"allowed leads to an older line", "acme/github", func(p *fleet.Package) { p.Upstream.Allowed = "1.0.*" }, vendors.Fault{}, false, "1.0.0 new"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -123,17 +129,37 @@ func TestDetectHolds(t *testing.T) {
 	}
 }
 
-func TestFirstSeen(t *testing.T) {
-	first := factory.FirstSeen([]fleet.Detection{
-		{Package: "a/b", Found: "1.0", At: detectTime.Add(time.Hour)},
-		{Package: "a/b", Found: "1.0", At: detectTime},
-		{Package: "a/c", Found: "1.0", At: detectTime.Add(-time.Hour)},
-	})
-	if at := first("a/b", "1.0"); !at.Equal(detectTime) {
-		t.Errorf("first seen %v", at)
+// TestDetectHistory gives the look what earlier looks saw.
+func TestDetectHistory(t *testing.T) {
+	m := newMill(t, vendorData(), nil)
+	look := m.run(t)
+	look.Packages = []fleet.PackageID{"acme/npm"}
+	for _, tt := range []struct {
+		seen []fleet.Detection
+		want string
+	}{
+		{nil, "1.1.0 new"},
+		{[]fleet.Detection{{Package: "acme/npm", Found: "1.1.0", At: detectTime.AddDate(0, 0, -9)}, {Package: "acme/github", Found: "1.2.0", At: detectTime.AddDate(0, 0, -2)}}, "1.1.0 new"},
+		{[]fleet.Detection{{Package: "acme/npm", Found: "1.1.0", At: detectTime.AddDate(0, 0, -9)}, {Package: "acme/npm", Found: "1.2.0", At: detectTime.AddDate(0, 0, -2)}}, "1.1.0 held flapping"},
+	} {
+		look.Seen = factory.Seen(tt.seen)
+		findings, err := m.Detect(t.Context(), look)
+		if err != nil || states(findings)["acme/npm"] != tt.want {
+			t.Errorf("%v (%s), %v, want %s", states(findings), findings[0].Why, err, tt.want)
+		}
 	}
-	if at := first("a/b", "2.0"); !at.IsZero() {
-		t.Errorf("what nobody saw: %v", at)
+}
+
+func TestSeen(t *testing.T) {
+	seen := factory.Seen([]fleet.Detection{
+		{Package: "a/b", Found: "1.0", At: detectTime.Add(time.Hour)}, {Package: "a/c", Found: "1.0", At: detectTime}, {Package: "a/b", At: detectTime}, {Package: "a/b", Found: "1.1", At: detectTime},
+	})
+	want := []bump.Sighting{{Version: "1.0", At: detectTime.Add(time.Hour)}, {Version: "1.1", At: detectTime}}
+	if got := seen("a/b"); !slices.Equal(got, want) {
+		t.Errorf("seen %v, want %v", got, want)
+	}
+	if got := seen("a/d"); len(got) != 0 {
+		t.Errorf("what nobody saw: %v", got)
 	}
 }
 

@@ -2,9 +2,11 @@ package factory
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/upstream"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/bump"
 	"github.com/packmill/packmill/internal/rules/rollout"
@@ -23,6 +25,13 @@ func (f *Factory) Draft(ctx context.Context, repo *fleet.Repository, finding Fin
 	release.Installers, err = f.obtain(ctx, repo.Publishers[p.ID.Publisher()], p, finding.Upstream)
 	if err != nil {
 		return nil, err
+	}
+	sizes := map[string]int64{}
+	for key, d := range release.Installers {
+		sizes[key] = d.Size
+	}
+	if why := bump.OutOfProportion(p, sizes); why != "" { // most vendors state no size before
+		return nil, &upstream.Hold{Name: fleet.HoldSize, Err: errors.New(why)}
 	}
 	return &release, nil
 }
@@ -43,6 +52,9 @@ func (f *Factory) DraftOf(ctx context.Context, repo *fleet.Repository, out *Prop
 func newRelease(p fleet.Package, finding Finding) fleet.Release {
 	_, latest, _ := p.Latest()
 	r := fleet.Release{Counter: latest.Counter + 1, Change: bump.Class(p, finding.Found)}
+	if p.Upstream != nil {
+		r.Epoch = p.Upstream.Epoch
+	}
 	if at := finding.Upstream.Published; !at.IsZero() {
 		r.Published = &at
 	}

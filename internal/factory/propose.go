@@ -145,7 +145,7 @@ func (f *Factory) proposed(ctx context.Context, p fleet.Package, finding Finding
 	}
 	have, ok := repo.Packages[p.ID].Releases[finding.Found]
 	want := newRelease(p, finding)
-	if !ok || have.Counter != want.Counter || have.Change != want.Change {
+	if !ok || have.Counter != want.Counter || have.Epoch != want.Epoch || have.Change != want.Change {
 		return nil, nil
 	}
 	if p.Kind == "configuration" {
@@ -174,7 +174,7 @@ func (f *Factory) bumpPull(look Look, finding Finding, release fleet.Release) (v
 	c := change.Compare(look.Repo, head, change.Options{Devices: look.Devices, Now: f.Clock.Now()})
 	for _, r := range c.Releases {
 		if r.Package == finding.Package && r.To == finding.Found {
-			return view.BumpPull(view.Bump{Change: c, Release: r}), nil
+			return view.BumpPull(view.Bump{Change: c, Release: r, Agreement: finding.Agreement}), nil
 		}
 	}
 	return view.Pull{}, fleet.Errorf(fleet.Internal, "factory.propose", string(finding.Package), "the change does not hold its own release")
@@ -206,7 +206,7 @@ func (f *Factory) DetectAndPropose(ctx context.Context, facts rollout.Facts) ([]
 		return nil, err
 	}
 	proposed, err := f.Propose(ctx, Look{
-		Repo: facts.Repo, FirstSeen: FirstSeen(facts.Record.Detections), Read: tree.Read, Devices: Devices(facts.Record),
+		Repo: facts.Repo, Seen: Seen(facts.Record.Detections), Read: tree.Read, Devices: Devices(facts.Record),
 	})
 	out := make([]fleet.Detection, len(proposed))
 	for i, p := range proposed {

@@ -243,6 +243,11 @@ func TestHeldDownloads(t *testing.T) {
 		{"no such member", "acme/npm", installer("acme/npm", func(in *fleet.Installer) { in.Source.Member = "package/bin/else.exe" }), vendors.Fault{}, fleet.HoldNotInstaller},
 		{"another type", "acme/json", installer("acme/json", func(in *fleet.Installer) { in.Type = "msi" }), vendors.Fault{}, fleet.HoldNotInstaller},
 		{"another machine", "acme/npm", installer("acme/npm", func(in *fleet.Installer) { in.Arch = "arm64" }), vendors.Fault{}, fleet.HoldNotInstaller},
+		{"out of proportion", "acme/json", func(r *fleet.Repository) {
+			p := r.Packages["acme/json"]
+			p.Releases = map[string]fleet.Release{"1.0.0": {Counter: 1, Installers: map[string]fleet.Download{"x64": {URL: "https://downloads.example/tool-1.0.0.exe", Size: 1 << 30}}}}
+			r.Packages["acme/json"] = p
+		}, vendors.Fault{}, fleet.HoldSize},
 		{"another architecture", "acme/apt", installer("acme/apt", func(in *fleet.Installer) { in.Arch = "arm64" }), vendors.Fault{}, fleet.HoldNotInstaller},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -17,10 +17,12 @@ const (
 	HoldUnreachable  = "unreachable"      // no usable answer
 	HoldRateLimited  = "rate-limited"     // the source refuses for now
 	HoldChangedHash  = "changed-hash"     // other bytes under a version that was seen before
-	HoldDisagree     = "disagree"         // another feed says otherwise
+	HoldFlapping     = "flapping"         // an earlier version again, after another one: a recall, or mirrors that differ
+	HoldSize         = "size"             // an installer many times larger or smaller than that of the release before
+	HoldDisagree     = "disagree"         // too few sources name the version
 	HoldTooYoung     = "too-young"        // not out for minimumReleaseAge yet
 	HoldNotInstaller = "not-an-installer" // the bytes are of another format, HTML for example
 	HoldTruncated    = "truncated"        // the download broke off
 	HoldSigner       = "signer"           // unsigned or signed by somebody the publisher does not name
-	HoldNotAllowed   = "not-allowed"      // outside upstream.allowed, a pre-release, or a host that is not the publisher's
+	HoldNotAllowed   = "not-allowed"      // outside upstream.allowed or in upstream.ignore, a pre-release, or a host that is not the publisher's
 )

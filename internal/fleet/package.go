@@ -84,12 +84,17 @@ func (p Package) Versions() []string {
 
 // An Upstream says where new versions are found and how they compare.
 type Upstream struct {
-	From              Feed     `json:"from"`
-	Scheme            string   `json:"scheme"`
-	Prerelease        bool     `json:"prerelease"`
-	MinimumReleaseAge Duration `json:"minimumReleaseAge"`
-	Allowed           string   `json:"allowed,omitempty"` // glob on the version, for example "24.*"
-	Agree             []Feed   `json:"agree,omitempty"`
+	From              Feed       `json:"from"`
+	Scheme            string     `json:"scheme"`
+	Pattern           string     `json:"pattern,omitempty"` // of scheme regex: RE2 whose groups are compared
+	Epoch             int        `json:"epoch,omitempty"`   // how often the vendor began its numbers anew
+	Prerelease        bool       `json:"prerelease"`
+	MinimumReleaseAge ReleaseAge `json:"minimumReleaseAge"`
+	Allowed           string     `json:"allowed,omitempty"`    // glob on the version, for example "24.*"
+	Ignore            []string   `json:"ignore,omitempty"`     // globs on versions that are never proposed
+	SizeFactor        int        `json:"sizeFactor,omitempty"` // how many times larger or smaller an installer may get; 0 is DefaultSizeFactor
+	Agree             []Feed     `json:"agree,omitempty"`
+	Quorum            int        `json:"quorum,omitempty"` // how many sources must agree, From among them; 0 is all
 }
 
 // An Installer is one thing the vendor ships: a platform, an architecture, a
@@ -236,6 +241,7 @@ type CVEProduct struct {
 // built from it is named in evidence, never here.
 type Release struct {
 	Counter    int                 `json:"counter"`
+	Epoch      int                 `json:"epoch,omitempty"`    // Upstream.Epoch when it was proposed
 	Baseline   bool                `json:"baseline,omitempty"` // the fleet had it before: never rolled out
 	Change     string              `json:"change"`             // major, minor, patch, security, config, new
 	Published  *time.Time          `json:"published,omitempty"`

@@ -35,7 +35,25 @@ type Detection struct {
 	State   string    `json:"state"`   // none, equal, new, watch, held
 	Hold    string    `json:"hold,omitempty"`
 	Why     string    `json:"why,omitempty"`
-	At      time.Time `json:"at"`
+	// Agreement is what all sources of the package said, nil when it has one.
+	Agreement *Agreement `json:"agreement,omitempty"`
+	At        time.Time  `json:"at"`
+}
+
+// An Agreement is how many sources of a package name the version that was found.
+type Agreement struct {
+	Agree   int    `json:"agree"`
+	Of      int    `json:"of"`
+	Need    int    `json:"need"` // the package's quorum
+	Sources []Said `json:"sources"`
+}
+
+// Said is the newest version by one source, or why it told none.
+type Said struct {
+	Source  string `json:"source"` // for people: "npm esbuild"
+	Version string `json:"version,omitempty"`
+	Failed  string `json:"failed,omitempty"`
+	Agrees  bool   `json:"agrees"`
 }
 
 // Built says which artifact a release gave.

@@ -41,6 +41,30 @@ func TestBumpPull(t *testing.T) {
 	}
 }
 
+// TestBumpAgreement shows who named the version, and marks who did not.
+func TestBumpAgreement(t *testing.T) {
+	c := bump(t, func(_, _ *fleet.Repository) {})
+	a := fleet.Agreement{Agree: 2, Of: 2, Need: 2, Sources: []fleet.Said{{Source: "GitHub ip7z/7zip", Version: "24.09", Agrees: true}, {Source: "npm 7z", Version: "24.9", Agrees: true}}}
+	row := func() string {
+		for line := range strings.Lines(BumpPull(Bump{Change: c, Release: c.Releases[0], Agreement: &a}).Text) {
+			if strings.Contains(line, "**Sources**") {
+				return line
+			}
+		}
+		return ""
+	}
+	if got, want := row(), "| "+glyphGood+" | **Sources** | 2 of 2 sources say 24.09: GitHub ip7z/7zip, npm 7z |\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	a.Of, a.Sources = 4, append(a.Sources, fleet.Said{Source: "c|d", Version: "<b>1</b>"}, fleet.Said{Source: "e", Failed: "404"})
+	if got := row(); !strings.HasPrefix(got, "| "+glyphLook+" |") || !strings.Contains(got, "2 of 4 sources") || !strings.Contains(got, "e gave no answer") || strings.Contains(got, "<b>") || strings.Contains(got, "c|d") {
+		t.Errorf("got %q", got)
+	}
+	if strings.Contains(BumpPull(Bump{Change: c, Release: c.Releases[0]}).Text, "**Sources**") {
+		t.Error("a package with one source has a row of sources")
+	}
+}
+
 var trailerLine = regexp.MustCompile(`^[A-Z][A-Za-z-]*: \S.*$`)
 
 // checkTrailers asks for a last paragraph that git reads as trailers.

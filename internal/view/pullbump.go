@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/change"
 )
 
@@ -14,6 +15,8 @@ type Bump struct {
 	Notes     string         // the vendor's release notes, "" when none were found
 	NotesFrom string         // where notes were looked for: an address or "npm"
 	Inputs    []string       // what this text was made from: "main 9c1e5d0", "inventory 2026-11-18"
+
+	Agreement *fleet.Agreement // what the package's sources say, nil when it has one
 }
 
 // BumpPull is the pull request that proposes a release: the verdict, a table
@@ -93,10 +96,35 @@ func bumpRows(b Bump) []checkRow {
 		}
 		rows = append(rows, signerRow(i, name), sourceRow(i, name), sizeRow(i, name))
 	}
+	if b.Agreement != nil {
+		rows = append(rows, agreementRow(*b.Agreement, r.To))
+	}
 	if len(r.Files) > 0 {
 		rows = append(rows, checkRow{glyphGood, "Payload", plural(len(r.Files), "file") + " changed, listed below"})
 	}
 	return append(rows, fixesRow(r), testRow(r), reachRow(r), datesRow(r), backRow(r))
+}
+
+// agreementRow is who named the version and who said otherwise.
+func agreementRow(a fleet.Agreement, version string) checkRow {
+	row := checkRow{glyph: glyphGood, name: "Sources"}
+	var same, other []string
+	for _, s := range a.Sources {
+		switch {
+		case s.Agrees:
+			same = append(same, s.Source)
+		case s.Failed != "":
+			other = append(other, s.Source+" gave no answer")
+		default:
+			other = append(other, s.Source+" says "+s.Version)
+		}
+	}
+	row.text = fmt.Sprintf("%d of %d sources say %s: %s", a.Agree, a.Of, Neutral(version), Neutral(some(same, 8)))
+	if len(other) > 0 {
+		row.glyph = glyphLook
+		row.text += "; " + Neutral(some(other, 8))
+	}
+	return row
 }
 
 func signerRow(i change.Installer, suffix string) checkRow {

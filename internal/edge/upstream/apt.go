@@ -34,8 +34,9 @@ type debFile struct {
 }
 
 // apt reads the newest version of a package in a suite. As for apt itself, the
-// suite's -updates and -security companions count when they are configured.
-func (c *Client) apt(ctx context.Context, feed fleet.Apt) (told, error) {
+// suite's -updates and -security companions count when they are configured. The
+// order among them is Debian's whatever scheme the package has.
+func (c *Client) apt(ctx context.Context, feed fleet.Apt, u fleet.Upstream) (told, error) {
 	files, err := c.debFiles(ctx, feed)
 	if err != nil {
 		return told{}, err
@@ -44,11 +45,12 @@ func (c *Client) apt(ctx context.Context, feed fleet.Apt) (told, error) {
 	for i, f := range files {
 		texts[i] = f.version
 	}
-	v, ok := version.Newest(version.Deb, texts)
-	if !ok {
-		return told{}, holdf(fleet.HoldUnparsable, "suite %s has no package %s with a readable version", feed.Suite, feed.Package)
+	if len(texts) == 0 {
+		return told{}, holdf(fleet.HoldUnparsable, "suite %s has no package %s", feed.Suite, feed.Package)
 	}
-	return told{Entry: releases.Entry{Version: v.String()}}, nil
+	u.Scheme, u.Pattern = version.Deb, ""
+	v, err := newest(u, texts)
+	return told{Entry: releases.Entry{Version: v}}, err
 }
 
 // debFiles are the files of a package in the suite and its companions.

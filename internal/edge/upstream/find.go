@@ -72,7 +72,7 @@ func (c *Client) tell(ctx context.Context, feed fleet.Feed, u fleet.Upstream) (t
 	case feed.NPM != nil:
 		return c.npm(ctx, *feed.NPM)
 	case feed.Apt != nil:
-		return c.apt(ctx, *feed.Apt)
+		return c.apt(ctx, *feed.Apt, u)
 	case feed.GoProxy != nil:
 		return c.goProxy(ctx, *feed.GoProxy, u)
 	}
@@ -131,24 +131,24 @@ func (c *Client) locate(ctx context.Context, p fleet.Package, t told, v string) 
 }
 
 // newest is the greatest of the candidates by the upstream's scheme, of those
-// that are allowed, without pre-releases unless they are wanted. What the scheme
-// cannot read is left out; a feed with nothing it can read is a hold.
+// that the package wants. What the scheme cannot read is left out; a feed with
+// nothing it can read is a hold.
 func newest(u fleet.Upstream, candidates []string) (string, error) {
-	final := slices.DeleteFunc(slices.Clone(candidates), func(s string) bool {
-		// A malformed pattern is told when the version is judged.
-		allowed, err := version.Allowed(u.Allowed, s)
-		v, parseErr := version.Parse(u.Scheme, s)
-		return err == nil && !allowed || parseErr == nil && v.Prerelease() && !u.Prerelease
+	unwanted := ""
+	wanted := slices.DeleteFunc(slices.Clone(candidates), func(s string) bool {
+		why := version.Unwanted(u, s)
+		unwanted = cmp.Or(unwanted, why)
+		return why != ""
 	})
-	if v, ok := version.Newest(u.Scheme, final); ok {
+	if v, ok := version.SchemeOf(u).Newest(wanted); ok {
 		return v.String(), nil
 	}
 	if len(candidates) == 0 {
 		return "", holdf(fleet.HoldUnparsable, "the feed lists no version")
 	}
-	if len(final) == 0 {
-		return "", holdf(fleet.HoldNotAllowed, "the feed lists nothing that is allowed, but %s for example", candidates[0])
+	if len(wanted) == 0 {
+		return "", holdf(fleet.HoldNotAllowed, "the feed lists nothing that is wanted: %s", unwanted)
 	}
-	_, err := version.Parse(u.Scheme, final[0])
+	_, err := version.SchemeOf(u).Parse(wanted[0])
 	return "", &Hold{Name: fleet.HoldUnparsable, Err: err}
 }

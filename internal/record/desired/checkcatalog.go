@@ -58,6 +58,7 @@ func (x *checks) pkg(file, id string, p fleet.Package) {
 	x.references(file, id, p)
 	x.kind(file, p)
 	x.feeds(file, p)
+	x.upstream(file, p)
 	for _, key := range p.InstallerKeys() {
 		x.installer(file, id, key, p)
 	}

@@ -24,6 +24,29 @@ func (x *checks) detection(file string, p fleet.Package) {
 	}
 }
 
+// upstream checks how versions are read, which of them are wanted, and how many
+// sources must agree.
+func (x *checks) upstream(file string, p fleet.Package) {
+	if p.Upstream == nil {
+		return
+	}
+	u, at := *p.Upstream, k("pkg", "upstream")
+	switch {
+	case u.Scheme == version.Regex:
+		if why := version.PatternFault(u.Pattern); why != "" {
+			x.fault(file, append(at, "pattern"), "the pattern %q orders no versions: %s", u.Pattern, why)
+		}
+	case u.Pattern != "":
+		x.fault(file, append(at, "pattern"), "only scheme %q has a pattern; this is %q", version.Regex, u.Scheme)
+	}
+	for i, glob := range u.Ignore {
+		x.glob(file, k("pkg", "upstream", "ignore", index(i)), glob)
+	}
+	if sources := 1 + len(u.Agree); u.Quorum > sources {
+		x.fault(file, append(at, "quorum"), "%d sources must agree, and there are %d", u.Quorum, sources)
+	}
+}
+
 // placeholders reports words in braces that nothing is filled in for.
 func (x *checks) placeholders(file string, keys []string, template string, known []string) {
 	for _, word := range version.Unknown(template, known) {

@@ -71,25 +71,40 @@ func (x *checks) payloads(file, id string, p fleet.Package) {
 }
 
 // order checks that counters rise with versions, as the package's scheme orders
-// them: "the newest release" then means the same to people and to packmill.
+// them: "the newest release" then means the same to people and to packmill. A
+// higher epoch is above every version of a lower one, which may have been of
+// another scheme.
 func (x *checks) order(id string, p fleet.Package) {
-	if p.Upstream == nil {
+	if p.Upstream == nil || p.Upstream.Scheme == version.Regex && version.PatternFault(p.Upstream.Pattern) != "" { // said elsewhere
 		return
 	}
 	var newest version.Version
 	var before string
+	epoch := 0
 	versions := slices.Sorted(maps.Keys(p.Releases))
 	slices.SortStableFunc(versions, func(a, b string) int { return cmp.Compare(p.Releases[a].Counter, p.Releases[b].Counter) })
 	for _, v := range versions {
 		file, at := ReleasePath(fleet.PackageID(id), v), k("pkg", "releases", v)
-		parsed, err := version.Parse(p.Upstream.Scheme, v)
+		r := p.Releases[v]
+		switch {
+		case r.Epoch > p.Upstream.Epoch:
+			x.fault(file, append(at, "epoch"), "%d is above upstream.epoch, %d", r.Epoch, p.Upstream.Epoch)
+			continue
+		case r.Epoch < epoch:
+			x.fault(file, append(at, "epoch"), "%d is below that of a release with a lower counter, %d", r.Epoch, epoch)
+			continue
+		}
+		if epoch = r.Epoch; epoch < p.Upstream.Epoch {
+			continue
+		}
+		parsed, err := version.SchemeOf(*p.Upstream).Parse(v)
 		if err != nil {
 			x.fault(file, at, "%q is no version of scheme %q", v, p.Upstream.Scheme)
 			continue
 		}
-		same := before != "" && p.Releases[before].Counter == p.Releases[v].Counter // said elsewhere
+		same := before != "" && p.Releases[before].Counter == r.Counter // said elsewhere
 		if before != "" && !same && version.Compare(parsed, newest) <= 0 {
-			x.fault(file, append(at, "counter"), "%d is above that of %s, which is no lower version", p.Releases[v].Counter, before)
+			x.fault(file, append(at, "counter"), "%d is above that of %s, which is no lower version", r.Counter, before)
 			continue
 		}
 		newest, before = parsed, v

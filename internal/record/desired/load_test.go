@@ -2,6 +2,7 @@ package desired
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"path"
@@ -84,7 +85,7 @@ func TestLoad(t *testing.T) {
 	if in.Minutes != 60 || in.Scope != "machine" || in.RunAs != "system" || in.Detect[0].Operator != "=" || zip.Updater != "none" {
 		t.Errorf("defaults: %+v", in)
 	}
-	if u := zip.Upstream; u.From.GitHubReleases.Tag != "{version}" || u.MinimumReleaseAge.Std() != 72*time.Hour {
+	if u := zip.Upstream; u.From.GitHubReleases.Tag != "{version}" || u.MinimumReleaseAge.Default.Std() != 72*time.Hour {
 		t.Errorf("upstream: %+v", u)
 	}
 	dogfood, _ := repo.Wave("dogfood")
@@ -97,6 +98,41 @@ func TestLoad(t *testing.T) {
 }
 
 // A changed payload is the next release of a configuration, not a fault.
+// TestUpstream reads what may be written in several ways, or left out.
+func TestUpstream(t *testing.T) {
+	hours := func(n int) *fleet.Duration { d := fleet.Duration(time.Duration(n) * time.Hour); return &d }
+	for written, want := range map[string]fleet.Upstream{
+		``: {Scheme: "loose", MinimumReleaseAge: fleet.ReleaseAge{Default: *hours(72)}, SizeFactor: 4},
+		`minimumReleaseAge: "24h", scheme: "calver"`: {Scheme: "calver", MinimumReleaseAge: fleet.ReleaseAge{Default: *hours(24)}, SizeFactor: 4},
+		`minimumReleaseAge: {major: "336h", security: "0s"}, ignore: ["23.*"], quorum: 1, sizeFactor: 20`: {
+			Scheme: "loose", MinimumReleaseAge: fleet.ReleaseAge{Default: *hours(72), Major: hours(336), Security: hours(0)}, Ignore: []string{"23.*"}, Quorum: 1, SizeFactor: 20},
+		`minimumReleaseAge: {default: "1h", minor: "2h", patch: "3h", new: "4h"}, epoch: 2, scheme: "regex", pattern: #"(\d+)"#`: {
+			Scheme: "regex", Pattern: `(\d+)`, Epoch: 2, MinimumReleaseAge: fleet.ReleaseAge{Default: *hours(1), Minor: hours(2), Patch: hours(3), New: hours(4)}, SizeFactor: 4},
+	} {
+		repo, err := load(t, edited(t, edit{sevenZip, `scheme: "windows"`, written}))
+		if err != nil {
+			t.Errorf("%s: %v", written, err)
+			continue
+		}
+		got := *repo.Packages["igor-pavlov/7-zip"].Upstream
+		want.From = got.From
+		if len(got.Ignore) == 0 {
+			got.Ignore = nil
+		}
+		if len(got.Agree) == 0 {
+			got.Agree = nil
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, want %+v", written, got, want)
+		}
+		data, err := json.Marshal(got.MinimumReleaseAge)
+		var again fleet.ReleaseAge
+		if err != nil || json.Unmarshal(data, &again) != nil || !reflect.DeepEqual(again, want.MinimumReleaseAge) {
+			t.Errorf("%s: the age is %s, %v", written, data, err)
+		}
+	}
+}
+
 func TestChangedPayload(t *testing.T) {
 	if _, err := load(t, with(msp(t), map[string]string{"catalog/example-msp/browser-policy/files/edge.json": `{"a": 1}`})); err != nil {
 		t.Error(err)

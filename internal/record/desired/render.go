@@ -19,6 +19,9 @@ import (
 func ReleaseFile(version string, r fleet.Release) []byte {
 	var b block
 	b.int("counter", int64(r.Counter))
+	if r.Epoch != 0 {
+		b.int("epoch", int64(r.Epoch))
+	}
 	b.text("change", r.Change)
 	if r.Baseline {
 		b.raw("baseline", "true")

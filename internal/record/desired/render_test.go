@@ -44,8 +44,15 @@ func TestReleaseFile(t *testing.T) {
 				Deb:    &fleet.DebFacts{Package: "7zip", Version: "1:2.0-3", Architecture: "amd64"},
 			}},
 		},
+		"4.2(5),1!2^git1": { // what composite, git-windows, pep440 and rpm versions hold
+			Counter: 11, Change: "patch",
+			Installers: map[string]fleet.Download{"x64": {
+				URL: "https://www.7-zip.org/a.msi", Size: 1, SHA256: "sha256:" + zeros + "6", Signer: fleet.SignedBy{Unsigned: true},
+				MSI: &fleet.MSIFacts{ProductCode: "{23170F69-40C1-2702-2700-000001000000}"},
+			}},
+		},
 		"26.00": {
-			Counter: 10, Change: "minor",
+			Counter: 10, Epoch: 2, Change: "minor",
 			Installers: map[string]fleet.Download{"x64": {
 				Size: 7, SHA256: "sha256:" + zeros + "4", Signer: fleet.SignedBy{Unsigned: true},
 				MSI: &fleet.MSIFacts{ProductCode: "{23170F69-40C1-2702-2600-000001000000}"},

@@ -33,6 +33,7 @@ func edited(t *testing.T, edits ...edit) MapTree {
 
 const (
 	sevenZip  = "catalog/igor-pavlov/7-zip/package.cue"
+	sevenZip8 = "catalog/igor-pavlov/7-zip/24.08.cue"
 	sevenZip9 = "catalog/igor-pavlov/7-zip/24.09.cue"
 	ledger    = "catalog/acme/ledger-client/package.cue"
 	ledger31  = "catalog/acme/ledger-client/3.1.cue"

@@ -10,10 +10,6 @@ package bump
 
 import (
 	"fmt"
-	"maps"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -24,11 +20,21 @@ import (
 type Seen struct {
 	Version   string
 	Published time.Time // zero when the vendor does not say
-	// FirstSeen is when an earlier look saw this version; zero when none did.
-	FirstSeen time.Time
-	Others    []Said // what the feeds under upstream.agree say
+	// Security says that the version is known to fix a vulnerability: the wait
+	// may be shorter then.
+	Security bool
+	Source   string // the feed that named Version, for people
+	Others   []Said // what the feeds under upstream.agree say
+	// History is what earlier looks saw, in any order.
+	History []Sighting
 	// Bytes is what the vendor states now about bytes, by version and installer.
 	Bytes map[string]map[string]Stated
+}
+
+// A Sighting is a version that an earlier look saw upstream.
+type Sighting struct {
+	Version string
+	At      time.Time
 }
 
 // Said is another feed's newest version, or why it told none.
@@ -49,67 +55,123 @@ type Stated struct {
 func Judge(p fleet.Package, s Seen, now time.Time) fleet.Detection {
 	current, _, released := p.Latest()
 	d := fleet.Detection{Package: p.ID, Current: current, Found: s.Version, At: now}
-	hold := func(name, format string, args ...any) fleet.Detection {
-		d.State, d.Hold, d.Why = fleet.StateHeld, name, fmt.Sprintf(format, args...)
+	hold := func(name, why string) fleet.Detection {
+		d.State, d.Hold, d.Why = fleet.StateHeld, name, why
 		return d
 	}
 	u := *p.Upstream
-	found, err := version.Parse(u.Scheme, s.Version)
+	found, err := version.SchemeOf(u).Parse(s.Version)
 	if err != nil {
-		return hold(fleet.HoldUnparsable, "%v", err)
+		return hold(fleet.HoldUnparsable, err.Error())
 	}
 	if why := changedBytes(p, s.Bytes); why != "" {
-		return hold(fleet.HoldChangedHash, "%s", why)
+		return hold(fleet.HoldChangedHash, why)
 	}
 	if u.From.GoProxy != nil {
 		d.State, d.Why = fleet.StateWatch, "a Go module: watched, never released from source"
 		return d
 	}
 	if released {
-		old, err := version.Parse(u.Scheme, current)
-		if err != nil {
-			return hold(fleet.HoldUnparsable, "the newest release in git: %v", err)
+		newer, name, why := follows(p, found)
+		if name != "" {
+			return hold(name, why)
 		}
-		switch c := version.Compare(found, old); {
-		case c < 0:
-			return hold(fleet.HoldBackwards, "upstream has %s, older than the release %s: a recall, perhaps", s.Version, current)
-		case c == 0:
+		if !newer {
+			if why := flapping(u, found, s.History, now, true); why != "" {
+				return hold(fleet.HoldFlapping, why)
+			}
 			d.State = fleet.StateEqual
 			return d
 		}
 	}
-	if name, why := unready(u, found, s, now); name != "" {
-		return hold(name, "%s", why)
+	d.Agreement = agreement(u, found, s)
+	if name, why := unready(p, found, s, d.Agreement, now); name != "" {
+		return hold(name, why)
+	}
+	if why := OutOfProportion(p, sizes(s.Bytes[s.Version])); why != "" {
+		return hold(fleet.HoldSize, why)
 	}
 	d.State = fleet.StateNew
 	return d
 }
 
-// unready is why a newer version must wait: not wanted, not agreed on, not old
-// enough.
-func unready(u fleet.Upstream, found version.Version, s Seen, now time.Time) (hold, why string) {
-	allowed, err := version.Allowed(u.Allowed, s.Version)
-	switch {
-	case err != nil:
-		return fleet.HoldNotAllowed, err.Error()
-	case !allowed:
-		return fleet.HoldNotAllowed, fmt.Sprintf("%s is not among the allowed versions %q", s.Version, u.Allowed)
-	case found.Prerelease() && !u.Prerelease:
-		return fleet.HoldNotAllowed, s.Version + " is a pre-release"
+// follows compares a version with the newest release. In a higher epoch every
+// version is newer, except those that are releases already.
+func follows(p fleet.Package, found version.Version) (newer bool, hold, why string) {
+	current, latest, _ := p.Latest()
+	u := *p.Upstream
+	if latest.Epoch > u.Epoch {
+		return false, fleet.HoldBackwards, fmt.Sprintf("the release %s is of epoch %d, upstream.epoch is %d", current, latest.Epoch, u.Epoch)
 	}
-	for _, other := range s.Others {
-		if other.Failed != "" {
-			return fleet.HoldDisagree, other.Feed + " gave no answer: " + other.Failed
+	if latest.Epoch < u.Epoch {
+		if found.String() == current {
+			return false, "", ""
 		}
-		v, err := version.Parse(u.Scheme, other.Version)
-		if err != nil {
-			return fleet.HoldDisagree, fmt.Sprintf("%s: %v", other.Feed, err)
+		if r, taken := p.Releases[found.String()]; taken {
+			return false, fleet.HoldBackwards, fmt.Sprintf("%s is a release of epoch %d already: one version is released once", found, r.Epoch)
 		}
-		if version.Compare(v, found) != 0 {
-			return fleet.HoldDisagree, fmt.Sprintf("%s says %s, not %s", other.Feed, other.Version, s.Version)
+		return true, "", ""
+	}
+	old, err := version.SchemeOf(u).Parse(current)
+	if err != nil {
+		return false, fleet.HoldUnparsable, fmt.Sprintf("the newest release in git: %v", err)
+	}
+	c := version.Compare(found, old)
+	if c < 0 {
+		return false, fleet.HoldBackwards, fmt.Sprintf("upstream has %s, older than the release %s: a recall, perhaps", found, current)
+	}
+	if r, taken := p.Releases[found.String()]; taken && c > 0 {
+		return false, fleet.HoldBackwards, fmt.Sprintf("%s is a release of epoch %d already: one version is released once", found, r.Epoch)
+	}
+	return c > 0, "", ""
+}
+
+// unready is why a newer version must wait: not wanted, not agreed on, not the
+// only one of late, not old enough.
+func unready(p fleet.Package, found version.Version, s Seen, a *fleet.Agreement, now time.Time) (hold, why string) {
+	u := *p.Upstream
+	if why := version.Unwanted(u, s.Version); why != "" {
+		return fleet.HoldNotAllowed, why
+	}
+	if a != nil && a.Agree < a.Need {
+		return fleet.HoldDisagree, disagreement(*a, s.Version)
+	}
+	if why := flapping(u, found, s.History, now, false); why != "" {
+		return fleet.HoldFlapping, why
+	}
+	return tooYoung(u.MinimumReleaseAge.For(Class(p, s.Version), s.Security).Std(), s, now)
+}
+
+// settleFor is how long only one version must have been seen before one that
+// came back counts as settled: two of the week's looks.
+const settleFor = 14 * 24 * time.Hour
+
+// flapping is why a version that came back is not trusted yet: between an
+// earlier look that saw it and this one, another look saw another version, and
+// that is not long ago. With newerOnly the other one must be newer: where the
+// vendor is back at what is released already, only that is a recall. Versions
+// that the package does not want are left out: people may have ignored the one
+// that came between.
+func flapping(u fleet.Upstream, found version.Version, history []Sighting, now time.Time, newerOnly bool) string {
+	var first time.Time
+	var other Sighting
+	for _, h := range history {
+		v, err := version.SchemeOf(u).Parse(h.Version)
+		switch {
+		case err != nil || h.At.After(now) || version.Unwanted(u, h.Version) != "":
+		case version.Compare(v, found) != 0:
+			if h.At.After(other.At) && (!newerOnly || version.Compare(v, found) > 0) {
+				other = h
+			}
+		case first.IsZero() || h.At.Before(first):
+			first = h.At
 		}
 	}
-	return tooYoung(u.MinimumReleaseAge.Std(), s, now)
+	if first.IsZero() || !first.Before(other.At) || now.Sub(other.At) >= settleFor {
+		return ""
+	}
+	return fmt.Sprintf("%s again, first seen %s, after %s was seen %s: settled when nothing else is seen until %s",
+		found, first.UTC().Format(time.RFC3339), other.Version, other.At.UTC().Format(time.RFC3339), other.At.Add(settleFor).UTC().Format(time.RFC3339))
 }
 
 // tooYoung counts from the vendor's release time, or from the first look that
@@ -117,7 +179,7 @@ func unready(u fleet.Upstream, found version.Version, s Seen, now time.Time) (ho
 func tooYoung(age time.Duration, s Seen, now time.Time) (hold, why string) {
 	since, word := s.Published, "published"
 	if since.IsZero() {
-		since, word = s.FirstSeen, "first seen"
+		since, word = firstSeen(s), "first seen"
 	}
 	if since.IsZero() || since.After(now) {
 		since = now
@@ -128,75 +190,33 @@ func tooYoung(age time.Duration, s Seen, now time.Time) (hold, why string) {
 	return "", ""
 }
 
-// changedBytes says which pinned bytes the vendor now states otherwise.
-func changedBytes(p fleet.Package, stated map[string]map[string]Stated) string {
-	for _, v := range p.Versions() {
-		for _, key := range slices.Sorted(maps.Keys(p.Releases[v].Installers)) {
-			have, now := p.Releases[v].Installers[key], stated[v][key]
-			switch {
-			case now.Digest != "" && now.Digest != have.SHA256:
-				return fmt.Sprintf("release %s, installer %s: git pins %s, the vendor now states %s", v, key, have.SHA256.Short(), now.Digest.Short())
-			case now.Size != 0 && now.Size != have.Size:
-				return fmt.Sprintf("release %s, installer %s: git pins %d bytes, the vendor now states %d", v, key, have.Size, now.Size)
-			}
+// firstSeen is when an earlier look saw the version, zero when none did.
+func firstSeen(s Seen) (first time.Time) {
+	for _, h := range s.History {
+		if h.Version == s.Version && (first.IsZero() || h.At.Before(first)) {
+			first = h.At
 		}
 	}
-	return ""
+	return first
 }
 
 // Class is the change class of a release of newer on top of the package's
-// newest one: new, config, or how far apart the versions are. Versions that the
-// scheme cannot read count as major.
+// newest one: new, config, or how far apart the versions are. A new epoch, and
+// versions that the scheme cannot read, count as major.
 func Class(p fleet.Package, newer string) string {
-	current, _, released := p.Latest()
+	current, latest, released := p.Latest()
 	switch {
 	case p.Kind == "configuration":
 		return "config"
 	case !released:
 		return "new"
-	case p.Upstream == nil:
+	case p.Upstream == nil, latest.Epoch != p.Upstream.Epoch:
 		return "major"
 	}
-	a, errA := version.Parse(p.Upstream.Scheme, current)
-	b, errB := version.Parse(p.Upstream.Scheme, newer)
+	a, errA := version.SchemeOf(*p.Upstream).Parse(current)
+	b, errB := version.SchemeOf(*p.Upstream).Parse(newer)
 	if errA != nil || errB != nil {
 		return "major"
 	}
 	return version.Class(a, b)
-}
-
-// JudgePayload compares a configuration's payload files with those of its
-// newest release: a difference is a new version, the next integer.
-func JudgePayload(p fleet.Package, payload map[string]fleet.Digest, now time.Time) fleet.Detection {
-	current, latest, released := p.Latest()
-	d := fleet.Detection{Package: p.ID, Current: current, Found: current, State: fleet.StateEqual, At: now}
-	if released && maps.Equal(payload, latest.Files) {
-		return d
-	}
-	d.State, d.Found = fleet.StateNew, "1"
-	if !released {
-		return d
-	}
-	n, err := strconv.Atoi(current)
-	if err != nil || n < 1 {
-		d.Found = current
-		d.State, d.Hold, d.Why = fleet.StateHeld, fleet.HoldUnparsable, fmt.Sprintf("the newest release %q of a configuration is no whole number", current)
-		return d
-	}
-	d.Found = strconv.Itoa(n + 1)
-	return d
-}
-
-// Payload are the files below the package's folder that a configuration ships.
-func Payload(p fleet.Package) []string {
-	var out []string
-	for _, s := range p.Settings {
-		out = append(out, s.CatalogPolicy, s.Profile)
-		if s.Scripts != nil {
-			out = append(out, s.Scripts.Detect, s.Scripts.Remediate, s.Scripts.Revert)
-		}
-	}
-	out = slices.DeleteFunc(out, func(s string) bool { return strings.TrimSpace(s) == "" })
-	slices.Sort(out)
-	return slices.Compact(out)
 }

@@ -1,12 +1,10 @@
 package version
 
-import (
-	"cmp"
-	"strings"
-)
+import "strings"
 
 // parseSemver reads MAJOR.MINOR.PATCH[-prerelease][+build] (semver.org, 2.0.0)
-// and returns why it is none. Build metadata has no part in the order.
+// and returns why it is none. Build metadata has no part in the order. A version
+// with a pre-release part is a pre-release.
 func (v *Version) parseSemver() string {
 	rest, build, hasBuild := strings.Cut(v.text, "+")
 	core, pre, hasPre := strings.Cut(rest, "-")
@@ -21,11 +19,13 @@ func (v *Version) parseSemver() string {
 		if len(p) > 1 && p[0] == '0' {
 			return "a part has a leading zero"
 		}
-		v.numbers = append(v.numbers, trimZeros(p))
 	}
+	key, class := numerics(core)
+	v.class, v.prerelease = class, hasPre
+	v.keys = [][]part{key, {{rank: 1}}} // item 11.3: none is newer than any
 	if hasPre {
-		v.prerelease = strings.Split(pre, ".")
-		for _, id := range v.prerelease {
+		ids := strings.Split(pre, ".")
+		for _, id := range ids {
 			if !identifier(id) {
 				return "its pre-release part is malformed"
 			}
@@ -33,6 +33,7 @@ func (v *Version) parseSemver() string {
 				return "a number of its pre-release part has a leading zero"
 			}
 		}
+		v.keys[1] = prereleaseKey(ids)
 	}
 	if hasBuild {
 		for id := range strings.SplitSeq(build, ".") {
@@ -44,38 +45,18 @@ func (v *Version) parseSemver() string {
 	return ""
 }
 
-func identifier(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '-' {
-			return false
-		}
-	}
-	return s != ""
-}
+func identifier(s string) bool { return s != "" && only(s, "-") }
 
-// comparePrerelease follows semver.org, item 11: none is newer than any;
-// numbers by value, words by bytes, numbers before words, more fields later.
-func comparePrerelease(a, b []string) int {
-	if len(a) == 0 || len(b) == 0 {
-		return cmp.Compare(min(len(b), 1), min(len(a), 1))
-	}
-	for i := range min(len(a), len(b)) {
-		numA, numB := digits(a[i]), digits(b[i])
-		var c int
-		switch {
-		case numA && numB:
-			c = compareDecimal(trimZeros(a[i]), trimZeros(b[i]))
-		case numA:
-			c = -1
-		case numB:
-			c = 1
-		default:
-			c = cmp.Compare(a[i], b[i])
-		}
-		if c != 0 {
-			return c
+// prereleaseKey follows semver.org, item 11.4: numbers by value, words by bytes,
+// numbers before words, more fields later.
+func prereleaseKey(ids []string) []part {
+	key := []part{{}}
+	for _, id := range ids {
+		if digits(id) {
+			key = append(key, part{rank: 1, number: trimZeros(id)})
+		} else {
+			key = append(key, part{rank: 2, text: id})
 		}
 	}
-	return cmp.Compare(len(a), len(b))
+	return key
 }

@@ -7,13 +7,13 @@
 // people to look at.
 //
 // Within a scheme Compare is a total preorder: texts that mean the same version
-// ("1.2" and "1.2.0.0" on Windows) compare equal and keep their spelling.
+// ("1.2" and "1.2.0.0" on Windows) compare equal and keep their spelling. Every
+// scheme reads a text into the same kind of sort key, and keys have one order,
+// so that this holds by construction.
 package version
 
 import (
-	"cmp"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -22,26 +22,45 @@ import (
 
 // The schemes, as schema and package files spell them.
 const (
-	Semver  = "semver"  // Semantic Versioning 2.0.0, three parts
-	Windows = "windows" // one to eight numeric parts, as file and product versions
-	Deb     = "deb"     // Debian Policy, section 5.6.12
+	Calver     = "calver"      // date-like (calver.org): 2024.05.01, 24.04, 20240501, 2024a
+	Composite  = "composite"   // "short,build": parts behind commas, each loose
+	Deb        = "deb"         // Debian Policy, section 5.6.12
+	GitWindows = "git-windows" // Git for Windows: 2.55.0.windows.5
+	Integer    = "integer"     // one whole number
+	Java       = "java"        // 1.8.0_503, 8u342-b07, and JEP 223 and 322
+	Loose      = "loose"       // libversion's rules: nearly anything
+	OpenSSL    = "openssl"     // 1.1.1w, 3.0.0-beta1
+	PEP440     = "pep440"      // Python packages
+	Regex      = "regex"       // by the groups of the package's own pattern
+	RPM        = "rpm"         // rpm-version(7)
+	Semver     = "semver"      // Semantic Versioning 2.0.0, three parts
+	Windows    = "windows"     // one to eight numeric parts, as file and product versions
 )
 
 // Schemes are the schemes that Parse knows, sorted.
-func Schemes() []string { return []string{Deb, Semver, Windows} }
+func Schemes() []string {
+	return []string{Calver, Composite, Deb, GitWindows, Integer, Java, Loose, OpenSSL, PEP440, Regex, RPM, Semver, Windows}
+}
 
 // maxLength is past every real version; longer text is an attack or a page.
 const maxLength = 128
 
+// A Scheme is how the versions of one package are read and ordered.
+type Scheme struct {
+	Name    string // one of Schemes
+	Pattern string // of Regex: RE2 with groups
+}
+
+// SchemeOf is the scheme of an upstream.
+func SchemeOf(u fleet.Upstream) Scheme { return Scheme{Name: u.Scheme, Pattern: u.Pattern} }
+
 // A Version is a parsed version. The zero value is none.
 type Version struct {
-	scheme     string
+	scheme     Scheme
 	text       string
-	numbers    []string // the leading dotted numbers, without leading zeros ("" is zero)
-	prerelease []string // semver identifiers after "-"
-	epoch      string   // deb
-	upstream   string   // deb
-	revision   string   // deb
+	keys       [][]part // what is compared, most significant first
+	class      []string // what is major when it differs, and what is minor
+	prerelease bool
 }
 
 // A ParseError says why a text is no version of a scheme.
@@ -56,36 +75,43 @@ func (e *ParseError) Error() string {
 	return fmt.Sprintf("%q is not a %s version: %s", e.Text, e.Scheme, e.Why)
 }
 
-// Parse reads s by the scheme. Its errors are *ParseError.
-func Parse(scheme, s string) (Version, error) {
+// Parse reads s by a scheme that needs no pattern. Its errors are *ParseError.
+func Parse(scheme, s string) (Version, error) { return Scheme{Name: scheme}.Parse(s) }
+
+// Parse reads text by the scheme. Its errors are *ParseError.
+func (s Scheme) Parse(text string) (Version, error) {
 	refuse := func(why string) (Version, error) {
-		return Version{}, &ParseError{Scheme: scheme, Text: strings.ToValidUTF8(s[:min(len(s), maxLength)], ""), Why: why}
+		return Version{}, &ParseError{Scheme: s.Name, Text: strings.ToValidUTF8(text[:min(len(text), maxLength)], ""), Why: why}
 	}
-	if s == "" {
+	if text == "" {
 		return refuse("it is empty")
 	}
-	if len(s) > maxLength {
+	if len(text) > maxLength {
 		return refuse("it is too long")
 	}
-	if word := noise(s); word != "" {
+	if word := noise(text); word != "" {
 		return refuse(fmt.Sprintf("%q is what a feed says when it knows none", word))
 	}
-	v := Version{scheme: scheme, text: s}
-	var why string
-	switch scheme {
-	case Semver:
-		why = v.parseSemver()
-	case Windows:
-		why = v.parseWindows()
-	case Deb:
-		why = v.parseDeb()
-	default:
-		why = "there is no such scheme"
+	read := s.reader()
+	if read == nil {
+		return refuse("there is no such scheme")
 	}
-	if why != "" {
+	v := Version{scheme: s, text: text}
+	if why := read(&v); why != "" {
 		return refuse(why)
 	}
 	return v, nil
+}
+
+// reader reads a version's text by the scheme and returns why it is none. It is
+// nil for a scheme that does not exist.
+func (s Scheme) reader() func(*Version) string {
+	return map[string]func(*Version) string{
+		Calver: (*Version).parseCalver, Composite: (*Version).parseComposite, Deb: (*Version).parseDeb,
+		GitWindows: (*Version).parseGitWindows, Integer: (*Version).parseInteger, Java: (*Version).parseJava,
+		Loose: (*Version).parseLoose, OpenSSL: (*Version).parseOpenSSL, PEP440: (*Version).parsePEP440,
+		Regex: (*Version).parseRegex, RPM: (*Version).parseRPM, Semver: (*Version).parseSemver, Windows: (*Version).parseWindows,
+	}[s.Name]
 }
 
 // noiseWords are what feeds publish in place of a version.
@@ -111,41 +137,30 @@ func noise(s string) string {
 func (v Version) String() string { return v.text }
 
 // Scheme is the scheme the version was read by.
-func (v Version) Scheme() string { return v.scheme }
+func (v Version) Scheme() Scheme { return v.scheme }
 
 // Prerelease reports whether the version says of itself that it is not final.
-// Windows versions have no way to say so.
-func (v Version) Prerelease() bool {
-	if v.scheme == Deb {
-		return debPrerelease(v.upstream)
-	}
-	return len(v.prerelease) > 0
-}
+// How each scheme says so stands at its parse method; windows and integer have
+// no way to.
+func (v Version) Prerelease() bool { return v.prerelease }
 
 // Compare is -1, 0 or 1 as a is older than, the same as, or newer than b.
 // Versions of different schemes have no order: comparing them is a programming
 // error and panics.
 func Compare(a, b Version) int {
 	if a.scheme != b.scheme {
-		panic("version: " + a.scheme + " and " + b.scheme + " versions have no order")
+		panic("version: " + a.scheme.Name + " and " + b.scheme.Name + " versions have no order")
 	}
-	switch a.scheme {
-	case Deb:
-		return compareDebVersions(a, b)
-	default:
-		return cmp.Or(compareNumbers(a.numbers, b.numbers), comparePrerelease(a.prerelease, b.prerelease))
-	}
+	return compareKeys(a.keys, b.keys)
 }
 
 // Class is how far apart two versions are: "major", "minor" or "patch" by the
-// first of the leading numbers that differs. In deb a new epoch is major, and a
-// new revision of the same upstream version is patch.
+// first of their leading numbers that differs, the first being major and the
+// second minor, unless the scheme's parse method says otherwise. A new epoch, in
+// schemes that have them, is major.
 func Class(older, newer Version) string {
-	if older.epoch != newer.epoch {
-		return "major"
-	}
 	for i, class := range []string{"major", "minor"} {
-		if number(older.numbers, i) != number(newer.numbers, i) {
+		if classPart(older.class, i) != classPart(newer.class, i) {
 			return class
 		}
 	}
@@ -154,55 +169,12 @@ func Class(older, newer Version) string {
 
 // Newest is the greatest of the texts that the scheme can read, the first of
 // equals; ok is false when it can read none.
-func Newest(scheme string, texts []string) (newest Version, ok bool) {
-	for _, s := range texts {
-		v, err := Parse(scheme, s)
+func (s Scheme) Newest(texts []string) (newest Version, ok bool) {
+	for _, text := range texts {
+		v, err := s.Parse(text)
 		if err == nil && (!ok || Compare(v, newest) > 0) {
 			newest, ok = v, true
 		}
 	}
 	return newest, ok
 }
-
-// Allowed reports whether version matches the glob, "24.*" for example; the
-// empty glob allows everything. A malformed glob is Invalid.
-func Allowed(glob, version string) (bool, error) {
-	if glob == "" {
-		return true, nil
-	}
-	ok, err := path.Match(glob, version)
-	if err != nil {
-		return false, fleet.Errorf(fleet.Invalid, "version.allowed", "", "malformed pattern %q", glob)
-	}
-	return ok, nil
-}
-
-// compareNumbers pads the shorter list with zeros.
-func compareNumbers(a, b []string) int {
-	for i := range max(len(a), len(b)) {
-		if c := compareDecimal(number(a, i), number(b, i)); c != 0 {
-			return c
-		}
-	}
-	return 0
-}
-
-// number is the i-th number, zero past the end.
-func number(numbers []string, i int) string {
-	if i < len(numbers) {
-		return numbers[i]
-	}
-	return ""
-}
-
-// compareDecimal compares natural numbers of any size, written without leading
-// zeros.
-func compareDecimal(a, b string) int {
-	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
-}
-
-func digits(s string) bool {
-	return s != "" && strings.Trim(s, "0123456789") == ""
-}
-
-func trimZeros(s string) string { return strings.TrimLeft(s, "0") }

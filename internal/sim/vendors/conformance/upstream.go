@@ -23,7 +23,7 @@ func Upstream(t *testing.T, config upstream.Config, packages map[string]fleet.Pa
 			c := upstream.New(config)
 			found, err := c.Find(t.Context(), p)
 			reached(t, err)
-			if _, err := version.Parse(p.Upstream.Scheme, found.Version); err != nil {
+			if _, err := version.SchemeOf(*p.Upstream).Parse(found.Version); err != nil {
 				t.Errorf("the feed's version: %v", err)
 			}
 			sent, _ := c.Requests()
