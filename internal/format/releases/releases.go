@@ -37,6 +37,7 @@ type File struct {
 	Language string // BCP 47: "en-US"
 	Size     int64  // bytes
 	SHA256   fleet.Digest
+	SHA512   string // hexadecimal
 }
 
 // Limits of what a document may hold.
