@@ -45,4 +45,7 @@ const (
 	maxEntries = 20_000
 	maxText    = 4 << 10 // of a version, a name or an address
 	maxNotes   = 64 << 10
+	// Trees of a document take some hundred bytes for each element.
+	maxDocument = 32 << 20
+	maxElements = 1 << 20
 )
