@@ -64,6 +64,9 @@ func feedParts(f fleet.Feed) []feedPart {
 		out = append(out, feedPart{k("httpXML", "path"), f.HTTPXML.Path, releases.CheckXPath},
 			feedPart{k("httpXML", "published"), f.HTTPXML.Published, releases.CheckXPath})
 	}
+	if f.HTTPHeader != nil {
+		out = append(out, feedPart{k("httpHeader", "header"), f.HTTPHeader.Header, releases.CheckHeader})
+	}
 	return out
 }
 
