@@ -107,6 +107,10 @@ func TestXML(t *testing.T) {
 			t.Errorf("%s: %q, %v", path, versions(got), err)
 		}
 	}
+	spaced := []byte(`<rss xmlns:s="http://www.andymatuschak.org/xml-namespaces/sparkle"><s:version>7</s:version><version>8</version></rss>`)
+	if got, err := XML(spaced, "//s:version", ""); err != nil || versions(got) != "7" {
+		t.Errorf("by prefix: %q, %v", versions(got), err)
+	}
 	if got, err := XML(doc, "//release/@version", "//at"); err != nil || got[1].Published.Month() != 10 {
 		t.Errorf("times: %+v, %v", got, err)
 	}

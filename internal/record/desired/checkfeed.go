@@ -29,6 +29,9 @@ func (x *checks) feed(file string, at []string, f fleet.Feed) {
 			x.fault(file, append(slices.Clone(at), c.keys...), "%v", err)
 		}
 	}
+	if f.SourceForge != nil && f.Match == "" {
+		x.fault(file, append(slices.Clone(at), "sourceforge"), "tells paths of files: give a match that cuts the version out")
+	}
 	for name, tag := range feedTags(f) { // read, not filled in: nothing else is looked for
 		x.placeholders(file, append(slices.Clone(at), name, "tag"), tag, []string{"{version}"})
 	}
