@@ -49,7 +49,7 @@ func (f *Factory) obtainOne(ctx context.Context, publisher fleet.Publisher, in f
 		return d, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	d = fleet.Download{URL: at.URL, PURL: at.PURL, Member: at.Member, Size: at.Size, SHA256: at.Digest}
+	d = fleet.Download{URL: at.URL, PURL: at.PURL, Member: at.Member, Size: at.Size, SHA256: at.Digest, SHA512: at.SHA512}
 	body, err := f.Upstream.Fetch(ctx, d, publisher.Hosts)
 	if err != nil {
 		return d, err

@@ -266,6 +266,10 @@ type Download struct {
 	PE           *PEFacts  `json:"pe,omitempty"`
 	Deb          *DebFacts `json:"deb,omitempty"`
 	Base         *Patched  `json:"base,omitempty"`
+
+	// SHA512 is the vendor's word, in hexadecimal, about bytes that are read for
+	// the first time. It is never written down: SHA256 of what was read is.
+	SHA512 string `json:"-"`
 }
 
 // SignedBy is the code signature that was found on an installer.

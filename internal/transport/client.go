@@ -136,12 +136,19 @@ type contextKey int
 const (
 	redirectKey contextKey = iota
 	repeatableKey
+	unfollowedKey
 )
 
 // WithRedirect judges the redirects of requests under the context by f, in
 // place of the client's own function.
 func WithRedirect(ctx context.Context, f RedirectFunc) context.Context {
 	return context.WithValue(ctx, redirectKey, f)
+}
+
+// Unfollowed lets requests under the context answer with a redirect instead of
+// taking it: where it leads is what the caller wants to know.
+func Unfollowed(ctx context.Context) context.Context {
+	return context.WithValue(ctx, unfollowedKey, true)
 }
 
 // Repeatable marks requests under the context as harmless to send twice, so

@@ -197,6 +197,27 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
+func TestUnfollowed(t *testing.T) {
+	asked := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+	}))
+	defer srv.Close()
+	req, err := http.NewRequest(http.MethodGet, srv.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := New(Options{AllowLoopback: true}).Do(Unfollowed(t.Context()), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusFound || resp.Header.Get("Location") != "file:///etc/passwd" || asked != 1 {
+		t.Errorf("status %d, Location %q after %d requests", resp.StatusCode, resp.Header.Get("Location"), asked)
+	}
+}
+
 func TestRedirectNeverGoesDownToHTTP(t *testing.T) {
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://vendor.example/x", http.StatusFound)

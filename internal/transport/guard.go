@@ -145,6 +145,9 @@ var errTooManyRedirects = errors.New("more than 10 redirects")
 
 func checkRedirect(standing RedirectFunc) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
+		if stay, _ := req.Context().Value(unfollowedKey).(bool); stay {
+			return http.ErrUseLastResponse
+		}
 		from := via[len(via)-1].URL
 		refuse := func(err error) error {
 			return &RedirectError{From: RedactURL(from), To: RedactURL(req.URL), Err: err}

@@ -167,7 +167,7 @@ func (c *Client) indexFile(ctx context.Context, dist, name, sum string, byHash b
 	}
 	if byHash {
 		c.mu.Lock()
-		c.kept = append(c.kept, &answer{URL: address, Body: body})
+		c.kept = append(c.kept, &answer{Key: address, Body: body})
 		c.mu.Unlock()
 	}
 	return body, nil

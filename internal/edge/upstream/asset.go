@@ -40,6 +40,6 @@ func (t told) pick(at *Located, v, what string, fits func(releases.File) bool) e
 	case len(fit) > 1 && slices.ContainsFunc(fit, func(f releases.File) bool { return f.URL != fit[0].URL }):
 		return holdf(fleet.HoldUnparsable, "release %s has more than one %s: %s and %s", v, what, fit[0].Name, fit[1].Name)
 	}
-	at.URL, at.Size, at.Digest = fit[0].URL, fit[0].Size, fit[0].SHA256
+	at.URL, at.Size, at.Digest, at.SHA512 = fit[0].URL, fit[0].Size, fit[0].SHA256, fit[0].SHA512
 	return nil
 }

@@ -38,6 +38,16 @@ func (e *expected) integrity(text string) error {
 	return holdf(fleet.HoldNotAllowed, "the registry states no SHA-512 integrity (%q)", text)
 }
 
+// hex512 expects the digest in hexadecimal, as feeds state it.
+func (e *expected) hex512(text string) error {
+	sum, err := hex.DecodeString(text)
+	if err != nil || len(sum) != sha512.Size {
+		return fleet.Errorf(fleet.Invalid, "upstream.fetch", text, "is no SHA-512 in hexadecimal")
+	}
+	e.sha512 = sum
+	return nil
+}
+
 // A Body is a download being read. Digest and Size are complete once Read has
 // answered io.EOF.
 type Body struct {
@@ -98,7 +108,7 @@ func (b *Body) end(err error) error {
 	case b.want.digest != "" && b.Digest() != b.want.digest:
 		return holdf(fleet.HoldChangedHash, "the bytes have digest %s, not %s as stated", b.Digest(), b.want.digest)
 	case b.long != nil && string(b.long.Sum(nil)) != string(b.want.sha512):
-		return holdf(fleet.HoldChangedHash, "the bytes do not match the integrity that the registry states")
+		return holdf(fleet.HoldChangedHash, "the bytes do not match the SHA-512 that is stated of them")
 	}
 	return io.EOF
 }

@@ -1,11 +1,14 @@
 package upstream
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,7 +29,7 @@ type Client struct {
 	disk       disk
 
 	mu      sync.Mutex
-	answers map[string]*pending // by address
+	answers map[string]*pending // by key
 	indexes map[string]*index   // apt, by address of the suite's component
 	kept    []*answer           // what Keep will write
 	sent    int
@@ -77,21 +80,40 @@ func (c *Client) Keep() error {
 	return nil
 }
 
-// A query is one request for metadata.
+// A query is one request for metadata. What it is asked again by, within a run
+// and on disk, is its key.
 type query struct {
 	url    string
+	method string // GET when empty
+	body   []byte // of a POST
 	header map[string]string
 	client *transport.Client
 	hosts  []string // hosts a redirect may lead to; nil allows any
+
+	// keep makes of an answer what is kept of it: its body when nil. kept names
+	// what that is, so that it is not taken for the body.
+	keep  func(*http.Response) ([]byte, error)
+	kept  string
+	once  bool          // nothing is kept on disk
+	limit time.Duration // for all attempts; sourceLimit when 0
 }
 
-// get is the body at the query's address, asked for at most once in a run.
+// key is the address alone for what is asked for most: a body by GET.
+func (q query) key() string {
+	if q.method == "" && q.kept == "" {
+		return q.url
+	}
+	return strings.Join([]string{cmp.Or(q.method, http.MethodGet), q.url, q.kept, string(fleet.DigestOf(q.body))}, " ")
+}
+
+// get is what the query's answer holds, asked for at most once in a run.
 func (c *Client) get(ctx context.Context, q query) ([]byte, error) {
+	key := q.key()
 	c.mu.Lock()
-	p, asked := c.answers[q.url]
+	p, asked := c.answers[key]
 	if !asked {
 		p = &pending{done: make(chan struct{})}
-		c.answers[q.url] = p
+		c.answers[key] = p
 	}
 	c.mu.Unlock()
 	if !asked {
@@ -108,19 +130,22 @@ func (c *Client) get(ctx context.Context, q query) ([]byte, error) {
 
 // ask sends the request, with validators when an answer is on disk.
 func (c *Client) ask(ctx context.Context, q query) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, sourceLimit)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(q.limit, sourceLimit))
 	defer cancel()
 	if q.hosts != nil {
 		ctx = transport.WithRedirect(ctx, within(q.hosts))
 	}
-	req, err := http.NewRequest(http.MethodGet, q.url, nil)
+	req, err := http.NewRequest(cmp.Or(q.method, http.MethodGet), q.url, bytes.NewReader(q.body))
 	if err != nil {
 		return nil, err
 	}
 	for name, value := range q.header {
 		req.Header.Set(name, value)
 	}
-	old := c.disk.load(q.url)
+	var old *answer
+	if !q.once {
+		old = c.disk.load(q.key())
+	}
 	if old.fresh() {
 		setIf(req.Header, "If-None-Match", old.ETag)
 		setIf(req.Header, "If-Modified-Since", old.LastModified)
@@ -138,12 +163,22 @@ func (c *Client) ask(ctx context.Context, q query) ([]byte, error) {
 		}
 		return old.Body, nil
 	}
-	body, err := io.ReadAll(resp.Body)
+	return c.take(q, resp)
+}
+
+// take is what is kept of an answer, on disk too when the server can be asked
+// whether it changed.
+func (c *Client) take(q query, resp *http.Response) ([]byte, error) {
+	keep := q.keep
+	if keep == nil {
+		keep = func(resp *http.Response) ([]byte, error) { return io.ReadAll(resp.Body) }
+	}
+	body, err := keep(resp)
 	if err != nil {
 		return nil, err
 	}
-	now := &answer{URL: q.url, ETag: resp.Header.Get("ETag"), LastModified: resp.Header.Get("Last-Modified"), Body: body}
-	if now.fresh() {
+	now := &answer{Key: q.key(), ETag: resp.Header.Get("ETag"), LastModified: resp.Header.Get("Last-Modified"), Body: body}
+	if now.fresh() && !q.once {
 		c.mu.Lock()
 		c.kept = append(c.kept, now)
 		c.mu.Unlock()

@@ -214,23 +214,23 @@ func TestGoProxyList(t *testing.T) {
 // TestDisk checks that a cache in any state is either right or not there.
 func TestDisk(t *testing.T) {
 	d := disk(t.TempDir())
-	a := &answer{URL: "https://a.example/x?y=1", ETag: `"1"`, Body: []byte{0, 1, 0xff}}
+	a := &answer{Key: "https://a.example/x?y=1", ETag: `"1"`, Body: []byte{0, 1, 0xff}}
 	if err := d.store(a); err != nil {
 		t.Fatal(err)
 	}
-	if got := d.load(a.URL); got == nil || !bytes.Equal(got.Body, a.Body) || got.ETag != a.ETag {
+	if got := d.load(a.Key); got == nil || !bytes.Equal(got.Body, a.Body) || got.ETag != a.ETag {
 		t.Errorf("loaded %+v", got)
 	}
 	if got := d.load("https://a.example/other"); got != nil {
 		t.Errorf("an address that was never stored: %+v", got)
 	}
-	if err := os.WriteFile(d.path(a.URL), []byte("{"), 0o644); err != nil {
+	if err := os.WriteFile(d.path(a.Key), []byte("{"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if got := d.load(a.URL); got != nil {
+	if got := d.load(a.Key); got != nil {
 		t.Errorf("a damaged file: %+v", got)
 	}
-	if disk("").load(a.URL) != nil {
+	if disk("").load(a.Key) != nil {
 		t.Error("no cache knows something")
 	}
 }

@@ -1,18 +1,23 @@
 // Package upstream asks vendors: which version is newest, and for the bytes of
 // one.
 //
-// Datasources are GitHub releases, npm, apt, the Go module proxy and JSON
-// documents (fleet.Feed). Where npm, apt and Go packages come from is not in
+// Datasources are the feeds of fleet.Feed. Some are documents of any form that the
+// package gives an expression for; some are what vendors publish for updaters and
+// readers: news feeds, appcasts, updaters' manifests, update servers, headers,
+// installers themselves; some are forges and package managers. What a document
+// says is read by format/releases; here it is asked for, and the newest version
+// that a package may have is chosen of what it lists. Where npm, apt and Go packages come from is not in
 // any file of a repository: it is the machine's own client configuration
 // (Machine reads it), so that a company's mirror is used wherever packmill
 // runs, and a simulated vendor in tests.
 //
-// A Client is for one run. It asks for each address once, however many packages
-// need it, and with the validators of an earlier run when a cache folder is
+// A Client is for one run. It asks each question once, however many packages
+// need the answer, and with the validators of an earlier run when a cache folder is
 // given. What it learned reaches the disk only when Keep is called, after the
 // whole step succeeded: a validator that is kept for an answer nobody processed
 // would hide a version for ever. Servers that send no validators are asked in
-// full each time.
+// full each time. Of an installer that is downloaded to read its version, the
+// version alone is kept.
 //
 // # What is trusted
 //
@@ -22,6 +27,11 @@
 // hosts (see AssetHosts). npm tarballs come from the configured registry and
 // must match the integrity that its metadata states; they may be redirected to
 // any https host, since the bytes are checked.
+//
+// The address of a feed is asked behind the same guard, and its redirects stay on
+// its own host, whose word is all there is to a version. Digests that a feed states
+// of a file, SHA-256 or SHA-512, are checked when it is downloaded; MD5 and SHA-1
+// are not used, and neither are the signatures of appcasts.
 //
 // A Debian package must match the SHA-256 of the Packages index, and the index
 // that of the Release file. The signature of InRelease is not checked: who can

@@ -29,7 +29,11 @@ func choose(feed fleet.Feed, u fleet.Upstream, entries []releases.Entry) (told, 
 		if !ok {
 			continue
 		}
-		if _, known := t.entries[e.Version]; known {
+		if first, known := t.entries[e.Version]; known {
+			if feed.SourceForge != nil { // which lists files, not releases
+				first.Files = append(first.Files, e.Files...)
+				t.entries[e.Version] = first
+			}
 			continue // documents list the newest first; a second one of a version is a leftover
 		}
 		t.entries[e.Version] = e
@@ -120,11 +124,11 @@ func (c *Client) document(ctx context.Context, address string) ([]byte, error) {
 
 // documentFrom asks with some header fields more.
 func (c *Client) documentFrom(ctx context.Context, address string, header map[string]string) ([]byte, error) {
-	u, err := url.Parse(address)
+	host, err := hostIn(address)
 	if err != nil {
-		return nil, fleet.Errorf(fleet.Invalid, "upstream.find", address, "malformed address: %w", err)
+		return nil, err
 	}
-	return c.get(ctx, query{url: address, header: header, client: c.guarded, hosts: []string{u.Hostname()}})
+	return c.get(ctx, query{url: address, header: header, client: c.guarded, hosts: []string{host}})
 }
 
 // read asks for a document and has it read. A document that is not what it
@@ -135,8 +139,23 @@ func (c *Client) read(ctx context.Context, address string, reader func([]byte) (
 		return nil, err
 	}
 	entries, err := reader(body)
-	if err != nil && fleet.KindOf(err) != fleet.Invalid {
-		return nil, &Hold{Name: fleet.HoldUnparsable, Err: fleet.Errorf(fleet.Refused, "upstream.find", address, "%w", err)}
+	return entries, unread(address, err)
+}
+
+// unread makes a hold of a reader's error, unless the package file is what is
+// wrong.
+func unread(address string, err error) error {
+	if err == nil || fleet.KindOf(err) == fleet.Invalid {
+		return err
 	}
-	return entries, err
+	return &Hold{Name: fleet.HoldUnparsable, Err: fleet.Errorf(fleet.Refused, "upstream.find", address, "%w", err)}
+}
+
+// hostIn is the host of an address from a package file.
+func hostIn(address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", fleet.Errorf(fleet.Invalid, "upstream.find", address, "malformed address: %w", err)
+	}
+	return u.Hostname(), nil
 }

@@ -22,6 +22,11 @@ import (
 // Uploads and patched bases are not upstream's: Fetch refuses them.
 func (c *Client) Fetch(ctx context.Context, d fleet.Download, hosts []string) (*Body, error) {
 	want := expected{size: d.Size, digest: d.SHA256}
+	if d.SHA512 != "" {
+		if err := want.hex512(d.SHA512); err != nil {
+			return nil, err
+		}
+	}
 	var address string
 	client := c.guarded
 	var err error

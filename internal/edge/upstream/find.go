@@ -34,6 +34,7 @@ type Located struct {
 	PURL   string
 	Member string       // file inside the download
 	Digest fleet.Digest // as the vendor says, "" when it does not
+	SHA512 string       // the same in hexadecimal, of vendors that state this one
 	Size   int64        // as the vendor says, 0 when it does not
 }
 

@@ -3,10 +3,12 @@ package releases
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/PuerkitoBio/goquery"
 	"github.com/andybalholm/cascadia"
+	"golang.org/x/net/html/charset"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
@@ -19,7 +21,20 @@ func HTML(data []byte, selector, attribute string) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc, err := goquery.NewDocumentFromReader(bytes.NewReader(data))
+	text, marked, err := plain(data)
+	if err != nil {
+		return nil, err
+	}
+	if err := few(text, "<"); err != nil {
+		return nil, err
+	}
+	var page io.Reader = bytes.NewReader(text)
+	if !marked { // what the page says of its encoding, else what its bytes look like
+		if page, err = charset.NewReader(page, ""); err != nil {
+			return nil, fmt.Errorf("the page is of an unknown encoding: %w", err)
+		}
+	}
+	doc, err := goquery.NewDocumentFromReader(page)
 	if err != nil {
 		return nil, fmt.Errorf("the answer is no page: %w", err)
 	}
@@ -36,7 +51,7 @@ func HTML(data []byte, selector, attribute string) ([]Entry, error) {
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%w: nothing on the page is selected by %s", errNothing, selector)
 	}
-	return out, nil
+	return listed(out)
 }
 
 func compileCSS(selector string) (cascadia.Selector, error) {

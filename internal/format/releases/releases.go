@@ -37,6 +37,7 @@ type File struct {
 	Language string // BCP 47: "en-US"
 	Size     int64  // bytes
 	SHA256   fleet.Digest
+	SHA512   string // hexadecimal
 }
 
 // Limits of what a document may hold.
@@ -44,4 +45,7 @@ const (
 	maxEntries = 20_000
 	maxText    = 4 << 10 // of a version, a name or an address
 	maxNotes   = 64 << 10
+	// Trees of a document take some hundred bytes for each element.
+	maxDocument = 32 << 20
+	maxElements = 1 << 20
 )

@@ -28,6 +28,17 @@ func TestJSON(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
+	keyed := []byte(`{"r": {"c": {"v": "3", "at": "2026-03-01"}, "a": {"v": "1", "at": "2026-01-01"}, "b": {"v": "2", "at": "2026-02-01"}}, "k": [{"v": "9", "os": "win"}, {"v": "8", "os": "mac"}]}`)
+	for range 20 { // a map would tell them in another order each time
+		for path, want := range map[string]string{"$.r.*.v": "1 2 3", "$.r..v": "1 2 3", "$.k[?(@.os == 'win')].v": "9", "$.r['a','c'].v": "1 3"} {
+			if got, err := JSON(keyed, path, ""); err != nil || versions(got) != want {
+				t.Errorf("%s: %q, %v", path, versions(got), err)
+			}
+		}
+		if got, err := JSON(keyed, "$.r.*.v", "$.r.*.at"); err != nil || got[2].Version != "3" || got[2].Published.Month() != 3 {
+			t.Errorf("times by key: %+v, %v", got, err)
+		}
+	}
 	if _, err := JSON(doc, "$[", ""); fleet.KindOf(err) != fleet.Invalid {
 		t.Errorf("malformed path: %v", err)
 	}
@@ -95,6 +106,10 @@ func TestXML(t *testing.T) {
 		if got, err := XML(doc, path, ""); err != nil || versions(got) != want {
 			t.Errorf("%s: %q, %v", path, versions(got), err)
 		}
+	}
+	spaced := []byte(`<rss xmlns:s="http://www.andymatuschak.org/xml-namespaces/sparkle"><s:version>7</s:version><version>8</version></rss>`)
+	if got, err := XML(spaced, "//s:version", ""); err != nil || versions(got) != "7" {
+		t.Errorf("by prefix: %q, %v", versions(got), err)
 	}
 	if got, err := XML(doc, "//release/@version", "//at"); err != nil || got[1].Published.Month() != 10 {
 		t.Errorf("times: %+v, %v", got, err)

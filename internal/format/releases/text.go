@@ -45,6 +45,9 @@ func Text(data []byte, pattern string) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	if data, _, err = plain(data); err != nil {
+		return nil, err
+	}
 	var out []Entry
 	known := map[string]bool{}
 	for _, m := range p.FindAllSubmatch(data, maxEntries) {
@@ -64,5 +67,5 @@ func Text(data []byte, pattern string) ([]Entry, error) {
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%w: nothing matches %s", errNothing, pattern)
 	}
-	return out, nil
+	return listed(out)
 }

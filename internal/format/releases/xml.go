@@ -18,10 +18,11 @@ import (
 // it is "", selects the release times: as many as there are versions, or one of
 // the first. A malformed expression is of kind Invalid.
 func XML(data []byte, path, published string) ([]Entry, error) {
-	if err := shallow(data); err != nil {
+	text, decode, err := markup(data)
+	if err != nil {
 		return nil, err
 	}
-	doc, err := xmlquery.ParseWithOptions(bytes.NewReader(data), xmlquery.ParserOptions{Decoder: &xmlquery.DecoderOptions{Strict: true}})
+	doc, err := xmlquery.ParseWithOptions(bytes.NewReader(text), xmlquery.ParserOptions{Decoder: &xmlquery.DecoderOptions{Strict: true, CharsetReader: decode}})
 	if err != nil {
 		return nil, fmt.Errorf("the answer is no XML: %w", err)
 	}
@@ -34,13 +35,16 @@ func XML(data []byte, path, published string) ([]Entry, error) {
 		out[i].Version = v
 	}
 	if published == "" {
-		return out, nil
+		return listed(out)
 	}
 	times, err := selectXML(doc, published)
 	if err != nil {
 		return nil, err
 	}
-	return out, stamp(out, times)
+	if err := stamp(out, times); err != nil {
+		return nil, err
+	}
+	return listed(out)
 }
 
 // stamp gives entries the release times that a document tells of them: of each,
@@ -97,9 +101,9 @@ func compileXPath(path string) (*xpath.Expr, error) {
 const maxDepth = 256
 
 // shallow refuses documents that are nested too deep, or are no XML.
-func shallow(data []byte) error {
+func shallow(data []byte, decode func(string, io.Reader) (io.Reader, error)) error {
 	dec := xml.NewDecoder(bytes.NewReader(data))
-	dec.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
+	dec.CharsetReader = decode
 	depth := 0
 	for {
 		token, err := dec.RawToken()

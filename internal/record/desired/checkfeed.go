@@ -29,6 +29,9 @@ func (x *checks) feed(file string, at []string, f fleet.Feed) {
 			x.fault(file, append(slices.Clone(at), c.keys...), "%v", err)
 		}
 	}
+	if f.SourceForge != nil && f.Match == "" {
+		x.fault(file, append(slices.Clone(at), "sourceforge"), "tells paths of files: give a match that cuts the version out")
+	}
 	for name, tag := range feedTags(f) { // read, not filled in: nothing else is looked for
 		x.placeholders(file, append(slices.Clone(at), name, "tag"), tag, []string{"{version}"})
 	}
@@ -63,6 +66,9 @@ func feedParts(f fleet.Feed) []feedPart {
 	if f.HTTPXML != nil {
 		out = append(out, feedPart{k("httpXML", "path"), f.HTTPXML.Path, releases.CheckXPath},
 			feedPart{k("httpXML", "published"), f.HTTPXML.Published, releases.CheckXPath})
+	}
+	if f.HTTPHeader != nil {
+		out = append(out, feedPart{k("httpHeader", "header"), f.HTTPHeader.Header, releases.CheckHeader})
 	}
 	return out
 }

@@ -64,6 +64,8 @@ func TestCatalogNames(t *testing.T) {
 		{"transform of an exe", []edit{{ledger, `type:     "msi"`, `type:     "exe"`}}},
 		{"tolerated updater", []edit{{sevenZip, `rollback: "previous"`, "rollback: \"previous\"\n\tupdater: \"tolerate\""}}},
 		{"released source", []edit{{sevenZip, `from: githubReleases: {repository: "ip7z/7zip"}`, `from: goProxy: module: "github.com/ip7z/7zip"`}}},
+		{"date as a version", []edit{{sevenZip, `from: githubReleases: {repository: "ip7z/7zip"}`, `from: httpHeader: {url: "https://www.7-zip.org/a/7z.msi", header: "Last-Modified"}`}, {sevenZip, `asset: "7z{digits}-x64.msi"`, `url: "https://www.7-zip.org/a/7z{digits}-x64.msi"`}}},
+		{"paths as versions", []edit{{sevenZip, `from: githubReleases: {repository: "ip7z/7zip"}`, `from: sourceforge: {project: "sevenzip"}`}}},
 		{"base that differs", []edit{{sevenZip9, `url:    "https://github.com/ip7z/7zip/releases/download/24.09/7z2409-x64.msi"`, `base: {base: {upload: "sha256:0000000000000000000000000000000000000000000000000000000000000009", size: 1, sha256: "sha256:0000000000000000000000000000000000000000000000000000000000000009"}, patches: [{url: "https://evil.example/x.msp", size: 1, sha256: "sha256:0000000000000000000000000000000000000000000000000000000000000009"}]}`}}},
 		{"matrices sets something else", []edit{{"catalog/matrices.cue", `matrices: "debian-12": schema.#Environment & {`, `machines: "debian-12": {`}}},
 		{"environment's runner", []edit{{"catalog/matrices.cue", `runner: local: "chroot"`, `runner: {local: "chroot", github: "ubuntu-24.04"}`}}},

@@ -23,11 +23,14 @@ func TestSchemaMatchesTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	filled := map[string][]string{ // Go fields that are no file's business
-		"#Wave": {"name"}, "#Tenant": {"groups", "policy"}, "#Group": {"policy"},
+		"#Wave": {"name"}, "#Tenant": {"groups", "policy"}, "#Group": {"policy"}, "#Download": {"-"},
 	}
 	for def, value := range map[string]any{
 		"#Publisher": fleet.Publisher{}, "#ExpectedSigner": fleet.ExpectedSigner{}, "#Package": fleet.Package{}, "#Upstream": fleet.Upstream{}, "#Feed": fleet.Feed{},
 		"#GitHubReleases": fleet.GitHubReleases{}, "#HTTPJSON": fleet.HTTPJSON{}, "#NPM": fleet.NPM{}, "#Apt": fleet.Apt{}, "#GoProxy": fleet.GoProxy{},
+		"#HTTPRegex": fleet.HTTPRegex{}, "#HTTPHTML": fleet.HTTPHTML{}, "#HTTPXML": fleet.HTTPXML{}, "#HTTPHeader": fleet.HTTPHeader{}, "#News": fleet.News{}, "#Sparkle": fleet.Sparkle{},
+		"#SourceForge": fleet.SourceForge{}, "#Cask": fleet.Cask{}, "#ElectronBuilder": fleet.ElectronBuilder{}, "#Squirrel": fleet.Squirrel{}, "#Omaha": fleet.Omaha{},
+		"#Evergreen": fleet.Evergreen{}, "#Static": fleet.Static{}, "#InFile": fleet.InFile{},
 		"#Installer": fleet.Installer{}, "#Source": fleet.Source{}, "#Detect": fleet.Detect{}, "#File": fleet.FileRule{}, "#Registry": fleet.RegistryRule{}, "#Needs": fleet.Needs{},
 		"#Setting": fleet.Setting{}, "#SettingScripts": fleet.SettingScripts{}, "#Driver": fleet.Driver{}, "#OSPatch": fleet.OSPatch{}, "#Tests": fleet.Tests{}, "#Probe": fleet.Probe{},
 		"#Advisories": fleet.Advisories{}, "#Release": fleet.Release{}, "#Download": fleet.Download{}, "#SignedBy": fleet.SignedBy{}, "#Patched": fleet.Patched{}, "#Blob": fleet.Blob{},
