@@ -21,8 +21,9 @@ import (
 type Upstream interface {
 	// Find asks the package's feed for its newest version.
 	Find(ctx context.Context, p fleet.Package) (upstream.Found, error)
-	// Agree asks another feed of the package for its newest version.
-	Agree(ctx context.Context, p fleet.Package, feed fleet.Feed) (string, error)
+	// Agree asks another feed of the package: the version if it lists it, else
+	// its newest.
+	Agree(ctx context.Context, p fleet.Package, feed fleet.Feed, version string) (string, error)
 	// Fetch opens the bytes of a download and checks them while they are read.
 	Fetch(ctx context.Context, d fleet.Download, hosts []string) (*upstream.Body, error)
 	// Keep writes what was learned to disk, after the step succeeded.
@@ -128,7 +129,7 @@ func (f *Factory) detect(ctx context.Context, look Look, p fleet.Package) (Findi
 	}
 	for _, feed := range p.Upstream.Agree {
 		said := bump.Said{Feed: upstream.FeedName(feed)}
-		v, err := f.Upstream.Agree(ctx, p, feed)
+		v, err := f.Upstream.Agree(ctx, p, feed, found.Version)
 		if said.Version = v; err != nil {
 			said.Failed = err.Error()
 		}

@@ -45,6 +45,9 @@ type pending struct {
 
 // New makes the client of one run.
 func New(c Config) *Client {
+	if c.Clock == nil {
+		c.Clock = fleet.SystemClock{}
+	}
 	if c.GitHubAPI == "" {
 		c.GitHubAPI = DefaultGitHubAPI
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/releases"
+	"github.com/packmill/packmill/internal/rules/bump"
 	"github.com/packmill/packmill/internal/rules/version"
 )
 
@@ -14,6 +15,7 @@ import (
 type told struct {
 	releases.Entry
 	entries map[string]releases.Entry // all that the feed lists, by version
+	offers  []bump.Offer              // those that may be taken
 }
 
 // choose takes the newest of a feed's entries that the package may have.
@@ -39,6 +41,7 @@ func choose(feed fleet.Feed, u fleet.Upstream, entries []releases.Entry) (told, 
 		t.entries[e.Version] = e
 		if !e.Prerelease || u.Prerelease {
 			candidates = append(candidates, e.Version)
+			t.offers = append(t.offers, bump.Offer{Version: e.Version, Published: e.Published})
 		}
 	}
 	if len(candidates) == 0 && len(entries) > 0 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/releases"
+	"github.com/packmill/packmill/internal/rules/bump"
 	"github.com/packmill/packmill/internal/rules/version"
 )
 
@@ -38,7 +39,8 @@ type Located struct {
 	Size   int64        // as the vendor says, 0 when it does not
 }
 
-// Find asks the package's feed. A *Hold in the error's chain, or HoldOf, tells
+// Find asks the package's feed for the newest version, or for one before it that
+// has been out long enough where the newest has not. A *Hold in the error's chain, or HoldOf, tells
 // what to call a failure. The package must have an upstream.
 func (c *Client) Find(ctx context.Context, p fleet.Package) (Found, error) {
 	if p.Upstream == nil {
@@ -47,6 +49,9 @@ func (c *Client) Find(ctx context.Context, p fleet.Package) (Found, error) {
 	told, err := c.tell(ctx, p.Upstream.From, *p.Upstream)
 	if err != nil {
 		return Found{}, err
+	}
+	if v := bump.Ripe(p, told.offers, c.config.Clock.Now()); v != "" {
+		told.Entry = told.entries[v]
 	}
 	found := Found{Version: told.Version, Published: told.Published, Released: map[string]map[string]Located{}}
 	if found.Installers, err = c.locate(ctx, p, told, told.Version); err != nil {
@@ -60,10 +65,20 @@ func (c *Client) Find(ctx context.Context, p fleet.Package) (Found, error) {
 	return found, nil
 }
 
-// Agree asks another feed of the package for its newest version only.
-func (c *Client) Agree(ctx context.Context, p fleet.Package, feed fleet.Feed) (string, error) {
+// Agree asks another feed of the package: it gives the version if the feed lists
+// it, else the feed's newest.
+func (c *Client) Agree(ctx context.Context, p fleet.Package, feed fleet.Feed, v string) (string, error) {
 	told, err := c.tell(ctx, feed, *p.Upstream)
-	return told.Version, err
+	if err != nil {
+		return "", err
+	}
+	same, err := version.SchemeOf(*p.Upstream).Parse(v)
+	for _, o := range told.offers {
+		if other, otherErr := version.SchemeOf(*p.Upstream).Parse(o.Version); err == nil && otherErr == nil && version.Compare(same, other) == 0 {
+			return o.Version, nil
+		}
+	}
+	return told.Version, nil
 }
 
 // tell asks a feed. Package managers say themselves which version is newest;

@@ -1,0 +1,46 @@
+package bump_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/bump"
+)
+
+func TestRipe(t *testing.T) {
+	now := time.Date(2026, 11, 18, 6, 0, 0, 0, time.UTC)
+	offer := func(v string, hours int) bump.Offer {
+		return bump.Offer{Version: v, Published: now.Add(-time.Duration(hours) * time.Hour)}
+	}
+	for name, c := range map[string]struct {
+		released, ignore string
+		offers           []bump.Offer
+		want             string
+	}{
+		"the newest, when it is old enough":       {"1.0", "", []bump.Offer{offer("1.2", 80), offer("1.1", 200)}, "1.2"},
+		"an older one, when the newest is young":  {"1.0", "", []bump.Offer{offer("1.2", 10), offer("1.1", 80)}, "1.1"},
+		"the newest of those that are old enough": {"1.0", "", []bump.Offer{offer("1.3", 10), offer("1.1", 300), offer("1.2", 80)}, "1.2"},
+		"the newest, when only it follows":        {"1.1", "", []bump.Offer{offer("1.2", 10), offer("1.1", 80)}, "1.2"},
+		"the newest, when all are young":          {"1.0", "", []bump.Offer{offer("1.2", 10), offer("1.1", 20)}, "1.2"},
+		"without a release too":                   {"", "", []bump.Offer{offer("1.2", 10), offer("1.1", 80)}, "1.1"},
+		"the newest, when times are not told":     {"1.0", "", []bump.Offer{{Version: "1.2"}, offer("1.1", 80)}, "1.2"},
+		"nothing that is ignored":                 {"1.0", "1.1", []bump.Offer{offer("1.2", 10), offer("1.1", 80)}, "1.2"},
+		"nothing that cannot be read":             {"1.0", "", []bump.Offer{offer("Latest", 80), offer("1.2", 10)}, "1.2"},
+		"nothing where nothing can be read":       {"1.0", "", []bump.Offer{offer("Latest", 80)}, ""},
+		"never what is older than the release":    {"2.0", "", []bump.Offer{offer("1.2", 80), offer("1.1", 90)}, "1.2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := fleet.Package{ID: "acme/tool", Upstream: &fleet.Upstream{Scheme: "windows", MinimumReleaseAge: fleet.ReleaseAge{Default: fleet.Duration(72 * time.Hour)}}}
+			if c.released != "" {
+				p.Releases = map[string]fleet.Release{c.released: {Counter: 1}}
+			}
+			if c.ignore != "" {
+				p.Upstream.Ignore = []string{c.ignore}
+			}
+			if got := bump.Ripe(p, c.offers, now); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
