@@ -1,15 +1,19 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/format/releases"
 	"github.com/packmill/packmill/internal/transport"
 )
 
@@ -25,19 +29,26 @@ type Client struct {
 	configured *transport.Client // for hosts of the machine's configuration
 	disk       disk
 
-	mu      sync.Mutex
-	answers map[string]*pending // by address
-	indexes map[string]*index   // apt, by address of the suite's component
-	kept    []*answer           // what Keep will write
-	sent    int
-	same    int
+	slots   *slots
+	packer  packer
+	answers shared[[]byte]                      // packed bodies, by address
+	debs    shared[map[string][]debFile]        // Packages indexes, by suite and component
+	rpms    shared[map[string][]releases.Entry] // lists of RPM repositories, by their address
+
+	mu    sync.Mutex
+	kept  []*answer // what Keep will write, bodies packed
+	spent Summary
 }
 
-// A pending answer is asked for once; everybody else waits for done.
-type pending struct {
-	done chan struct{}
-	body []byte
-	err  error
+// A Summary is what one run has asked for.
+type Summary struct {
+	Requests    int   // for metadata
+	NotModified int   // requests answered so
+	Bytes       int64 // of bodies that were sent
+
+	// GitHub's quota after the last answer of its API: requests left and in all.
+	// Both are 0 when it was not asked.
+	GitHubLeft, GitHubLimit int
 }
 
 // New makes the client of one run.
@@ -48,16 +59,22 @@ func New(c Config) *Client {
 	guarded, configured := c.clients()
 	return &Client{
 		config: c, guarded: guarded, configured: configured, disk: disk(c.CacheDir),
-		answers: map[string]*pending{}, indexes: map[string]*index{},
+		slots: newSlots(), packer: newPacker(),
 	}
 }
 
 // Requests is how many requests for metadata were sent, and how many of them
 // were answered "not modified".
 func (c *Client) Requests() (sent, notModified int) {
+	sum := c.Summary()
+	return sum.Requests, sum.NotModified
+}
+
+// Summary is what was asked for so far.
+func (c *Client) Summary() Summary {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sent, c.same
+	return c.spent
 }
 
 // Keep writes what was learned to the cache folder. Call it once the whole step
@@ -69,7 +86,11 @@ func (c *Client) Keep() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, a := range c.kept {
-		if err := c.disk.store(a); err != nil {
+		body, err := c.packer.unpack(a.Body)
+		if err == nil {
+			err = c.disk.store(&answer{URL: a.URL, ETag: a.ETag, LastModified: a.LastModified, Body: body})
+		}
+		if err != nil {
 			return fleet.Errorf(fleet.Internal, "upstream.keep", string(c.disk), "write the cache: %w", err)
 		}
 	}
@@ -81,82 +102,113 @@ func (c *Client) Keep() error {
 type query struct {
 	url    string
 	header map[string]string
+	body   []byte // sent by POST when it is not nil; asking again must do no harm
 	client *transport.Client
 	hosts  []string // hosts a redirect may lead to; nil allows any
 }
 
 // get is the body at the query's address, asked for at most once in a run.
 func (c *Client) get(ctx context.Context, q query) ([]byte, error) {
-	c.mu.Lock()
-	p, asked := c.answers[q.url]
-	if !asked {
-		p = &pending{done: make(chan struct{})}
-		c.answers[q.url] = p
+	var mine []byte
+	packed, err := c.answers.get(ctx, q.url+"\n"+string(q.body), func() ([]byte, error) {
+		body, packed, err := c.ask(ctx, q)
+		mine = body
+		return packed, err
+	})
+	if mine != nil || err != nil {
+		return mine, err
 	}
-	c.mu.Unlock()
-	if !asked {
-		p.body, p.err = c.ask(ctx, q)
-		close(p.done)
-	}
-	select {
-	case <-p.done:
-		return p.body, p.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return c.packer.unpack(packed)
 }
 
 // ask sends the request, with validators when an answer is on disk.
-func (c *Client) ask(ctx context.Context, q query) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, sourceLimit)
+func (c *Client) ask(ctx context.Context, q query) (body, packed []byte, err error) {
+	release, err := c.slots.take(ctx, q.url)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(ctx, sourceLimit) // waiting for a place is no fault of the source
 	defer cancel()
 	if q.hosts != nil {
 		ctx = transport.WithRedirect(ctx, within(q.hosts))
 	}
-	req, err := http.NewRequest(http.MethodGet, q.url, nil)
+	req, old, err := c.request(q)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	resp, err := q.client.Do(transport.Repeatable(ctx), req)
+	c.count(resp, err)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNotModified {
+		if !old.fresh() {
+			return nil, nil, holdf(fleet.HoldUnreachable, "%s: not modified, but nothing was asked", q.url)
+		}
+		return old.Body, c.packer.pack(old.Body), nil
+	}
+	body, err = io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, nil, err
+	}
+	packed = c.packer.pack(body)
+	now := &answer{URL: q.url, ETag: resp.Header.Get("ETag"), LastModified: resp.Header.Get("Last-Modified"), Body: packed}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.spent.Bytes += int64(len(body))
+	if now.fresh() && q.body == nil {
+		c.kept = append(c.kept, now)
+	}
+	return body, packed, nil
+}
+
+// request is the query as it is sent; old is the answer on disk that the server
+// is asked for changes of.
+func (c *Client) request(q query) (req *http.Request, old *answer, err error) {
+	if q.body != nil {
+		req, err = http.NewRequest(http.MethodPost, q.url, bytes.NewReader(q.body))
+	} else {
+		req, err = http.NewRequest(http.MethodGet, q.url, nil)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	for name, value := range q.header {
 		req.Header.Set(name, value)
 	}
-	old := c.disk.load(q.url)
-	if old.fresh() {
+	if q.body != nil {
+		return req, nil, nil
+	}
+	if old = c.disk.load(q.url); old.fresh() {
 		setIf(req.Header, "If-None-Match", old.ETag)
 		setIf(req.Header, "If-Modified-Since", old.LastModified)
 	}
-	resp, err := q.client.Do(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	same := resp.StatusCode == http.StatusNotModified
-	c.count(same)
-	if same {
-		if !old.fresh() {
-			return nil, holdf(fleet.HoldUnreachable, "%s: not modified, but nothing was asked", q.url)
-		}
-		return old.Body, nil
-	}
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, err
-	}
-	now := &answer{URL: q.url, ETag: resp.Header.Get("ETag"), LastModified: resp.Header.Get("Last-Modified"), Body: body}
-	if now.fresh() {
-		c.mu.Lock()
-		c.kept = append(c.kept, now)
-		c.mu.Unlock()
-	}
-	return body, nil
+	return req, old, nil
 }
 
-func (c *Client) count(same bool) {
+// count adds up what an answer cost, a refusal included.
+func (c *Client) count(resp *http.Response, err error) {
+	var status *transport.StatusError
+	var header http.Header
+	switch {
+	case resp != nil:
+		header = resp.Header
+	case errors.As(err, &status):
+		header = status.Header
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sent++
-	if same {
-		c.same++
+	c.spent.Requests++
+	if resp != nil && resp.StatusCode == http.StatusNotModified {
+		c.spent.NotModified++
+	}
+	limit, _ := strconv.Atoi(header.Get("X-RateLimit-Limit"))
+	left, err := strconv.Atoi(header.Get("X-RateLimit-Remaining"))
+	// Answers come in any order, and the quota only shrinks during a run.
+	if header.Get("X-GitHub-Request-Id") != "" && err == nil && limit > 0 && (c.spent.GitHubLimit == 0 || left < c.spent.GitHubLeft) {
+		c.spent.GitHubLeft, c.spent.GitHubLimit = left, limit
 	}
 }
 

@@ -15,6 +15,7 @@ type Config struct {
 	NPMRegistry string      // base address; npm feeds are unreachable when empty
 	AptSources  []AptSource // where Debian packages come from
 	GoProxy     string      // as GOPROXY: addresses separated by "," or "|"
+	PyPIIndex   string      // address of the simple API; pypi feeds are unreachable when empty
 	GitHubAPI   string      // base address of the REST API; DefaultGitHubAPI when empty
 	GitHubToken string      // raises GitHub's rate limit; may be empty
 
@@ -53,14 +54,16 @@ const (
 	maxIndex    = 512 << 20 // Debian's main index is 50 MB unpacked
 	maxDownload = 8 << 30
 
-	perHost = 64 // requests to one host side by side; GitHub refuses more than 100
+	perHost = 64  // requests for metadata to one host side by side; GitHub refuses more than 100
+	inAll   = 512 // and to all hosts: each takes a connection
 )
 
 // clients makes the two clients: one for addresses from package files, behind
 // the address guard, and one for hosts of the machine's own configuration,
-// which may well be inside the company.
+// which may well be inside the company. Requests to a host are bounded where they
+// are made (slots), not here: a mirror is one host that stands in for many.
 func (c Config) clients() (guarded, configured *transport.Client) {
-	o := transport.Options{Clock: c.Clock, UserAgent: c.UserAgent, MaxWait: maxWait, MaxBody: maxMetadata, PerHost: perHost, Transport: c.Transport}
+	o := transport.Options{Clock: c.Clock, UserAgent: c.UserAgent, MaxWait: maxWait, MaxBody: maxMetadata, PerHost: inAll, Transport: c.Transport}
 	inside := o
 	inside.AllowLoopback, inside.AllowPrivate = true, true
 	configured = transport.New(inside)

@@ -135,8 +135,17 @@ func (c *Client) read(ctx context.Context, address string, reader func([]byte) (
 		return nil, err
 	}
 	entries, err := reader(body)
-	if err != nil && fleet.KindOf(err) != fleet.Invalid {
-		return nil, &Hold{Name: fleet.HoldUnparsable, Err: fleet.Errorf(fleet.Refused, "upstream.find", address, "%w", err)}
+	if err != nil {
+		return nil, unreadable(address, err)
 	}
-	return entries, err
+	return entries, nil
+}
+
+// unreadable is a reader's error as a hold, unless it is the package's own fault
+// (kind Invalid).
+func unreadable(what string, err error) error {
+	if err == nil || fleet.KindOf(err) == fleet.Invalid {
+		return err
+	}
+	return &Hold{Name: fleet.HoldUnparsable, Err: fleet.Errorf(fleet.Refused, "upstream.find", what, "%w", err)}
 }

@@ -1,0 +1,109 @@
+package upstream
+
+import (
+	"context"
+	"net/url"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// shared does a piece of work once in a run, for everybody who needs it.
+type shared[T any] struct {
+	mu    sync.Mutex
+	begun map[string]*work[T] // by what is worked on
+}
+
+// work is done by who asks first; everybody else waits for done.
+type work[T any] struct {
+	done  chan struct{}
+	value T
+	err   error
+}
+
+func (s *shared[T]) get(ctx context.Context, key string, do func() (T, error)) (T, error) {
+	s.mu.Lock()
+	w, asked := s.begun[key]
+	if !asked {
+		if s.begun == nil {
+			s.begun = map[string]*work[T]{}
+		}
+		w = &work[T]{done: make(chan struct{})}
+		s.begun[key] = w
+	}
+	s.mu.Unlock()
+	if !asked {
+		w.value, w.err = do()
+		close(w.done)
+	}
+	select {
+	case <-w.done:
+		return w.value, w.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+// slots bound how many requests are under way: to one host, so that nobody is
+// asked too much at once, and in all, since each takes a connection. Who waits
+// for a host takes no place of the whole, so that a host that is slow or does
+// not answer delays nobody who asks others.
+type slots struct {
+	mu   sync.Mutex
+	host map[string]chan struct{}
+	all  chan struct{}
+}
+
+func newSlots() *slots {
+	return &slots{host: map[string]chan struct{}{}, all: make(chan struct{}, inAll)}
+}
+
+// take waits for a place; give it back by release.
+func (s *slots) take(ctx context.Context, address string) (release func(), err error) {
+	name := address
+	if u, err := url.Parse(address); err == nil {
+		name = u.Host
+	}
+	s.mu.Lock()
+	host, ok := s.host[name]
+	if !ok {
+		host = make(chan struct{}, perHost)
+		s.host[name] = host
+	}
+	s.mu.Unlock()
+	select {
+	case host <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case s.all <- struct{}{}:
+	case <-ctx.Done():
+		<-host
+		return nil, ctx.Err()
+	}
+	return func() { <-s.all; <-host }, nil
+}
+
+// packer holds bodies in little memory. All of them are held until the end of a
+// run: other packages may need them, and Keep does.
+type packer struct {
+	in  *zstd.Encoder
+	out *zstd.Decoder
+}
+
+func newPacker() packer {
+	in, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(256<<10), zstd.WithEncoderConcurrency(2))
+	if err == nil {
+		var out *zstd.Decoder
+		if out, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxMemory(maxMetadata)); err == nil {
+			return packer{in: in, out: out}
+		}
+	}
+	panic("upstream: zstd refuses fixed options: " + err.Error())
+}
+
+func (p packer) pack(body []byte) []byte { return p.in.EncodeAll(body, nil) }
+
+func (p packer) unpack(packed []byte) ([]byte, error) { return p.out.DecodeAll(packed, nil) }
