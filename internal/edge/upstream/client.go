@@ -33,6 +33,7 @@ type Client struct {
 	packer  packer
 	answers shared[[]byte]                      // packed bodies, by address
 	debs    shared[map[string][]debFile]        // Packages indexes, by suite and component
+	pip     shared[string]                      // the index that pip tells
 	rpms    shared[map[string][]releases.Entry] // lists of RPM repositories, by their address
 
 	mu    sync.Mutex
@@ -107,25 +108,23 @@ type query struct {
 	hosts  []string // hosts a redirect may lead to; nil allows any
 }
 
-// get is the body at the query's address, asked for at most once in a run.
+// get is the body at the query's address, asked for at most once in a run. It is
+// unpacked for who reads it next and for no longer: answers come faster than
+// they are read, and would pile up.
 func (c *Client) get(ctx context.Context, q query) ([]byte, error) {
-	var mine []byte
-	packed, err := c.answers.get(ctx, q.url+"\n"+string(q.body), func() ([]byte, error) {
-		body, packed, err := c.ask(ctx, q)
-		mine = body
-		return packed, err
-	})
-	if mine != nil || err != nil {
-		return mine, err
+	packed, err := c.answers.get(ctx, q.url+"\n"+string(q.body), func() ([]byte, error) { return c.ask(ctx, q) })
+	if err != nil {
+		return nil, err
 	}
 	return c.packer.unpack(packed)
 }
 
-// ask sends the request, with validators when an answer is on disk.
-func (c *Client) ask(ctx context.Context, q query) (body, packed []byte, err error) {
+// ask sends the request, with validators when an answer is on disk. The body is
+// packed.
+func (c *Client) ask(ctx context.Context, q query) ([]byte, error) {
 	release, err := c.slots.take(ctx, q.url)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer release()
 	ctx, cancel := context.WithTimeout(ctx, sourceLimit) // waiting for a place is no fault of the source
@@ -135,25 +134,25 @@ func (c *Client) ask(ctx context.Context, q query) (body, packed []byte, err err
 	}
 	req, old, err := c.request(q)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	resp, err := q.client.Do(transport.Repeatable(ctx), req)
 	c.count(resp, err)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusNotModified {
 		if !old.fresh() {
-			return nil, nil, holdf(fleet.HoldUnreachable, "%s: not modified, but nothing was asked", q.url)
+			return nil, holdf(fleet.HoldUnreachable, "%s: not modified, but nothing was asked", q.url)
 		}
-		return old.Body, c.packer.pack(old.Body), nil
+		return c.packer.pack(old.Body), nil
 	}
-	body, err = io.ReadAll(resp.Body)
+	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	packed = c.packer.pack(body)
+	packed := c.packer.pack(body)
 	now := &answer{URL: q.url, ETag: resp.Header.Get("ETag"), LastModified: resp.Header.Get("Last-Modified"), Body: packed}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -161,7 +160,7 @@ func (c *Client) ask(ctx context.Context, q query) (body, packed []byte, err err
 	if now.fresh() && q.body == nil {
 		c.kept = append(c.kept, now)
 	}
-	return body, packed, nil
+	return packed, nil
 }
 
 // request is the query as it is sent; old is the answer on disk that the server

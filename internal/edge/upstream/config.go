@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,9 +16,14 @@ type Config struct {
 	NPMRegistry string      // base address; npm feeds are unreachable when empty
 	AptSources  []AptSource // where Debian packages come from
 	GoProxy     string      // as GOPROXY: addresses separated by "," or "|"
-	PyPIIndex   string      // address of the simple API; pypi feeds are unreachable when empty
+	PyPIIndex   string      // address of the simple API
 	GitHubAPI   string      // base address of the REST API; DefaultGitHubAPI when empty
 	GitHubToken string      // raises GitHub's rate limit; may be empty
+
+	// AskPyPI is asked for the index once there is a package that needs it, when
+	// PyPIIndex is empty: pip takes a second to start. Without an answer pypi
+	// feeds are unreachable.
+	AskPyPI func(context.Context) string
 
 	// Mirror stands in for all hosts that package files name: when set,
 	// https://host/path is asked for as <Mirror>/host/path. For machines

@@ -1,11 +1,13 @@
 // Package upstream asks vendors: which version is newest, and for the bytes of
 // one.
 //
-// Datasources are GitHub releases, npm, apt, the Go module proxy and JSON
-// documents (fleet.Feed). Where npm, apt and Go packages come from is not in
-// any file of a repository: it is the machine's own client configuration
-// (Machine reads it), so that a company's mirror is used wherever packmill
-// runs, and a simulated vendor in tests.
+// Datasources are those of fleet.Feed: documents that the package says how to
+// search, what vendors publish for updaters and readers, and forges and package
+// managers: GitHub, GitLab, Gitea, winget, NuGet, npm, PyPI, apt, RPM and the Go
+// module proxy. Where npm, apt, Go and Python packages come from is not in any
+// file of a repository: it is the machine's own client configuration (Machine
+// reads it), so that a company's mirror is used wherever packmill runs, and a
+// simulated vendor in tests.
 //
 // A Client is for one run. It asks for each address once, however many packages
 // need it, and with the validators of an earlier run when a cache folder is
@@ -13,6 +15,11 @@
 // whole step succeeded: a validator that is kept for an answer nobody processed
 // would hide a version for ever. Servers that send no validators are asked in
 // full each time.
+//
+// A host is asked a bounded number of questions at once, and who waits for one
+// host takes no place from those who ask others. GitHub's tags are asked for as
+// git does, its releases with validators: what did not change costs nothing of
+// the API's quota. Summary tells what a run asked for.
 //
 // # What is trusted
 //
@@ -27,5 +34,8 @@
 // that of the Release file. The signature of InRelease is not checked: who can
 // alter the mirror's answers can make packmill propose other bytes. What
 // protects the fleet then is that a proposal is read by people and that its
-// digest stands in git from there on, so later changes are seen.
+// digest stands in git from there on, so later changes are seen. The same holds
+// for RPM repositories: the list of packages must match repomd.xml, whose
+// signature is not checked. Addresses that a document tells (a NuGet service
+// index, a next page) must be https and, behind the guard, public.
 package upstream

@@ -31,7 +31,8 @@ func (m Machine) Config(ctx context.Context) Config {
 		NPMRegistry: m.npmRegistry(ctx),
 		AptSources:  m.AptSources(),
 		GoProxy:     m.goProxy(ctx),
-		PyPIIndex:   m.pypiIndex(ctx),
+		PyPIIndex:   m.pypiIndex(),
+		AskPyPI:     func(ctx context.Context) string { return m.ask(ctx, "pip", "config", "get", "global.index-url") },
 		GitHubAPI:   m.Getenv("PACKMILL_GITHUB_API"),
 		GitHubToken: m.Getenv("GITHUB_TOKEN"),
 		Mirror:      m.Getenv("PACKMILL_MIRROR"),
@@ -75,7 +76,7 @@ func (m Machine) goProxy(ctx context.Context) string {
 
 // pypiIndex looks where pip does (pip.pypa.io/en/stable/topics/configuration):
 // what is nearer to the user wins.
-func (m Machine) pypiIndex(ctx context.Context) string {
+func (m Machine) pypiIndex() string {
 	if v := m.Getenv("PIP_INDEX_URL"); v != "" {
 		return v
 	}
@@ -88,7 +89,7 @@ func (m Machine) pypiIndex(ctx context.Context) string {
 			}
 		}
 	}
-	return m.ask(ctx, "pip", "config", "get", "global.index-url")
+	return ""
 }
 
 // pipIndex is the index that a pip.conf sets for all commands, "" when it sets

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"net/url"
 	"sync"
@@ -104,6 +105,7 @@ func newPacker() packer {
 	panic("upstream: zstd refuses fixed options: " + err.Error())
 }
 
-func (p packer) pack(body []byte) []byte { return p.in.EncodeAll(body, nil) }
+// pack clones what the encoder gives, which has room for the whole body.
+func (p packer) pack(body []byte) []byte { return bytes.Clone(p.in.EncodeAll(body, nil)) }
 
 func (p packer) unpack(packed []byte) ([]byte, error) { return p.out.DecodeAll(packed, nil) }

@@ -120,10 +120,10 @@ func (l nugetLeaf) entry() (e Entry, listed bool, err error) {
 	if l.Entry == nil {
 		return e, false, fmt.Errorf("a package of the registration has no catalogEntry")
 	}
-	if err := named("a package of the registration", l.Entry.Version); err != nil {
+	e.Version = plainNuGet(l.Entry.Version)
+	if err := named("a package of the registration", e.Version); err != nil {
 		return e, false, err
 	}
-	e.Version = plainNuGet(l.Entry.Version)
 	e.Prerelease = strings.Contains(e.Version, "-")
 	if e.Published, err = timeOr(l.Entry.Published); err != nil {
 		return e, false, err
