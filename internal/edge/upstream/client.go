@@ -139,6 +139,7 @@ func (c *Client) ask(ctx context.Context, q query) ([]byte, error) {
 	resp, err := q.client.Do(transport.Repeatable(ctx), req)
 	c.count(resp, err)
 	if err != nil {
+		c.slots.refuse(q.url, err)
 		return nil, err
 	}
 	defer resp.Body.Close()

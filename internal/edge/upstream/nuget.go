@@ -101,6 +101,9 @@ func sameHost(from, next string) (string, error) {
 		return "", holdf(fleet.HoldUnparsable, "%s: the next page has no address: %q", from, shorten(next))
 	}
 	to := base.ResolveReference(ref)
+	if to.Scheme == "http" {
+		to.Scheme = "https" // servers behind a proxy do not know how they are reached
+	}
 	if to.Host != base.Host || to.Scheme != base.Scheme {
 		return "", holdf(fleet.HoldNotAllowed, "%s: the next page is at %s", from, shorten(to.Host))
 	}

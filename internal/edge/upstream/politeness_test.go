@@ -146,3 +146,30 @@ func TestGitTagsOfGit(t *testing.T) {
 		t.Error("a repository that is not there has tags")
 	}
 }
+
+// TestRefusedHost: a host that wants to be left alone for an hour is, and only
+// that host.
+func TestRefusedHost(t *testing.T) {
+	var asked atomic.Int32
+	c := New(Config{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+		resp := &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"version": "1.2"}`)), Request: req}
+		if req.URL.Host == "tired.example" {
+			asked.Add(1)
+			resp.StatusCode = http.StatusTooManyRequests
+			resp.Header.Set("Retry-After", "3600")
+		}
+		return resp, nil
+	})})
+	for i := range 10 {
+		_, err := c.Find(t.Context(), jsonAt(fmt.Sprintf("https://tired.example/%d", i)))
+		if h, ok := HoldOf(err); !ok || h.Name != fleet.HoldRateLimited {
+			t.Errorf("%v, want %s", err, fleet.HoldRateLimited)
+		}
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+	if _, err := c.Find(t.Context(), jsonAt("https://fresh.example/1")); err != nil {
+		t.Error(err)
+	}
+}

@@ -3,10 +3,14 @@ package upstream
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"net/url"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/packmill/packmill/internal/transport"
 )
 
 // shared does a piece of work once in a run, for everybody who needs it.
@@ -50,41 +54,74 @@ func (s *shared[T]) get(ctx context.Context, key string, do func() (T, error)) (
 // asked too much at once, and in all, since each takes a connection. Who waits
 // for a host takes no place of the whole, so that a host that is slow or does
 // not answer delays nobody who asks others.
+//
+// A host that says it will take no more for longer than a run can wait is not
+// asked again: every further request would be refused, and held against us.
 type slots struct {
-	mu   sync.Mutex
-	host map[string]chan struct{}
-	all  chan struct{}
+	mu    sync.Mutex
+	hosts map[string]*host
+	all   chan struct{}
+}
+
+type host struct {
+	places  chan struct{}
+	refused error // what it said, under slots.mu
 }
 
 func newSlots() *slots {
-	return &slots{host: map[string]chan struct{}{}, all: make(chan struct{}, inAll)}
+	return &slots{hosts: map[string]*host{}, all: make(chan struct{}, inAll)}
 }
 
-// take waits for a place; give it back by release.
-func (s *slots) take(ctx context.Context, address string) (release func(), err error) {
+// of is the host of an address.
+func (s *slots) of(address string) *host {
 	name := address
 	if u, err := url.Parse(address); err == nil {
 		name = u.Host
 	}
 	s.mu.Lock()
-	host, ok := s.host[name]
+	defer s.mu.Unlock()
+	h, ok := s.hosts[name]
 	if !ok {
-		host = make(chan struct{}, perHost)
-		s.host[name] = host
+		h = &host{places: make(chan struct{}, perHost)}
+		s.hosts[name] = h
 	}
-	s.mu.Unlock()
+	return h
+}
+
+// take waits for a place; give it back by release.
+func (s *slots) take(ctx context.Context, address string) (release func(), err error) {
+	h := s.of(address)
 	select {
-	case host <- struct{}{}:
+	case h.places <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+	s.mu.Lock()
+	refused := h.refused
+	s.mu.Unlock()
+	if refused != nil {
+		<-h.places
+		return nil, refused
 	}
 	select {
 	case s.all <- struct{}{}:
 	case <-ctx.Done():
-		<-host
+		<-h.places
 		return nil, ctx.Err()
 	}
-	return func() { <-s.all; <-host }, nil
+	return func() { <-s.all; <-h.places }, nil
+}
+
+// refuse notes that an address's host wants no more requests.
+func (s *slots) refuse(address string, err error) {
+	var status *transport.StatusError
+	if !errors.As(err, &status) || !status.RateLimited() || status.RetryAfter <= maxWait {
+		return
+	}
+	h := s.of(address)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h.refused = fmt.Errorf("not asked, since an earlier request was refused: %w", err)
 }
 
 // packer holds bodies in little memory. All of them are held until the end of a
