@@ -19,10 +19,11 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 )
 
-// A crowd is vendors that have a document each of 40 KiB for many packages, and
-// take a while to answer.
+// A crowd is vendors that have a document each for many packages, and take a
+// while to answer.
 type crowd struct {
 	packages, hosts int
+	size            int // bytes of a document
 	latency         time.Duration
 }
 
@@ -31,7 +32,7 @@ func (c crowd) serve(b *testing.B) string {
 	// Text that packs no better than a vendor's own does.
 	random := rand.New(rand.NewPCG(1, 2))
 	var notes strings.Builder
-	for notes.Len() < 40<<10 {
+	for notes.Len() < c.size {
 		fmt.Fprintf(&notes, "fixed %x in part %d. ", random.Uint64(), random.IntN(50))
 	}
 	text := notes.String()
@@ -121,8 +122,8 @@ func BenchmarkFigureDetect(b *testing.B) {
 		crowd
 		bound, memory float64 // seconds and MiB
 	}{
-		{"500", crowd{500, 1, latency}, 1.3 * 500 / 64 * latency.Seconds(), 128},
-		{"4000", crowd{4000, 400, latency}, 60, 320},
+		{"500", crowd{500, 1, 2 << 10, latency}, 1.3 * 500 / 64 * latency.Seconds(), 128},
+		{"4000", crowd{4000, 400, 40 << 10, latency}, 60, 320},
 	} {
 		repo := size.repository()
 		web := size.serve(b)
