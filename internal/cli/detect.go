@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/packmill/packmill/internal/edge/upstream"
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/bump"
@@ -45,8 +46,9 @@ the newest release in the repository, and lists what it found: equal, new, or
 held with the reason. It proposes nothing; packmill propose does.
 
 A source that cannot be reached, that goes backwards, or whose answer is no
-version is a hold in the list and no failure. Where npm, apt and Go packages
-come from is what this machine's own clients are set up with.`,
+version is a hold in the list and no failure. Where npm, apt, Go and Python
+packages come from is what this machine's own clients are set up with. What was
+asked for is told at the end, beside the result (standard error).`,
 		Example: `  packmill detect
   packmill detect igor-pavlov/7-zip --format json`,
 		ValidArgsFunction: a.completePackages,
@@ -71,7 +73,11 @@ come from is what this machine's own clients are set up with.`,
 				return err
 			}
 		}
-		return a.write(*f, detectResult(mill.Clock.Now(), findings))
+		if err := a.write(*f, detectResult(mill.Clock.Now(), findings)); err != nil {
+			return err
+		}
+		fmt.Fprintln(a.stderr, "packmill:", spent(mill.Upstream.Summary()))
+		return nil
 	}
 	return cmd
 }
@@ -150,6 +156,15 @@ func detectResult(now time.Time, findings []factory.Finding) result {
 		t.Add(string(d.Package), d.Current, d.Detection.Found, stateWords(d.Detection), d.Why)
 	}
 	return result{name: "detect", value: v, table: t}
+}
+
+// spent says what a run has asked for.
+func spent(s upstream.Summary) string {
+	text := fmt.Sprintf("requests: %d, not modified: %d, KiB received: %d", s.Requests, s.NotModified, (s.Bytes+1023)/1024)
+	if s.GitHubLimit > 0 {
+		text += fmt.Sprintf(", GitHub quota left: %d of %d", s.GitHubLeft, s.GitHubLimit)
+	}
+	return text
 }
 
 // stateWords is the state, with the hold's name where there is one.

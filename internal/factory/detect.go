@@ -28,6 +28,8 @@ type Upstream interface {
 	Fetch(ctx context.Context, d fleet.Download, hosts []string) (*upstream.Body, error)
 	// Keep writes what was learned to disk, after the step succeeded.
 	Keep() error
+	// Summary is what was asked for so far.
+	Summary() upstream.Summary
 }
 
 // A Look says what to detect, and from what.
@@ -54,11 +56,12 @@ type Finding struct {
 	Payload  map[string]fleet.Digest // a configuration's files as they are now
 }
 
-// concurrentFeeds is how many packages are looked at side by side.
-const concurrentFeeds = 64
+// concurrentBytes is how many packages are downloaded again side by side.
+const concurrentBytes = 8
 
-// Detect looks at the upstreams of packages, side by side, and judges what each
-// says. The findings are in the order of the packages' ids. A vendor that fails
+// Detect looks at the upstreams of packages, all side by side: the client bounds
+// what each host is asked at once, and who waits for one host must not keep
+// others from theirs. It judges what each says. The findings are in the order of the packages' ids. A vendor that fails
 // is a finding with a hold; an error is one of ours, or the end of ctx.
 func (f *Factory) Detect(ctx context.Context, look Look) ([]Finding, error) {
 	if f.Upstream == nil {
@@ -80,12 +83,10 @@ func (f *Factory) Detect(ctx context.Context, look Look) ([]Finding, error) {
 	var wg sync.WaitGroup
 	var progress sync.Mutex
 	done := 0
-	slots := make(chan struct{}, concurrentFeeds)
+	downloads := make(chan struct{}, concurrentBytes)
 	for i, id := range ids {
 		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			findings[i], failures[i] = f.detect(ctx, look, look.Repo.Packages[id])
+			findings[i], failures[i] = f.detect(ctx, look, look.Repo.Packages[id], downloads)
 			progress.Lock()
 			defer progress.Unlock()
 			done++
@@ -102,8 +103,9 @@ func (f *Factory) progress(done, total int, what string) {
 	}
 }
 
-// detect looks at one package.
-func (f *Factory) detect(ctx context.Context, look Look, p fleet.Package) (Finding, error) {
+// detect looks at one package. downloads has a place for each that may be
+// downloaded.
+func (f *Factory) detect(ctx context.Context, look Look, p fleet.Package, downloads chan struct{}) (Finding, error) {
 	now := f.Clock.Now()
 	if p.Kind == "configuration" {
 		return detectPayload(look, p, now)
@@ -137,7 +139,10 @@ func (f *Factory) detect(ctx context.Context, look Look, p fleet.Package) (Findi
 	}
 	finding := Finding{Detection: bump.Judge(p, seen, now), Upstream: found}
 	if look.Bytes && finding.State != fleet.StateHeld {
-		if err := f.compareBytes(ctx, look.Repo, p); err != nil {
+		downloads <- struct{}{}
+		err := f.compareBytes(ctx, look.Repo, p)
+		<-downloads
+		if err != nil {
 			return held(ctx, finding, err)
 		}
 	}

@@ -3,10 +3,7 @@ package factory_test
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -161,46 +158,4 @@ func TestSeen(t *testing.T) {
 	if got := seen("a/d"); len(got) != 0 {
 		t.Errorf("what nobody saw: %v", got)
 	}
-}
-
-// BenchmarkDetect looks at 500 packages with an address each at 100 ms latency,
-// and prints the time as a multiple of the bound: addresses × latency ÷
-// concurrency. Runs after the first have validators; the share of their requests
-// that is answered "not modified" is printed too.
-func BenchmarkDetect(b *testing.B) {
-	const packages, concurrency, latency = 500, 64, 100 * time.Millisecond
-	data := vendors.Data{}
-	repo := &fleet.Repository{Packages: map[fleet.PackageID]fleet.Package{}}
-	for i := range packages {
-		name := fmt.Sprintf("/p%d.json", i)
-		data.Pages = append(data.Pages, vendors.Page{Host: "v.example", Path: name, Content: vendors.Text(`{"version":"1.0","notes":"` + strings.Repeat("x", 2000) + `"}`)})
-		id := fleet.PackageID(fmt.Sprintf("acme/p%d", i))
-		repo.Packages[id] = fleet.Package{ID: id, Upstream: &fleet.Upstream{Scheme: "windows", From: fleet.Feed{HTTPJSON: &fleet.HTTPJSON{URL: "https://v.example" + name, Path: "$.version"}}}}
-	}
-	server, err := vendors.New(vendors.Options{Now: func() time.Time { return detectTime }, Data: data})
-	if err != nil {
-		b.Fatal(err)
-	}
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		<-time.After(latency)
-		server.ServeHTTP(w, r)
-	}))
-	defer web.Close()
-	bound := float64(packages) / concurrency * latency.Seconds()
-	config := upstream.Config{Mirror: web.URL, Clock: fleet.NewManualClock(detectTime), CacheDir: b.TempDir()}
-	var sent, same int
-	for b.Loop() {
-		client := upstream.New(config)
-		f := &factory.Factory{Clock: config.Clock, Upstream: client}
-		findings, err := f.Detect(b.Context(), factory.Look{Repo: repo})
-		if err != nil || len(findings) != packages || findings[0].State != fleet.StateNew {
-			b.Fatalf("%d findings, %v", len(findings), err)
-		}
-		if err := client.Keep(); err != nil {
-			b.Fatal(err)
-		}
-		sent, same = client.Requests()
-	}
-	b.ReportMetric(float64(same)/float64(sent), "notmodified")
-	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/bound, "×bound")
 }

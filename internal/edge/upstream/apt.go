@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -64,11 +65,11 @@ func (c *Client) debFiles(ctx context.Context, feed fleet.Apt) ([]debFile, error
 			continue
 		}
 		offered = true
-		x, err := c.aptIndex(ctx, source, component, arch)
+		packages, err := c.aptIndex(ctx, source, component, arch)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, x.packages[feed.Package]...)
+		out = append(out, packages[feed.Package]...)
 	}
 	if !offered {
 		return nil, holdf(fleet.HoldUnreachable, "no apt source of this machine has component %s of suite %s", component, feed.Suite)
@@ -83,33 +84,13 @@ func orDefault(s, fallback string) string {
 	return s
 }
 
-// An index is a parsed Packages file, read once in a run.
-type index struct {
-	done     chan struct{}
-	packages map[string][]debFile
-	err      error
-}
-
-func (c *Client) aptIndex(ctx context.Context, source AptSource, component, arch string) (*index, error) {
+// aptIndex is a parsed Packages file, read once in a run.
+func (c *Client) aptIndex(ctx context.Context, source AptSource, component, arch string) (map[string][]debFile, error) {
 	base := strings.TrimSuffix(source.URI, "/")
 	key := strings.Join([]string{base, source.Suite, component, arch}, " ")
-	c.mu.Lock()
-	x, asked := c.indexes[key]
-	if !asked {
-		x = &index{done: make(chan struct{})}
-		c.indexes[key] = x
-	}
-	c.mu.Unlock()
-	if !asked {
-		x.packages, x.err = c.readIndex(ctx, base, source.Suite, component, arch)
-		close(x.done)
-	}
-	select {
-	case <-x.done:
-		return x, x.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return c.debs.get(ctx, key, func() (map[string][]debFile, error) {
+		return c.readIndex(ctx, base, source.Suite, component, arch)
+	})
 }
 
 // readIndex reads the Release file, and then the smallest form of the Packages
@@ -167,7 +148,7 @@ func (c *Client) indexFile(ctx context.Context, dist, name, sum string, byHash b
 	}
 	if byHash {
 		c.mu.Lock()
-		c.kept = append(c.kept, &answer{Key: address, Body: body})
+		c.kept = append(c.kept, &answer{Key: address, Body: c.packer.pack(body)})
 		c.mu.Unlock()
 	}
 	return body, nil
@@ -184,6 +165,12 @@ func unpack(data []byte, ending string) (io.Reader, error) {
 		return gzip.NewReader(bytes.NewReader(data))
 	case ".xz":
 		return xz.NewReader(bytes.NewReader(data))
+	case ".zst":
+		r, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(64<<20))
+		if err != nil {
+			return nil, err
+		}
+		return r.IOReadCloser(), nil
 	}
 	return bytes.NewReader(data), nil
 }

@@ -4,15 +4,18 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/format/releases"
 	"github.com/packmill/packmill/internal/transport"
 )
 
@@ -28,19 +31,27 @@ type Client struct {
 	configured *transport.Client // for hosts of the machine's configuration
 	disk       disk
 
-	mu      sync.Mutex
-	answers map[string]*pending // by key
-	indexes map[string]*index   // apt, by address of the suite's component
-	kept    []*answer           // what Keep will write
-	sent    int
-	same    int
+	slots   *slots
+	packer  packer
+	answers shared[[]byte]                      // packed bodies, by address
+	debs    shared[map[string][]debFile]        // Packages indexes, by suite and component
+	pip     shared[string]                      // the index that pip tells
+	rpms    shared[map[string][]releases.Entry] // lists of RPM repositories, by their address
+
+	mu    sync.Mutex
+	kept  []*answer // what Keep will write, bodies packed
+	spent Summary
 }
 
-// A pending answer is asked for once; everybody else waits for done.
-type pending struct {
-	done chan struct{}
-	body []byte
-	err  error
+// A Summary is what one run has asked for.
+type Summary struct {
+	Requests    int   // for metadata
+	NotModified int   // requests answered so
+	Bytes       int64 // of bodies that were sent
+
+	// GitHub's quota after the last answer of its API: requests left and in all.
+	// Both are 0 when it was not asked.
+	GitHubLeft, GitHubLimit int
 }
 
 // New makes the client of one run.
@@ -54,16 +65,22 @@ func New(c Config) *Client {
 	guarded, configured := c.clients()
 	return &Client{
 		config: c, guarded: guarded, configured: configured, disk: disk(c.CacheDir),
-		answers: map[string]*pending{}, indexes: map[string]*index{},
+		slots: newSlots(), packer: newPacker(),
 	}
 }
 
 // Requests is how many requests for metadata were sent, and how many of them
 // were answered "not modified".
 func (c *Client) Requests() (sent, notModified int) {
+	sum := c.Summary()
+	return sum.Requests, sum.NotModified
+}
+
+// Summary is what was asked for so far.
+func (c *Client) Summary() Summary {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sent, c.same
+	return c.spent
 }
 
 // Keep writes what was learned to the cache folder. Call it once the whole step
@@ -75,7 +92,11 @@ func (c *Client) Keep() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, a := range c.kept {
-		if err := c.disk.store(a); err != nil {
+		body, err := c.packer.unpack(a.Body)
+		if err == nil {
+			err = c.disk.store(&answer{Key: a.Key, ETag: a.ETag, LastModified: a.LastModified, Body: body})
+		}
+		if err != nil {
 			return fleet.Errorf(fleet.Internal, "upstream.keep", string(c.disk), "write the cache: %w", err)
 		}
 	}
@@ -87,7 +108,7 @@ func (c *Client) Keep() error {
 // and on disk, is its key.
 type query struct {
 	url    string
-	method string // GET when empty
+	method string // GET when empty; asking again must do no harm
 	body   []byte // of a POST
 	header map[string]string
 	client *transport.Client
@@ -109,68 +130,52 @@ func (q query) key() string {
 	return strings.Join([]string{cmp.Or(q.method, http.MethodGet), q.url, q.kept, string(fleet.DigestOf(q.body))}, " ")
 }
 
-// get is what the query's answer holds, asked for at most once in a run.
+// get is what the query's answer holds, asked for at most once in a run. It is
+// unpacked for who reads it next and for no longer: answers come faster than
+// they are read, and would pile up.
 func (c *Client) get(ctx context.Context, q query) ([]byte, error) {
-	key := q.key()
-	c.mu.Lock()
-	p, asked := c.answers[key]
-	if !asked {
-		p = &pending{done: make(chan struct{})}
-		c.answers[key] = p
+	packed, err := c.answers.get(ctx, q.key(), func() ([]byte, error) { return c.ask(ctx, q) })
+	if err != nil {
+		return nil, err
 	}
-	c.mu.Unlock()
-	if !asked {
-		p.body, p.err = c.ask(ctx, q)
-		close(p.done)
-	}
-	select {
-	case <-p.done:
-		return p.body, p.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return c.packer.unpack(packed)
 }
 
-// ask sends the request, with validators when an answer is on disk.
+// ask sends the request, with validators when an answer is on disk. The body is
+// packed.
 func (c *Client) ask(ctx context.Context, q query) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(q.limit, sourceLimit))
+	release, err := c.slots.take(ctx, q.url)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(q.limit, sourceLimit)) // waiting for a place is no fault of the source
 	defer cancel()
 	if q.hosts != nil {
 		ctx = transport.WithRedirect(ctx, within(q.hosts))
 	}
-	req, err := http.NewRequest(cmp.Or(q.method, http.MethodGet), q.url, bytes.NewReader(q.body))
+	req, old, err := c.request(q)
 	if err != nil {
 		return nil, err
 	}
-	for name, value := range q.header {
-		req.Header.Set(name, value)
-	}
-	var old *answer
-	if !q.once {
-		old = c.disk.load(q.key())
-	}
-	if old.fresh() {
-		setIf(req.Header, "If-None-Match", old.ETag)
-		setIf(req.Header, "If-Modified-Since", old.LastModified)
-	}
-	resp, err := q.client.Do(ctx, req)
+	resp, err := q.client.Do(transport.Repeatable(ctx), req)
+	c.count(resp, err)
 	if err != nil {
+		c.slots.refuse(q.url, err)
 		return nil, err
 	}
 	defer resp.Body.Close()
-	same := resp.StatusCode == http.StatusNotModified
-	c.count(same)
-	if same {
+	if resp.StatusCode == http.StatusNotModified {
 		if !old.fresh() {
 			return nil, holdf(fleet.HoldUnreachable, "%s: not modified, but nothing was asked", q.url)
 		}
-		return old.Body, nil
+		return c.packer.pack(old.Body), nil
 	}
 	return c.take(q, resp)
 }
 
-// take is what is kept of an answer, on disk too when the server can be asked
-// whether it changed.
+// take is what is kept of an answer, packed; on disk too when the server can be
+// asked whether it changed.
 func (c *Client) take(q query, resp *http.Response) ([]byte, error) {
 	keep := q.keep
 	if keep == nil {
@@ -180,21 +185,57 @@ func (c *Client) take(q query, resp *http.Response) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := &answer{Key: q.key(), ETag: resp.Header.Get("ETag"), LastModified: resp.Header.Get("Last-Modified"), Body: body}
-	if now.fresh() && !q.once {
-		c.mu.Lock()
-		c.kept = append(c.kept, now)
-		c.mu.Unlock()
-	}
-	return body, nil
-}
-
-func (c *Client) count(same bool) {
+	packed := c.packer.pack(body)
+	now := &answer{Key: q.key(), ETag: resp.Header.Get("ETag"), LastModified: resp.Header.Get("Last-Modified"), Body: packed}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sent++
-	if same {
-		c.same++
+	c.spent.Bytes += int64(len(body))
+	if now.fresh() && !q.once {
+		c.kept = append(c.kept, now)
+	}
+	return packed, nil
+}
+
+// request is the query as it is sent; old is the answer on disk that the server
+// is asked for changes of.
+func (c *Client) request(q query) (req *http.Request, old *answer, err error) {
+	if req, err = http.NewRequest(cmp.Or(q.method, http.MethodGet), q.url, bytes.NewReader(q.body)); err != nil {
+		return nil, nil, err
+	}
+	for name, value := range q.header {
+		req.Header.Set(name, value)
+	}
+	if q.once {
+		return req, nil, nil
+	}
+	if old = c.disk.load(q.key()); old.fresh() {
+		setIf(req.Header, "If-None-Match", old.ETag)
+		setIf(req.Header, "If-Modified-Since", old.LastModified)
+	}
+	return req, old, nil
+}
+
+// count adds up what an answer cost, a refusal included.
+func (c *Client) count(resp *http.Response, err error) {
+	var status *transport.StatusError
+	var header http.Header
+	switch {
+	case resp != nil:
+		header = resp.Header
+	case errors.As(err, &status):
+		header = status.Header
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.spent.Requests++
+	if resp != nil && resp.StatusCode == http.StatusNotModified {
+		c.spent.NotModified++
+	}
+	limit, _ := strconv.Atoi(header.Get("X-RateLimit-Limit"))
+	left, err := strconv.Atoi(header.Get("X-RateLimit-Remaining"))
+	// Answers come in any order, and the quota only shrinks during a run.
+	if header.Get("X-GitHub-Request-Id") != "" && err == nil && limit > 0 && (c.spent.GitHubLimit == 0 || left < c.spent.GitHubLeft) {
+		c.spent.GitHubLeft, c.spent.GitHubLimit = left, limit
 	}
 }
 

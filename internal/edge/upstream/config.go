@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,8 +16,14 @@ type Config struct {
 	NPMRegistry string      // base address; npm feeds are unreachable when empty
 	AptSources  []AptSource // where Debian packages come from
 	GoProxy     string      // as GOPROXY: addresses separated by "," or "|"
+	PyPIIndex   string      // address of the simple API
 	GitHubAPI   string      // base address of the REST API; DefaultGitHubAPI when empty
 	GitHubToken string      // raises GitHub's rate limit; may be empty
+
+	// AskPyPI is asked for the index once there is a package that needs it, when
+	// PyPIIndex is empty: pip takes a second to start. Without an answer pypi
+	// feeds are unreachable.
+	AskPyPI func(context.Context) string
 
 	// Mirror stands in for all hosts that package files name: when set,
 	// https://host/path is asked for as <Mirror>/host/path. For machines
@@ -53,14 +60,16 @@ const (
 	maxIndex    = 512 << 20 // Debian's main index is 50 MB unpacked
 	maxDownload = 8 << 30
 
-	perHost = 64 // requests to one host side by side; GitHub refuses more than 100
+	perHost = 64  // requests for metadata to one host side by side; GitHub refuses more than 100
+	inAll   = 512 // and to all hosts: each takes a connection
 )
 
 // clients makes the two clients: one for addresses from package files, behind
 // the address guard, and one for hosts of the machine's own configuration,
-// which may well be inside the company.
+// which may well be inside the company. Requests to a host are bounded where they
+// are made (slots), not here: a mirror is one host that stands in for many.
 func (c Config) clients() (guarded, configured *transport.Client) {
-	o := transport.Options{Clock: c.Clock, UserAgent: c.UserAgent, MaxWait: maxWait, MaxBody: maxMetadata, PerHost: perHost, Transport: c.Transport}
+	o := transport.Options{Clock: c.Clock, UserAgent: c.UserAgent, MaxWait: maxWait, MaxBody: maxMetadata, PerHost: inAll, Transport: c.Transport}
 	inside := o
 	inside.AllowLoopback, inside.AllowPrivate = true, true
 	configured = transport.New(inside)

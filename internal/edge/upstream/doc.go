@@ -1,15 +1,16 @@
 // Package upstream asks vendors: which version is newest, and for the bytes of
 // one.
 //
-// Datasources are the feeds of fleet.Feed. Some are documents of any form that the
-// package gives an expression for; some are what vendors publish for updaters and
-// readers: news feeds, appcasts, updaters' manifests, update servers, headers,
-// installers themselves; some are forges and package managers. What a document
-// says is read by format/releases; here it is asked for, and the newest version
-// that a package may have is chosen of what it lists. Where npm, apt and Go packages come from is not in
-// any file of a repository: it is the machine's own client configuration
-// (Machine reads it), so that a company's mirror is used wherever packmill
-// runs, and a simulated vendor in tests.
+// Datasources are the feeds of fleet.Feed. Some are documents of any form that
+// the package gives an expression for; some are what vendors publish for updaters
+// and readers: news feeds, appcasts, updaters' manifests, update servers, headers,
+// installers themselves; some are forges and package managers: GitHub, GitLab,
+// Gitea, winget, NuGet, npm, PyPI, apt, RPM and the Go module proxy. What a
+// document says is read by format/releases; here it is asked for, and the newest
+// version that a package may have is chosen of what it lists. Where npm, apt, Go
+// and Python packages come from is not in any file of a repository: it is the
+// machine's own client configuration (Machine reads it), so that a company's
+// mirror is used wherever packmill runs, and a simulated vendor in tests.
 //
 // A Client is for one run. It asks each question once, however many packages
 // need the answer, and with the validators of an earlier run when a cache folder is
@@ -18,6 +19,11 @@
 // would hide a version for ever. Servers that send no validators are asked in
 // full each time. Of an installer that is downloaded to read its version, the
 // version alone is kept.
+//
+// A host is asked a bounded number of questions at once, and who waits for one
+// host takes no place from those who ask others. GitHub's tags are asked for as
+// git does, its releases with validators: what did not change costs nothing of
+// the API's quota. Summary tells what a run asked for.
 //
 // # What is trusted
 //
@@ -37,5 +43,8 @@
 // that of the Release file. The signature of InRelease is not checked: who can
 // alter the mirror's answers can make packmill propose other bytes. What
 // protects the fleet then is that a proposal is read by people and that its
-// digest stands in git from there on, so later changes are seen.
+// digest stands in git from there on, so later changes are seen. The same holds
+// for RPM repositories: the list of packages must match repomd.xml, whose
+// signature is not checked. Addresses that a document tells (a NuGet service
+// index, a next page) must be https and, behind the guard, public.
 package upstream

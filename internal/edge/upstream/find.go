@@ -53,7 +53,11 @@ func (c *Client) Find(ctx context.Context, p fleet.Package) (Found, error) {
 	if v := bump.Ripe(p, told.offers, c.config.Clock.Now()); v != "" {
 		told.Entry = told.entries[v]
 	}
-	found := Found{Version: told.Version, Published: told.Published, Released: map[string]map[string]Located{}}
+	found := Found{Version: told.Version, Released: map[string]map[string]Located{}}
+	if err := c.complete(ctx, p.Upstream.From, &told); err != nil {
+		return found, err
+	}
+	found.Published = told.Published
 	if found.Installers, err = c.locate(ctx, p, told, told.Version); err != nil {
 		return found, err
 	}

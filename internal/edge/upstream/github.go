@@ -32,7 +32,7 @@ type githubAsset struct {
 // github reads the newest 50 releases of a repository.
 func (c *Client) github(ctx context.Context, feed fleet.GitHubReleases) ([]releases.Entry, error) {
 	address := c.githubAPI("/repos/" + feed.Repository + "/releases?per_page=50")
-	body, err := c.askGitHub(ctx, address)
+	body, err := c.askGitHub(ctx, address, gitHubJSON)
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +63,16 @@ func (c *Client) githubAPI(path string) string {
 	return strings.TrimSuffix(c.config.GitHubAPI, "/") + path
 }
 
+// Forms of answers of the REST API (docs.github.com/rest/using-the-rest-api/
+// getting-started-with-the-rest-api, "Media types").
+const (
+	gitHubJSON = "application/vnd.github+json"
+	gitHubRaw  = "application/vnd.github.raw+json" // a file's bytes
+)
+
 // askGitHub asks the REST API, with the token if there is one.
-func (c *Client) askGitHub(ctx context.Context, address string) ([]byte, error) {
-	client, header := c.guarded, map[string]string{"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+func (c *Client) askGitHub(ctx context.Context, address, accept string) ([]byte, error) {
+	client, header := c.guarded, map[string]string{"Accept": accept, "X-GitHub-Api-Version": "2022-11-28"}
 	if c.config.GitHubAPI != DefaultGitHubAPI {
 		client = c.configured
 	}

@@ -19,7 +19,7 @@ type Machine struct {
 	Run func(ctx context.Context, name string, args ...string) ([]byte, error)
 }
 
-// Config reads where npm, apt and go of this machine get their packages, and
+// Config reads where npm, apt, go and pip of this machine get their packages, and
 // from the environment PACKMILL_GITHUB_API, PACKMILL_MIRROR and GITHUB_TOKEN.
 // A client that is not there leaves its field empty.
 //
@@ -31,6 +31,8 @@ func (m Machine) Config(ctx context.Context) Config {
 		NPMRegistry: m.npmRegistry(ctx),
 		AptSources:  m.AptSources(),
 		GoProxy:     m.goProxy(ctx),
+		PyPIIndex:   m.pypiIndex(),
+		AskPyPI:     func(ctx context.Context) string { return m.ask(ctx, "pip", "config", "get", "global.index-url") },
 		GitHubAPI:   m.Getenv("PACKMILL_GITHUB_API"),
 		GitHubToken: m.Getenv("GITHUB_TOKEN"),
 		Mirror:      m.Getenv("PACKMILL_MIRROR"),
@@ -70,6 +72,42 @@ func (m Machine) goProxy(ctx context.Context) string {
 		return v
 	}
 	return m.ask(ctx, "go", "env", "GOPROXY")
+}
+
+// pypiIndex looks where pip does (pip.pypa.io/en/stable/topics/configuration):
+// what is nearer to the user wins.
+func (m Machine) pypiIndex() string {
+	if v := m.Getenv("PIP_INDEX_URL"); v != "" {
+		return v
+	}
+	home := m.Getenv("HOME")
+	config := orDefault(m.Getenv("XDG_CONFIG_HOME"), path.Join(home, ".config"))
+	for _, name := range []string{m.Getenv("PIP_CONFIG_FILE"), path.Join(config, "pip/pip.conf"), path.Join(home, ".pip/pip.conf"), "/etc/pip.conf", "/etc/xdg/pip/pip.conf"} {
+		if data, err := fs.ReadFile(m.Root, strings.TrimPrefix(path.Clean("/"+name), "/")); err == nil {
+			if v := pipIndex(string(data)); v != "" {
+				return v
+			}
+		}
+	}
+	return ""
+}
+
+// pipIndex is the index that a pip.conf sets for all commands, "" when it sets
+// none.
+func pipIndex(text string) string {
+	section, index := "", ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "[") {
+			section = strings.Trim(line, "[]")
+			continue
+		}
+		i := strings.IndexAny(line, "=:")
+		if section == "global" && i > 0 && strings.ReplaceAll(strings.TrimSpace(line[:i]), "_", "-") == "index-url" {
+			index = strings.TrimSpace(line[i+1:])
+		}
+	}
+	return index
 }
 
 // ask is the first line that a program prints, "" when it fails.

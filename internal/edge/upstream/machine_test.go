@@ -71,3 +71,29 @@ func TestAptSources(t *testing.T) {
 		t.Errorf("of another folder: %+v", got)
 	}
 }
+
+func TestPyPIIndex(t *testing.T) {
+	conf := "[install]\nindex-url = https://no.example/\n[global]\n# index-url = https://old.example/\nindex_url: https://pip.example/simple\ntimeout = 60\n[list]\nindex-url = https://no.example/\n"
+	asked := map[string]string{"pip config get global.index-url": "https://asked.example/simple\n"}
+	for _, tt := range []struct {
+		name     string
+		env      map[string]string
+		files    map[string]string
+		programs map[string]string
+		want     string
+	}{
+		{"environment first", map[string]string{"PIP_INDEX_URL": "https://env.example/simple", "HOME": "/home/ann"}, map[string]string{"home/ann/.config/pip/pip.conf": conf}, asked, "https://env.example/simple"},
+		{"the user's file", map[string]string{"HOME": "/home/ann"}, map[string]string{"home/ann/.config/pip/pip.conf": conf}, asked, "https://pip.example/simple"},
+		{"the user's older file", map[string]string{"HOME": "/home/ann"}, map[string]string{"home/ann/.pip/pip.conf": conf}, asked, "https://pip.example/simple"},
+		{"a folder for configurations", map[string]string{"HOME": "/home/ann", "XDG_CONFIG_HOME": "/cfg"}, map[string]string{"cfg/pip/pip.conf": conf}, nil, "https://pip.example/simple"},
+		{"a named file", map[string]string{"PIP_CONFIG_FILE": "/opt/pip.ini"}, map[string]string{"opt/pip.ini": conf, "etc/pip.conf": "[global]\nindex-url=https://no.example/"}, nil, "https://pip.example/simple"},
+		{"the machine's file", nil, map[string]string{"etc/pip.conf": conf}, asked, "https://pip.example/simple"},
+		{"a repository's file is none", map[string]string{"HOME": "/home/ann"}, map[string]string{"pip.conf": conf, "pip/pip.conf": conf}, asked, "https://asked.example/simple"},
+		{"no pip", nil, nil, nil, ""},
+	} {
+		got, err := New(machine(tt.env, tt.files, tt.programs).Config(t.Context())).pypiIndex(t.Context())
+		if got != tt.want || (err == nil) != (tt.want != "") {
+			t.Errorf("%s: %q, %v, want %q", tt.name, got, err, tt.want)
+		}
+	}
+}

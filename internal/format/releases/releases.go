@@ -22,6 +22,7 @@ type Entry struct {
 	Files      []File
 	Notes      string // the vendor's words about it, of whatever markup
 	NotesURL   string
+	More       string // where the rest is told, for documents that list versions only
 
 	// Values are what a pattern's named groups found beside the version.
 	Values map[string]string

@@ -35,6 +35,9 @@ func (x *checks) feed(file string, at []string, f fleet.Feed) {
 	for name, tag := range feedTags(f) { // read, not filled in: nothing else is looked for
 		x.placeholders(file, append(slices.Clone(at), name, "tag"), tag, []string{"{version}"})
 	}
+	if f.Match != "" && (f.NPM != nil || f.Apt != nil || f.GoProxy != nil) {
+		x.fault(file, append(slices.Clone(at), "match"), "the package manager itself says which version is newest: there is nothing to match")
+	}
 	if f.Version != "" {
 		if f.Match == "" {
 			x.fault(file, append(slices.Clone(at), "version"), "there is no match whose groups could be put together")

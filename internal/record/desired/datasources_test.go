@@ -17,7 +17,7 @@ import (
 )
 
 // elsewhere are the feeds that docs/datasources.md leaves to other pages.
-var elsewhere = []string{"githubReleases", "githubTags", "gitlab", "gitea", "winget", "nuget", "npm", "pypi", "apt", "rpm", "goProxy", "match", "version"}
+var elsewhere = []string{"match", "version"}
 
 // TestDatasourcesPage checks the examples of docs/datasources.md: each is what a
 // package may say under upstream.from and as an installer's source, and every
@@ -38,7 +38,14 @@ func TestDatasourcesPage(t *testing.T) {
 			t.Errorf("%v in:\n%s", err, block[1])
 			continue
 		}
-		from := c.def("Feed").Unify(example.LookupPath(cue.ParsePath("from")))
+		path := "from"
+		if whole := example.LookupPath(cue.ParsePath("upstream")); whole.Exists() {
+			path = "upstream.from"
+			if err := c.def("Upstream").Unify(whole).Validate(cue.Concrete(true)); err != nil {
+				t.Errorf("%v in:\n%s", err, block[1])
+			}
+		}
+		from := c.def("Feed").Unify(example.LookupPath(cue.ParsePath(path)))
 		var feed fleet.Feed
 		if err := from.Validate(cue.Concrete(true)); err != nil {
 			t.Errorf("%v in:\n%s", err, block[1])
@@ -54,8 +61,10 @@ func TestDatasourcesPage(t *testing.T) {
 			name, _, _ := strings.Cut(reflect.TypeFor[fleet.Feed]().Field(i).Tag.Get("json"), ",")
 			shown[name] = shown[name] || !reflect.ValueOf(feed).Field(i).IsZero()
 		}
-		if source := example.LookupPath(cue.ParsePath("source")); source.Exists() {
-			checkSource(t, c, feed, source)
+		for _, at := range []string{"source", "installers.x64.source"} {
+			if source := example.LookupPath(cue.ParsePath(at)); source.Exists() {
+				checkSource(t, c, feed, source)
+			}
 		}
 	}
 	for name, has := range shown {

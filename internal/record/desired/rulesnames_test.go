@@ -54,6 +54,7 @@ func TestCatalogNames(t *testing.T) {
 		{"member's placeholder", []edit{{sevenZip, `asset: "7z{digits}-x64.msi"`, `{asset: "7z.zip", member: "7z-{vrsion}.msi"}`}}},
 		{"tag's placeholder", []edit{{sevenZip, `{repository: "ip7z/7zip"}`, `{repository: "ip7z/7zip", tag: "{major}/v{version}"}`}}},
 		{"another feed's tag", []edit{{sevenZip, `scheme: "windows"`, "agree: [{githubReleases: {repository: \"x/y\", tag: \"{version}-{verison}\"}}]\n\t\tscheme: \"windows\""}}},
+		{"match where a manager chooses", []edit{{sevenZip, `scheme: "windows"`, "agree: [{npm: package: \"x\", match: \"^1\"}]\n\t\tscheme: \"windows\""}}},
 		{"detection that does not look at the version", []edit{{sevenZip, `detect: [{msiProduct: true}]`, `detect: [{file: path: #"C:\Program Files\7-Zip\7z.exe"#}]`}}},
 		{"releases of one product code", []edit{{sevenZip9, `2702-2409`, `2702-2408`}}},
 		{"unsigned and not accepted", []edit{{ledger31, `subject:  "CN=Acme AB"`, `unsigned: true`}}},
