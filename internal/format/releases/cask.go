@@ -38,7 +38,7 @@ func Cask(data []byte, token string) ([]Entry, error) {
 	case doc.Token != token:
 		return nil, fmt.Errorf("the document is about the cask %q", shortly(doc.Token))
 	case doc.Disabled:
-		return nil, fmt.Errorf("Homebrew disabled the cask %s on %s: %s", token, shortly(doc.DisableDate), shortly(doc.DisableReason))
+		return nil, fmt.Errorf("the cask %s was disabled by Homebrew on %s: %s", token, shortly(doc.DisableDate), shortly(doc.DisableReason))
 	case doc.Version == "" || doc.URL == "":
 		return nil, errNothing
 	}

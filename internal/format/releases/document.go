@@ -45,15 +45,15 @@ func plain(data []byte) (text []byte, marked bool, err error) {
 	return text, marked, nil
 }
 
-// few refuses documents of more parts than a tree of them may have; mark is what
+// few refuses documents of more parts than may be held or compared; mark is what
 // each part begins with.
-func few(data []byte, mark ...string) error {
+func few(data []byte, most int, mark ...string) error {
 	n := 0
 	for _, m := range mark {
 		n += bytes.Count(data, []byte(m))
 	}
-	if n > maxElements {
-		return fmt.Errorf("the document has more than %d elements", maxElements)
+	if n > most {
+		return fmt.Errorf("the document has more than %d parts", most)
 	}
 	return nil
 }
@@ -69,7 +69,7 @@ func markup(data []byte) ([]byte, func(label string, r io.Reader) (io.Reader, er
 	if marked { // what the declaration says was true before it was made UTF-8
 		decode = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
 	}
-	if err := few(text, "<", "="); err != nil {
+	if err := few(text, maxElements, "<", "="); err != nil {
 		return nil, nil, err
 	}
 	return text, decode, shallow(text, decode)

@@ -10,8 +10,9 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// maxYAML is more than any updater's file: one release and its few files.
-const maxYAML = 1 << 20
+// maxKeys is how many keys a YAML document may have: the parser compares each with
+// each.
+const maxKeys = 1 << 14
 
 // ElectronBuilder reads the latest.yml, latest-mac.yml or latest-linux.yml at the
 // address base (electron.build, "Auto Update"; type UpdateInfo of
@@ -67,8 +68,11 @@ func unmarshalYAML(data []byte, into any) (err error) {
 	if err != nil {
 		return err
 	}
-	if len(text) > maxYAML {
-		return fmt.Errorf("the document is larger than %d bytes", maxYAML)
+	if len(text) > maxManifest {
+		return fmt.Errorf("the document is larger than %d bytes", maxManifest)
+	}
+	if err := few(text, maxKeys, ":", ",", "?"); err != nil {
+		return err
 	}
 	if trimmed := bytes.TrimSpace(text); trimmed[0] == '<' {
 		return errors.New("the answer is a page, not YAML")

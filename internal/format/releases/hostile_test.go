@@ -27,8 +27,10 @@ func TestHostile(t *testing.T) {
 		"an entity":           `<!DOCTYPE rss [<!ENTITY a "1.2"><!ENTITY b SYSTEM "file:///etc/passwd">]><rss><channel><item><title>&a;&b;</title></item></channel></rss>`,
 		"cut off":             `<?xml version="1.0"?><rss><channel><item><title>1.2</ti`,
 		"empty channels":      "<rss>" + strings.Repeat("<channel><item></item></channel>", 10_000) + "</rss>",
-		"many empty elements": strings.Repeat("<a>", maxElements+1), "many empty arrays": "[" + strings.Repeat("[],", maxElements) + "[]]",
-		"large": strings.Repeat("<!-- 0123456789 -->", maxDocument/18),
+		"many empty elements": strings.Repeat("<a>", maxElements+1), "many empty arrays": "[" + strings.Repeat("[],", maxValues) + "[]]",
+		"many keys of YAML": strings.Repeat("a: 1\n", 200_000), "many keys without values": "{" + strings.Repeat("a, ", 300_000) + "a}",
+		"many items": `<rss version="2.0"><channel>` + strings.Repeat("<item><title>1.2</title></item>", maxEntries+1) + "</channel>",
+		"large":      strings.Repeat("<!-- 0123456789 -->", maxDocument/18),
 	}
 	for name, r := range readers() {
 		for what, text := range documents {

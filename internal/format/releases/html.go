@@ -25,7 +25,7 @@ func HTML(data []byte, selector, attribute string) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := few(text, "<"); err != nil {
+	if err := few(text, maxElements, "<"); err != nil {
 		return nil, err
 	}
 	var page io.Reader = bytes.NewReader(text)

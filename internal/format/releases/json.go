@@ -100,7 +100,7 @@ func unmarshalJSON(data []byte, into any) error {
 	if err != nil {
 		return err
 	}
-	if err := few(text, ",", "[", "{"); err != nil {
+	if err := few(text, maxValues, ",", "[", "{"); err != nil {
 		return err
 	}
 	dec := json.NewDecoder(bytes.NewReader(text))

@@ -49,9 +49,11 @@ func parseNews(data []byte) (feed *gofeed.Feed, err error) {
 		return nil, err
 	}
 	if text = bytes.TrimSpace(text); text[0] == '{' {
-		if err := few(text, ",", "[", "{"); err != nil {
+		if err := few(text, 2*maxEntries, "[", "{"); err != nil {
 			return nil, err
 		}
+	} else if err := few(text, maxEntries, "<item", "<entry"); err != nil {
+		return nil, err // each costs the parser some kilobytes
 	} else if _, _, err := markup(data); err != nil {
 		return nil, err
 	} else if after, ok := bytes.CutPrefix(text, []byte("<?xml")); ok && marked {

@@ -46,7 +46,9 @@ const (
 	maxEntries = 20_000
 	maxText    = 4 << 10 // of a version, a name or an address
 	maxNotes   = 64 << 10
-	// Trees of a document take some hundred bytes for each element.
+	// Trees of a document take some hundred bytes for each part.
 	maxDocument = 32 << 20
-	maxElements = 1 << 20
+	maxElements = 1 << 19 // of XML and HTML, attributes counted
+	maxValues   = 1 << 20 // of JSON
+	maxManifest = 1 << 20 // bytes of what lists one release, or some
 )

@@ -15,8 +15,8 @@ func Squirrel(data []byte, base, id string) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(text) > maxYAML {
-		return nil, fmt.Errorf("the document is larger than %d bytes", maxYAML)
+	if len(text) > maxManifest {
+		return nil, fmt.Errorf("the document is larger than %d bytes", maxManifest)
 	}
 	// "0a1b… name 123", and "# 25%" behind it for a staged rollout.
 	form := regexp.MustCompile(`^[0-9A-Fa-f]{40}\s+(\S.*?)\s+([0-9]+)(\s+#.*)?$`)

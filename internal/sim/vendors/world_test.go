@@ -1,6 +1,9 @@
 package vendors
 
 import (
+	"crypto/sha512"
+	"encoding/base64"
+	"fmt"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -41,8 +44,16 @@ func world() Data {
 			{Shown: day(-30), Host: "downloads.acme.example", Path: "/latest.json", Content: Text(`{"tool":{"version":1.90,"at":"2026-10-19"}}`)},
 			{Shown: day(-2), Host: "downloads.acme.example", Path: "/latest.json", Content: Text(`{"tool":{"version":2.10,"at":"2026-11-16"}}`)},
 			{Shown: day(-2), Host: "downloads.acme.example", Path: "/tool-2.10.exe", Content: tool("2.10")},
+			{Shown: day(-2), Host: "downloads.acme.example", Path: "/appcast.xml", Content: Text(`<rss xmlns:sparkle="http://www.andymatuschak.org/xml-namespaces/sparkle" version="2.0"><channel><item>` +
+				`<pubDate>Mon, 16 Nov 2026 06:00:00 +0000</pubDate><enclosure url="tool-2.10.exe" sparkle:version="2.10" length="4000" type="application/octet-stream"/></item></channel></rss>`)},
+			{Shown: day(-2), Host: "downloads.acme.example", Path: "/latest.yml", Content: Text(fmt.Sprintf("version: 2.10\nfiles:\n  - url: tool-2.10.exe\n    sha512: %s\nreleaseDate: '2026-11-16T06:00:00.000Z'\n", sum512(tool("2.10").Bytes())))},
 		},
 	}
+}
+
+func sum512(data []byte) string {
+	sum := sha512.Sum512(data)
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // serve starts the vendors and gives the configuration that reaches them.
@@ -73,11 +84,14 @@ func packages() map[string]fleet.Package {
 		return p
 	}
 	return map[string]fleet.Package{
-		"github": one(fleet.Feed{GitHubReleases: &fleet.GitHubReleases{Repository: "acme/tool", Tag: "v{version}"}}, "semver", &fleet.Source{Asset: "tool-{version}-x64.exe"}),
-		"npm":    one(fleet.Feed{NPM: &fleet.NPM{Package: "@acme/tool-win32-x64"}}, "semver", &fleet.Source{PURL: "pkg:npm/@acme/tool-win32-x64@{version}", Member: "package/tool.exe"}),
-		"apt":    one(fleet.Feed{Apt: &fleet.Apt{Package: "tool", Suite: "stable"}}, "deb", &fleet.Source{PURL: "pkg:deb/debian/tool@{version}?arch=amd64&distro=stable"}),
-		"go":     one(fleet.Feed{GoProxy: &fleet.GoProxy{Module: "acme.example/Tool"}}, "semver", nil),
-		"json":   one(fleet.Feed{HTTPJSON: &fleet.HTTPJSON{URL: "https://downloads.acme.example/latest.json", Path: "$.tool.version", Published: "$.tool.at"}}, "windows", &fleet.Source{URL: "https://downloads.acme.example/tool-{version}.exe"}),
+		"github":           one(fleet.Feed{GitHubReleases: &fleet.GitHubReleases{Repository: "acme/tool", Tag: "v{version}"}}, "semver", &fleet.Source{Asset: "tool-{version}-x64.exe"}),
+		"npm":              one(fleet.Feed{NPM: &fleet.NPM{Package: "@acme/tool-win32-x64"}}, "semver", &fleet.Source{PURL: "pkg:npm/@acme/tool-win32-x64@{version}", Member: "package/tool.exe"}),
+		"apt":              one(fleet.Feed{Apt: &fleet.Apt{Package: "tool", Suite: "stable"}}, "deb", &fleet.Source{PURL: "pkg:deb/debian/tool@{version}?arch=amd64&distro=stable"}),
+		"go":               one(fleet.Feed{GoProxy: &fleet.GoProxy{Module: "acme.example/Tool"}}, "semver", nil),
+		"sparkle":          one(fleet.Feed{Sparkle: &fleet.Sparkle{URL: "https://downloads.acme.example/appcast.xml", Version: "build"}}, "windows", &fleet.Source{Listed: true}),
+		"electron-builder": one(fleet.Feed{ElectronBuilder: &fleet.ElectronBuilder{URL: "https://downloads.acme.example/latest.yml"}}, "windows", &fleet.Source{Listed: true}),
+		"installer":        one(fleet.Feed{InFile: &fleet.InFile{URL: "https://downloads.acme.example/tool-2.10.exe", Read: "pe"}}, "windows", &fleet.Source{URL: "https://downloads.acme.example/tool-2.10.exe"}),
+		"json":             one(fleet.Feed{HTTPJSON: &fleet.HTTPJSON{URL: "https://downloads.acme.example/latest.json", Path: "$.tool.version", Published: "$.tool.at"}}, "windows", &fleet.Source{URL: "https://downloads.acme.example/tool-{version}.exe"}),
 	}
 }
 

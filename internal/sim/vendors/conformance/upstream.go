@@ -58,7 +58,7 @@ func reached(t *testing.T, err error) {
 // download reads an installer: it must be what the vendor states, must be the
 // same when it is pinned, and must be refused under another digest.
 func download(t *testing.T, c *upstream.Client, at upstream.Located, hosts []string) {
-	d := fleet.Download{URL: at.URL, PURL: at.PURL}
+	d := fleet.Download{URL: at.URL, PURL: at.PURL, SHA512: at.SHA512}
 	digest, size, err := read(t, c, d, hosts)
 	reached(t, err)
 	if at.Digest != "" && at.Digest != digest || at.Size != 0 && at.Size != size {
