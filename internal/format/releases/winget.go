@@ -4,12 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"gopkg.in/yaml.v3"
 )
-
-// maxManifest is more than any manifest has; most have 3 KiB.
-const maxManifest = 4 << 20
 
 // maxFolder is how many entries of a folder GitHub lists, and no more
 // (docs.github.com/rest/repos/contents, "Get repository content").
@@ -65,12 +60,9 @@ func WingetFolder(data []byte) ([]Entry, error) {
 
 // WingetManifest reads an installer manifest or a singleton.
 func WingetManifest(data []byte) (Entry, error) {
-	if len(data) > maxManifest {
-		return Entry{}, fmt.Errorf("the manifest has %d bytes", len(data))
-	}
 	var m wingetManifest
-	if err := yaml.Unmarshal(data, &m); err != nil {
-		return Entry{}, fmt.Errorf("the answer is no manifest: %w", err)
+	if err := unmarshalYAML(data, &m); err != nil {
+		return Entry{}, err
 	}
 	return m.entry()
 }
