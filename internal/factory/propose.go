@@ -174,7 +174,11 @@ func (f *Factory) bumpPull(look Look, finding Finding, release fleet.Release) (v
 	c := change.Compare(look.Repo, head, change.Options{Devices: look.Devices, Now: f.Clock.Now()})
 	for _, r := range c.Releases {
 		if r.Package == finding.Package && r.To == finding.Found {
-			return view.BumpPull(view.Bump{Change: c, Release: r}), nil
+			b := view.Bump{Change: c, Release: r, Notes: finding.Upstream.Notes, NotesFrom: finding.Upstream.NotesURL}
+			if u := look.Repo.Packages[r.Package].Upstream; b.NotesFrom == "" && u != nil {
+				b.NotesFrom = upstream.FeedName(u.From)
+			}
+			return view.BumpPull(b), nil
 		}
 	}
 	return view.Pull{}, fleet.Errorf(fleet.Internal, "factory.propose", string(finding.Package), "the change does not hold its own release")

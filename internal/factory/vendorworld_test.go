@@ -41,7 +41,7 @@ func vendorData() vendors.Data {
 	npm := vendors.NPMPackage{Name: "@acme/tool"}
 	module := vendors.Module{Path: "acme.example/tool"}
 	for v, days := range map[string]int{"1.0.0": -60, "1.1.0": -5} {
-		repo.Releases = append(repo.Releases, vendors.Release{Shown: shown(days), Tag: "v" + v, Assets: map[string]vendors.Content{"tool-" + v + ".exe": program(v)}})
+		repo.Releases = append(repo.Releases, vendors.Release{Shown: shown(days), Tag: "v" + v, Notes: "Thanks to @somebody, fixes #1 in " + v, Assets: map[string]vendors.Content{"tool-" + v + ".exe": program(v)}})
 		module.Versions = append(module.Versions, vendors.ModuleVersion{Shown: shown(days), Version: "v" + v})
 		data.Debian = append(data.Debian, vendors.DebRelease{Shown: shown(days), Suite: "stable", Deb: deb(v + "-1")})
 		data.Pages = append(data.Pages,

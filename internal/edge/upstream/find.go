@@ -14,6 +14,8 @@ import (
 type Found struct {
 	Version   string
 	Published time.Time // zero when the vendor does not say
+	Notes     string    // release notes as the vendor wrote them, "" when the feed has none
+	NotesURL  string    // where people read them
 
 	// Installers is where the bytes of Version are, for each installer of the
 	// package that has a source.
@@ -45,7 +47,7 @@ func (c *Client) Find(ctx context.Context, p fleet.Package) (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
-	found := Found{Version: told.version, Published: told.published, Released: map[string]map[string]Located{}}
+	found := Found{Version: told.version, Published: told.published, Notes: told.notes, NotesURL: told.notesURL, Released: map[string]map[string]Located{}}
 	if found.Installers, err = c.locate(ctx, p, told, told.version); err != nil {
 		return found, err
 	}
@@ -67,6 +69,8 @@ func (c *Client) Agree(ctx context.Context, p fleet.Package, feed fleet.Feed) (s
 type told struct {
 	version   string
 	published time.Time
+	notes     string
+	notesURL  string
 	releases  map[string]githubRelease // GitHub only: by version
 }
 

@@ -17,6 +17,8 @@ type githubRelease struct {
 	Draft      bool          `json:"draft"`
 	Prerelease bool          `json:"prerelease"`
 	Published  time.Time     `json:"published_at"`
+	Notes      string        `json:"body"` // Markdown by the vendor
+	Page       string        `json:"html_url"`
 	Assets     []githubAsset `json:"assets"`
 }
 
@@ -64,7 +66,8 @@ func (c *Client) github(ctx context.Context, feed fleet.GitHubReleases, u fleet.
 	if t.version, err = newest(u, candidates); err != nil {
 		return told{}, err
 	}
-	t.published = t.releases[t.version].Published.UTC()
+	latest := t.releases[t.version]
+	t.published, t.notes, t.notesURL = latest.Published.UTC(), latest.Notes, latest.Page
 	return t, nil
 }
 
