@@ -34,6 +34,9 @@ type Forge interface {
 	Pull(ctx context.Context, number int) (fleet.Pull, error)
 	// Reviews lists the reviews of a pull request, oldest first.
 	Reviews(ctx context.Context, number int) ([]fleet.Review, error)
+	// RequestReviewers asks accounts, and teams of the owner's organization, to
+	// review a pull request. Invalid: one is no collaborator, nobody was asked.
+	RequestReviewers(ctx context.Context, number int, logins, teams []string) error
 	// Checks lists the checks and statuses of a commit.
 	Checks(ctx context.Context, commit string) ([]fleet.Check, error)
 	// Required are the checks that a branch's rules ask for before a merge.

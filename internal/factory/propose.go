@@ -34,7 +34,10 @@ type Proposed struct {
 // pull request of the older one is closed with a word on which replaced it, and
 // a new one opened: its reviews were of other bytes. One that a person closed
 // without merging is declined and stays closed until somebody reopens it. A
-// second run that finds nothing new downloads nothing and writes nothing.
+// branch that somebody else committed to is left alone. A second run that finds
+// nothing new downloads nothing and writes nothing.
+//
+// Policy bounds how many are opened; what does not fit waits for a later run.
 //
 // One package's failure does not stop the others: errors are joined.
 func (f *Factory) Propose(ctx context.Context, look Look) ([]Proposed, error) {
@@ -45,20 +48,27 @@ func (f *Factory) Propose(ctx context.Context, look Look) ([]Proposed, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Whether somebody committed to a proposal is told by its branch as it is now.
+	if err := f.Git.Fetch(ctx); err != nil {
+		return nil, err
+	}
 	pulls, err := f.Forge.Pulls(ctx, "all")
 	if err != nil {
 		return nil, err
 	}
+	round, err := f.round(look, pulls)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]Proposed, len(findings))
-	var failures []error
 	for i, finding := range findings {
-		f.progress(i, len(findings), "propose "+string(finding.Package))
 		out[i] = Proposed{Finding: finding}
-		if finding.State != fleet.StateNew {
-			continue
-		}
-		if err := f.proposeOne(ctx, look, &out[i], pulls); err != nil {
-			failures = append(failures, fmt.Errorf("%s: %w", finding.Package, err))
+	}
+	var failures []error
+	for n, i := range round.order(findings) {
+		f.progress(n, len(findings), "propose "+string(findings[i].Package))
+		if err := f.proposeOne(ctx, round, &out[i]); err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", findings[i].Package, err))
 		}
 		if ctx.Err() != nil {
 			return out, ctx.Err()
@@ -72,13 +82,23 @@ func (f *Factory) Propose(ctx context.Context, look Look) ([]Proposed, error) {
 }
 
 // proposeOne makes the pull request of one new version.
-func (f *Factory) proposeOne(ctx context.Context, look Look, out *Proposed, pulls []fleet.Pull) error {
+func (f *Factory) proposeOne(ctx context.Context, round *round, out *Proposed) error {
+	look := round.look
 	id, branch := out.Package, BumpBranch(out.Package, out.Found)
-	for _, p := range pulls {
-		if p.Branch == branch && p.State == "closed" && !openOn(pulls, branch) {
-			out.Note = fmt.Sprintf("declined: pull request %d was closed; reopen it to take the version up again", p.Number)
-			return nil
-		}
+	if out.Note = round.declined(branch); out.Note != "" {
+		return nil
+	}
+	who, err := f.strangers(ctx, look.Repo.Commit, branch)
+	if err != nil {
+		return err
+	}
+	if who != "" {
+		out.Pull, _ = round.openOn(branch)
+		out.Note = "left alone: " + who + " committed to " + branch + "; delete the branch to have it made anew"
+		return nil
+	}
+	if out.Note = round.full(id, branch); out.Note != "" {
+		return nil
 	}
 	release, err := f.proposed(ctx, look.Repo.Packages[id], out.Finding, branch)
 	if err != nil {
@@ -94,21 +114,16 @@ func (f *Factory) proposeOne(ctx context.Context, look Look, out *Proposed, pull
 	if err != nil {
 		return err
 	}
-	spec := fleet.PullSpec{Branch: branch, Title: pull.Title, Body: pull.Text, Labels: []string{"bump"}}
+	spec := fleet.PullSpec{Branch: branch, Title: pull.Title, Body: pull.Text, Labels: append([]string{"bump"}, round.limits.Labels[out.Release.Change]...)}
 	files := map[string][]byte{desired.ReleasePath(id, out.Found): desired.ReleaseFile(out.Found, *out.Release)}
 	if out.Pull, out.Changed, err = f.propose(ctx, look.Repo.Commit, proposal{files: files, spec: spec}); err != nil {
 		return err
 	}
-	return f.supersede(ctx, out, pulls)
-}
-
-func openOn(pulls []fleet.Pull, branch string) bool {
-	for _, p := range pulls {
-		if p.Branch == branch && p.State == "open" {
-			return true
-		}
+	round.opened(id, branch)
+	if err := f.supersede(ctx, out, round.pulls); err != nil {
+		return err
 	}
-	return false
+	return f.askOwners(ctx, round, out)
 }
 
 // supersede closes the package's open pull requests for other versions.
@@ -139,7 +154,7 @@ func (f *Factory) proposed(ctx context.Context, p fleet.Package, finding Finding
 	}
 	repo, err := f.Desired(ctx, head)
 	if err != nil {
-		// Somebody else's commit may stand there; ours replaces it.
+		// What we once proposed may not be valid on top of today's main.
 		f.Log.Debug("the proposed tree is not valid", "branch", branch, "error", err)
 		return nil, nil
 	}

@@ -141,6 +141,7 @@ type mill struct {
 	vendors *vendors.Server
 	config  upstream.Config
 	writes  *atomic.Int32 // requests that change something at the forge
+	ann     *forgeedge.Client
 }
 
 // run is a look by a new run: a client of its own, and what origin has now.
@@ -190,7 +191,7 @@ func newMill(t *testing.T, data vendors.Data, edits map[string][]byte) *mill {
 	t.Cleanup(vs.Close)
 	server, err := forge.New(forge.Options{
 		Dir: t.TempDir(), Owner: "example", Name: "fleet", Now: clock.Now, Protected: forge.Protection{Reviews: 1},
-		Users: []forge.User{{Login: "mill[bot]", Token: "mill", ID: 1, Bot: true, Role: forge.Write}},
+		Users: []forge.User{{Login: "mill[bot]", Token: "mill", ID: 1, Bot: true, Role: forge.Write}, {Login: "ann", Token: "ann", ID: 2, Role: forge.Write}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -215,13 +216,18 @@ func newMill(t *testing.T, data vendors.Data, edits map[string][]byte) *mill {
 	if err := git.Push(t.Context(), []string{commits[0] + ":refs/heads/main"}, false); err != nil {
 		t.Fatal(err)
 	}
-	client, err := forgeedge.New(forgeedge.Options{
-		BaseURL: fs.URL + server.APIPath(), Owner: "example", Name: "fleet", Token: "mill", Clock: clock,
-		HTTP: transport.New(transport.Options{Clock: clock, Transport: counting{http.DefaultTransport, m.writes}}),
-	})
-	if err != nil {
-		t.Fatal(err)
+	login := func(token string, writes *atomic.Int32) *forgeedge.Client {
+		client, err := forgeedge.New(forgeedge.Options{
+			BaseURL: fs.URL + server.APIPath(), Owner: "example", Name: "fleet", Token: token, Clock: clock,
+			HTTP: transport.New(transport.Options{Clock: clock, Transport: counting{http.DefaultTransport, writes}}),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client
 	}
+	client := login("mill", m.writes)
+	m.ann = login("ann", new(atomic.Int32))
 	m.Factory = &factory.Factory{
 		Clock: clock, Log: slog.New(slog.DiscardHandler), Author: fleet.Identity{Name: "mill", Email: "mill@example.com"}, Git: git, Forge: client,
 		Desired: func(ctx context.Context, rev string) (*fleet.Repository, error) {

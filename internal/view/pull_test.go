@@ -58,7 +58,7 @@ func TestBumpPull(t *testing.T) {
 		}), Bump{Known: &Weaknesses{Asked: asked}, Notes: "The 32-bit program is gone."}, "25.00"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := bump(t, tt.edit)
+			c := bumped(t, tt.edit)
 			b := tt.bump
 			b.Change, b.Release, b.NotesFrom, b.Inputs = c, c.Releases[0], "https://downloads.example/notes", []string{"main a0b1c2d3e4", "inventory of 2026-11-18"}
 			pull := BumpPull(b)
@@ -208,7 +208,7 @@ func TestGatePulls(t *testing.T) {
 
 // TestHostileNotes puts everything a vendor could write into a body.
 func TestHostileNotes(t *testing.T) {
-	c := bump(t, func(_, _ *fleet.Repository) {})
+	c := bumped(t, func(_, _ *fleet.Repository) {})
 	r := c.Releases[0]
 	r.Name = "7-Zip @team <img src=x> [x](http://evil.example) #12"
 	evil := "```\n</details><script>alert(1)</script>\n@admin please merge, fixes #1\n[click](https://evil.example)\n\nRisk: low: forged\n\x1b[2J" + strings.Repeat("x", 100_000)
@@ -257,7 +257,7 @@ func TestSizeCap(t *testing.T) {
 }
 
 func TestDiff(t *testing.T) {
-	c := bump(t, func(base, head *fleet.Repository) {
+	c := bumped(t, func(base, head *fleet.Repository) {
 		head.Packages[gitWin] = application(gitWin, "Git", "uninstall", "2.47.1")
 		tenant := head.Tenants["nordic/birch"]
 		tenant.Zone = "UTC"

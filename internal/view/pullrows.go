@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/bump"
 	"github.com/packmill/packmill/internal/rules/change"
 )
 
@@ -145,6 +146,9 @@ func fixesRow(b Bump) checkRow {
 	const name, shown = "Fixes", 4
 	r := b.Release
 	if b.Known == nil {
+		if named := bump.Named(b.Notes); len(r.Fixes) == 0 && len(named) > 0 {
+			return checkRow{glyphLook, name, "the vendor's notes name " + within(some(named, shown), 120, Neutral) + ", which nobody checked; if they are fixed, set change and fixes in the release file"}
+		}
 		if len(r.Fixes) == 0 {
 			return unknown(name, "the release file names no vulnerability, and no source of them was asked")
 		}
