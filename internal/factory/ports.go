@@ -34,6 +34,10 @@ type Forge interface {
 	Pull(ctx context.Context, number int) (fleet.Pull, error)
 	// Reviews lists the reviews of a pull request, oldest first.
 	Reviews(ctx context.Context, number int) ([]fleet.Review, error)
+	// EnsureIssue makes packmill's own issue with that marker say title and body,
+	// opening it if there is none; one that people closed stays as it is. It
+	// writes nothing when nothing differs.
+	EnsureIssue(ctx context.Context, marker, title, body string) (issue fleet.Issue, changed bool, err error)
 	// RequestReviewers asks accounts, and teams of the owner's organization, to
 	// review a pull request. Invalid: one is no collaborator, nobody was asked.
 	RequestReviewers(ctx context.Context, number int, logins, teams []string) error

@@ -23,6 +23,9 @@ type Proposed struct {
 	Pull    fleet.Pull     // zero unless there is a pull request
 	Changed bool           // something was written at the forge
 	Note    string         // for people: "superseded 12", "declined in 11"
+	// standing is a Note that the next run would say too, for the issue of all
+	// packages.
+	standing string
 }
 
 // Propose looks at upstreams and makes one pull request for each package with a
@@ -37,7 +40,8 @@ type Proposed struct {
 // branch that somebody else committed to is left alone. A second run that finds
 // nothing new downloads nothing and writes nothing.
 //
-// Policy bounds how many are opened; what does not fit waits for a later run.
+// Policy bounds how many are opened; what does not fit waits for a later run. A
+// look at all packages also keeps the issue that lists them.
 //
 // One package's failure does not stop the others: errors are joined.
 func (f *Factory) Propose(ctx context.Context, look Look) ([]Proposed, error) {
@@ -75,6 +79,11 @@ func (f *Factory) Propose(ctx context.Context, look Look) ([]Proposed, error) {
 		}
 	}
 	f.progress(len(findings), len(findings), "propose")
+	if len(look.Packages) == 0 {
+		if err := f.dashboard(ctx, look, out); err != nil {
+			failures = append(failures, err)
+		}
+	}
 	if len(failures) == 0 {
 		err = f.Upstream.Keep()
 	}
@@ -85,7 +94,11 @@ func (f *Factory) Propose(ctx context.Context, look Look) ([]Proposed, error) {
 func (f *Factory) proposeOne(ctx context.Context, round *round, out *Proposed) error {
 	look := round.look
 	id, branch := out.Package, BumpBranch(out.Package, out.Found)
-	if out.Note = round.declined(branch); out.Note != "" {
+	stop := func(why string) bool {
+		out.Note, out.standing = why, why
+		return why != ""
+	}
+	if stop(round.declined(branch)) {
 		return nil
 	}
 	who, err := f.strangers(ctx, look.Repo.Commit, branch)
@@ -94,10 +107,10 @@ func (f *Factory) proposeOne(ctx context.Context, round *round, out *Proposed) e
 	}
 	if who != "" {
 		out.Pull, _ = round.openOn(branch)
-		out.Note = "left alone: " + who + " committed to " + branch + "; delete the branch to have it made anew"
+		stop("left alone: " + who + " committed to " + branch + "; delete the branch to have it made anew")
 		return nil
 	}
-	if out.Note = round.full(id, branch); out.Note != "" {
+	if stop(round.full(id, branch)) {
 		return nil
 	}
 	release, err := f.proposed(ctx, look.Repo.Packages[id], out.Finding, branch)

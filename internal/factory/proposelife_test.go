@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	forgeedge "github.com/packmill/packmill/internal/edge/forge"
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/desired"
@@ -221,5 +222,44 @@ func TestCodeOwners(t *testing.T) {
 	propose(t, m)
 	if n := m.writes.Load(); n != 0 {
 		t.Errorf("the second run sent %d writes: who reviewed is not asked again", n)
+	}
+}
+
+// TestDashboard keeps one issue of all packages in place, and lets people close
+// it.
+func TestDashboard(t *testing.T) {
+	m := newMill(t, vendorData(), edited(`proposals: open: 3`))
+	read := func() fleet.Issue {
+		t.Helper()
+		issue, found, err := m.Forge.(*forgeedge.Client).Issue(t.Context(), "packages")
+		if err != nil || !found {
+			t.Fatalf("found %v, %v", found, err)
+		}
+		return issue
+	}
+	propose(t, m)
+	first := read()
+	for _, want := range []string{"Proposed: 3", "New, and not proposed: 2", "waits: 3 proposals are open", "Watched only, or without an upstream: 2", "| acme/go |"} {
+		if !strings.Contains(first.Body, want) {
+			t.Errorf("%q is missing in %s", want, first.Body)
+		}
+	}
+	propose(t, m)
+	if n := m.writes.Load() + m.listed.Load(); n != 0 || read() != first {
+		t.Errorf("a second run sent %d writes", n)
+	}
+	look := m.run(t)
+	look.Packages = []fleet.PackageID{"acme/go"}
+	if _, err := m.Propose(t.Context(), look); err != nil || read() != first {
+		t.Errorf("a look at one package changed what is said about all: %v", err)
+	}
+	if err := m.vendors.Change(func(d *vendors.Data) {
+		d.Faults = append(d.Faults, vendors.Fault{Shown: shown(-1), Path: "/downloads.example/latest.json", Kind: vendors.HTML})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	propose(t, m)
+	if again := read(); again.Number != first.Number || !strings.Contains(again.Body, "| acme/json | none |") || !strings.Contains(again.Body, "Held: a person must look: 1") {
+		t.Errorf("after a vendor's failure: %+v", again)
 	}
 }

@@ -140,7 +140,8 @@ type mill struct {
 	clock   *fleet.ManualClock
 	vendors *vendors.Server
 	config  upstream.Config
-	writes  *atomic.Int32 // requests that change something at the forge
+	writes  *atomic.Int32 // requests that change something at the forge, but for
+	listed  *atomic.Int32 // those that change the issue of all packages
 	ann     *forgeedge.Client
 }
 
@@ -149,6 +150,7 @@ func (m *mill) run(t *testing.T) factory.Look {
 	t.Helper()
 	m.Upstream = upstream.New(m.config)
 	m.writes.Store(0)
+	m.listed.Store(0)
 	if err := m.Git.Fetch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -168,12 +170,16 @@ func (m *mill) run(t *testing.T) factory.Look {
 }
 
 type counting struct {
-	base   http.RoundTripper
-	writes *atomic.Int32
+	base           http.RoundTripper
+	writes, listed *atomic.Int32
 }
 
 func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Method != http.MethodGet {
+	switch _, issue, _ := strings.Cut(r.URL.Path, "/issues"); {
+	case r.Method == http.MethodGet:
+	case strings.Contains(r.URL.Path, "/issues") && strings.Count(issue, "/") < 2:
+		c.listed.Add(1)
+	default:
 		c.writes.Add(1)
 	}
 	return c.base.RoundTrip(r)
@@ -198,7 +204,7 @@ func newMill(t *testing.T, data vendors.Data, edits map[string][]byte) *mill {
 	}
 	fs := httptest.NewServer(server)
 	t.Cleanup(fs.Close)
-	m := &mill{clock: clock, vendors: v, writes: new(atomic.Int32), config: upstream.Config{
+	m := &mill{clock: clock, vendors: v, writes: new(atomic.Int32), listed: new(atomic.Int32), config: upstream.Config{
 		NPMRegistry: vs.URL + "/npm", GoProxy: vs.URL + "/goproxy", Mirror: vs.URL, Clock: clock,
 		AptSources: []upstream.AptSource{{URI: vs.URL + "/debian", Suite: "stable", Components: []string{"main"}}},
 	}}
@@ -219,7 +225,7 @@ func newMill(t *testing.T, data vendors.Data, edits map[string][]byte) *mill {
 	login := func(token string, writes *atomic.Int32) *forgeedge.Client {
 		client, err := forgeedge.New(forgeedge.Options{
 			BaseURL: fs.URL + server.APIPath(), Owner: "example", Name: "fleet", Token: token, Clock: clock,
-			HTTP: transport.New(transport.Options{Clock: clock, Transport: counting{http.DefaultTransport, writes}}),
+			HTTP: transport.New(transport.Options{Clock: clock, Transport: counting{http.DefaultTransport, writes, m.listed}}),
 		})
 		if err != nil {
 			t.Fatal(err)

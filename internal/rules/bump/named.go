@@ -3,6 +3,9 @@ package bump
 import (
 	"regexp"
 	"slices"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
 )
 
 var cve = regexp.MustCompile(`\bCVE-[0-9]{4}-[0-9]{4,19}\b`)
@@ -13,4 +16,13 @@ func Named(notes string) []string {
 	found := cve.FindAllString(notes[:min(len(notes), 64<<10)], 100)
 	slices.Sort(found)
 	return slices.Compact(found)
+}
+
+// Ready is when a version that the vendor published at an instant is old enough;
+// false when the vendor does not say when that was.
+func Ready(p fleet.Package, published time.Time) (time.Time, bool) {
+	if published.IsZero() || p.Upstream == nil {
+		return time.Time{}, false
+	}
+	return published.Add(p.Upstream.MinimumReleaseAge.Std()), true
 }

@@ -1,0 +1,39 @@
+package factory
+
+import (
+	"context"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/bump"
+	"github.com/packmill/packmill/internal/rules/calendar"
+	"github.com/packmill/packmill/internal/view"
+)
+
+// dashboardMarker is what packmill finds its issue of all packages by.
+const dashboardMarker = "packages"
+
+// dashboard makes the issue that lists all packages say what a run found. It
+// writes nothing when nothing differs. A forge without issues, or a token that
+// may not write them, is no reason to fail a run whose work is done.
+func (f *Factory) dashboard(ctx context.Context, look Look, list []Proposed) error {
+	next, err := calendar.After(look.Repo.Week, calendar.Detect, f.Clock.Now())
+	if err != nil {
+		next = time.Time{} // the week says no such step
+	}
+	rows := make([]view.Watched, len(list))
+	for i, p := range list {
+		rows[i] = view.Watched{Detection: p.Detection, Pull: p.Pull.Number, Note: p.standing, Next: next}
+		if p.State == fleet.StateHeld && p.Hold == fleet.HoldTooYoung {
+			if ready, ok := bump.Ready(look.Repo.Packages[p.Package], p.Upstream.Published); ok {
+				rows[i].Next = ready
+			}
+		}
+	}
+	_, _, err = f.Forge.EnsureIssue(ctx, dashboardMarker, view.DashboardTitle, view.Dashboard(rows))
+	if kind := fleet.KindOf(err); err != nil && (kind == fleet.Refused || kind == fleet.Invalid) {
+		f.Log.Warn("the issue of all packages is not up to date", "error", err)
+		return nil
+	}
+	return err
+}
