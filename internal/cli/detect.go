@@ -92,28 +92,34 @@ func (a *app) look(ctx context.Context, args []string) (*factory.Factory, factor
 	if err != nil {
 		return nil, factory.Look{}, nil, err
 	}
-	look := factory.Look{Repo: repo, Read: tree.Read, FirstSeen: a.firstSeen(ctx)}
+	look := factory.Look{Repo: repo, Read: tree.Read}
+	look.FirstSeen, look.Said = a.earlier(ctx)
 	for _, arg := range args {
 		look.Packages = append(look.Packages, fleet.PackageID(arg))
 	}
 	return &factory.Factory{Clock: clock, Log: a.log(), Progress: a.progress(), Upstream: client}, look, done, nil
 }
 
-// firstSeen asks the repository's evidence, when a vendor does not say when it
-// published. Without evidence nothing was seen before.
-func (a *app) firstSeen(ctx context.Context) func(fleet.PackageID, string) time.Time {
-	read := sync.OnceValue(func() func(fleet.PackageID, string) time.Time {
+// earlier asks the repository's evidence: when a version was first seen, for a
+// vendor that does not say when it published, and what people said of it.
+// Without evidence nothing was seen or said before.
+func (a *app) earlier(ctx context.Context) (func(fleet.PackageID, string) time.Time, func(fleet.PackageID, string) []fleet.Command) {
+	read := sync.OnceValue(func() *fleet.Record {
 		_, ledger, err := a.offline(ctx)
 		if err == nil {
 			var rec *fleet.Record
 			if rec, err = ledger.Read(ctx); err == nil {
-				return factory.FirstSeen(rec.Detections)
+				return rec
 			}
 		}
 		a.log().Debug("no evidence of earlier looks", "error", err)
-		return factory.FirstSeen(nil)
+		return &fleet.Record{}
 	})
-	return func(id fleet.PackageID, version string) time.Time { return read()(id, version) }
+	firstSeen := sync.OnceValue(func() func(fleet.PackageID, string) time.Time { return factory.FirstSeen(read().Detections) })
+	return func(id fleet.PackageID, version string) time.Time { return firstSeen()(id, version) },
+		func(id fleet.PackageID, version string) []fleet.Command {
+			return factory.Said(read().Commands)(id, version)
+		}
 }
 
 // completePackages completes ids of packages.

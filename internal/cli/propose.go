@@ -163,7 +163,7 @@ func (a *app) proposePulls(ctx context.Context, f format, args []string) error {
 	if err != nil {
 		return err
 	}
-	look := factory.Look{Repo: repo, FirstSeen: factory.FirstSeen(rec.Detections), Read: tree.Read, Devices: factory.Devices(rec)}
+	look := factory.Look{Repo: repo, FirstSeen: factory.FirstSeen(rec.Detections), Read: tree.Read, Devices: factory.Devices(rec), Record: rec}
 	for _, arg := range args {
 		look.Packages = append(look.Packages, fleet.PackageID(arg))
 	}

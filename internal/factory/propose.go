@@ -44,9 +44,12 @@ type Proposed struct {
 // look at all packages also keeps the issue that lists them.
 //
 // One package's failure does not stop the others: errors are joined.
-func (f *Factory) Propose(ctx context.Context, look Look) ([]Proposed, error) {
+func (f *Factory) Propose(ctx context.Context, look Look) (_ []Proposed, err error) {
 	if f.Forge == nil {
 		return nil, fleet.Errorf(fleet.Invalid, "factory.propose", "", "a pull request needs a forge (PACKMILL_FORGE)")
+	}
+	if look.Said, err = f.takeCommands(ctx, look); err != nil {
+		return nil, err
 	}
 	findings, err := f.Detect(ctx, look)
 	if err != nil {
@@ -113,7 +116,7 @@ func (f *Factory) proposeOne(ctx context.Context, round *round, out *Proposed) e
 	if stop(round.full(id, branch)) {
 		return nil
 	}
-	release, err := f.proposed(ctx, look.Repo.Packages[id], out.Finding, branch)
+	release, err := f.proposed(ctx, look.Repo.Packages[id], out.Finding, branch, round.lifted(out.Finding))
 	if err != nil {
 		out.Finding, err = held(ctx, out.Finding, err)
 		return err
@@ -160,7 +163,7 @@ func (f *Factory) supersede(ctx context.Context, out *Proposed, pulls []fleet.Pu
 // there is none or it is not what would be proposed now: main has moved on, for
 // example. A vendor that states other bytes than those that people are looking
 // at is a hold.
-func (f *Factory) proposed(ctx context.Context, p fleet.Package, finding Finding, branch string) (*fleet.Release, error) {
+func (f *Factory) proposed(ctx context.Context, p fleet.Package, finding Finding, branch string, lifted map[string]string) (*fleet.Release, error) {
 	head, err := f.remoteBranch(branch)
 	if err != nil || head == "" {
 		return nil, err
@@ -188,8 +191,11 @@ func (f *Factory) proposed(ctx context.Context, p fleet.Package, finding Finding
 			return nil, nil
 		}
 		if at.Digest != "" && d.SHA256 != at.Digest {
-			return nil, &upstream.Hold{Name: fleet.HoldChangedHash, Err: fmt.Errorf(
-				"installer %s: %s proposes %s, the vendor now states %s; delete the branch to propose the new bytes", key, branch, d.SHA256.Short(), at.Digest.Short())}
+			err := fmt.Errorf("installer %s: %s proposes %s, the vendor now states %s; delete the branch to propose the new bytes", key, branch, d.SHA256.Short(), at.Digest.Short())
+			if lifted[fleet.HoldChangedHash] == err.Error() {
+				return nil, nil
+			}
+			return nil, &upstream.Hold{Name: fleet.HoldChangedHash, Err: err}
 		}
 	}
 	return &have, nil
@@ -202,7 +208,7 @@ func (f *Factory) bumpPull(look Look, finding Finding, release fleet.Release) (v
 	c := change.Compare(look.Repo, head, change.Options{Devices: look.Devices, Now: f.Clock.Now()})
 	for _, r := range c.Releases {
 		if r.Package == finding.Package && r.To == finding.Found {
-			b := view.Bump{Change: c, Release: r, Notes: finding.Upstream.Notes, NotesFrom: finding.Upstream.NotesURL}
+			b := view.Bump{Change: c, Release: r, Unheld: finding.Unheld, Notes: finding.Upstream.Notes, NotesFrom: finding.Upstream.NotesURL}
 			if u := look.Repo.Packages[r.Package].Upstream; b.NotesFrom == "" && u != nil {
 				b.NotesFrom = upstream.FeedName(u.From)
 			}
@@ -238,7 +244,7 @@ func (f *Factory) DetectAndPropose(ctx context.Context, facts rollout.Facts) ([]
 		return nil, err
 	}
 	proposed, err := f.Propose(ctx, Look{
-		Repo: facts.Repo, FirstSeen: FirstSeen(facts.Record.Detections), Read: tree.Read, Devices: Devices(facts.Record),
+		Repo: facts.Repo, FirstSeen: FirstSeen(facts.Record.Detections), Read: tree.Read, Devices: Devices(facts.Record), Record: facts.Record,
 	})
 	out := make([]fleet.Detection, len(proposed))
 	for i, p := range proposed {

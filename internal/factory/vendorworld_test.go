@@ -143,6 +143,7 @@ type mill struct {
 	writes  *atomic.Int32 // requests that change something at the forge, but for
 	listed  *atomic.Int32 // those that change the issue of all packages
 	ann     *forgeedge.Client
+	api     string // the forge's root
 }
 
 // run is a look by a new run: a client of its own, and what origin has now.
@@ -197,7 +198,7 @@ func newMill(t *testing.T, data vendors.Data, edits map[string][]byte) *mill {
 	t.Cleanup(vs.Close)
 	server, err := forge.New(forge.Options{
 		Dir: t.TempDir(), Owner: "example", Name: "fleet", Now: clock.Now, Protected: forge.Protection{Reviews: 1},
-		Users: []forge.User{{Login: "mill[bot]", Token: "mill", ID: 1, Bot: true, Role: forge.Write}, {Login: "ann", Token: "ann", ID: 2, Role: forge.Write}},
+		Users: []forge.User{{Login: "mill[bot]", Token: "mill", ID: 1, Bot: true, Role: forge.Write}, {Login: "ann", Token: "ann", ID: 2, Role: forge.Write}, {Login: "eve", Token: "eve", ID: 3, Role: forge.Write}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +234,7 @@ func newMill(t *testing.T, data vendors.Data, edits map[string][]byte) *mill {
 		return client
 	}
 	client := login("mill", m.writes)
-	m.ann = login("ann", new(atomic.Int32))
+	m.ann, m.api = login("ann", new(atomic.Int32)), fs.URL+server.APIPath()
 	m.Factory = &factory.Factory{
 		Clock: clock, Log: slog.New(slog.DiscardHandler), Author: fleet.Identity{Name: "mill", Email: "mill@example.com"}, Git: git, Forge: client,
 		Desired: func(ctx context.Context, rev string) (*fleet.Repository, error) {

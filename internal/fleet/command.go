@@ -5,8 +5,7 @@ import "time"
 // The commands that people give about what was found upstream.
 const (
 	CommandIgnore = "ignore" // do not propose this version
-	CommandUnhold = "unhold" // propose this version although it is held
-	CommandRetry  = "retry"  // look again, a declined version included
+	CommandUnhold = "unhold" // let this version pass one hold
 )
 
 // A Command is a person's word about one version of a package, as evidence
@@ -14,11 +13,11 @@ const (
 type Command struct {
 	What    string    `json:"what"`
 	Package PackageID `json:"package"`
-	Version string    `json:"version"`
-	Hold    string    `json:"hold,omitempty"` // the hold that an unhold is about
-	Why     string    `json:"why,omitempty"`  // what that hold said
+	Version string    `json:"version"`        // as it was found upstream
+	Hold    string    `json:"hold,omitempty"` // the hold that an unhold lifts
+	Why     string    `json:"why,omitempty"`  // what that hold said; another reason is not lifted
 	By      string    `json:"by"`             // login at the forge
 	Reason  string    `json:"reason"`
 	Comment int64     `json:"comment"` // its id at the forge
-	At      time.Time `json:"at"`      // when it was written
+	At      time.Time `json:"at"`      // when it was sent
 }

@@ -15,6 +15,7 @@ type Comment struct {
 	ID     int64
 	Author string
 	Bot    bool // Author is an app
+	Own    bool // Author is the account packmill works as
 	// Edited says that the text is not what its author sent: on a forge, others
 	// who may write can change it and its author's name stays.
 	Edited bool

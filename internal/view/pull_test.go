@@ -48,8 +48,7 @@ func TestBumpPull(t *testing.T) {
 			Notes: "Fixed a heap overflow in the Zstandard decoder."}, "24.09"},
 		{"new-signer", edited("24.09", func(r *fleet.Release, d *fleet.Download) {
 			r.Change, r.Fixes, d.Signer.Subject, d.Size = "minor", nil, "CN=Someone Else", 4_000_000
-		}), Bump{Known: &Weaknesses{Asked: asked}, Unheld: &fleet.Command{What: fleet.CommandUnhold, Package: zip, Version: "24.09", Hold: fleet.HoldSigner,
-			Why: `it is signed by "CN=Someone Else", whom the publisher's file does not name`, By: "ann", Reason: "the vendor told us of the new certificate by phone", At: day(17, 8)}}, "24.09"},
+		}), Bump{Known: &Weaknesses{Asked: asked}}, "24.09"},
 		{"changed-hash", plain, Bump{Known: &Weaknesses{Asked: asked}, Unheld: &fleet.Command{What: fleet.CommandUnhold, Package: zip, Version: "24.09", Hold: fleet.HoldChangedHash,
 			Why: "release 24.08, installer x64: git pins sha256:000000000000, the vendor now states sha256:1b9c35a6c1a2", By: "ben", Reason: "the vendor signed the old file anew and says so on its page", At: day(17, 8)}}, "24.09"},
 		{"major", edited("25.00", func(r *fleet.Release, d *fleet.Download) {
@@ -136,7 +135,7 @@ func TestBumpIsBounded(t *testing.T) {
 		b := Bump{Change: c, Release: r, Notes: huge(), NotesFrom: huge(), Inputs: []string{huge()}}
 		if rng.IntN(2) == 0 {
 			b.Known = &Weaknesses{Asked: []string{huge()}, Fixed: []Weakness{{ID: huge(), Score: 9.8, KEV: true}, {ID: huge()}}}
-			b.Unheld = &fleet.Command{Hold: fleet.HoldSigner, Why: huge(), By: huge(), Reason: huge()}
+			b.Unheld = &fleet.Command{Hold: []string{fleet.HoldChangedHash, fleet.HoldTooYoung}[rng.IntN(2)], Why: huge(), By: huge(), Reason: huge()}
 		}
 		p := BumpPull(b)
 		keys := []string{"Risk", "Impact", "Back-out", "Change-Class"}

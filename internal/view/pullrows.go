@@ -43,8 +43,8 @@ func bumpRows(b Bump) []checkRow {
 
 // rowOfHold is the row that a hold is about.
 func rowOfHold(hold string) string {
-	if hold == fleet.HoldSigner {
-		return "Publisher certificate"
+	if hold == fleet.HoldTooYoung {
+		return "Window"
 	}
 	return "Source and hash"
 }

@@ -75,11 +75,15 @@ func (c *Client) Comments(ctx context.Context, number int) ([]fleet.Comment, err
 	if err != nil {
 		return nil, c.fail("forge.comments", numbered(number), err)
 	}
+	self, err := c.self(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]fleet.Comment, len(found))
 	for i, k := range found {
 		out[i] = fleet.Comment{
 			ID: k.GetID(), Author: k.GetUser().GetLogin(), Bot: k.GetUser().GetType() == "Bot", Body: text(k.GetBody()),
-			At: k.GetCreatedAt().UTC(), Edited: !k.GetUpdatedAt().Time.Equal(k.GetCreatedAt().Time),
+			Own: strings.EqualFold(k.GetUser().GetLogin(), self), At: k.GetCreatedAt().UTC(), Edited: !k.GetUpdatedAt().Time.Equal(k.GetCreatedAt().Time),
 		}
 	}
 	return out, nil
