@@ -67,6 +67,7 @@ func Dashboard(list []Watched) string {
 		}
 	}
 	out := "Every package of the catalog, as the newest look at its upstream found it. This text is edited in place; close the issue to have it no more.\n\n" +
+		"Approvers command by a comment: `packmill ignore <package> <version>: <reason>`, or `packmill unhold <package> <version>: <reason>` for what is held as changed-hash or too-young.\n\n" +
 		strings.Join(counts, " · ") + "\n" + b.String()
 	if left > 0 {
 		out += fmt.Sprintf("\n… and %s more that do not fit here: `packmill detect` lists all of them.\n", plural(left, "package"))

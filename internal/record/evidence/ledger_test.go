@@ -135,8 +135,8 @@ func TestEveryKind(t *testing.T) {
 		t.Errorf("read\n%+v\nwrote\n%+v", got, want)
 	}
 	w.clean(t)
-	if len(w.kinds) != 16 {
-		t.Errorf("%d kinds, but this test writes 16", len(w.kinds))
+	if len(w.kinds) != 17 {
+		t.Errorf("%d kinds, but this test writes 17", len(w.kinds))
 	}
 }
 
