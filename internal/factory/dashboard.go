@@ -13,10 +13,26 @@ import (
 // dashboardMarker is what packmill finds its issue of all packages by.
 const dashboardMarker = "packages"
 
-// dashboard makes the issue that lists all packages say what a run found. It
-// writes nothing when nothing differs. A forge without issues, or a token that
+// beginDashboard opens the issue where there is none yet: before the first pull
+// requests, whose numbers then follow each other, as a rehearsal expects.
+func (f *Factory) beginDashboard(ctx context.Context, look Look, list []Proposed) error {
+	_, found, err := f.Forge.Issue(ctx, dashboardMarker)
+	if kind := fleet.KindOf(err); found || err != nil && (kind == fleet.Refused || kind == fleet.Invalid) {
+		return nil // what is refused is told at the end of the run
+	}
+	if err != nil {
+		return err
+	}
+	return f.dashboard(ctx, look, list)
+}
+
+// dashboard makes the issue that lists all packages say what a run found, if it
+// looked at all of them. It writes nothing when nothing differs. A forge without issues, or a token that
 // may not write them, is no reason to fail a run whose work is done.
 func (f *Factory) dashboard(ctx context.Context, look Look, list []Proposed) error {
+	if len(look.Packages) > 0 {
+		return nil
+	}
 	next, err := calendar.After(look.Repo.Week, calendar.Detect, f.Clock.Now())
 	if err != nil {
 		next = time.Time{} // the week says no such step

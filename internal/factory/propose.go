@@ -71,6 +71,9 @@ func (f *Factory) Propose(ctx context.Context, look Look) (_ []Proposed, err err
 	for i, finding := range findings {
 		out[i] = Proposed{Finding: finding}
 	}
+	if err := f.beginDashboard(ctx, look, out); err != nil {
+		return nil, err
+	}
 	var failures []error
 	for n, i := range round.order(findings) {
 		f.progress(n, len(findings), "propose "+string(findings[i].Package))
@@ -82,10 +85,8 @@ func (f *Factory) Propose(ctx context.Context, look Look) (_ []Proposed, err err
 		}
 	}
 	f.progress(len(findings), len(findings), "propose")
-	if len(look.Packages) == 0 {
-		if err := f.dashboard(ctx, look, out); err != nil {
-			failures = append(failures, err)
-		}
+	if err := f.dashboard(ctx, look, out); err != nil {
+		failures = append(failures, err)
 	}
 	if len(failures) == 0 {
 		err = f.Upstream.Keep()
