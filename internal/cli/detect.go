@@ -101,28 +101,33 @@ func (a *app) look(ctx context.Context, args []string) (*factory.Factory, factor
 	if err != nil {
 		return nil, factory.Look{}, nil, err
 	}
-	look := factory.Look{Repo: repo, Read: tree.Read, Seen: a.seen(ctx)}
+	look := factory.Look{Repo: repo, Read: tree.Read}
+	look.Seen, look.Said = a.earlier(ctx)
 	for _, arg := range args {
 		look.Packages = append(look.Packages, fleet.PackageID(arg))
 	}
 	return &factory.Factory{Clock: clock, Log: a.log(), Progress: a.progress(), Upstream: client}, look, done, nil
 }
 
-// seen asks the repository's evidence what earlier looks saw. Without evidence
-// nothing was seen before.
-func (a *app) seen(ctx context.Context) func(fleet.PackageID) []bump.Sighting {
-	read := sync.OnceValue(func() func(fleet.PackageID) []bump.Sighting {
+// earlier asks the repository's evidence what earlier looks saw, and what people
+// said of it. Without evidence nothing was seen or said before.
+func (a *app) earlier(ctx context.Context) (func(fleet.PackageID) []bump.Sighting, func(fleet.PackageID, string) []fleet.Command) {
+	read := sync.OnceValue(func() *fleet.Record {
 		_, ledger, err := a.offline(ctx)
 		if err == nil {
 			var rec *fleet.Record
 			if rec, err = ledger.Read(ctx); err == nil {
-				return factory.Seen(rec.Detections)
+				return rec
 			}
 		}
 		a.log().Debug("no evidence of earlier looks", "error", err)
-		return factory.Seen(nil)
+		return &fleet.Record{}
 	})
-	return func(id fleet.PackageID) []bump.Sighting { return read()(id) }
+	seen := sync.OnceValue(func() func(fleet.PackageID) []bump.Sighting { return factory.Seen(read().Detections) })
+	return func(id fleet.PackageID) []bump.Sighting { return seen()(id) },
+		func(id fleet.PackageID, version string) []fleet.Command {
+			return factory.Said(read().Commands)(id, version)
+		}
 }
 
 // completePackages completes ids of packages.

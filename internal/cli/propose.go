@@ -99,7 +99,8 @@ func newProposeCmd(a *app) *cobra.Command {
 		Short: "Propose new versions as pull requests, or as files",
 		Long: `propose does what detect does, downloads the installers of every new version,
 hashes and reads them, and opens one pull request for each package, whose text
-says what the change does.
+says what the change does. A look at all packages with --yes also keeps the issue
+"packmill: packages", and takes the commands that approvers wrote below it.
 
 With --write it writes the release files into the work tree instead, for a
 person to commit. Without --write or --yes it only says what it would propose.
@@ -163,7 +164,7 @@ func (a *app) proposePulls(ctx context.Context, f format, args []string) error {
 	if err != nil {
 		return err
 	}
-	look := factory.Look{Repo: repo, Seen: factory.Seen(rec.Detections), Read: tree.Read, Devices: factory.Devices(rec)}
+	look := factory.Look{Repo: repo, Seen: factory.Seen(rec.Detections), Read: tree.Read, Devices: factory.Devices(rec), Record: rec}
 	for _, arg := range args {
 		look.Packages = append(look.Packages, fleet.PackageID(arg))
 	}

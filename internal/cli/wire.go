@@ -194,7 +194,7 @@ func (a *app) forge(clock fleet.Clock, repository, token string) (*forge.Client,
 		return nil, usageErrorf("GITHUB_REPOSITORY %q is not owner/name", repository)
 	}
 	return forge.New(forge.Options{
-		BaseURL: cmp.Or(a.getenv("GITHUB_API_URL"), "https://api.github.com/"), Owner: owner, Name: name, Token: token,
+		BaseURL: cmp.Or(a.getenv("GITHUB_API_URL"), "https://api.github.com/"), Owner: owner, Name: name, Token: token, Login: a.getenv("PACKMILL_FORGE_LOGIN"),
 		HTTP: transport.New(transport.Options{Clock: clock, AllowLoopback: true}), Clock: clock,
 	})
 }

@@ -40,8 +40,13 @@ type Look struct {
 	// Seen is what earlier looks saw of a package, for versions that come back
 	// and for vendors that do not say when they published; nil knows nothing.
 	Seen func(id fleet.PackageID) []bump.Sighting
+	// Said are the commands that evidence has about a version; nil knows none.
+	Said func(id fleet.PackageID, version string) []fleet.Command
 	// Read reads a file of the same state as Repo, for configurations.
 	Read func(path string) ([]byte, error)
+	// Record is evidence, which commands are checked against and recorded in
+	// when a run proposes; nil takes none.
+	Record *fleet.Record
 	// Devices are the known devices of each tenant, for the reach of proposals.
 	Devices map[fleet.TenantID]int
 	// Bytes downloads the newest release again and compares its digests, for
@@ -54,6 +59,7 @@ type Finding struct {
 	fleet.Detection
 	Upstream upstream.Found
 	Payload  map[string]fleet.Digest // a configuration's files as they are now
+	Unheld   *fleet.Command          // the newest one that let the version pass a hold
 }
 
 // concurrentBytes is how many packages are downloaded again side by side.
@@ -123,7 +129,7 @@ func (f *Factory) detect(ctx context.Context, look Look, p fleet.Package, downlo
 		// The version may be known where its bytes are not: the asset is not
 		// uploaded yet, for example. That matters for a new version only.
 		if found.Version != "" {
-			if d := bump.Judge(p, seen, now); d.State != fleet.StateNew && d.Hold != fleet.HoldTooYoung {
+			if d := judged(look, p, seen, found, now).Detection; d.State != fleet.StateNew && d.Hold != fleet.HoldTooYoung {
 				return Finding{Detection: d, Upstream: found}, nil
 			}
 		}
@@ -137,7 +143,7 @@ func (f *Factory) detect(ctx context.Context, look Look, p fleet.Package, downlo
 		}
 		seen.Others = append(seen.Others, said)
 	}
-	finding := Finding{Detection: bump.Judge(p, seen, now), Upstream: found}
+	finding := judged(look, p, seen, found, now)
 	if look.Bytes && finding.State != fleet.StateHeld {
 		downloads <- struct{}{}
 		err := f.compareBytes(ctx, look.Repo, p)

@@ -34,6 +34,20 @@ type Forge interface {
 	Pull(ctx context.Context, number int) (fleet.Pull, error)
 	// Reviews lists the reviews of a pull request, oldest first.
 	Reviews(ctx context.Context, number int) ([]fleet.Review, error)
+	// EnsureIssue makes packmill's own issue with that marker say title and body,
+	// opening it if there is none; one that people closed stays as it is. It
+	// writes nothing when nothing differs.
+	EnsureIssue(ctx context.Context, marker, title, body string) (issue fleet.Issue, changed bool, err error)
+	// Comments lists the comments of an issue or a pull request, oldest first.
+	Comments(ctx context.Context, number int) ([]fleet.Comment, error)
+	// Comment makes packmill's own comment with that marker say body, writing it
+	// if there is none.
+	Comment(ctx context.Context, number int, marker, body string) error
+	// Issue finds packmill's own issue with that marker.
+	Issue(ctx context.Context, marker string) (fleet.Issue, bool, error)
+	// RequestReviewers asks accounts, and teams of the owner's organization, to
+	// review a pull request. Invalid: one is no collaborator, nobody was asked.
+	RequestReviewers(ctx context.Context, number int, logins, teams []string) error
 	// Checks lists the checks and statuses of a commit.
 	Checks(ctx context.Context, commit string) ([]fleet.Check, error)
 	// Required are the checks that a branch's rules ask for before a merge.

@@ -23,6 +23,9 @@ type Proposed struct {
 	Pull    fleet.Pull     // zero unless there is a pull request
 	Changed bool           // something was written at the forge
 	Note    string         // for people: "superseded 12", "declined in 11"
+	// standing is a Note that the next run would say too, for the issue of all
+	// packages.
+	standing string
 }
 
 // Propose looks at upstreams and makes one pull request for each package with a
@@ -34,37 +37,57 @@ type Proposed struct {
 // pull request of the older one is closed with a word on which replaced it, and
 // a new one opened: its reviews were of other bytes. One that a person closed
 // without merging is declined and stays closed until somebody reopens it. A
-// second run that finds nothing new downloads nothing and writes nothing.
+// branch that somebody else committed to is left alone. A second run that finds
+// nothing new downloads nothing and writes nothing.
+//
+// Policy bounds how many are opened; what does not fit waits for a later run. A
+// look at all packages also keeps the issue that lists them.
 //
 // One package's failure does not stop the others: errors are joined.
-func (f *Factory) Propose(ctx context.Context, look Look) ([]Proposed, error) {
+func (f *Factory) Propose(ctx context.Context, look Look) (_ []Proposed, err error) {
 	if f.Forge == nil {
 		return nil, fleet.Errorf(fleet.Invalid, "factory.propose", "", "a pull request needs a forge (PACKMILL_FORGE)")
 	}
+	if look.Said, err = f.takeCommands(ctx, look); err != nil {
+		return nil, err
+	}
 	findings, err := f.Detect(ctx, look)
 	if err != nil {
+		return nil, err
+	}
+	// Whether somebody committed to a proposal is told by its branch as it is now.
+	if err := f.Git.Fetch(ctx); err != nil {
 		return nil, err
 	}
 	pulls, err := f.Forge.Pulls(ctx, "all")
 	if err != nil {
 		return nil, err
 	}
+	round, err := f.round(look, pulls)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]Proposed, len(findings))
-	var failures []error
 	for i, finding := range findings {
-		f.progress(i, len(findings), "propose "+string(finding.Package))
 		out[i] = Proposed{Finding: finding}
-		if finding.State != fleet.StateNew {
-			continue
-		}
-		if err := f.proposeOne(ctx, look, &out[i], pulls); err != nil {
-			failures = append(failures, fmt.Errorf("%s: %w", finding.Package, err))
+	}
+	if err := f.beginDashboard(ctx, look, out); err != nil {
+		return nil, err
+	}
+	var failures []error
+	for n, i := range round.order(findings) {
+		f.progress(n, len(findings), "propose "+string(findings[i].Package))
+		if err := f.proposeOne(ctx, round, &out[i]); err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", findings[i].Package, err))
 		}
 		if ctx.Err() != nil {
 			return out, ctx.Err()
 		}
 	}
 	f.progress(len(findings), len(findings), "propose")
+	if err := f.dashboard(ctx, look, out); err != nil {
+		failures = append(failures, err)
+	}
 	if len(failures) == 0 {
 		err = f.Upstream.Keep()
 	}
@@ -72,15 +95,29 @@ func (f *Factory) Propose(ctx context.Context, look Look) ([]Proposed, error) {
 }
 
 // proposeOne makes the pull request of one new version.
-func (f *Factory) proposeOne(ctx context.Context, look Look, out *Proposed, pulls []fleet.Pull) error {
+func (f *Factory) proposeOne(ctx context.Context, round *round, out *Proposed) error {
+	look := round.look
 	id, branch := out.Package, BumpBranch(out.Package, out.Found)
-	for _, p := range pulls {
-		if p.Branch == branch && p.State == "closed" && !openOn(pulls, branch) {
-			out.Note = fmt.Sprintf("declined: pull request %d was closed; reopen it to take the version up again", p.Number)
-			return nil
-		}
+	stop := func(why string) bool {
+		out.Note, out.standing = why, why
+		return why != ""
 	}
-	release, err := f.proposed(ctx, look.Repo.Packages[id], out.Finding, branch)
+	if stop(round.declined(branch)) {
+		return nil
+	}
+	who, err := f.strangers(ctx, look.Repo.Commit, branch)
+	if err != nil {
+		return err
+	}
+	if who != "" {
+		out.Pull, _ = round.openOn(branch)
+		stop("left alone: " + who + " committed to " + branch + "; delete the branch to have it made anew")
+		return nil
+	}
+	if stop(round.full(id, branch)) {
+		return nil
+	}
+	release, err := f.proposed(ctx, look.Repo.Packages[id], out.Finding, branch, round.lifted(out.Finding))
 	if err != nil {
 		out.Finding, err = held(ctx, out.Finding, err)
 		return err
@@ -94,21 +131,16 @@ func (f *Factory) proposeOne(ctx context.Context, look Look, out *Proposed, pull
 	if err != nil {
 		return err
 	}
-	spec := fleet.PullSpec{Branch: branch, Title: pull.Title, Body: pull.Text, Labels: []string{"bump"}}
+	spec := fleet.PullSpec{Branch: branch, Title: pull.Title, Body: pull.Text, Labels: append([]string{"bump"}, round.limits.Labels[out.Release.Change]...)}
 	files := map[string][]byte{desired.ReleasePath(id, out.Found): desired.ReleaseFile(out.Found, *out.Release)}
 	if out.Pull, out.Changed, err = f.propose(ctx, look.Repo.Commit, proposal{files: files, spec: spec}); err != nil {
 		return err
 	}
-	return f.supersede(ctx, out, pulls)
-}
-
-func openOn(pulls []fleet.Pull, branch string) bool {
-	for _, p := range pulls {
-		if p.Branch == branch && p.State == "open" {
-			return true
-		}
+	round.opened(id, branch)
+	if err := f.supersede(ctx, out, round.pulls); err != nil {
+		return err
 	}
-	return false
+	return f.askOwners(ctx, round, out)
 }
 
 // supersede closes the package's open pull requests for other versions.
@@ -132,14 +164,14 @@ func (f *Factory) supersede(ctx context.Context, out *Proposed, pulls []fleet.Pu
 // there is none or it is not what would be proposed now: main has moved on, for
 // example. A vendor that states other bytes than those that people are looking
 // at is a hold.
-func (f *Factory) proposed(ctx context.Context, p fleet.Package, finding Finding, branch string) (*fleet.Release, error) {
+func (f *Factory) proposed(ctx context.Context, p fleet.Package, finding Finding, branch string, lifted map[string]string) (*fleet.Release, error) {
 	head, err := f.remoteBranch(branch)
 	if err != nil || head == "" {
 		return nil, err
 	}
 	repo, err := f.Desired(ctx, head)
 	if err != nil {
-		// Somebody else's commit may stand there; ours replaces it.
+		// What we once proposed may not be valid on top of today's main.
 		f.Log.Debug("the proposed tree is not valid", "branch", branch, "error", err)
 		return nil, nil
 	}
@@ -160,8 +192,11 @@ func (f *Factory) proposed(ctx context.Context, p fleet.Package, finding Finding
 			return nil, nil
 		}
 		if at.Digest != "" && d.SHA256 != at.Digest {
-			return nil, &upstream.Hold{Name: fleet.HoldChangedHash, Err: fmt.Errorf(
-				"installer %s: %s proposes %s, the vendor now states %s; delete the branch to propose the new bytes", key, branch, d.SHA256.Short(), at.Digest.Short())}
+			err := fmt.Errorf("installer %s: %s proposes %s, the vendor now states %s; delete the branch to propose the new bytes", key, branch, d.SHA256.Short(), at.Digest.Short())
+			if lifted[fleet.HoldChangedHash] == err.Error() {
+				return nil, nil
+			}
+			return nil, &upstream.Hold{Name: fleet.HoldChangedHash, Err: err}
 		}
 	}
 	return &have, nil
@@ -174,7 +209,11 @@ func (f *Factory) bumpPull(look Look, finding Finding, release fleet.Release) (v
 	c := change.Compare(look.Repo, head, change.Options{Devices: look.Devices, Now: f.Clock.Now()})
 	for _, r := range c.Releases {
 		if r.Package == finding.Package && r.To == finding.Found {
-			return view.BumpPull(view.Bump{Change: c, Release: r, Agreement: finding.Agreement}), nil
+			b := view.Bump{Change: c, Release: r, Unheld: finding.Unheld, Agreement: finding.Agreement, Notes: finding.Upstream.Notes, NotesFrom: finding.Upstream.NotesURL}
+			if u := look.Repo.Packages[r.Package].Upstream; b.NotesFrom == "" && u != nil {
+				b.NotesFrom = upstream.FeedName(u.From)
+			}
+			return view.BumpPull(b), nil
 		}
 	}
 	return view.Pull{}, fleet.Errorf(fleet.Internal, "factory.propose", string(finding.Package), "the change does not hold its own release")
@@ -206,7 +245,7 @@ func (f *Factory) DetectAndPropose(ctx context.Context, facts rollout.Facts) ([]
 		return nil, err
 	}
 	proposed, err := f.Propose(ctx, Look{
-		Repo: facts.Repo, Seen: Seen(facts.Record.Detections), Read: tree.Read, Devices: Devices(facts.Record),
+		Repo: facts.Repo, Seen: Seen(facts.Record.Detections), Read: tree.Read, Devices: Devices(facts.Record), Record: facts.Record,
 	})
 	out := make([]fleet.Detection, len(proposed))
 	for i, p := range proposed {

@@ -67,7 +67,7 @@ func TestPropose(t *testing.T) {
 			t.Errorf("the second run changed %s: %+v", p.Package, p.Pull)
 		}
 	}
-	if n := m.writes.Load(); n != 0 {
+	if n := m.writes.Load() + m.listed.Load(); n != 0 {
 		t.Errorf("the second run sent %d writes to the forge", n)
 	}
 	after, _ := m.vendors.Requests()
@@ -98,6 +98,11 @@ func checkProposal(t *testing.T, m *mill, p factory.Proposed, pull fleet.Pull) {
 	}
 	if trailers := gitrepo.ParseTrailers(pull.Body); !slices.ContainsFunc(trailers, func(t gitrepo.Trailer) bool { return t.Key == "Back-out" }) {
 		t.Errorf("%s: no trailers at the end of %q", p.Package, pull.Body)
+	}
+	if p.Package == "acme/github" {
+		if !strings.Contains(pull.Body, "https://github.com/acme/tool/releases/tag/v1.1.0") || !strings.Contains(pull.Body, "fixes #\u200b1 in 1.1.0") || strings.Contains(pull.Body, "@somebody") {
+			t.Errorf("the vendor's notes are not told, or act: %q", pull.Body)
+		}
 	}
 	d := r.Installers["x64"]
 	switch p.Package {

@@ -3,8 +3,10 @@ package factory
 import (
 	"bytes"
 	"context"
+	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/gitrepo"
@@ -115,7 +117,26 @@ func (f *Factory) pushBranch(ctx context.Context, main string, p proposal) error
 		return err
 	}
 	f.Log.Debug("push", "branch", p.spec.Branch, "files", slices.Sorted(maps.Keys(p.files)))
-	return f.Git.Push(ctx, []string{commit + ":refs/heads/" + p.spec.Branch}, true)
+	if !strings.HasPrefix(p.spec.Branch, bumpPrefix) {
+		return f.Git.Push(ctx, []string{commit + ":refs/heads/" + p.spec.Branch}, true)
+	}
+	// People work on proposals of versions: what they push while this runs stays.
+	seen, err := f.remoteBranch(p.spec.Branch)
+	if err != nil {
+		return err
+	}
+	err = f.Git.Replace(ctx, p.spec.Branch, seen, commit)
+	if !errors.Is(err, gitrepo.ErrNotFastForward) {
+		return err
+	}
+	if fetched := f.Git.FetchBranch(ctx, p.spec.Branch); fetched != nil {
+		return errors.Join(err, fetched)
+	}
+	same, holds := f.holds(ctx, p.spec.Branch, main, p.files)
+	if same && holds == nil {
+		return nil // another run made the same proposal meanwhile
+	}
+	return errors.Join(err, holds)
 }
 
 // remoteBranch is the commit of a branch where others see it: on the remote,

@@ -41,7 +41,7 @@ func vendorData() vendors.Data {
 	npm := vendors.NPMPackage{Name: "@acme/tool"}
 	module := vendors.Module{Path: "acme.example/tool"}
 	for v, days := range map[string]int{"1.0.0": -60, "1.1.0": -5} {
-		repo.Releases = append(repo.Releases, vendors.Release{Shown: shown(days), Tag: "v" + v, Assets: map[string]vendors.Content{"tool-" + v + ".exe": program(v)}})
+		repo.Releases = append(repo.Releases, vendors.Release{Shown: shown(days), Tag: "v" + v, Notes: "Thanks to @somebody, fixes #1 in " + v, Assets: map[string]vendors.Content{"tool-" + v + ".exe": program(v)}})
 		module.Versions = append(module.Versions, vendors.ModuleVersion{Shown: shown(days), Version: "v" + v})
 		data.Debian = append(data.Debian, vendors.DebRelease{Shown: shown(days), Suite: "stable", Deb: deb(v + "-1")})
 		data.Pages = append(data.Pages,
@@ -140,7 +140,10 @@ type mill struct {
 	clock   *fleet.ManualClock
 	vendors *vendors.Server
 	config  upstream.Config
-	writes  *atomic.Int32 // requests that change something at the forge
+	writes  *atomic.Int32 // requests that change something at the forge, but for
+	listed  *atomic.Int32 // those that change the issue of all packages
+	ann     *forgeedge.Client
+	api     string // the forge's root
 }
 
 // run is a look by a new run: a client of its own, and what origin has now.
@@ -148,6 +151,7 @@ func (m *mill) run(t *testing.T) factory.Look {
 	t.Helper()
 	m.Upstream = upstream.New(m.config)
 	m.writes.Store(0)
+	m.listed.Store(0)
 	if err := m.Git.Fetch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -167,12 +171,16 @@ func (m *mill) run(t *testing.T) factory.Look {
 }
 
 type counting struct {
-	base   http.RoundTripper
-	writes *atomic.Int32
+	base           http.RoundTripper
+	writes, listed *atomic.Int32
 }
 
 func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Method != http.MethodGet {
+	switch _, issue, _ := strings.Cut(r.URL.Path, "/issues"); {
+	case r.Method == http.MethodGet:
+	case strings.Contains(r.URL.Path, "/issues") && strings.Count(issue, "/") < 2:
+		c.listed.Add(1)
+	default:
 		c.writes.Add(1)
 	}
 	return c.base.RoundTrip(r)
@@ -190,14 +198,14 @@ func newMill(t *testing.T, data vendors.Data, edits map[string][]byte) *mill {
 	t.Cleanup(vs.Close)
 	server, err := forge.New(forge.Options{
 		Dir: t.TempDir(), Owner: "example", Name: "fleet", Now: clock.Now, Protected: forge.Protection{Reviews: 1},
-		Users: []forge.User{{Login: "mill[bot]", Token: "mill", ID: 1, Bot: true, Role: forge.Write}},
+		Users: []forge.User{{Login: "mill[bot]", Token: "mill", ID: 1, Bot: true, Role: forge.Write}, {Login: "ann", Token: "ann", ID: 2, Role: forge.Write}, {Login: "eve", Token: "eve", ID: 3, Role: forge.Write}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	fs := httptest.NewServer(server)
 	t.Cleanup(fs.Close)
-	m := &mill{clock: clock, vendors: v, writes: new(atomic.Int32), config: upstream.Config{
+	m := &mill{clock: clock, vendors: v, writes: new(atomic.Int32), listed: new(atomic.Int32), config: upstream.Config{
 		NPMRegistry: vs.URL + "/npm", GoProxy: vs.URL + "/goproxy", Mirror: vs.URL, Clock: clock,
 		AptSources: []upstream.AptSource{{URI: vs.URL + "/debian", Suite: "stable", Components: []string{"main"}}},
 	}}
@@ -215,13 +223,18 @@ func newMill(t *testing.T, data vendors.Data, edits map[string][]byte) *mill {
 	if err := git.Push(t.Context(), []string{commits[0] + ":refs/heads/main"}, false); err != nil {
 		t.Fatal(err)
 	}
-	client, err := forgeedge.New(forgeedge.Options{
-		BaseURL: fs.URL + server.APIPath(), Owner: "example", Name: "fleet", Token: "mill", Clock: clock,
-		HTTP: transport.New(transport.Options{Clock: clock, Transport: counting{http.DefaultTransport, m.writes}}),
-	})
-	if err != nil {
-		t.Fatal(err)
+	login := func(token string, writes *atomic.Int32) *forgeedge.Client {
+		client, err := forgeedge.New(forgeedge.Options{
+			BaseURL: fs.URL + server.APIPath(), Owner: "example", Name: "fleet", Token: token, Clock: clock,
+			HTTP: transport.New(transport.Options{Clock: clock, Transport: counting{http.DefaultTransport, writes, m.listed}}),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client
 	}
+	client := login("mill", m.writes)
+	m.ann, m.api = login("ann", new(atomic.Int32)), fs.URL+server.APIPath()
 	m.Factory = &factory.Factory{
 		Clock: clock, Log: slog.New(slog.DiscardHandler), Author: fleet.Identity{Name: "mill", Email: "mill@example.com"}, Git: git, Forge: client,
 		Desired: func(ctx context.Context, rev string) (*fleet.Repository, error) {

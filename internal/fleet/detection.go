@@ -24,5 +24,6 @@ const (
 	HoldNotInstaller = "not-an-installer" // the bytes are of another format, HTML for example
 	HoldTruncated    = "truncated"        // the download broke off
 	HoldSigner       = "signer"           // unsigned or signed by somebody the publisher does not name
+	HoldIgnored      = "ignored"          // a person said so of this version
 	HoldNotAllowed   = "not-allowed"      // outside upstream.allowed or in upstream.ignore, a pre-release, or a host that is not the publisher's
 )

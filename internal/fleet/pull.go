@@ -25,5 +25,6 @@ type Pull struct {
 	MergedBy string
 	ByBot    bool // MergedBy is an app
 	Labels   []string
+	Asked    []string // accounts and teams asked for a review that they have not given
 	MergedAt time.Time
 }

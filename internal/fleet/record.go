@@ -21,6 +21,7 @@ type Record struct {
 	Reports    []Report
 	Verdicts   []Verdict
 	Words      []Word
+	Commands   []Command
 	Notices    []Notice
 	Inventory  []InventoryRow
 	Heartbeats []Heartbeat

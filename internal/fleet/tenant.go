@@ -8,6 +8,14 @@ type Operator struct {
 	Approvers map[string][]Person `json:"approvers"` // role → persons
 	Trust     Trust               `json:"trust"`
 	Store     *Store              `json:"store,omitempty"`
+	Proposals *Proposals          `json:"proposals,omitempty"`
+}
+
+// Proposals bound the pull requests that propose new versions; 0 is no bound.
+type Proposals struct {
+	PerRun int                 `json:"perRun,omitempty"` // that one run opens
+	Open   int                 `json:"open,omitempty"`   // that are open at once
+	Labels map[string][]string `json:"labels,omitempty"` // by the release's change
 }
 
 // A Person may approve between two dates (2006-01-02, until exclusive).

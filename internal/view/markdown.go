@@ -58,6 +58,8 @@ func unlink(s string) string {
 		"\\#", "\\#"+zeroWidth,
 		"GH-", "GH"+zeroWidth+"-",
 		"gh-", "gh"+zeroWidth+"-",
+		"Gh-", "Gh"+zeroWidth+"-",
+		"gH-", "gH"+zeroWidth+"-",
 	).Replace(s)
 }
 
@@ -75,35 +77,6 @@ func Code(s string) string {
 		s = " " + s + " "
 	}
 	return fence + strings.ReplaceAll(s, "|", "\\|") + fence
-}
-
-// Quoted is text from outside as a fenced block: nothing in it is mark-up. Nor
-// is anything in it a mention, a reference or a link, which matters where the
-// text becomes a commit's message: there a fence means nothing, and "fixes #1"
-// closes an issue. It is cut after the given number of lines and bytes, and says
-// so.
-func Quoted(s string, lines, bytes int) string {
-	all := strings.Split(strings.ReplaceAll(strings.TrimSpace(s), "\r\n", "\n"), "\n")
-	kept := all[:min(len(all), lines)]
-	fence := "```"
-	var b strings.Builder
-	cut := len(kept) < len(all)
-	for _, line := range kept {
-		line = unlink(strings.NewReplacer("@", "@"+zeroWidth, "#", "#"+zeroWidth).Replace(Plain(line)))
-		if b.Len()+len(line) > bytes {
-			cut = true
-			break
-		}
-		for strings.Contains(line, fence) {
-			fence += "`"
-		}
-		b.WriteString(line + "\n")
-	}
-	out := fence + "text\n" + b.String() + fence + "\n"
-	if cut {
-		out += "\n(cut here)\n"
-	}
-	return out
 }
 
 // Cut is s within limit bytes: whole lines from its start, and a last line that

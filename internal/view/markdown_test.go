@@ -61,24 +61,6 @@ func FuzzNeutral(f *testing.F) {
 	})
 }
 
-// FuzzQuoted puts a vendor's text into a fenced block: it must not leave it.
-func FuzzQuoted(f *testing.F) {
-	for _, s := range []string{"", "one\ntwo", "```\n<b>out</b>", "````\n```", "~~~\n<b>", "    ```\n<b>", "```text\n```\n<b>", "\x1b[2J", "a\r\n```\r\n<script>"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		quoted := Quoted(s, 20, 2000)
-		if len(quoted) > 2000*2+400 {
-			t.Errorf("%d bytes", len(quoted))
-		}
-		got := rendered(t, quoted+"\nafter\n")
-		rest := got[strings.Index(got, "</code></pre>")+len("</code></pre>"):]
-		if !strings.HasPrefix(got, `<pre><code class="language-text">`) || strings.Contains(strings.ReplaceAll(strings.ReplaceAll(rest, "<p>", ""), "</p>", ""), "<") {
-			t.Errorf("%q leaves its block: %s", s, got)
-		}
-	})
-}
-
 func FuzzCode(f *testing.F) {
 	for _, s := range []string{"", "x", "`", "``x", "a`b`", "a|b", "\n", " ", "` `"} {
 		f.Add(s)

@@ -45,11 +45,18 @@ func (t Trailers) String() string {
 }
 
 // trailer is text from anywhere as one harmless line that stays readable in
-// `git log`: no mention, no HTML, no link.
+// `git log`: no mention, no HTML, no reference, no link. A second line would end
+// the paragraph that git reads.
 func trailer(s string) string {
-	s = strings.NewReplacer("@", "@"+zeroWidth, "<", "‹", ">", "›", "`", "'").Replace(Plain(s))
-	return unlink(Cut(s, 400))
+	return within(s, trailerBytes, func(s string) string {
+		s = strings.NewReplacer("@", "@"+zeroWidth, "#", "#"+zeroWidth, "<", "‹", ">", "›", "`", "'").Replace(Plain(s))
+		return unlink(s)
+	})
 }
+
+// trailerBytes is the length of a trailer's value, many vulnerabilities at once
+// for example.
+const trailerBytes = 400
 
 // A fold is a part of a body that is closed until someone opens it.
 type fold struct {
@@ -57,17 +64,22 @@ type fold struct {
 	body  string // Markdown
 }
 
-// assemble puts a body together within its limit: the head and the trailers
-// are always whole, folded parts are given up from the last one on, and the
-// body says so.
+// assemble puts a body together within bodyLimit.
 func assemble(head string, folds []fold, foot string, t Trailers) string {
+	return assembleWithin(bodyLimit, head, folds, foot, t)
+}
+
+// assembleWithin puts a body together in at most limit bytes: the head and the
+// trailers are always whole, folded parts are given up from the last one on,
+// and the body says so.
+func assembleWithin(limit int, head string, folds []fold, foot string, t Trailers) string {
 	end := ""
 	if foot != "" {
 		end = "\n<sub>" + foot + "</sub>\n"
 	}
 	end += "\n" + t.String()
 	const left = "\nMore was left out here to keep this text within its limit; `packmill diff` shows all of it.\n"
-	room := bodyLimit - len(end) - len(left)
+	room := limit - len(end) - len(left)
 	var b strings.Builder
 	b.WriteString(Cut(head, room))
 	for _, f := range folds {
@@ -95,7 +107,7 @@ type checkRow struct {
 func checkTable(rows []checkRow) string {
 	var b strings.Builder
 	b.WriteString("| | Check | Result |\n|---|---|---|\n")
-	for _, glyph := range []string{glyphStop, glyphLook, glyphNone, glyphGood} {
+	for _, glyph := range []string{glyphStop, glyphUrgent, glyphLook, glyphNone, glyphGood} {
 		for _, r := range rows {
 			if r.glyph == glyph {
 				b.WriteString("| " + r.glyph + " | **" + r.name + "** | " + r.text + " |\n")

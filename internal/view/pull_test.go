@@ -2,7 +2,9 @@ package view
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,55 +15,167 @@ import (
 	"github.com/packmill/packmill/internal/rules/change"
 )
 
+// TestBumpPull has five proposals as people meet them, each made from a change
+// of the repository.
 func TestBumpPull(t *testing.T) {
-	tests := []struct {
-		name  string
-		edit  func(base, head *fleet.Repository)
-		notes string
-	}{
-		{"ready", func(_, _ *fleet.Repository) {}, "Fixed a heap overflow in the Zstandard decoder."},
-		{"signer", func(_, head *fleet.Repository) {
+	edited := func(version string, edit func(*fleet.Release, *fleet.Download)) func(_, head *fleet.Repository) {
+		return func(_, head *fleet.Repository) {
 			r := head.Packages[zip].Releases["24.09"]
 			d := r.Installers["x64"]
-			d.Signer.Subject, d.Size = "CN=Someone Else", 4_000_000
+			edit(&r, &d)
 			r.Installers = map[string]fleet.Download{"x64": d}
-			head.Packages[zip].Releases["24.09"] = r
-		}, ""},
+			delete(head.Packages[zip].Releases, "24.09")
+			head.Packages[zip].Releases[version] = r
+		}
 	}
-	for _, tt := range tests {
+	plain := edited("24.09", func(r *fleet.Release, _ *fleet.Download) { r.Change, r.Fixes = "minor", nil })
+	asked := []string{"CISA KEV of 2026-11-17", "EPSS of 2026-11-17"}
+	for _, tt := range []struct {
+		name string
+		edit func(base, head *fleet.Repository)
+		bump Bump
+		to   string
+	}{
+		{"plain", plain, Bump{Notes: "# 7-Zip 24.09\n\n- The default dictionary size was increased.\n- Some bugs were fixed, thanks to @somebody ([#12](https://example.com/12)).\n"}, "24.09"},
+		{"security-kev", func(base, head *fleet.Repository) {
+			published := day(16, 8)
+			edited("24.09", func(r *fleet.Release, _ *fleet.Download) { r.Published = &published })(base, head)
+			for id, tenant := range head.Tenants {
+				tenant.Policy.CriticalWithinHours = 72
+				head.Tenants[id], base.Tenants[id] = tenant, tenant
+			}
+		}, Bump{Known: &Weaknesses{Asked: asked, Fixed: []Weakness{{ID: "CVE-2024-11477", Score: 7.8, KEV: true, EPSS: 0.43}}},
+			Notes: "Fixed a heap overflow in the Zstandard decoder."}, "24.09"},
+		{"new-signer", edited("24.09", func(r *fleet.Release, d *fleet.Download) {
+			r.Change, r.Fixes, d.Signer.Subject, d.Size = "minor", nil, "CN=Someone Else", 4_000_000
+		}), Bump{Known: &Weaknesses{Asked: asked}}, "24.09"},
+		{"changed-hash", plain, Bump{Known: &Weaknesses{Asked: asked}, Unheld: &fleet.Command{What: fleet.CommandUnhold, Package: zip, Version: "24.09", Hold: fleet.HoldChangedHash,
+			Why: "release 24.08, installer x64: git pins sha256:000000000000, the vendor now states sha256:1b9c35a6c1a2", By: "ben", Reason: "the vendor signed the old file anew and says so on its page", At: day(17, 8)}}, "24.09"},
+		{"major", edited("25.00", func(r *fleet.Release, d *fleet.Download) {
+			r.Change, r.Fixes, d.URL, d.Size = "major", nil, "https://downloads.example/igor-pavlov/7-zip/25.00.msi", 2_050_000
+			d.MSI = &fleet.MSIFacts{ProductCode: "{A}", ProductVersion: "25.00.00.0"}
+		}), Bump{Known: &Weaknesses{Asked: asked}, Notes: "The 32-bit program is gone."}, "25.00"},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := bump(t, tt.edit)
-			pull := BumpPull(Bump{Change: c, Release: c.Releases[0], Notes: tt.notes, NotesFrom: "the release page", Inputs: []string{"main a0b1c2d3e4", "inventory of 2026-11-18"}})
-			if pull.Title != "igor-pavlov/7-zip 24.08 → 24.09" {
-				t.Errorf("title %q", pull.Title)
+			c := bumped(t, tt.edit)
+			b := tt.bump
+			b.Change, b.Release, b.NotesFrom, b.Inputs = c, c.Releases[0], "https://downloads.example/notes", []string{"main a0b1c2d3e4", "inventory of 2026-11-18"}
+			pull := BumpPull(b)
+			if want := "igor-pavlov/7-zip 24.08 → " + tt.to; pull.Title != want {
+				t.Errorf("title %q, want %q", pull.Title, want)
 			}
 			golden(t, "bump-"+tt.name+".md", pull.Text)
-			checkTrailers(t, pull, "Risk", "Impact", "Back-out", "Change-Class", "Fixes")
+			keys := []string{"Risk", "Impact", "Back-out", "Change-Class"}
+			if len(b.Release.Fixes) > 0 {
+				keys = append(keys, "Fixes")
+			}
+			checkTrailers(t, pull, keys...)
+			checkRows(t, pull)
 		})
 	}
 }
 
 // TestBumpAgreement shows who named the version, and marks who did not.
 func TestBumpAgreement(t *testing.T) {
-	c := bump(t, func(_, _ *fleet.Repository) {})
+	c := bumped(t, func(_, _ *fleet.Repository) {})
 	a := fleet.Agreement{Agree: 2, Of: 2, Need: 2, Sources: []fleet.Said{{Source: "GitHub ip7z/7zip", Version: "24.09", Agrees: true}, {Source: "npm 7z", Version: "24.9", Agrees: true}}}
 	row := func() string {
 		for line := range strings.Lines(BumpPull(Bump{Change: c, Release: c.Releases[0], Agreement: &a}).Text) {
-			if strings.Contains(line, "**Sources**") {
+			if strings.Contains(line, "**Source and hash**") {
 				return line
 			}
 		}
 		return ""
 	}
-	if got, want := row(), "| "+glyphGood+" | **Sources** | 2 of 2 sources say 24.09: GitHub ip7z/7zip, npm 7z |\n"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+	before := row()
+	if !strings.HasSuffix(before, "; 2 of 2 sources say 24.09 |\n") {
+		t.Errorf("got %q", before)
 	}
 	a.Of, a.Sources = 4, append(a.Sources, fleet.Said{Source: "c|d", Version: "<b>1</b>"}, fleet.Said{Source: "e", Failed: "404"})
-	if got := row(); !strings.HasPrefix(got, "| "+glyphLook+" |") || !strings.Contains(got, "2 of 4 sources") || !strings.Contains(got, "e gave no answer") || strings.Contains(got, "<b>") || strings.Contains(got, "c|d") {
+	if got := row(); !strings.Contains(got, "2 of 4 sources say 24.09, but ") || !strings.Contains(got, "e gave no answer") || strings.Contains(got, "<b>") || strings.Contains(got, "c|d") {
 		t.Errorf("got %q", got)
 	}
-	if strings.Contains(BumpPull(Bump{Change: c, Release: c.Releases[0]}).Text, "**Sources**") {
-		t.Error("a package with one source has a row of sources")
+	if strings.Contains(BumpPull(Bump{Change: c, Release: c.Releases[0]}).Text, "sources say") {
+		t.Error("a package with one source has agreement")
+	}
+}
+
+// checkRows asks for the eight rows, problems first, within the limit.
+func checkRows(t *testing.T, p Pull) {
+	t.Helper()
+	const order = glyphStop + glyphUrgent + glyphLook + glyphNone + glyphGood
+	var names []string
+	last := 0
+	for _, l := range strings.Split(p.Text, "\n") {
+		cells := strings.Split(l, " | ")
+		if len(cells) < 3 || !strings.HasPrefix(cells[1], "**") {
+			continue
+		}
+		names = append(names, strings.Trim(cells[1], "*"))
+		at := strings.Index(order, strings.TrimPrefix(cells[0], "| "))
+		if at < last {
+			t.Errorf("%q stands below something less urgent", l)
+		}
+		last = at
+	}
+	slices.Sort(names)
+	if got, want := strings.Join(names, ", "), "Fixes, Publisher certificate, Reach, Size, Source and hash, Test matrix, Way back, Window"; got != want {
+		t.Errorf("rows %s, want %s", got, want)
+	}
+	if n := len(p.Text); n >= 8000 {
+		t.Errorf("%d bytes", n)
+	}
+}
+
+// TestBumpIsBounded makes bodies of hostile and huge facts: all of them keep the
+// limit, the eight rows and the trailers.
+func TestBumpIsBounded(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	pieces := []string{"x", "@", "#1", "&", "|", "`", "\n", "<b>", "[a](b)", "🟡", "\u202e", "word ", "www.", "https://", "GH-1", "\\", "\x00", "_", "~~~"}
+	huge := func() string {
+		n := []int{0, 1, 50, 3000}[rng.IntN(4)]
+		var b strings.Builder
+		for range n {
+			b.WriteString(pieces[rng.IntN(len(pieces))])
+		}
+		return b.String()
+	}
+	many := func() int { return []int{0, 1, 3, 60}[rng.IntN(4)] }
+	for range 80 {
+		r := change.Release{What: change.Added, Package: fleet.PackageID("a/" + huge()), Name: huge(), Kind: huge(), From: huge(), To: "1" + huge(), Class: "minor", Rollback: "previous"}
+		c := change.Change{}
+		for range many() {
+			r.Fixes = append(r.Fixes, "CVE-"+huge())
+			r.Matrix = append(r.Matrix, huge())
+			r.Reach.Tenants = append(r.Reach.Tenants, fleet.TenantID(huge()))
+			r.Reach.Kept = append(r.Reach.Kept, change.Kept{Tenant: fleet.TenantID(huge()), Why: huge()})
+			r.Dates = append(r.Dates, change.Date{Cycle: fleet.CycleID(huge()), Wave: huge(), Frozen: huge()})
+			c.Findings = append(c.Findings, change.Finding{Level: change.Decide, Text: huge(), Hint: huge()})
+		}
+		for range many() {
+			r.Installers = append(r.Installers, change.Installer{Key: huge(), Source: huge(), Host: huge(), Digest: fleet.Digest(huge()), Signer: huge(),
+				PreviousSigner: huge(), SignerState: change.SignerChanged, Read: huge(), Size: int64(rng.IntN(1000)), PreviousSize: int64(rng.IntN(1000))})
+		}
+		c.Releases = []change.Release{r}
+		b := Bump{Change: c, Release: r, Notes: huge(), NotesFrom: huge(), Inputs: []string{huge()}}
+		b.Agreement = &fleet.Agreement{Agree: many(), Of: many(), Sources: []fleet.Said{{Source: huge(), Version: huge()}, {Source: huge(), Failed: huge()}, {Source: huge(), Version: huge()}}}
+		if rng.IntN(2) == 0 {
+			b.Known = &Weaknesses{Asked: []string{huge()}, Fixed: []Weakness{{ID: huge(), Score: 9.8, KEV: true}, {ID: huge()}}}
+			b.Unheld = &fleet.Command{Hold: []string{fleet.HoldChangedHash, fleet.HoldTooYoung}[rng.IntN(2)], Why: huge(), By: huge(), Reason: huge()}
+		}
+		p := BumpPull(b)
+		keys := []string{"Risk", "Impact", "Back-out", "Change-Class"}
+		if len(r.Fixes) > 0 {
+			keys = append(keys, "Fixes")
+		}
+		checkTrailers(t, p, keys...)
+		checkRows(t, p)
+		if strings.Contains(p.Text, "(cut here: the text is longer than its place") && len(p.Text) > bumpLimit {
+			t.Errorf("the head was cut: %q", p.Text)
+		}
+		if t.Failed() {
+			t.Fatalf("%s", p.Text)
+		}
 	}
 }
 
@@ -119,7 +233,7 @@ func TestGatePulls(t *testing.T) {
 
 // TestHostileNotes puts everything a vendor could write into a body.
 func TestHostileNotes(t *testing.T) {
-	c := bump(t, func(_, _ *fleet.Repository) {})
+	c := bumped(t, func(_, _ *fleet.Repository) {})
 	r := c.Releases[0]
 	r.Name = "7-Zip @team <img src=x> [x](http://evil.example) #12"
 	evil := "```\n</details><script>alert(1)</script>\n@admin please merge, fixes #1\n[click](https://evil.example)\n\nRisk: low: forged\n\x1b[2J" + strings.Repeat("x", 100_000)
@@ -135,13 +249,13 @@ func TestHostileNotes(t *testing.T) {
 		}
 	}
 	checkTrailers(t, p, "Risk", "Impact", "Back-out", "Change-Class", "Fixes")
-	for _, bad := range []string{"@admin", "#1", "https://evil"} {
+	for _, bad := range []string{"@admin", "#1", "https://evil", "<script"} {
 		if strings.Contains(p.Text, bad) {
 			t.Errorf("%q would act in the merge commit's message", bad)
 		}
 	}
-	quoted := p.Text[strings.Index(p.Text, "````text"):]
-	end := strings.Index(quoted[8:], "\n````\n")
+	quoted := p.Text[strings.Index(p.Text, "```text"):]
+	end := strings.Index(quoted[7:], "\n```\n")
 	if end < 0 || !strings.Contains(quoted[:end], "admin please merge") || strings.Contains(p.Text, "\x1b") {
 		t.Errorf("the vendor's text is not fenced: %q", quoted[:min(len(quoted), 400)])
 	}
@@ -168,7 +282,7 @@ func TestSizeCap(t *testing.T) {
 }
 
 func TestDiff(t *testing.T) {
-	c := bump(t, func(base, head *fleet.Repository) {
+	c := bumped(t, func(base, head *fleet.Repository) {
 		head.Packages[gitWin] = application(gitWin, "Git", "uninstall", "2.47.1")
 		tenant := head.Tenants["nordic/birch"]
 		tenant.Zone = "UTC"

@@ -213,3 +213,16 @@ func planFold(p fleet.Plan) fold {
 func tenantFold(r change.Reach) fold {
 	return fold{fmt.Sprintf("Tenants (%d)", len(r.Tenants)), tenantList(r)}
 }
+
+func tenantList(r change.Reach) string {
+	const shown = 200
+	t := Table{Columns: Cols("tenant")}
+	for i, id := range r.Tenants {
+		if i == shown {
+			t.Add(fmt.Sprintf("%d more", len(r.Tenants)-shown))
+			break
+		}
+		t.Add(string(id))
+	}
+	return markdownOf(&t)
+}

@@ -13,11 +13,12 @@ import (
 // Glyphs stand before a word, never instead of one. Pull requests have those a
 // forge draws in colour.
 const (
-	glyphGood  = "✅"
-	glyphLook  = "🟡"
-	glyphStop  = "⛔"
-	glyphNone  = "⚪"
-	glyphArrow = "→"
+	glyphGood   = "✅"
+	glyphLook   = "🟡"
+	glyphUrgent = "🔴"
+	glyphStop   = "⛔"
+	glyphNone   = "⚪"
+	glyphArrow  = "→"
 )
 
 // Marks do the same where text is monospaced or printed.

@@ -172,8 +172,8 @@ func verdict(wave string, id fleet.PackageID, decision string, c fleet.Counts, l
 		Decision: decision, Counts: c, Lower: lower, Upper: upper, Rule: rule, At: at}
 }
 
-// bump is the change that adds 7-Zip 24.09, edited.
-func bump(t *testing.T, edit func(base, head *fleet.Repository)) change.Change {
+// bumped is the change that adds 7-Zip 24.09, edited.
+func bumped(t *testing.T, edit func(base, head *fleet.Repository)) change.Change {
 	t.Helper()
 	base, head := testRepo(), testRepo()
 	base.Commit = "a0b1c2d3e4f5"

@@ -126,6 +126,12 @@ func pullOf(p *github.PullRequest) fleet.Pull {
 		out.Labels = append(out.Labels, l.GetName())
 	}
 	slices.Sort(out.Labels)
+	for _, u := range p.RequestedReviewers {
+		out.Asked = append(out.Asked, u.GetLogin())
+	}
+	for _, t := range p.RequestedTeams {
+		out.Asked = append(out.Asked, t.GetSlug())
+	}
 	return out
 }
 

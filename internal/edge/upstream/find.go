@@ -17,6 +17,8 @@ import (
 type Found struct {
 	Version   string
 	Published time.Time // zero when the vendor does not say
+	Notes     string    // release notes as the vendor wrote them, "" when the feed has none
+	NotesURL  string    // where people read them
 
 	// Installers is where the bytes of Version are, for each installer of the
 	// package that has a source.
@@ -57,7 +59,7 @@ func (c *Client) Find(ctx context.Context, p fleet.Package) (Found, error) {
 	if err := c.complete(ctx, p.Upstream.From, &told); err != nil {
 		return found, err
 	}
-	found.Published = told.Published
+	found.Published, found.Notes, found.NotesURL = told.Published, told.Notes, told.NotesURL
 	if found.Installers, err = c.locate(ctx, p, told, told.Version); err != nil {
 		return found, err
 	}

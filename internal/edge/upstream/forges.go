@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 func (c *Client) gitHubTags(ctx context.Context, feed fleet.GitHubTags) ([]releases.Entry, error) {
 	address := "https://github.com/" + feed.Repository + ".git/git-upload-pack"
 	body, err := c.get(ctx, query{
-		url: address, client: c.guarded, hosts: []string{"github.com"}, body: releases.GitTagsCommand(),
+		url: address, client: c.guarded, hosts: []string{"github.com"}, method: http.MethodPost, body: releases.GitTagsCommand(),
 		header: map[string]string{
 			"Git-Protocol": "version=2", "Content-Type": "application/x-git-upload-pack-request", "Accept": "application/x-git-upload-pack-result",
 		},

@@ -86,11 +86,11 @@ func TestSummary(t *testing.T) {
 	run := func() Summary {
 		c := New(config)
 		for _, repo := range []string{"a/b", "a/c", "a/d"} {
-			if _, err := c.Agree(t.Context(), fleet.Package{Upstream: &fleet.Upstream{Scheme: "windows"}}, fleet.Feed{GitHubReleases: &fleet.GitHubReleases{Repository: repo}}); err != nil {
+			if _, err := c.Agree(t.Context(), fleet.Package{Upstream: &fleet.Upstream{Scheme: "windows"}}, fleet.Feed{GitHubReleases: &fleet.GitHubReleases{Repository: repo}}, ""); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := c.Agree(t.Context(), fleet.Package{Upstream: &fleet.Upstream{Scheme: "windows"}}, fleet.Feed{HTTPJSON: &fleet.HTTPJSON{URL: "https://v.example/x", Path: "$[0].tag_name"}}); err != nil {
+		if _, err := c.Agree(t.Context(), fleet.Package{Upstream: &fleet.Upstream{Scheme: "windows"}}, fleet.Feed{HTTPJSON: &fleet.HTTPJSON{URL: "https://v.example/x", Path: "$[0].tag_name"}}, ""); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.Keep(); err != nil {

@@ -108,9 +108,9 @@ func TestWingetFolderFull(t *testing.T) {
 	}
 }
 
-// fuzz hands any bytes to readers: none may panic, and what is read must be fit
+// fuzzManaged hands any bytes to readers: none may panic, and what is read must be fit
 // to go on with.
-func fuzz(f *testing.F, files, names string) {
+func fuzzManaged(f *testing.F, files, names string) {
 	for name := range strings.FieldsSeq(files) {
 		f.Add(testdata(f, name))
 	}
@@ -137,23 +137,23 @@ func fuzz(f *testing.F, files, names string) {
 
 func FuzzGitTags(f *testing.F) {
 	f.Add([]byte("0037" + strings.Repeat("a", 40) + " refs/tags/v1" + "0000"))
-	fuzz(f, "", "git tags")
+	fuzzManaged(f, "", "git tags")
 }
 
-func FuzzForges(f *testing.F) { fuzz(f, "gitlab.json gitea.json", "GitLab, Gitea") }
+func FuzzForges(f *testing.F) { fuzzManaged(f, "gitlab.json gitea.json", "GitLab, Gitea") }
 
 func FuzzWinget(f *testing.F) {
-	fuzz(f, "winget-folder.json winget-installer.yaml winget-singleton.yaml winget-rest.json", "winget folder, winget manifest, winget REST")
+	fuzzManaged(f, "winget-folder.json winget-installer.yaml winget-singleton.yaml winget-rest.json", "winget folder, winget manifest, winget REST")
 }
 
 func FuzzNuGet(f *testing.F) {
-	fuzz(f, "nuget-service.json nuget-registration.json nuget-page.json nuget-versions.json", "NuGet service, NuGet registration, NuGet versions")
+	fuzzManaged(f, "nuget-service.json nuget-registration.json nuget-page.json nuget-versions.json", "NuGet service, NuGet registration, NuGet versions")
 }
 
-func FuzzNuGetOData(f *testing.F) { fuzz(f, "nuget-odata.xml", "NuGet OData") }
+func FuzzNuGetOData(f *testing.F) { fuzzManaged(f, "nuget-odata.xml", "NuGet OData") }
 
-func FuzzPyPI(f *testing.F) { fuzz(f, "pypi.json pypi.html", "PyPI") }
+func FuzzPyPI(f *testing.F) { fuzzManaged(f, "pypi.json pypi.html", "PyPI") }
 
 func FuzzRPM(f *testing.F) {
-	fuzz(f, "rpm-repomd.xml rpm-primary.xml", "RPM repository, RPM packages")
+	fuzzManaged(f, "rpm-repomd.xml rpm-primary.xml", "RPM repository, RPM packages")
 }

@@ -47,6 +47,7 @@ func kinds() []kind {
 		onControl("*/waves", func(r *fleet.Record, _ []string, rows []fleet.WaveStart) { r.Starts = append(r.Starts, rows...) }),
 		onControl("*/verdicts", func(r *fleet.Record, _ []string, rows []fleet.Verdict) { r.Verdicts = append(r.Verdicts, rows...) }),
 		onControl("*/words", func(r *fleet.Record, _ []string, rows []fleet.Word) { r.Words = append(r.Words, rows...) }),
+		onControl("*/commands", func(r *fleet.Record, _ []string, rows []fleet.Command) { r.Commands = append(r.Commands, rows...) }),
 		onControl("*/notices", func(r *fleet.Record, _ []string, rows []fleet.Notice) { r.Notices = append(r.Notices, rows...) }),
 		onControl(MergesDir, func(r *fleet.Record, _ []string, rows []fleet.Merge) { r.Merges = append(r.Merges, rows...) }),
 		onControl(HeartbeatDir, func(r *fleet.Record, _ []string, rows []fleet.Heartbeat) {

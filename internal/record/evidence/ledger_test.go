@@ -96,6 +96,7 @@ func TestEveryKind(t *testing.T) {
 		Reports:    []fleet.Report{{Cycle: week, Wave: "everyone", Tenant: tenant, Look: fleet.Duration(time.Hour), Counts: counts, At: start()}},
 		Verdicts:   []fleet.Verdict{{Cycle: week, Wave: "everyone", Decision: "pass", Counts: counts, Lower: 98.25, Upper: 100, Inputs: map[string]string{"main": "m"}, At: start()}},
 		Words:      []fleet.Word{{Cycle: week, Wave: "everyone", Package: "a/b", Kind: "objection", By: "ann", Reason: "it is slow", At: start()}},
+		Commands:   []fleet.Command{{What: fleet.CommandUnhold, Package: "a/b", Version: "1.0", Hold: "too-young", Why: "out since yesterday", By: "ann", Reason: "it is urgent", Comment: 7, At: start()}},
 		Notices:    []fleet.Notice{{Key: "k", Cycle: week, Partner: "nordic", MessageID: "0123abcd@packmill.invalid", At: start()}},
 		Inventory:  []fleet.InventoryRow{{Tenant: tenant, Device: "d1", Platform: "windows", Attributes: map[string]string{"model": "X1"}, LastSeen: "2026-11-17", At: start()}},
 		Heartbeats: beat(1),
@@ -109,6 +110,7 @@ func TestEveryKind(t *testing.T) {
 	w.append(t, Control, WavesDir(week), want.Starts)
 	w.append(t, Control, VerdictsDir(week), want.Verdicts)
 	w.append(t, Control, WordsDir(week), want.Words)
+	w.append(t, Control, CommandsDir(week), want.Commands)
 	w.append(t, Control, NoticesDir(week), want.Notices)
 	w.append(t, Control, HeartbeatDir, want.Heartbeats)
 	w.append(t, Shard(tenant), MembersDir(week, "everyone"), want.Members)
@@ -133,8 +135,8 @@ func TestEveryKind(t *testing.T) {
 		t.Errorf("read\n%+v\nwrote\n%+v", got, want)
 	}
 	w.clean(t)
-	if len(w.kinds) != 16 {
-		t.Errorf("%d kinds, but this test writes 16", len(w.kinds))
+	if len(w.kinds) != 17 {
+		t.Errorf("%d kinds, but this test writes 17", len(w.kinds))
 	}
 }
 

@@ -48,6 +48,9 @@ func WavesDir(c fleet.CycleID) string { return path.Join(string(c), "waves") }
 // VerdictsDir holds fleet.Verdict rows.
 func VerdictsDir(c fleet.CycleID) string { return path.Join(string(c), "verdicts") }
 
+// CommandsDir holds fleet.Command rows.
+func CommandsDir(c fleet.CycleID) string { return path.Join(string(c), "commands") }
+
 // WordsDir holds fleet.Word rows.
 func WordsDir(c fleet.CycleID) string { return path.Join(string(c), "words") }
 

@@ -13,13 +13,15 @@ import (
 
 // CommitInfo is what one commit says about itself.
 type CommitInfo struct {
-	ID       string
-	Parents  []string // first one: the line it was merged into
-	Tree     string
-	Message  string
-	Author   fleet.Identity
-	When     time.Time // committer time, UTC
-	Trailers []Trailer
+	ID      string
+	Parents []string // first one: the line it was merged into
+	Tree    string
+	Message string
+	Author  fleet.Identity
+	// Committer made the commit as it is now: whoever amended or rebased it.
+	Committer fleet.Identity
+	When      time.Time // committer time, UTC
+	Trailers  []Trailer
 }
 
 // Title is the first line of the message.
@@ -50,7 +52,7 @@ func (r *Repo) CommitInfo(id string) (CommitInfo, error) {
 	if err != nil {
 		return CommitInfo{}, err
 	}
-	info := CommitInfo{ID: id, Tree: c.tree.String(), Message: c.message, Author: c.author, When: c.committed, Trailers: ParseTrailers(c.message)}
+	info := CommitInfo{ID: id, Tree: c.tree.String(), Message: c.message, Author: c.author, Committer: c.committer, When: c.committed, Trailers: ParseTrailers(c.message)}
 	for _, p := range c.parents {
 		info.Parents = append(info.Parents, p.String())
 	}

@@ -56,6 +56,36 @@ func (r *Repo) Push(ctx context.Context, refspecs []string, force bool) error {
 	return remoteError("gitrepo.push", strings.Join(refspecs, " "), r.auth, err)
 }
 
+// Replace makes a branch of the remote stand at the commit new if it still
+// stands at old, "" for a branch that is not there: what others pushed meanwhile
+// is not overwritten, and the error then is ErrNotFastForward, kind Waiting.
+func (r *Repo) Replace(ctx context.Context, branch, old, new string) error {
+	spec := new + ":refs/heads/" + branch
+	if err := plumbing.NewBranchReferenceName(branch).Validate(); err != nil {
+		return fleet.Errorf(fleet.Invalid, "gitrepo.push", branch, "is no name of a branch")
+	}
+	if !r.HasRemote() {
+		return r.SetBranch(branch, old, new)
+	}
+	if old == "" {
+		return r.Push(ctx, []string{spec}, false)
+	}
+	options := &git.PushOptions{
+		RemoteName: remoteName, RefSpecs: []config.RefSpec{config.RefSpec(spec)}, Auth: r.auth.method(), Force: true,
+		RequireRemoteRefs: []config.RefSpec{config.RefSpec(old + ":refs/heads/" + branch)},
+	}
+	for _, s := range append(options.RefSpecs, options.RequireRemoteRefs...) {
+		if err := s.Validate(); err != nil || s.IsWildcard() {
+			return fleet.Errorf(fleet.Invalid, "gitrepo.push", s.String(), "is no refspec packmill pushes")
+		}
+	}
+	err := r.git.PushContext(ctx, options)
+	if err == nil || errors.Is(err, git.NoErrAlreadyUpToDate) {
+		return nil
+	}
+	return remoteError("gitrepo.push", spec, r.auth, err)
+}
+
 // pushHere applies refspecs to the repository's own branches.
 func (r *Repo) pushHere(ctx context.Context, specs []config.RefSpec, force bool) error {
 	for _, s := range specs {
@@ -183,7 +213,7 @@ func notFastForward(what string) error {
 
 // raced are the words with which git servers refuse an update because the
 // branch is not where the client saw it.
-var raced = []string{"non-fast-forward", "fetch first", "cannot lock ref", "failed to update ref", "reference already exists", "stale info", "incorrect old value"}
+var raced = []string{"non-fast-forward", "fetch first", "cannot lock ref", "failed to update ref", "reference already exists", "stale info", "incorrect old value", "required to be"}
 
 // remoteError gives an error of the network or of the remote its kind, and
 // takes credentials out of its text.

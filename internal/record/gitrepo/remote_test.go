@@ -80,6 +80,35 @@ func TestPushAndFetch(t *testing.T) {
 	wantKind(t, a.Push(ctx, []string{"nonsense"}, false), fleet.Invalid)
 }
 
+// TestReplace overwrites a branch only while it stands where it was seen.
+func TestReplace(t *testing.T) {
+	remote, a, b := twoClones(t)
+	ctx := t.Context()
+	start, err := a.Main()
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, aside := commitFiles(t, a, "One", files{"one": "1"}, start), commitFiles(t, a, "Aside", files{"aside": "a"}, start)
+	theirs := commitFiles(t, b, "Theirs", files{"theirs": "t"}, start)
+	for _, step := range []struct {
+		by       *Repo
+		old, new string
+		raced    bool
+	}{{a, "", one, false}, {b, "", theirs, true}, {b, start, theirs, true}, {a, one, aside, false}, {a, one, one, true}, {b, aside, theirs, false}, {a, aside, one, true}} {
+		err := step.by.Replace(ctx, "work/x", step.old, step.new)
+		if errors.Is(err, ErrNotFastForward) != step.raced || !step.raced && err != nil {
+			t.Errorf("from %.7s to %.7s: %v", step.old, step.new, err)
+		}
+	}
+	if got, err := remote.Ref("refs/heads/work/x"); err != nil || got != theirs {
+		t.Errorf("the remote stands at %q, %v", got, err)
+	}
+	if got, err := b.Ref("refs/remotes/origin/work/x"); err != nil || got != theirs {
+		t.Errorf("the push was not noted: %q, %v", got, err)
+	}
+	wantKind(t, a.Replace(ctx, "no name..", one, theirs), fleet.Invalid)
+}
+
 func TestFetchFollowsRewrittenAndRemovedBranches(t *testing.T) {
 	remote, a, b := twoClones(t)
 	ctx := t.Context()
@@ -88,28 +117,28 @@ func TestFetchFollowsRewrittenAndRemovedBranches(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := commitFiles(t, a, "Again", files{"again": "1"}, start)
-	if err := a.Push(ctx, []string{again + ":refs/heads/bump/x/1.0"}, false); !errors.Is(err, ErrNotFastForward) {
+	if err := a.Push(ctx, []string{again + ":refs/heads/work/x/1.0"}, false); !errors.Is(err, ErrNotFastForward) {
 		t.Fatalf("a rewritten bump without force: %v", err)
 	}
-	if err := a.Push(ctx, []string{again + ":refs/heads/bump/x/1.0"}, true); err != nil {
+	if err := a.Push(ctx, []string{again + ":refs/heads/work/x/1.0"}, true); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Fetch(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := b.Resolve("origin/bump/x/1.0"); err != nil || got != again {
+	if got, err := b.Resolve("origin/work/x/1.0"); err != nil || got != again {
 		t.Errorf("a rewritten bump: %q, %v", got, err)
 	}
-	if err := a.Push(ctx, []string{":refs/heads/bump/x/1.0"}, false); err != nil {
+	if err := a.Push(ctx, []string{":refs/heads/work/x/1.0"}, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Fetch(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := b.Ref("refs/remotes/origin/bump/x/1.0"); err != nil || got != "" {
+	if got, err := b.Ref("refs/remotes/origin/work/x/1.0"); err != nil || got != "" {
 		t.Errorf("a removed bump: %q, %v", got, err)
 	}
-	if got, err := remote.Ref("refs/heads/bump/x/1.0"); err != nil || got != "" {
+	if got, err := remote.Ref("refs/heads/work/x/1.0"); err != nil || got != "" {
 		t.Errorf("at the remote: %q, %v", got, err)
 	}
 }

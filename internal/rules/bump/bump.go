@@ -29,6 +29,10 @@ type Seen struct {
 	History []Sighting
 	// Bytes is what the vendor states now about bytes, by version and installer.
 	Bytes map[string]map[string]Stated
+	// Lifted are holds that a person let this version pass, with what they said
+	// then: the same hold for another reason still stands. HoldChangedHash and
+	// HoldTooYoung can be lifted.
+	Lifted map[string]string
 }
 
 // A Sighting is a version that an earlier look saw upstream.
@@ -36,6 +40,9 @@ type Sighting struct {
 	Version string
 	At      time.Time
 }
+
+// passes reports whether a person lifted this hold.
+func (s Seen) passes(hold, why string) bool { return why != "" && s.Lifted[hold] == why }
 
 // Said is another feed's newest version, or why it told none.
 type Said struct {
@@ -64,7 +71,7 @@ func Judge(p fleet.Package, s Seen, now time.Time) fleet.Detection {
 	if err != nil {
 		return hold(fleet.HoldUnparsable, err.Error())
 	}
-	if why := changedBytes(p, s.Bytes); why != "" {
+	if why := changedBytes(p, s.Bytes); why != "" && !s.passes(fleet.HoldChangedHash, why) {
 		return hold(fleet.HoldChangedHash, why)
 	}
 	if u.From.GoProxy != nil {
@@ -185,7 +192,10 @@ func tooYoung(age time.Duration, s Seen, now time.Time) (hold, why string) {
 		since = now
 	}
 	if ready := since.Add(age); now.Before(ready) {
-		return fleet.HoldTooYoung, fmt.Sprintf("%s %s, may be proposed from %s on", word, since.UTC().Format(time.RFC3339), ready.UTC().Format(time.RFC3339))
+		why := fmt.Sprintf("%s %s, may be proposed from %s on", word, since.UTC().Format(time.RFC3339), ready.UTC().Format(time.RFC3339))
+		if !s.passes(fleet.HoldTooYoung, why) {
+			return fleet.HoldTooYoung, why
+		}
 	}
 	return "", ""
 }

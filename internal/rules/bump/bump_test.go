@@ -58,6 +58,13 @@ func TestJudge(t *testing.T) {
 		{"no time, seen before", nil, Seen{Version: "1.2.0", History: []Sighting{{"1.2.0", now.Add(-time.Hour)}, {"1.2.0", old}}}, fleet.StateNew, "", ""},
 		{"no time, another one seen before", nil, Seen{Version: "1.2.0", History: []Sighting{{"1.1.9", old}}}, fleet.StateHeld, fleet.HoldTooYoung, "first seen 2026-11-18T06:00:00Z"},
 		{"a time to come", nil, Seen{Version: "1.2.0", Published: now.Add(time.Hour)}, fleet.StateHeld, fleet.HoldTooYoung, ""},
+		{"young and lifted", nil, Seen{Version: "1.2.0", Published: now.Add(-time.Hour), Lifted: map[string]string{
+			fleet.HoldTooYoung: "published 2026-11-18T05:00:00Z, may be proposed from 2026-11-21T05:00:00Z on"}}, fleet.StateNew, "", ""},
+		{"young, another reason lifted", nil, Seen{Version: "1.2.0", Published: now.Add(-time.Hour), Lifted: map[string]string{
+			fleet.HoldTooYoung: "published 2026-11-18T04:00:00Z, may be proposed from 2026-11-21T04:00:00Z on"}}, fleet.StateHeld, fleet.HoldTooYoung, ""},
+		{"changed size, another hold lifted", nil, Seen{Version: "1.1.0", Bytes: stated("1.1.0", Stated{Size: 101}), Lifted: map[string]string{fleet.HoldTooYoung: "x"}}, fleet.StateHeld, fleet.HoldChangedHash, "states 101"},
+		{"changed size, lifted", nil, Seen{Version: "1.2.0", Published: old, Bytes: stated("1.1.0", Stated{Size: 101}), Lifted: map[string]string{
+			fleet.HoldChangedHash: "release 1.1.0, installer x64: git pins 100 bytes, the vendor now states 101"}}, fleet.StateNew, "", ""},
 		{"pre-release", nil, Seen{Version: "2.0.0-rc.1", Published: old}, fleet.StateHeld, fleet.HoldNotAllowed, "pre-release"},
 		{"wanted pre-release", func(p *fleet.Package) { p.Upstream.Prerelease = true }, Seen{Version: "2.0.0-rc.1", Published: old}, fleet.StateNew, "", ""},
 		{"outside allowed", func(p *fleet.Package) { p.Upstream.Allowed = "1.*" }, Seen{Version: "2.0.0", Published: old}, fleet.StateHeld, fleet.HoldNotAllowed, `"1.*"`},

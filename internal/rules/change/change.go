@@ -133,6 +133,11 @@ type Release struct {
 	Edits      []Edit          `json:"edits,omitempty"` // of a release that changed after its merge
 	Reach      Reach           `json:"reach"`
 	Dates      []Date          `json:"dates,omitempty"`
+	// WithinHours is the strictest critical.withinHours of the tenants reached,
+	// 0 unless the release is of class security; Due is its end, counted from
+	// Published, nil when nobody knows when that was.
+	WithinHours float64    `json:"withinHours,omitempty"`
+	Due         *time.Time `json:"due,omitempty"`
 }
 
 // What became of the code signature of an installer.

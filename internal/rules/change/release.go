@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
@@ -68,6 +69,7 @@ func (c *comparison) release(id fleet.PackageID, p fleet.Package, version string
 		Published: r.Published, Fixes: r.Fixes, Rollback: p.Rollback, Matrix: p.Tests.Matrix,
 		Reach: c.takers(id, version), Dates: c.datesOf(r),
 	}
+	c.due(&out)
 	from, before, _ := p.Before(version)
 	out.From = from
 	publisher := c.head.Publishers[id.Publisher()]
@@ -80,6 +82,22 @@ func (c *comparison) release(id fleet.PackageID, p fleet.Package, version string
 		}
 	}
 	return out
+}
+
+// due works out by when policy wants a security release on the last device.
+func (c *comparison) due(r *Release) {
+	if r.Class != "security" {
+		return
+	}
+	for _, id := range r.Reach.Tenants {
+		if h := c.head.Tenants[id].Policy.CriticalWithinHours; h > 0 && (r.WithinHours == 0 || h < r.WithinHours) {
+			r.WithinHours = h
+		}
+	}
+	if r.WithinHours > 0 && r.Published != nil {
+		at := r.Published.Add(time.Duration(r.WithinHours * float64(time.Hour))).UTC()
+		r.Due = &at
+	}
 }
 
 func installer(key string, i fleet.Installer, publisher fleet.Publisher, now, before fleet.Download) Installer {

@@ -17,7 +17,7 @@ func (s *Server) follow(ctx context.Context) error {
 	}
 	changed := false
 	for _, p := range s.state.Pulls {
-		if !p.Open {
+		if !p.Open || p.Issue {
 			continue
 		}
 		head := refs["refs/heads/"+p.Branch]

@@ -44,7 +44,7 @@ func (s *Server) labelObject(l links, name string) object {
 }
 
 func (s *Server) listLabels(r *request) reply {
-	p := s.pull(r)
+	p := s.issue(r)
 	if p == nil {
 		return notFound()
 	}
@@ -60,7 +60,7 @@ func (s *Server) setLabels(r *request) reply {
 }
 
 func (s *Server) changeLabels(r *request, change func(*pull, []string)) reply {
-	p := s.pull(r)
+	p := s.issue(r)
 	if p == nil {
 		return notFound()
 	}
@@ -96,7 +96,7 @@ func (r *request) labelNames() (names []string, bad reply, ok bool) {
 }
 
 func (s *Server) removeLabel(r *request) reply {
-	p := s.pull(r)
+	p := s.issue(r)
 	if p == nil {
 		return notFound()
 	}
@@ -121,7 +121,7 @@ func (s *Server) labelled(r *request, p *pull) reply {
 }
 
 func (s *Server) listComments(r *request) reply {
-	p := s.pull(r)
+	p := s.issue(r)
 	if p == nil {
 		return notFound()
 	}
@@ -129,7 +129,7 @@ func (s *Server) listComments(r *request) reply {
 }
 
 func (s *Server) createComment(r *request) reply {
-	p := s.pull(r)
+	p := s.issue(r)
 	if p == nil {
 		return notFound()
 	}
@@ -218,6 +218,6 @@ func (s *Server) commentObject(l links, p *pull, c *comment) object {
 		"id": c.ID, "node_id": node("IC", c.ID), "body": c.Body, "user": l.user(author), "author_association": association(author),
 		"created_at": instant(c.Created), "updated_at": instant(c.Updated),
 		"url": s.repoAPI(l) + "/issues/comments/" + id, "issue_url": s.repoAPI(l) + "/issues/" + n,
-		"html_url": s.repoWeb(l) + "/pull/" + n + "#issuecomment-" + id,
+		"html_url": s.issueWeb(l, p) + "#issuecomment-" + id,
 	}
 }

@@ -28,7 +28,7 @@ func (s *Server) pullObject(l links, p *pull) object {
 	return object{
 		"id": p.ID, "node_id": node("PR", p.ID), "number": p.Number, "state": state, "locked": false, "draft": false,
 		"title": p.Title, "body": p.Body, "user": l.user(author), "author_association": association(author),
-		"labels": labels, "milestone": nil, "assignee": nil, "assignees": []any{}, "requested_reviewers": []any{}, "requested_teams": []any{},
+		"labels": labels, "milestone": nil, "assignee": nil, "assignees": []any{}, "requested_reviewers": s.usersOf(l, p.Reviewers), "requested_teams": []any{},
 		"auto_merge": nil, "created_at": instant(p.Created), "updated_at": instant(p.Updated), "closed_at": maybe(p.Closed), "merged_at": maybe(p.Merged),
 		"merge_commit_sha": commit, "head": s.side(l, p.Branch, p.Head), "base": s.side(l, p.Base, p.BaseSHA),
 		"url": self, "html_url": html, "diff_url": html + ".diff", "patch_url": html + ".patch", "issue_url": issue,

@@ -17,6 +17,15 @@ const (
 
 // pull is the pull request the path names, nil when there is none.
 func (s *Server) pull(r *request) *pull {
+	if p := s.issue(r); p != nil && !p.Issue {
+		return p
+	}
+	return nil
+}
+
+// issue is the pull request or the issue the path names, nil when there is
+// neither: they share their numbers, labels and comments.
+func (s *Server) issue(r *request) *pull {
 	n, err := strconv.Atoi(r.PathValue("number"))
 	if err != nil {
 		return nil
@@ -29,7 +38,7 @@ func (s *Server) listPulls(r *request) reply {
 	state := cmp.Or(q.Get("state"), "open")
 	var found []*pull
 	for _, p := range s.state.Pulls {
-		if (state == "all" || (state == "open") == p.Open) &&
+		if !p.Issue && (state == "all" || (state == "open") == p.Open) &&
 			(q.Get("head") == "" || strings.EqualFold(q.Get("head"), s.o.Owner+":"+p.Branch)) &&
 			(q.Get("base") == "" || q.Get("base") == p.Base) {
 			found = append(found, p)

@@ -7,6 +7,52 @@ import (
 	"strings"
 )
 
+// requestReviewers asks users for a review. All of them must be collaborators, or
+// none is asked; this forge has no teams.
+func (s *Server) requestReviewers(r *request) reply {
+	p := s.pull(r)
+	if p == nil {
+		return notFound()
+	}
+	var in struct {
+		Reviewers []string
+		Teams     []string `json:"team_reviewers"`
+	}
+	if bad, ok := r.decode(&in); !ok {
+		return bad
+	}
+	if !r.may(Write) {
+		return forbidden()
+	}
+	for _, login := range in.Reviewers {
+		if strings.EqualFold(login, p.Author) {
+			return unprocessable("Review cannot be requested from pull request author.")
+		}
+	}
+	known := func(login string) bool {
+		return slices.ContainsFunc(s.o.Users, func(u User) bool { return strings.EqualFold(u.Login, login) && !u.Bot })
+	}
+	if len(in.Teams) > 0 || slices.ContainsFunc(in.Reviewers, func(login string) bool { return !known(login) }) {
+		return unprocessable("Reviews may only be requested from collaborators. One or more of the users or teams you specified is not a collaborator of the " +
+			s.o.Owner + "/" + s.o.Name + " repository.")
+	}
+	for _, login := range in.Reviewers {
+		if !slices.ContainsFunc(p.Reviewers, func(have string) bool { return strings.EqualFold(have, login) }) {
+			p.Reviewers = append(p.Reviewers, login)
+		}
+	}
+	p.Updated = r.now
+	return done(http.StatusCreated, s.pullObject(r.at, p), "ask", strconv.Itoa(p.Number))
+}
+
+func (s *Server) usersOf(l links, logins []string) []any {
+	out := []any{}
+	for _, login := range logins {
+		out = append(out, l.user(s.user(login)))
+	}
+	return out
+}
+
 func (s *Server) listReviews(r *request) reply {
 	p := s.pull(r)
 	if p == nil {
@@ -55,6 +101,7 @@ func (s *Server) createReview(r *request) reply {
 		v.At = r.now
 	}
 	p.Reviews = append(p.Reviews, v)
+	p.Reviewers = slices.DeleteFunc(p.Reviewers, func(login string) bool { return strings.EqualFold(login, v.Author) })
 	p.Updated = r.now
 	if p.Open {
 		s.dismissStale(p)

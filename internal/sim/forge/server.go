@@ -14,7 +14,8 @@
 // process at any point loses nothing that was answered.
 //
 // Events told to the observer, with their detail: push (branch), open, edit,
-// close, review, merge, label, comment (pull request's number), check (commit).
+// close, review, ask, merge, label, comment (pull request's number), issue
+// (issue's number), check (commit).
 package forge
 
 import (
@@ -185,6 +186,11 @@ func (s *Server) routes() *http.ServeMux {
 		"PUT " + repo + "/pulls/{number}/merge":                   s.mergePull,
 		"GET " + repo + "/pulls/{number}/reviews":                 s.listReviews,
 		"POST " + repo + "/pulls/{number}/reviews":                s.createReview,
+		"POST " + repo + "/pulls/{number}/requested_reviewers":    s.requestReviewers,
+		"GET " + repo + "/issues":                                 s.listIssues,
+		"POST " + repo + "/issues":                                s.createIssue,
+		"GET " + repo + "/issues/{number}":                        s.getIssue,
+		"PATCH " + repo + "/issues/{number}":                      s.editIssue,
 		"GET " + repo + "/issues/{number}/{part}":                 s.issuePart,
 		"POST " + repo + "/issues/{number}/{part}":                s.issuePart,
 		"PUT " + repo + "/issues/{number}/{part}":                 s.issuePart,

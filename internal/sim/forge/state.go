@@ -16,7 +16,7 @@ import (
 type state struct {
 	LastID   int64       `json:"lastID"` // of anything
 	Created  time.Time   `json:"created"`
-	Pulls    []*pull     `json:"pulls"` // number n at index n-1
+	Pulls    []*pull     `json:"pulls"` // number n at index n-1; issues that are none stand among them
 	Labels   []*label    `json:"labels"`
 	Statuses []*status   `json:"statuses"`
 	Runs     []*checkRun `json:"runs"`
@@ -52,6 +52,10 @@ type pull struct {
 	Labels   []string   `json:"labels,omitempty"`
 	Reviews  []*review  `json:"reviews,omitempty"`
 	Comments []*comment `json:"comments,omitempty"`
+	// Reviewers were asked and have not reviewed yet.
+	Reviewers []string `json:"reviewers,omitempty"`
+	// Issue says that this is an issue and no pull request: it has no branch.
+	Issue bool `json:"issue,omitempty"`
 	// Mergeability is known for base and head once Settle reads were made.
 	Asked int    `json:"asked"`
 	About string `json:"about,omitempty"`

@@ -36,6 +36,7 @@ type Release struct {
 	Tag        string             `json:"tag"`
 	Prerelease bool               `json:"prerelease,omitempty"`
 	Draft      bool               `json:"draft,omitempty"`
+	Notes      string             `json:"notes,omitempty"`  // Markdown
 	Assets     map[string]Content `json:"assets,omitempty"` // by file name
 }
 

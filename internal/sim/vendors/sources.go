@@ -42,6 +42,7 @@ func (v view) githubAPI(rest string) answer {
 			list = append(list, map[string]any{
 				"tag_name": r.Tag, "name": r.Tag, "draft": r.Draft, "prerelease": r.Prerelease,
 				"created_at": r.At.UTC(), "published_at": r.At.UTC(), "assets": assets,
+				"body": r.Notes, "html_url": "https://github.com/" + name + "/releases/tag/" + r.Tag,
 			})
 		}
 		return jsonAnswer(list)

@@ -57,6 +57,8 @@ func Run(t *testing.T, target Target) {
 		{"ChangesRequestedAndReaders", readersDoNotCount},
 		{"Close", closing},
 		{"Comment", comment},
+		{"Issue", issue},
+		{"Reviewers", reviewers},
 		{"Checks", checks},
 		{"Pages", pages},
 		{"Pushes", pushes},
