@@ -104,7 +104,8 @@ nothing in it that packmill could install, or that the package is there already.
 	return cmd
 }
 
-// importManifest makes the package, and checks the repository with it.
+// importManifest makes the package, and checks the repository with it. Only what
+// it adds is evaluated twice.
 func (a *app) importManifest(ctx context.Context, source string, options factory.ImportOptions) (*factory.Imported, error) {
 	if repo, err := gitrepo.Open(a.repo); err == nil && repo.Bare() {
 		return nil, usageErrorf("%s is a bare repository: there is no work tree to write to", a.repo)
@@ -113,38 +114,44 @@ func (a *app) importManifest(ctx context.Context, source string, options factory
 	if err != nil {
 		return nil, err
 	}
-	repo, err := a.loadTree(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	var m *fleet.Manifest
-	if factory.IsManifestID(source) {
-		client, err := a.upstream(ctx, clock)
-		if err != nil {
-			return nil, err
-		}
-		if m, err = factory.FetchManifest(ctx, client, source); err != nil {
-			return nil, err
-		}
-	} else {
-		files, err := manifestFiles(source)
-		if err != nil {
-			return nil, fleet.Errorf(fleet.Invalid, "cli.import", source, "%w", err)
-		}
-		if m, err = factory.ReadManifest(files); err != nil {
-			return nil, err
-		}
-	}
 	tree, done, err := a.openTree(ctx, "")
 	if err != nil {
 		return nil, err
 	}
 	defer done()
+	if err := a.isRepository(tree); err != nil {
+		return nil, err
+	}
 	evaluator, err := policyEvaluator()
 	if err != nil {
 		return nil, err
 	}
-	return factory.Import(ctx, tree, repo, m, options, desired.Options{Evaluator: evaluator, Now: clock.Now()})
+	check := desired.Options{Evaluator: desired.Remember(evaluator), Now: clock.Now()}
+	repo, err := desired.Load(ctx, tree, check)
+	if err != nil {
+		return nil, err
+	}
+	m, err := a.manifest(ctx, clock, source)
+	if err != nil {
+		return nil, err
+	}
+	return factory.Import(ctx, tree, repo, m, options, check)
+}
+
+// manifest reads the manifest that is meant: by its id in a catalog, or on disk.
+func (a *app) manifest(ctx context.Context, clock fleet.Clock, source string) (*fleet.Manifest, error) {
+	if factory.IsManifestID(source) {
+		client, err := a.upstream(ctx, clock)
+		if err != nil {
+			return nil, err
+		}
+		return factory.FetchManifest(ctx, client, source)
+	}
+	files, err := manifestFiles(source)
+	if err != nil {
+		return nil, fleet.Errorf(fleet.Invalid, "cli.import", source, "%w", err)
+	}
+	return factory.ReadManifest(files)
 }
 
 // manifestFiles reads manifests from disk: a file, or those of a folder. A YAML
