@@ -105,11 +105,9 @@ func fetched(ctx context.Context, c Catalogs, address string, read func([]byte) 
 	return read(data)
 }
 
-// unreachable is an error about a catalog that gives no answer.
+// unreachable is an error about a catalog that gives no answer; cancelled work
+// stays what it is.
 func unreachable(object string, err error) error {
-	if ctxErr := context.Canceled; errors.Is(err, ctxErr) {
-		return err
-	}
 	if h, ok := upstream.HoldOf(err); ok {
 		return fleet.Errorf(fleet.Invalid, "factory.import", object, "%s: %w", h.Name, err)
 	}

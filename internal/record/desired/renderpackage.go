@@ -32,6 +32,9 @@ func PackageFile(p fleet.Package, notes Notes) ([]byte, error) {
 
 // PublisherFile is the publisher.cue of a publisher. It belongs at PublisherPath.
 func PublisherFile(p fleet.Publisher, notes Notes) ([]byte, error) {
+	if p.Hosts == nil {
+		p.Hosts = []string{}
+	}
 	return valueFile("publisher", "#Publisher", p, notes)
 }
 
@@ -147,7 +150,7 @@ func (n node) silent(name string) bool {
 	case listNode:
 		return len(n.list) == 0 && name != "matrix" && name != "hosts"
 	}
-	return slices.Contains([]string{`""`, "0", "false", "null", `"0s"`}, n.literal) || name == "updater" && n.literal == `"none"`
+	return slices.Contains([]string{`""`, "0", "false", "null", `"0s"`}, n.literal)
 }
 
 // A writer writes nodes with their comments.
