@@ -122,7 +122,7 @@ func died(at string, late, full bool, waitErr error, stderr string, l Limits) er
 		why = fmt.Sprintf("its result is larger than %d MiB", l.Output>>20)
 	case strings.Contains(stderr, "stack exceeds") || strings.Contains(stderr, "stack overflow"):
 		why = "its expressions are nested too deeply"
-	case strings.Contains(stderr, "out of memory") || strings.Contains(stderr, "cannot allocate"):
+	case outOfMemory(stderr):
 		why = fmt.Sprintf("it needs more than %d MiB of memory", l.Memory>>20)
 	case waitErr != nil && strings.Contains(waitErr.Error(), "killed"):
 		why = fmt.Sprintf("it needs more than %s of CPU time", l.CPU)
@@ -134,6 +134,17 @@ func died(at string, late, full bool, waitErr error, stderr string, l Limits) er
 		Op: "desired.evaluate", Pos: fleet.Pos{File: at}, Kind: fleet.Invalid, Err: fmt.Errorf("%w: %s", errLimit, why),
 		Hint: "write the values out: no large comprehensions, no doubling references, few alternatives",
 	}
+}
+
+// outOfMemory reads what a Go program says at the wall. It may be a thread that
+// needs memory next: there is none for its stack then.
+func outOfMemory(stderr string) bool {
+	for _, words := range []string{"out of memory", "cannot allocate", "pthread_create failed", "failed to create new OS thread"} {
+		if strings.Contains(stderr, words) {
+			return true
+		}
+	}
+	return false
 }
 
 // A head keeps the first bytes that are written to it.
