@@ -22,13 +22,13 @@ func (c *Client) Document(ctx context.Context, address string) ([]byte, error) {
 // GitHubFile is a file of a repository's default branch, as it is
 // (docs.github.com/rest/repos/contents, media type raw).
 func (c *Client) GitHubFile(ctx context.Context, repository, path string) ([]byte, error) {
-	return c.contents(ctx, repository, path, "application/vnd.github.raw+json")
+	return c.askGitHub(ctx, c.contents(repository, path), gitHubRaw)
 }
 
 // GitHubFolder lists a folder of a repository's default branch: names, those of
 // folders with a "/" at their end. GitHub lists at most 1,000.
 func (c *Client) GitHubFolder(ctx context.Context, repository, path string) ([]string, error) {
-	body, err := c.contents(ctx, repository, path, "application/vnd.github+json")
+	body, err := c.askGitHub(ctx, c.contents(repository, path), gitHubJSON)
 	if err != nil {
 		return nil, err
 	}
@@ -49,18 +49,11 @@ func (c *Client) GitHubFolder(ctx context.Context, repository, path string) ([]s
 	return out, nil
 }
 
-func (c *Client) contents(ctx context.Context, repository, path, accept string) ([]byte, error) {
-	var escaped []string
-	for part := range strings.SplitSeq(path, "/") {
-		escaped = append(escaped, url.PathEscape(part))
+// contents is the address of a file or folder of a repository's default branch.
+func (c *Client) contents(repository, path string) string {
+	parts := strings.Split(path, "/")
+	for i, p := range parts {
+		parts[i] = url.PathEscape(p)
 	}
-	address := c.githubAPI("/repos/" + repository + "/contents/" + strings.Join(escaped, "/"))
-	client, header := c.guarded, map[string]string{"Accept": accept, "X-GitHub-Api-Version": "2022-11-28"}
-	if c.config.GitHubAPI != DefaultGitHubAPI {
-		client = c.configured
-	}
-	if c.config.GitHubToken != "" {
-		header["Authorization"] = "Bearer " + c.config.GitHubToken
-	}
-	return c.get(ctx, query{url: address, header: header, client: client})
+	return c.githubAPI("/repos/" + repository + "/contents/" + strings.Join(parts, "/"))
 }

@@ -18,7 +18,7 @@ func (c *Client) winget(ctx context.Context, feed fleet.Winget) ([]releases.Entr
 		return c.read(ctx, strings.TrimSuffix(feed.Source, "/")+"/packageManifests/"+url.PathEscape(feed.ID), releases.WingetREST)
 	}
 	first := strings.ToLower(string([]rune(feed.ID)[:1]))
-	address := c.contents(feed, "manifests/"+first+"/"+strings.ReplaceAll(feed.ID, ".", "/"))
+	address := c.contents(feed.Repository, "manifests/"+first+"/"+strings.ReplaceAll(feed.ID, ".", "/"))
 	body, err := c.askGitHub(ctx, address, gitHubJSON)
 	if err != nil {
 		return nil, err
@@ -29,10 +29,10 @@ func (c *Client) winget(ctx context.Context, feed fleet.Winget) ([]releases.Entr
 
 // manifest adds to a version of a repository what its manifest says.
 func (c *Client) manifest(ctx context.Context, feed fleet.Winget, e *releases.Entry) error {
-	address := c.contents(feed, e.More+"/"+feed.ID+".installer.yaml")
+	address := c.contents(feed.Repository, e.More+"/"+feed.ID+".installer.yaml")
 	body, err := c.askGitHub(ctx, address, gitHubRaw)
 	if transport.StatusOf(err) == http.StatusNotFound {
-		address = c.contents(feed, e.More+"/"+feed.ID+".yaml") // a singleton: all in one file
+		address = c.contents(feed.Repository, e.More+"/"+feed.ID+".yaml") // a singleton: all in one file
 		body, err = c.askGitHub(ctx, address, gitHubRaw)
 	}
 	if err != nil {
@@ -47,13 +47,4 @@ func (c *Client) manifest(ctx context.Context, feed fleet.Winget, e *releases.En
 	}
 	e.Published, e.Files = told.Published, told.Files
 	return nil
-}
-
-// contents is the address of a file or folder of the repository of manifests.
-func (c *Client) contents(feed fleet.Winget, path string) string {
-	parts := strings.Split(path, "/")
-	for i, p := range parts {
-		parts[i] = url.PathEscape(p)
-	}
-	return c.githubAPI("/repos/" + feed.Repository + "/contents/" + strings.Join(parts, "/"))
 }
