@@ -28,7 +28,7 @@ func TestProposedEpochAndSources(t *testing.T) {
 	if a == nil || a.Agree != 2 || a.Of != 4 || a.Need != 2 || a.Sources[0].Source != "npm @acme/tool" || a.Sources[3].Failed == "" {
 		t.Fatalf("%+v", a)
 	}
-	const want = "2 of 4 sources say 1.1.0: npm @acme/tool, GitHub acme/tool; https://downloads.example/latest-1.0.0 says 1.0.0, npm @acme/nowhere gave no answer"
+	const want = "2 of 4 sources say 1.1.0, but https://downloads.example/latest-1.0.0 says 1.0.0, npm @acme/nowhere gave no answer"
 	if text := openPulls(t, m)[list[0].Pull.Branch].Body; !strings.Contains(strings.NewReplacer("\u200b", "", "\\", "", "\u2060", "").Replace(text), want) {
 		t.Errorf("%q is not in\n%s", want, text)
 	}

@@ -117,28 +117,28 @@ func TestFetchFollowsRewrittenAndRemovedBranches(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := commitFiles(t, a, "Again", files{"again": "1"}, start)
-	if err := a.Push(ctx, []string{again + ":refs/heads/work/x/1.0"}, false); !errors.Is(err, ErrNotFastForward) {
+	if err := a.Push(ctx, []string{again + ":refs/heads/bump/x/1.0"}, false); !errors.Is(err, ErrNotFastForward) {
 		t.Fatalf("a rewritten bump without force: %v", err)
 	}
-	if err := a.Push(ctx, []string{again + ":refs/heads/work/x/1.0"}, true); err != nil {
+	if err := a.Push(ctx, []string{again + ":refs/heads/bump/x/1.0"}, true); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Fetch(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := b.Resolve("origin/work/x/1.0"); err != nil || got != again {
+	if got, err := b.Resolve("origin/bump/x/1.0"); err != nil || got != again {
 		t.Errorf("a rewritten bump: %q, %v", got, err)
 	}
-	if err := a.Push(ctx, []string{":refs/heads/work/x/1.0"}, false); err != nil {
+	if err := a.Push(ctx, []string{":refs/heads/bump/x/1.0"}, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Fetch(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := b.Ref("refs/remotes/origin/work/x/1.0"); err != nil || got != "" {
+	if got, err := b.Ref("refs/remotes/origin/bump/x/1.0"); err != nil || got != "" {
 		t.Errorf("a removed bump: %q, %v", got, err)
 	}
-	if got, err := remote.Ref("refs/heads/work/x/1.0"); err != nil || got != "" {
+	if got, err := remote.Ref("refs/heads/bump/x/1.0"); err != nil || got != "" {
 		t.Errorf("at the remote: %q, %v", got, err)
 	}
 }
