@@ -86,7 +86,7 @@ func toldOfRefusal(t *testing.T, clone string) {
 		t.Fatalf("%+v", audit.Refusals)
 	}
 	r := audit.Refusals[0]
-	if r.Gate != "dogfood" || !slices.Equal(r.By, []string{world.Oskar}) || r.MergedBy != world.Ines || !r.Proven || r.PR != 6 || !r.Plan.Valid() || r.Since.How != "removed" || r.Since.PR <= r.PR {
+	if r.Gate != "dogfood" || !slices.Equal(r.By, []string{world.Oskar}) || r.MergedBy != world.Ines || !r.Proven || r.PR != 7 || !r.Plan.Valid() || r.Since.How != "removed" || r.Since.PR <= r.PR {
 		t.Errorf("%+v", r)
 	}
 	if code, out, _ = run(t, nil, "-C", clone, "--now", now, "audit", "--list", "objections"); code != exitDone || !strings.Contains(out, "no review asked for changes") {

@@ -34,25 +34,9 @@ const lockPatience = 2 * time.Second
 // alone waits until no other run acts from this clone: they would have one name.
 // The lock ends with the process, however that ends.
 func (a *app) alone(ctx context.Context, git *gitrepo.Repo) (release func(), err error) {
-	type occupied struct {
-		release func()
-		err     error
-	}
-	done := make(chan occupied, 1)
-	go func() {
-		release, err := git.Occupy()
-		done <- occupied{release, err}
-	}()
-	patience := time.NewTimer(lockPatience)
-	defer patience.Stop()
-	for {
-		select {
-		case l := <-done:
-			return l.release, l.err
-		case <-patience.C:
-			fmt.Fprintln(a.stderr, "packmill: another run acts from this clone: waiting for it")
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
+	told := time.AfterFunc(lockPatience, func() {
+		fmt.Fprintln(a.stderr, "packmill: another run acts from this clone: waiting for it")
+	})
+	defer told.Stop()
+	return git.Occupy(ctx)
 }

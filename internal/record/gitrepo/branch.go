@@ -1,6 +1,7 @@
 package gitrepo
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -94,7 +95,7 @@ func shown(id string) string {
 
 // lock takes the advisory lock of the repository, under which refs move.
 func (r *Repo) lock() (unlock func(), err error) {
-	unlock, err = r.lockFile("packmill.lock")
+	unlock, err = r.lockFile(context.Background(), "packmill.lock")
 	if err == nil {
 		r.sweep()
 	}
@@ -103,15 +104,26 @@ func (r *Repo) lock() (unlock func(), err error) {
 
 // Occupy waits until nobody else occupies this clone, which release, or the end
 // of the process, gives up again. Refs can be moved by others meanwhile.
-func (r *Repo) Occupy() (release func(), err error) { return r.lockFile("packmill-run.lock") }
+func (r *Repo) Occupy(ctx context.Context) (release func(), err error) {
+	return r.lockFile(ctx, "packmill-run.lock")
+}
 
-func (r *Repo) lockFile(name string) (unlock func(), err error) {
+// lockFile takes an advisory lock, and waits for it as long as ctx lasts.
+func (r *Repo) lockFile(ctx context.Context, name string) (unlock func(), err error) {
 	f, err := osfs.New(r.dir).OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
-	if err == nil {
-		err = f.Lock()
-	}
 	if err != nil {
 		return nil, &fleet.Error{Op: "gitrepo.lock", Object: r.dir, Kind: fleet.Internal, Err: err}
+	}
+	done := make(chan error, 1)
+	go func() { done <- f.Lock() }()
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		go func() { <-done; f.Close() }() // nobody can be told to stop waiting for a lock
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, errors.Join(&fleet.Error{Op: "gitrepo.lock", Object: r.dir, Kind: fleet.Internal, Err: err}, f.Close())
 	}
 	return func() { f.Unlock(); f.Close() }, nil
 }

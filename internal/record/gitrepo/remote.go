@@ -146,6 +146,13 @@ func (r *Repo) fetch(ctx context.Context, specs []config.RefSpec, prune bool) er
 	if !r.HasRemote() {
 		return nil
 	}
+	// Another process that fetches into this clone rewrites the refs that are
+	// compared below.
+	unlock, err := r.lockFile(ctx, "packmill-fetch.lock")
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	before, err := r.Refs("refs/remotes/" + remoteName + "/")
 	if err != nil {
 		return err
