@@ -25,25 +25,7 @@ func JSON(data []byte, path, published string) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	versions, err := textsAt(doc, path)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Entry, len(versions))
-	for i, v := range versions {
-		out[i].Version = v
-	}
-	if published == "" {
-		return listed(out)
-	}
-	times, err := textsAt(doc, published)
-	if err != nil {
-		return nil, err
-	}
-	if err := stamp(out, times); err != nil {
-		return nil, err
-	}
-	return listed(out)
+	return selected(path, published, func(path string) ([]string, error) { return textsAt(doc, path) })
 }
 
 func compileJSONPath(path string) (jp.Expr, error) {

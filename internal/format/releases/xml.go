@@ -26,7 +26,13 @@ func XML(data []byte, path, published string) ([]Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the answer is no XML: %w", err)
 	}
-	versions, err := selectXML(doc, path)
+	return selected(path, published, func(path string) ([]string, error) { return selectXML(doc, path) })
+}
+
+// selected makes entries of what an expression selects in a document, and of what
+// another selects as their release times, unless it is "".
+func selected(path, published string, at func(path string) ([]string, error)) ([]Entry, error) {
+	versions, err := at(path)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +43,7 @@ func XML(data []byte, path, published string) ([]Entry, error) {
 	if published == "" {
 		return listed(out)
 	}
-	times, err := selectXML(doc, published)
+	times, err := at(published)
 	if err != nil {
 		return nil, err
 	}
