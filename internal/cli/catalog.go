@@ -79,7 +79,7 @@ says that it would not validate, or that there is no such manifest, 3 that there
 nothing in it that packmill could install, or that the package is there already.`,
 		Example: `  packmill catalog import winget:Mozilla.Firefox
   packmill catalog import cask:powershell --publisher microsoft
-  packmill catalog import ./manifests/7/7zip/7zip/24.09/ --id igor-pavlov/7-zip`,
+  packmill catalog import ./manifests/g/Greenshot/Greenshot/1.3.290/`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().StringVar(&id, "id", "", "id of the package, \"publisher/package\"; made of the manifest's without it")

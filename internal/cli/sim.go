@@ -28,8 +28,9 @@ func newSimCmd(a *app) *cobra.Command {
 the vendors. It prints the environment in which packmill works there and stays
 until it is interrupted. The virtual clock stands at --now, or where the demo
 ended.`,
-		Example: `  packmill demo --dir week && packmill sim --dir week > week.env &
-  . ./week.env && packmill cycle status -C week/work`,
+		Example: `  packmill demo --dir week
+  packmill sim --dir "$PWD/week" > week.env &
+  sleep 2; . ./week.env; packmill cycle status -C week/work`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "folder of the demo")

@@ -58,7 +58,7 @@ func (f *Factory) proposalOf(facts rollout.Facts, a rollout.Action) (proposal, e
 // openPull is the open pull request of a branch into main.
 func (f *Factory) openPull(ctx context.Context, branch string) (fleet.Pull, bool, error) {
 	if f.Forge == nil {
-		return fleet.Pull{}, false, fleet.Errorf(fleet.Invalid, "factory.merge", branch, "merging needs a forge (PACKMILL_FORGE)")
+		return fleet.Pull{}, false, fleet.Errorf(fleet.Invalid, "factory.merge", branch, "merging needs a forge (GITHUB_REPOSITORY, GITHUB_TOKEN)")
 	}
 	pulls, err := f.Forge.Pulls(ctx, "open")
 	if err != nil {

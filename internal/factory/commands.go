@@ -47,6 +47,9 @@ func (r *round) lifted(f Finding) map[string]string { return lifted(r.look, f.Pa
 func judged(look Look, p fleet.Package, seen bump.Seen, found upstream.Found, now time.Time) Finding {
 	seen.Lifted = lifted(look, p.ID, seen.Version)
 	f := Finding{Detection: bump.Judge(p, seen, now), Upstream: found}
+	if found.Newest != f.Found {
+		f.Newest = found.Newest
+	}
 	if look.Said == nil || f.State != fleet.StateNew {
 		return f
 	}
@@ -62,9 +65,10 @@ func judged(look Look, p fleet.Package, seen bump.Seen, found upstream.Found, no
 }
 
 // takeCommands reads what people wrote below the issue of all packages since the
-// last run, records what counts, answers each once, and gives all commands. A
-// comment counts when policy names its author an approver at the time it was
-// sent, and it is what its author sent.
+// last run, records what counts, answers each once, and gives all commands. Only
+// what approvers wrote is read: others get no answer, so that nobody can make a
+// run write. A comment counts when policy names its author an approver at the time
+// it was sent, and it is what its author sent.
 func (f *Factory) takeCommands(ctx context.Context, look Look) (func(fleet.PackageID, string) []fleet.Command, error) {
 	if look.Record == nil || f.Ledger == nil {
 		return look.Said, nil
@@ -91,7 +95,7 @@ func (f *Factory) takeCommands(ctx context.Context, look Look) (func(fleet.Packa
 	for _, c := range comments {
 		line, _, _ := strings.Cut(c.Body, "\n")
 		marker := fmt.Sprintf("answer-%d", c.ID)
-		if c.Own || !strings.HasPrefix(line, "packmill ") || answered["<!-- packmill:"+marker+" -->"] {
+		if c.Own || c.Bot || !strings.HasPrefix(line, "packmill ") || !look.Repo.Approver(c.Author, c.At) || answered["<!-- packmill:"+marker+" -->"] {
 			continue
 		}
 		known := slices.ContainsFunc(all, func(have fleet.Command) bool { return have.Comment == c.ID })
@@ -129,8 +133,6 @@ func commandOf(look Look, c fleet.Comment, line string) (fleet.Command, string) 
 	out := fleet.Command{What: m[1], Package: fleet.PackageID(m[2]), Version: m[3], Reason: strings.TrimSpace(m[4]), By: c.Author, Comment: c.ID, At: c.At}
 	newest := newestDetection(look.Record, out.Package)
 	switch {
-	case c.Bot || !look.Repo.Approver(c.Author, c.At):
-		return out, "not done: only approvers of `tenants/operator.cue` command here."
 	case c.Edited:
 		return out, "not done: the comment was changed after it was sent, and by whom cannot be told. Write it anew."
 	case reasonable(out.Reason) != nil:

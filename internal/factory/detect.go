@@ -1,6 +1,7 @@
 package factory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,8 +20,9 @@ import (
 // An Upstream asks vendors. One value serves one run: it asks for each address
 // once.
 type Upstream interface {
-	// Find asks the package's feed for its newest version.
-	Find(ctx context.Context, p fleet.Package) (upstream.Found, error)
+	// Find asks the package's feed for its newest version, or one before it that
+	// is old enough; lifted are those that people let pass.
+	Find(ctx context.Context, p fleet.Package, lifted func(version string) bool) (upstream.Found, error)
 	// Agree asks another feed of the package: the version if it lists it, else
 	// its newest.
 	Agree(ctx context.Context, p fleet.Package, feed fleet.Feed, version string) (string, error)
@@ -120,7 +122,7 @@ func (f *Factory) detect(ctx context.Context, look Look, p fleet.Package, downlo
 	if p.Upstream == nil {
 		return Finding{Detection: fleet.Detection{Package: p.ID, Current: current, State: fleet.StateNone, Why: "no upstream: versions are handed in", At: now}}, nil
 	}
-	found, err := f.Upstream.Find(ctx, p)
+	found, err := f.Upstream.Find(ctx, p, func(v string) bool { return len(lifted(look, p.ID, v)) > 0 })
 	seen := bump.Seen{Version: found.Version, Published: found.Published, Source: upstream.FeedName(p.Upstream.From), Bytes: stated(found)}
 	if look.Seen != nil && found.Version != "" {
 		seen.History = look.Seen(p.ID)
@@ -244,12 +246,14 @@ func detectPayload(look Look, p fleet.Package, now time.Time) (Finding, error) {
 	return finding, nil
 }
 
-// Seen looks up in recorded detections which versions of a package were seen.
+// Seen looks up in recorded detections which versions of a package were seen as a
+// feed's newest: which of several that it lists was taken is not the vendor's
+// doing.
 func Seen(detections []fleet.Detection) func(id fleet.PackageID) []bump.Sighting {
 	seen := map[fleet.PackageID][]bump.Sighting{}
 	for _, d := range detections {
-		if d.Found != "" {
-			seen[d.Package] = append(seen[d.Package], bump.Sighting{Version: d.Found, At: d.At})
+		if v := cmp.Or(d.Newest, d.Found); v != "" {
+			seen[d.Package] = append(seen[d.Package], bump.Sighting{Version: v, At: d.At})
 		}
 	}
 	return func(id fleet.PackageID) []bump.Sighting { return seen[id] }

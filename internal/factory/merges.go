@@ -15,7 +15,7 @@ import (
 // the first parent, never by that of the commit itself. rec is evidence so far.
 func (f *Factory) RecordMerges(ctx context.Context, commits []string, rec *fleet.Record) error {
 	if f.Forge == nil {
-		return fleet.Errorf(fleet.Invalid, "factory.merges", "", "recording merges needs a forge (PACKMILL_FORGE)")
+		return fleet.Errorf(fleet.Invalid, "factory.merges", "", "recording merges needs a forge (GITHUB_REPOSITORY, GITHUB_TOKEN)")
 	}
 	pulls, err := f.Forge.Pulls(ctx, "closed")
 	if err != nil {

@@ -46,7 +46,7 @@ type Proposed struct {
 // One package's failure does not stop the others: errors are joined.
 func (f *Factory) Propose(ctx context.Context, look Look) (_ []Proposed, err error) {
 	if f.Forge == nil {
-		return nil, fleet.Errorf(fleet.Invalid, "factory.propose", "", "a pull request needs a forge (PACKMILL_FORGE)")
+		return nil, fleet.Errorf(fleet.Invalid, "factory.propose", "", "a pull request needs a forge (GITHUB_REPOSITORY, GITHUB_TOKEN)")
 	}
 	if look.Said, err = f.takeCommands(ctx, look); err != nil {
 		return nil, err
@@ -85,6 +85,11 @@ func (f *Factory) Propose(ctx context.Context, look Look) (_ []Proposed, err err
 		}
 	}
 	f.progress(len(findings), len(findings), "propose")
+	for i := range out {
+		if err := f.stopHeld(ctx, round, &out[i]); err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", out[i].Package, err))
+		}
+	}
 	if err := f.dashboard(ctx, look, out); err != nil {
 		failures = append(failures, err)
 	}
@@ -102,8 +107,9 @@ func (f *Factory) proposeOne(ctx context.Context, round *round, out *Proposed) e
 		out.Note, out.standing = why, why
 		return why != ""
 	}
-	if stop(round.declined(branch)) {
-		return nil
+	why, err := f.declined(ctx, round, branch)
+	if err != nil || stop(why) {
+		return err
 	}
 	who, err := f.strangers(ctx, look.Repo.Commit, branch)
 	if err != nil {

@@ -174,7 +174,7 @@ func TestDeclined(t *testing.T) {
 	m := newMill(t, vendorData(), nil)
 	propose(t, m)
 	pull := openPulls(t, m)["bump/acme/json/1.1.0"]
-	if err := m.Forge.Close(t.Context(), pull.Number, "Not this one."); err != nil {
+	if err := m.ann.Close(t.Context(), pull.Number, "Not this one."); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range propose(t, m) {
@@ -203,8 +203,8 @@ func TestBytesChangeUnderAProposal(t *testing.T) {
 			t.Errorf("got %s %s %q", p.State, p.Hold, p.Why)
 		}
 	}
-	if after := openPulls(t, m)["bump/acme/github/1.1.0"]; after.Head != before.Head || m.writes.Load() != 0 {
-		t.Errorf("%d writes; head %s, was %s", m.writes.Load(), after.Head, before.Head)
+	if after := openPulls(t, m)["bump/acme/github/1.1.0"]; after.Head != before.Head || m.writes.Load() != 1 || !strings.Contains(after.Body, "Do not merge: held as changed") {
+		t.Errorf("%d writes, want one that says so; head %s, was %s: %.200q", m.writes.Load(), after.Head, before.Head, after.Body)
 	}
 }
 

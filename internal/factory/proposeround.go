@@ -102,19 +102,35 @@ func (r *round) openOn(branch string) (fleet.Pull, bool) {
 	return r.pulls[i], true
 }
 
-// declined says that a person closed the branch's pull request, "" when none
-// did.
-func (r *round) declined(branch string) string {
+// declined says that a person closed the branch's newest pull request, "" when
+// none did. One that packmill closed itself, for another version, is no word of
+// a person's.
+func (f *Factory) declined(ctx context.Context, r *round, branch string) (string, error) {
 	if _, open := r.openOn(branch); open {
-		return ""
+		return "", nil
 	}
+	var closed fleet.Pull
 	for _, p := range r.pulls {
-		if p.Branch == branch && p.State == "closed" {
-			return fmt.Sprintf("declined: pull request %d was closed; reopen it to take the version up again", p.Number)
+		if p.Branch == branch && p.State == "closed" && p.Number > closed.Number {
+			closed = p
 		}
 	}
-	return ""
+	if closed.Number == 0 {
+		return "", nil
+	}
+	comments, err := f.Forge.Comments(ctx, closed.Number)
+	if err != nil {
+		return "", err
+	}
+	if slices.ContainsFunc(comments, func(c fleet.Comment) bool { return c.Own && strings.HasPrefix(c.Body, closedMark) }) {
+		return "", nil
+	}
+	return fmt.Sprintf("declined: pull request %d was closed; reopen it to take the version up again", closed.Number), nil
 }
+
+// closedMark begins the comment with which the forge's client closes a pull
+// request.
+const closedMark = "<!-- packmill:closed -->"
 
 // replaces reports whether another version of the package is open: opening this
 // one closes that one.

@@ -28,7 +28,7 @@ type proposal struct {
 // checked before anything leaves this machine.
 func (f *Factory) propose(ctx context.Context, main string, p proposal) (fleet.Pull, bool, error) {
 	if f.Forge == nil {
-		return fleet.Pull{}, false, fleet.Errorf(fleet.Invalid, "factory.propose", p.spec.Branch, "a pull request needs a forge (PACKMILL_FORGE)")
+		return fleet.Pull{}, false, fleet.Errorf(fleet.Invalid, "factory.propose", p.spec.Branch, "a pull request needs a forge (GITHUB_REPOSITORY, GITHUB_TOKEN)")
 	}
 	same, err := f.holds(ctx, p.spec.Branch, main, p.files)
 	if err != nil {

@@ -31,9 +31,10 @@ type Record struct {
 // A Detection is what one look at a package's upstream found.
 type Detection struct {
 	Package PackageID `json:"package"`
-	Current string    `json:"current"` // newest released version, "" when none
-	Found   string    `json:"found"`   // version upstream, "" when none was readable
-	State   string    `json:"state"`   // none, equal, new, watch, held
+	Current string    `json:"current"`          // newest released version, "" when none
+	Found   string    `json:"found"`            // version upstream, "" when none was readable
+	Newest  string    `json:"newest,omitempty"` // the feed's newest, where Found is one before it
+	State   string    `json:"state"`            // none, equal, new, watch, held
 	Hold    string    `json:"hold,omitempty"`
 	Why     string    `json:"why,omitempty"`
 	// Agreement is what all sources of the package said, nil when it has one.

@@ -16,6 +16,7 @@ import (
 // Found is what a feed says about a package.
 type Found struct {
 	Version   string
+	Newest    string    // that the feed lists; Version, unless that is one before it
 	Published time.Time // zero when the vendor does not say
 	Notes     string    // release notes as the vendor wrote them, "" when the feed has none
 	NotesURL  string    // where people read them
@@ -42,9 +43,10 @@ type Located struct {
 }
 
 // Find asks the package's feed for the newest version, or for one before it that
-// has been out long enough where the newest has not. A *Hold in the error's chain, or HoldOf, tells
+// has been out long enough where the newest has not. lifted tells which versions a
+// person let pass their hold; it may be nil. A *Hold in the error's chain, or HoldOf, tells
 // what to call a failure. The package must have an upstream.
-func (c *Client) Find(ctx context.Context, p fleet.Package) (Found, error) {
+func (c *Client) Find(ctx context.Context, p fleet.Package, lifted func(version string) bool) (Found, error) {
 	if p.Upstream == nil {
 		return Found{}, fleet.Errorf(fleet.Invalid, "upstream.find", string(p.ID), "the package has no upstream")
 	}
@@ -52,10 +54,11 @@ func (c *Client) Find(ctx context.Context, p fleet.Package) (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
-	if v := bump.Ripe(p, told.offers, c.config.Clock.Now()); v != "" {
+	newest := told.Version
+	if v := bump.Ripe(p, told.offers, lifted, c.config.Clock.Now()); v != "" {
 		told.Entry = told.entries[v]
 	}
-	found := Found{Version: told.Version, Released: map[string]map[string]Located{}}
+	found := Found{Version: told.Version, Newest: newest, Released: map[string]map[string]Located{}}
 	if err := c.complete(ctx, p.Upstream.From, &told); err != nil {
 		return found, err
 	}

@@ -45,7 +45,14 @@ func sha256Bytes(sum []byte) fleet.Digest { return sha256Hex(hex.EncodeToString(
 
 // decode reads a JSON document into v.
 func decode(data []byte, v any) error {
-	if err := json.Unmarshal(data, v); err != nil {
+	text, _, err := plain(data)
+	if err != nil {
+		return err
+	}
+	if err := few(text, maxValues, ":", ","); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, v); err != nil {
 		return fmt.Errorf("the answer is no document of the expected form: %w", err)
 	}
 	return nil

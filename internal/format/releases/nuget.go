@@ -2,6 +2,7 @@ package releases
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -235,8 +236,14 @@ func NuGetOData(data []byte, id string) (list []Entry, next string, err error) {
 				return nil, "", err
 			}
 			f.Size = max(p.Size, 0)
-			if sum, err := base64.StdEncoding.DecodeString(p.Hash); err == nil && p.Algorithm == "SHA256" {
+			sum, err := base64.StdEncoding.DecodeString(p.Hash)
+			switch {
+			case err == nil && p.Algorithm == "SHA256":
 				f.SHA256 = sha256Bytes(sum)
+			case err == nil && p.Algorithm == "SHA512":
+				if f.SHA512, err = sha512Of(hex.EncodeToString(sum)); err != nil {
+					return nil, "", err
+				}
 			}
 			e.Files = []File{f}
 		}

@@ -86,7 +86,7 @@ func selectXML(doc *xmlquery.Node, path string) ([]string, error) {
 	case string:
 		out = append(out, strings.TrimSpace(v))
 	default:
-		return nil, fleet.Errorf(fleet.Invalid, "releases.xml", path, "selects no text, but a %T", v)
+		return nil, fmt.Errorf("%s selects no text, but a number or a truth", path)
 	}
 	if len(out) == 0 || out[0] == "" {
 		return nil, fmt.Errorf("%w: nothing is at %s", errNothing, path)
@@ -98,6 +98,10 @@ func compileXPath(path string) (*xpath.Expr, error) {
 	x, err := xpath.Compile(path)
 	if err != nil {
 		return nil, fleet.Errorf(fleet.Invalid, "releases.xml", path, "malformed XPath: %v", err)
+	}
+	switch x.Evaluate(xmlquery.CreateXPathNavigator(&xmlquery.Node{Type: xmlquery.DocumentNode})).(type) {
+	case float64, bool:
+		return nil, fleet.Errorf(fleet.Invalid, "releases.xml", path, "the XPath gives a number or a truth, not texts: leave count() and comparisons out")
 	}
 	return x, nil
 }

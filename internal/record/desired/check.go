@@ -113,8 +113,11 @@ func (x *checks) zone(file string, keys []string, name string) *time.Location {
 
 // glob reports a pattern on versions that cannot be read.
 func (x *checks) glob(file string, keys []string, pattern string) {
-	if _, err := version.Allowed(pattern, "1"); err != nil {
+	switch _, err := version.Allowed(pattern, "1"); {
+	case err != nil:
 		x.fault(file, keys, "%q is no pattern such as 24.*", pattern)
+	case strings.ContainsAny(pattern, "<>=^|"):
+		x.fault(file, keys, "%q is no pattern such as 24.*: only * stands for other characters, there are no comparisons", pattern)
 	}
 }
 

@@ -1,6 +1,8 @@
 package desired
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -42,7 +44,15 @@ func (x *checks) upstream(file string, p fleet.Package) {
 	for i, glob := range u.Ignore {
 		x.glob(file, k("pkg", "upstream", "ignore", index(i)), glob)
 	}
-	if sources := 1 + len(u.Agree); u.Quorum > sources {
+	for i, f := range u.Agree {
+		if reflect.DeepEqual(f, u.From) || slices.ContainsFunc(u.Agree[:i], func(other fleet.Feed) bool { return reflect.DeepEqual(f, other) }) {
+			x.fault(file, k("pkg", "upstream", "agree", index(i)), "is asked already: a source cannot confirm itself")
+		}
+	}
+	switch sources := 1 + len(u.Agree); {
+	case u.Quorum == 1 && sources > 1:
+		x.fault(file, append(at, "quorum"), "one source agrees with itself: ask for 2 or more, or leave agree out")
+	case u.Quorum > sources:
 		x.fault(file, append(at, "quorum"), "%d sources must agree, and there are %d", u.Quorum, sources)
 	}
 }

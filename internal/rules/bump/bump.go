@@ -185,7 +185,7 @@ func flapping(u fleet.Upstream, found version.Version, history []Sighting, now t
 // saw the version, which is this one when there was none before.
 func tooYoung(age time.Duration, s Seen, now time.Time) (hold, why string) {
 	since, word := s.Published, "published"
-	if since.IsZero() {
+	if since.IsZero() || since.After(now) { // a time to come is none
 		since, word = firstSeen(s), "first seen"
 	}
 	if since.IsZero() || since.After(now) {

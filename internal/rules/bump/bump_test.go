@@ -75,7 +75,7 @@ func TestJudge(t *testing.T) {
 		{"other feed nonsense", nil, Seen{Version: "1.2.0", Published: old, Others: []Said{{Feed: "b", Version: "Latest"}}}, fleet.StateHeld, fleet.HoldDisagree, "Latest"},
 		{"disagreement about nothing new", nil, Seen{Version: "1.1.0", Others: []Said{{Feed: "b", Version: "1.0.0"}}}, fleet.StateEqual, "", ""},
 		{"changed digest", nil, Seen{Version: "1.1.0", Bytes: stated("1.1.0", Stated{Digest: fleet.DigestOf([]byte("b"))})}, fleet.StateHeld, fleet.HoldChangedHash, "release 1.1.0, installer x64"},
-		{"changed digest of an old release", nil, Seen{Version: "1.2.0", Published: old, Bytes: stated("1.0.0", Stated{Digest: fleet.DigestOf([]byte("b"))})}, fleet.StateHeld, fleet.HoldChangedHash, "release 1.0.0"},
+		{"changed digest of an old release", nil, Seen{Version: "1.2.0", Published: old, Bytes: stated("1.0.0", Stated{Digest: fleet.DigestOf([]byte("b"))})}, fleet.StateNew, "", ""},
 		{"changed size", nil, Seen{Version: "1.1.0", Bytes: stated("1.1.0", Stated{Size: 101})}, fleet.StateHeld, fleet.HoldChangedHash, "states 101"},
 		{"same bytes", nil, Seen{Version: "1.1.0", Bytes: stated("1.1.0", Stated{Digest: pins.SHA256, Size: 100})}, fleet.StateEqual, "", ""},
 		{"bytes of what is not released", nil, Seen{Version: "1.2.0", Published: old, Bytes: stated("1.2.0", Stated{Size: 70})}, fleet.StateNew, "", ""},

@@ -4,24 +4,31 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
 
-// changedBytes says which pinned bytes the vendor now states otherwise.
+// changedBytes says which bytes that the newest release pins the vendor now states
+// otherwise: all of them, with whole digests, so that a person who lets this pass
+// lets nothing else pass. Older releases are not compared: nobody downloads their
+// bytes any more, what tenants may go back to is in the store.
 func changedBytes(p fleet.Package, stated map[string]map[string]Stated) string {
-	for _, v := range p.Versions() {
-		for _, key := range slices.Sorted(maps.Keys(p.Releases[v].Installers)) {
-			have, now := p.Releases[v].Installers[key], stated[v][key]
-			switch {
-			case now.Digest != "" && now.Digest != have.SHA256:
-				return fmt.Sprintf("release %s, installer %s: git pins %s, the vendor now states %s", v, key, have.SHA256.Short(), now.Digest.Short())
-			case now.Size != 0 && now.Size != have.Size:
-				return fmt.Sprintf("release %s, installer %s: git pins %d bytes, the vendor now states %d", v, key, have.Size, now.Size)
-			}
+	v, latest, released := p.Latest()
+	if !released {
+		return ""
+	}
+	var out []string
+	for _, key := range slices.Sorted(maps.Keys(latest.Installers)) {
+		have, now := latest.Installers[key], stated[v][key]
+		switch {
+		case now.Digest != "" && now.Digest != have.SHA256:
+			out = append(out, fmt.Sprintf("release %s, installer %s: git pins %s, the vendor now states %s", v, key, have.SHA256, now.Digest))
+		case now.Size != 0 && now.Size != have.Size:
+			out = append(out, fmt.Sprintf("release %s, installer %s: git pins %d bytes, the vendor now states %d", v, key, have.Size, now.Size))
 		}
 	}
-	return ""
+	return strings.Join(out, "; ")
 }
 
 // OutOfProportion is why the sizes of a new version's installers, in bytes by

@@ -17,8 +17,9 @@ type Offer struct {
 // Ripe is which of the versions that a feed lists is to be judged: the newest,
 // unless it has not been out long enough and an older one, newer than what is
 // released, has. Otherwise a vendor who publishes a day before every look would
-// never be proposed. It gives "" when the scheme can read none of them.
-func Ripe(p fleet.Package, offers []Offer, now time.Time) string {
+// never be proposed. One that a person let pass its hold need not have been out
+// long enough. It gives "" when the scheme can read none of them.
+func Ripe(p fleet.Package, offers []Offer, lifted func(version string) bool, now time.Time) string {
 	u := *p.Upstream
 	type offer struct {
 		Offer
@@ -40,6 +41,9 @@ func Ripe(p fleet.Package, offers []Offer, now time.Time) string {
 			if newer, _, _ := follows(p, o.parsed); !newer {
 				break
 			}
+		}
+		if lifted != nil && lifted(o.Version) {
+			return o.Version
 		}
 		if o.Published.IsZero() {
 			break // what earlier looks saw must be asked

@@ -38,9 +38,21 @@ func TestRipe(t *testing.T) {
 			if c.ignore != "" {
 				p.Upstream.Ignore = []string{c.ignore}
 			}
-			if got := bump.Ripe(p, c.offers, now); got != c.want {
+			if got := bump.Ripe(p, c.offers, nil, now); got != c.want {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// What a person let pass is taken before what has been out longer.
+func TestRipeLifted(t *testing.T) {
+	now := time.Date(2026, 11, 18, 6, 0, 0, 0, time.UTC)
+	p := fleet.Package{ID: "acme/tool", Upstream: &fleet.Upstream{Scheme: "windows", MinimumReleaseAge: fleet.ReleaseAge{Default: fleet.Duration(72 * time.Hour)}}}
+	offers := []bump.Offer{{Version: "1.3", Published: now.Add(-time.Hour)}, {Version: "1.2", Published: now.Add(-2 * time.Hour)}, {Version: "1.1", Published: now.Add(-100 * time.Hour)}}
+	for lifted, want := range map[string]string{"1.3": "1.3", "1.2": "1.2", "": "1.1", "1.0": "1.1"} {
+		if got := bump.Ripe(p, offers, func(v string) bool { return v == lifted }, now); got != want {
+			t.Errorf("with %q let pass: %q, want %q", lifted, got, want)
+		}
 	}
 }
