@@ -51,17 +51,18 @@ func (e *expected) hex512(text string) error {
 // A Body is a download being read. Digest and Size are complete once Read has
 // answered io.EOF.
 type Body struct {
-	body io.ReadCloser
-	want expected
-	n    int64
-	sum  hash.Hash
-	long hash.Hash // nil unless an integrity is expected
-	err  error     // what every further Read answers
+	body     io.ReadCloser
+	transfer *transfer
+	want     expected
+	n        int64
+	sum      hash.Hash
+	long     hash.Hash // nil unless an integrity is expected
+	err      error     // what every further Read answers
 }
 
-func newBody(resp *http.Response, want expected) *Body {
-	b := &Body{body: resp.Body, want: want, sum: sha256.New()}
-	if want.sha512 != nil {
+func newBody(t *transfer, resp *http.Response) *Body {
+	b := &Body{body: resp.Body, transfer: t, want: t.want, sum: sha256.New()}
+	if t.want.sha512 != nil {
 		b.long = sha512.New()
 	}
 	return b
@@ -78,10 +79,26 @@ func (b *Body) Read(p []byte) (int, error) {
 	if b.long != nil {
 		b.long.Write(p[:n])
 	}
-	if err != nil {
-		b.err = b.end(err)
+	switch {
+	case err == nil:
+	case errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		b.err = b.end()
+	default:
+		b.err = b.goOn(err)
 	}
 	return n, b.err
+}
+
+// goOn takes up a download that broke off with an error; that error, or what
+// keeps it from being taken up, is given back.
+func (b *Body) goOn(broke error) error {
+	_ = b.body.Close() // what is wrong with it is known
+	rest, err := b.transfer.rest(b.n, broke)
+	if err != nil {
+		return wrongSize(err, b.want)
+	}
+	b.body = rest
+	return nil
 }
 
 // Close ends the download.
@@ -96,15 +113,15 @@ func (b *Body) Digest() fleet.Digest {
 }
 
 // end turns the end of the stream into a verdict.
-func (b *Body) end(err error) error {
-	if !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return wrongSize(err, b.want)
-	}
+func (b *Body) end() error {
+	whole := b.transfer.length
 	switch {
 	case b.want.size > 0 && b.n < b.want.size:
 		return holdf(fleet.HoldTruncated, "the download ended after %d of %d bytes", b.n, b.want.size)
 	case b.want.size > 0 && b.n > b.want.size:
 		return holdf(fleet.HoldChangedHash, "more than the stated %d bytes came", b.want.size)
+	case whole >= 0 && b.n != whole: // of an answer to Range, net/http does not know
+		return holdf(fleet.HoldTruncated, "the download ended after %d bytes, of %d that the server told", b.n, whole)
 	case b.want.digest != "" && b.Digest() != b.want.digest:
 		return holdf(fleet.HoldChangedHash, "the bytes have digest %s, not %s as stated", b.Digest(), b.want.digest)
 	case b.long != nil && string(b.long.Sum(nil)) != string(b.want.sha512):

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"slices"
 
@@ -17,7 +16,8 @@ import (
 // everything that is known: size and digest of the download when they are set,
 // the registry's integrity or the index's digest for a package URL. It answers
 // io.EOF only if all of them agree, else a *Hold: keep nothing of bytes that
-// were not read to the end.
+// were not read to the end. A download that breaks off goes on where it stopped
+// if the server can be asked for the rest of the same bytes (see transfer).
 //
 // Uploads and patched bases are not upstream's: Fetch refuses them.
 func (c *Client) Fetch(ctx context.Context, d fleet.Download, hosts []string) (*Body, error) {
@@ -45,25 +45,12 @@ func (c *Client) Fetch(ctx context.Context, d fleet.Download, hosts []string) (*
 	default:
 		return nil, fleet.Errorf(fleet.Invalid, "upstream.fetch", "", "the download has neither url nor purl")
 	}
-	req, err := http.NewRequest(http.MethodGet, address, nil)
+	t := &transfer{ctx: ctx, client: client, clock: c.config.Clock, address: address, want: want}
+	resp, err := t.begin()
 	if err != nil {
-		return nil, fleet.Errorf(fleet.Invalid, "upstream.fetch", address, "malformed address: %w", err)
+		return nil, err
 	}
-	// Digests are of the bytes as they are stored, not of a compressed transfer.
-	req.Header.Set("Accept-Encoding", "identity")
-	limit := int64(maxDownload)
-	if want.size > 0 {
-		limit = want.size + 1 // one more byte is enough to see that there are more
-	}
-	resp, err := client.Limit(limit).Do(ctx, req)
-	if err != nil {
-		return nil, wrongSize(err, want)
-	}
-	if resp.StatusCode != http.StatusOK {
-		resp.Body.Close()
-		return nil, holdf(fleet.HoldUnreachable, "%s: answered %d", transport.RedactURL(req.URL), resp.StatusCode)
-	}
-	return newBody(resp, want), nil
+	return newBody(t, resp), nil
 }
 
 // allowedHost refuses addresses that are not https on a publisher's host.
