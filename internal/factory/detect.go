@@ -21,8 +21,8 @@ import (
 // once.
 type Upstream interface {
 	// Find asks the package's feed for its newest version, or one before it that
-	// is old enough; lifted are those that people let pass.
-	Find(ctx context.Context, p fleet.Package, lifted func(version string) bool) (upstream.Found, error)
+	// is old enough; hosts are the publisher's, lifted what people let pass.
+	Find(ctx context.Context, p fleet.Package, hosts []string, lifted func(version string) bool) (upstream.Found, error)
 	// Agree asks another feed of the package: the version if it lists it, else
 	// its newest.
 	Agree(ctx context.Context, p fleet.Package, feed fleet.Feed, version string) (string, error)
@@ -122,7 +122,7 @@ func (f *Factory) detect(ctx context.Context, look Look, p fleet.Package, downlo
 	if p.Upstream == nil {
 		return Finding{Detection: fleet.Detection{Package: p.ID, Current: current, State: fleet.StateNone, Why: "no upstream: versions are handed in", At: now}}, nil
 	}
-	found, err := f.Upstream.Find(ctx, p, func(v string) bool { return len(lifted(look, p.ID, v)) > 0 })
+	found, err := f.Upstream.Find(ctx, p, look.Repo.Publishers[p.ID.Publisher()].Hosts, func(v string) bool { return len(lifted(look, p.ID, v)) > 0 })
 	seen := bump.Seen{Version: found.Version, Published: found.Published, Source: upstream.FeedName(p.Upstream.From), Bytes: stated(found)}
 	if look.Seen != nil && found.Version != "" {
 		seen.History = look.Seen(p.ID)

@@ -130,6 +130,15 @@ type Source struct {
 	URL    string `json:"url,omitempty"`    // https address
 	PURL   string `json:"purl,omitempty"`   // package URL: pkg:npm/…, pkg:deb/…
 	Member string `json:"member,omitempty"` // path inside the downloaded archive
+
+	Checksum *Checksum `json:"checksum,omitempty"` // where the vendor publishes the download's digest
+}
+
+// A Checksum is a file of digests that the vendor publishes; exactly one field
+// is set, which placeholders are filled in.
+type Checksum struct {
+	Asset string `json:"asset,omitempty"` // name of a file that the feed lists, * for any part
+	URL   string `json:"url,omitempty"`   // https address
 }
 
 // Arguments are the command-line arguments for a silent run.

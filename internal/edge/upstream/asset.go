@@ -9,37 +9,34 @@ import (
 	"github.com/packmill/packmill/internal/format/releases"
 )
 
-// asset fills in where the file of that name is among those that the feed lists
-// for a version. A name may hold *; it must then fit one file.
-func (t told) asset(at *Located, name, v string) error {
-	return t.pick(at, v, "asset "+name, func(f releases.File) bool {
+// asset is the file of that name among those that the feed lists for a version. A name may hold *; it must then fit one file.
+func (t told) asset(name, v string) (releases.File, error) {
+	return t.pick(v, "asset "+name, func(f releases.File) bool {
 		ok, err := path.Match(name, f.Name)
 		return err == nil && ok
 	})
 }
 
-// listed fills in where the file is that the feed lists for an installer's
-// platform: what the feed tells of a file must be what the installer says, and it
+// listed is the file that the feed lists for an installer's platform: what the feed tells of a file must be what the installer says, and it
 // must be the only such file.
-func (t told) listed(at *Located, in fleet.Installer, v string) error {
+func (t told) listed(in fleet.Installer, v string) (releases.File, error) {
 	same := func(told, want string) bool { return told == "" || want == "" || strings.EqualFold(told, want) }
-	return t.pick(at, v, "file for "+strings.TrimSpace(in.Arch+" "+in.Type+" "+in.Language), func(f releases.File) bool {
+	return t.pick(v, "file for "+strings.TrimSpace(in.Arch+" "+in.Type+" "+in.Language), func(f releases.File) bool {
 		return same(f.Arch, in.Arch) && same(f.Type, in.Type) && same(f.Scope, in.Scope) && same(f.Language, in.Language)
 	})
 }
 
-func (t told) pick(at *Located, v, what string, fits func(releases.File) bool) error {
+func (t told) pick(v, what string, fits func(releases.File) bool) (releases.File, error) {
 	entry, ok := t.entries[v]
 	if !ok {
-		return holdf(fleet.HoldUnreachable, "the feed lists no release %s", v)
+		return releases.File{}, holdf(fleet.HoldUnreachable, "the feed lists no release %s", v)
 	}
 	fit := slices.DeleteFunc(slices.Clone(entry.Files), func(f releases.File) bool { return !fits(f) })
 	switch {
 	case len(fit) == 0:
-		return holdf(fleet.HoldUnreachable, "release %s has no %s (yet)", v, what)
+		return releases.File{}, holdf(fleet.HoldUnreachable, "release %s has no %s (yet)", v, what)
 	case len(fit) > 1 && slices.ContainsFunc(fit, func(f releases.File) bool { return f.URL != fit[0].URL }):
-		return holdf(fleet.HoldUnparsable, "release %s has more than one %s: %s and %s", v, what, fit[0].Name, fit[1].Name)
+		return releases.File{}, holdf(fleet.HoldUnparsable, "release %s has more than one %s: %s and %s", v, what, fit[0].Name, fit[1].Name)
 	}
-	at.URL, at.Size, at.Digest, at.SHA512 = fit[0].URL, fit[0].Size, fit[0].SHA256, fit[0].SHA512
-	return nil
+	return fit[0], nil
 }

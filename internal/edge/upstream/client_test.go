@@ -249,7 +249,7 @@ func TestTokenStaysWithGitHub(t *testing.T) {
 	}
 	p := fleet.Package{Upstream: &fleet.Upstream{Scheme: "semver", From: fleet.Feed{GitHubReleases: &fleet.GitHubReleases{Repository: "a/b"}}}}
 	for _, c := range []Config{{Mirror: serve(&mirror), GitHubToken: "secret"}, {GitHubAPI: serve(&own), GitHubToken: "secret"}} {
-		if found, err := New(c).Find(t.Context(), p, nil); err != nil || found.Version != "1.0.0" {
+		if found, err := New(c).Find(t.Context(), p, nil, nil); err != nil || found.Version != "1.0.0" {
 			t.Fatalf("%q, %v", found.Version, err)
 		}
 	}

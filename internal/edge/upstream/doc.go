@@ -36,8 +36,9 @@
 //
 // The address of a feed is asked behind the same guard, and its redirects stay on
 // its own host, whose word is all there is to a version. Digests that a feed states
-// of a file, SHA-256 or SHA-512, are checked when it is downloaded; MD5 and SHA-1
-// are not used, and neither are the signatures of appcasts.
+// of a file, SHA-256 or SHA-512, are checked when it is downloaded, and so are those
+// of a file of checksums that the package names, on the publisher's hosts only; MD5
+// and SHA-1 are not used, and neither are the signatures of appcasts and checksums.
 //
 // A Debian package must match the SHA-256 of the Packages index, and the index
 // that of the Release file. The signature of InRelease is not checked: who can

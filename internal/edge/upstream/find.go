@@ -40,13 +40,16 @@ type Located struct {
 	Digest fleet.Digest // as the vendor says, "" when it does not
 	SHA512 string       // the same in hexadecimal, of vendors that state this one
 	Size   int64        // as the vendor says, 0 when it does not
+
+	name string // of the download, as files of checksums know it
 }
 
 // Find asks the package's feed for the newest version, or for one before it that
-// has been out long enough where the newest has not. lifted tells which versions a
-// person let pass their hold; it may be nil. A *Hold in the error's chain, or HoldOf, tells
-// what to call a failure. The package must have an upstream.
-func (c *Client) Find(ctx context.Context, p fleet.Package, lifted func(version string) bool) (Found, error) {
+// has been out long enough where the newest has not. Files of checksums are asked
+// for on the publisher's hosts only; lifted tells which versions a person let pass
+// their hold, and may be nil. A *Hold in the error's chain, or HoldOf, tells what
+// to call a failure. The package must have an upstream.
+func (c *Client) Find(ctx context.Context, p fleet.Package, hosts []string, lifted func(version string) bool) (Found, error) {
 	if p.Upstream == nil {
 		return Found{}, fleet.Errorf(fleet.Invalid, "upstream.find", string(p.ID), "the package has no upstream")
 	}
@@ -66,10 +69,19 @@ func (c *Client) Find(ctx context.Context, p fleet.Package, lifted func(version 
 	if found.Installers, err = c.locate(ctx, p, told, told.Version); err != nil {
 		return found, err
 	}
+	if err = c.checksums(ctx, p, told, told.Version, found.Installers, hosts); err != nil {
+		return found, err
+	}
+	latest, _, _ := p.Latest()
 	for _, v := range p.Versions() {
-		if at, err := c.locate(ctx, p, told, v); err == nil && v != told.Version {
-			found.Released[v] = at
+		at, err := c.locate(ctx, p, told, v)
+		if err != nil || v == told.Version {
+			continue
 		}
+		if v == latest { // one request more, not one for each; what is not told is not compared
+			_ = c.checksums(ctx, p, told, v, at, hosts)
+		}
+		found.Released[v] = at
 	}
 	return found, nil
 }
@@ -127,32 +139,46 @@ func FeedName(f fleet.Feed) string {
 func (c *Client) locate(ctx context.Context, p fleet.Package, t told, v string) (map[string]Located, error) {
 	out := map[string]Located{}
 	for _, key := range p.InstallerKeys() {
-		source := p.Installers[key].Source
-		if source == nil {
+		in := p.Installers[key]
+		if in.Source == nil {
 			continue
 		}
-		fill := func(template string) string { return version.FillAll(template, v, t.entries[v].Values) }
-		at := Located{Member: fill(source.Member)}
-		var err error
-		switch {
-		case source.Asset != "":
-			err = t.asset(&at, fill(source.Asset), v)
-		case source.Listed:
-			err = t.listed(&at, p.Installers[key], v)
-		case source.URL != "":
-			at.URL = fill(source.URL)
-		case source.PURL != "":
-			at.PURL, err = canonical(fill(source.PURL))
-			if err == nil && p.Upstream.From.Apt != nil {
-				err = c.locateDeb(ctx, &at)
-			}
-		}
+		at, err := c.locateOne(ctx, p, in, t, v)
 		if err != nil {
 			return nil, fmt.Errorf("installer %s: %w", key, err)
 		}
 		out[key] = at
 	}
 	return out, nil
+}
+
+func (c *Client) locateOne(ctx context.Context, p fleet.Package, in fleet.Installer, t told, v string) (at Located, err error) {
+	source := in.Source
+	at.Member = t.fill(source.Member, v)
+	var file releases.File
+	switch {
+	case source.Asset != "":
+		file, err = t.asset(t.fill(source.Asset, v), v)
+	case source.Listed:
+		file, err = t.listed(in, v)
+	case source.URL != "":
+		at.URL = t.fill(source.URL, v)
+		at.name = lastPart(at.URL)
+		return at, nil
+	case source.PURL != "":
+		at.PURL, err = canonical(t.fill(source.PURL, v))
+		if err == nil && p.Upstream.From.Apt != nil {
+			err = c.locateDeb(ctx, &at)
+		}
+		return at, err
+	}
+	at.URL, at.Size, at.Digest, at.SHA512, at.name = file.URL, file.Size, file.SHA256, file.SHA512, file.Name
+	return at, err
+}
+
+// fill fills a template of the package's for a version.
+func (t told) fill(template, v string) string {
+	return version.FillAll(template, v, t.entries[v].Values)
 }
 
 // newest is the greatest of the candidates by the upstream's scheme, of those

@@ -148,7 +148,7 @@ func TestManagedFeeds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := New(Config{Mirror: srv.URL, PyPIIndex: srv.URL + tt.index})
-			found, err := c.Find(t.Context(), fleet.Package{Installers: tt.in, Upstream: &fleet.Upstream{Scheme: tt.scheme, From: tt.feed}}, nil)
+			found, err := c.Find(t.Context(), fleet.Package{Installers: tt.in, Upstream: &fleet.Upstream{Scheme: tt.scheme, From: tt.feed}}, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -211,7 +211,7 @@ func TestManagedHolds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := New(Config{Mirror: srv.URL, PyPIIndex: srv.URL + "/simple"})
-			_, err := c.Find(t.Context(), fleet.Package{Upstream: &fleet.Upstream{Scheme: "windows", From: tt.feed}}, nil)
+			_, err := c.Find(t.Context(), fleet.Package{Upstream: &fleet.Upstream{Scheme: "windows", From: tt.feed}}, nil, nil)
 			hold, ok := HoldOf(err)
 			told := false
 			for _, why := range strings.Split(tt.why, "|") {
@@ -222,7 +222,7 @@ func TestManagedHolds(t *testing.T) {
 			}
 		})
 	}
-	if h, ok := HoldOf(errOfFound(New(Config{}).Find(t.Context(), fleet.Package{Upstream: &fleet.Upstream{From: fleet.Feed{PyPI: &fleet.PyPI{Project: "x"}}}}, nil))); !ok || h.Name != fleet.HoldUnreachable {
+	if h, ok := HoldOf(errOfFound(New(Config{}).Find(t.Context(), fleet.Package{Upstream: &fleet.Upstream{From: fleet.Feed{PyPI: &fleet.PyPI{Project: "x"}}}}, nil, nil))); !ok || h.Name != fleet.HoldUnreachable {
 		t.Errorf("without an index: %v", h)
 	}
 }

@@ -44,13 +44,13 @@ func TestStalledHost(t *testing.T) {
 	var waiting sync.WaitGroup
 	for i := range 3 * each {
 		waiting.Go(func() {
-			if _, err := c.Find(ctx, jsonAt(fmt.Sprintf("https://stalled%d.example/%d", i%3, i)), nil); err == nil {
+			if _, err := c.Find(ctx, jsonAt(fmt.Sprintf("https://stalled%d.example/%d", i%3, i)), nil, nil); err == nil {
 				t.Error("a host that does not answer told a version")
 			}
 		})
 	}
 	for i := range 200 {
-		if found, err := c.Find(t.Context(), jsonAt(fmt.Sprintf("https://good.example/%d", i)), nil); err != nil || found.Version != "1.2" {
+		if found, err := c.Find(t.Context(), jsonAt(fmt.Sprintf("https://good.example/%d", i)), nil, nil); err != nil || found.Version != "1.2" {
 			t.Errorf("%q, %v", found.Version, err)
 		}
 	}
@@ -134,7 +134,7 @@ func TestGitTagsOfGit(t *testing.T) {
 	defer srv.Close()
 	c := New(Config{Mirror: srv.URL})
 	p := fleet.Package{Upstream: &fleet.Upstream{Scheme: "semver", From: fleet.Feed{GitHubTags: &fleet.GitHubTags{Repository: "acme/tool", Tag: "v{version}"}}}}
-	found, err := c.Find(t.Context(), p, nil)
+	found, err := c.Find(t.Context(), p, nil, nil)
 	if err != nil || found.Version != "1.1.0" || !found.Published.IsZero() {
 		t.Errorf("%q at %v, %v", found.Version, found.Published, err)
 	}
@@ -142,7 +142,7 @@ func TestGitTagsOfGit(t *testing.T) {
 		t.Errorf("%+v", sum)
 	}
 	p.Upstream.From.GitHubTags.Repository = "acme/absent"
-	if _, err := c.Find(t.Context(), p, nil); err == nil {
+	if _, err := c.Find(t.Context(), p, nil, nil); err == nil {
 		t.Error("a repository that is not there has tags")
 	}
 }
@@ -161,7 +161,7 @@ func TestRefusedHost(t *testing.T) {
 		return resp, nil
 	})})
 	for i := range 10 {
-		_, err := c.Find(t.Context(), jsonAt(fmt.Sprintf("https://tired.example/%d", i)), nil)
+		_, err := c.Find(t.Context(), jsonAt(fmt.Sprintf("https://tired.example/%d", i)), nil, nil)
 		if h, ok := HoldOf(err); !ok || h.Name != fleet.HoldRateLimited {
 			t.Errorf("%v, want %s", err, fleet.HoldRateLimited)
 		}
@@ -169,7 +169,7 @@ func TestRefusedHost(t *testing.T) {
 	if n := asked.Load(); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
-	if _, err := c.Find(t.Context(), jsonAt("https://fresh.example/1"), nil); err != nil {
+	if _, err := c.Find(t.Context(), jsonAt("https://fresh.example/1"), nil, nil); err != nil {
 		t.Error(err)
 	}
 }

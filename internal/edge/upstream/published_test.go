@@ -137,7 +137,7 @@ func TestPublished(t *testing.T) {
 	} {
 		tt.in.Source = &tt.source
 		p := fleet.Package{Upstream: &fleet.Upstream{Scheme: "windows", From: tt.feed}, Installers: map[string]fleet.Installer{"it": tt.in}}
-		found, err := v.start(t, "").Find(t.Context(), p, nil)
+		found, err := v.start(t, "").Find(t.Context(), p, nil, nil)
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
@@ -315,7 +315,7 @@ func TestStatedSHA512(t *testing.T) {
 			Upstream:   &fleet.Upstream{Scheme: "semver", From: fleet.Feed{ElectronBuilder: &fleet.ElectronBuilder{URL: "https://dl.vendor.example/latest.yml"}}},
 			Installers: map[string]fleet.Installer{"x64": {Arch: "x64", Type: "exe", Source: &fleet.Source{Listed: true}}},
 		}
-		found, err := c.Find(t.Context(), p, nil)
+		found, err := c.Find(t.Context(), p, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

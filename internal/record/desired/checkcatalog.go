@@ -168,23 +168,43 @@ func (x *checks) installer(file, id, key string, p fleet.Package) {
 		rule(d.File != nil && d.File.Version, "file", "version resources of windows", in.Platform == "windows")
 		rule(d.Bundle != "", "bundle", "macos", in.Platform == "macos")
 	}
-	if in.Source == nil {
+	if in.Source != nil {
+		x.source(file, id, at("source"), p, *in.Source)
+	}
+}
+
+// source checks where an installer's bytes come from, and their digest.
+func (x *checks) source(file, id string, keys []string, p fleet.Package, s fleet.Source) {
+	at := func(more ...string) []string { return append(slices.Clone(keys), more...) }
+	for field, template := range map[string]string{"asset": s.Asset, "url": s.URL, "purl": s.PURL, "member": s.Member} {
+		x.placeholders(file, at(field), template, sourceWords(p))
+	}
+	lists := p.Upstream != nil && releases.ListsFiles(p.Upstream.From)
+	if !lists {
+		const why = "the package's upstream lists no files of a release: give url or purl"
+		if s.Asset != "" {
+			x.fault(file, at("asset"), why)
+		}
+		if s.Listed {
+			x.fault(file, at("listed"), why)
+		}
+	}
+	if s.URL != "" {
+		x.host(file, at("url"), id, s.URL)
+	}
+	if s.Checksum == nil {
 		return
 	}
-	for field, template := range map[string]string{"asset": in.Source.Asset, "url": in.Source.URL, "purl": in.Source.PURL, "member": in.Source.Member} {
-		x.placeholders(file, at("source", field), template, sourceWords(p))
+	for field, template := range map[string]string{"asset": s.Checksum.Asset, "url": s.Checksum.URL} {
+		x.placeholders(file, at("checksum", field), template, sourceWords(p))
 	}
-	if lists := p.Upstream != nil && releases.ListsFiles(p.Upstream.From); !lists {
-		const why = "the package's upstream lists no files of a release: give url or purl"
-		if in.Source.Asset != "" {
-			x.fault(file, at("source", "asset"), why)
-		}
-		if in.Source.Listed {
-			x.fault(file, at("source", "listed"), why)
-		}
-	}
-	if in.Source.URL != "" {
-		x.host(file, at("source", "url"), id, in.Source.URL)
+	switch {
+	case s.PURL != "":
+		x.fault(file, at("checksum"), "the registry that purl names states digests itself")
+	case s.Checksum.Asset != "" && !lists:
+		x.fault(file, at("checksum", "asset"), "the package's upstream lists no files of a release: give url")
+	case s.Checksum.URL != "":
+		x.host(file, at("checksum", "url"), id, s.Checksum.URL)
 	}
 }
 

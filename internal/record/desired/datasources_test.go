@@ -89,7 +89,14 @@ func checkSource(t *testing.T, c *checker, feed fleet.Feed, value cue.Value) {
 	if (source.Asset != "" || source.Listed) && !releases.ListsFiles(feed) {
 		t.Errorf("the feed lists no files for %v", value)
 	}
-	if words := version.Unknown(source.Asset+source.URL, sourceWords(fleet.Package{Upstream: &fleet.Upstream{From: feed}})); len(words) > 0 {
+	sums := fleet.Checksum{}
+	if source.Checksum != nil {
+		sums = *source.Checksum
+	}
+	if sums.Asset != "" && !releases.ListsFiles(feed) {
+		t.Errorf("the feed lists no files for %v", value)
+	}
+	if words := version.Unknown(source.Asset+source.URL+sums.Asset+sums.URL, sourceWords(fleet.Package{Upstream: &fleet.Upstream{From: feed}})); len(words) > 0 {
 		t.Errorf("nothing fills in %v of %v", words, value)
 	}
 }

@@ -31,7 +31,7 @@ func TestSchemaMatchesTypes(t *testing.T) {
 		"#HTTPRegex": fleet.HTTPRegex{}, "#HTTPHTML": fleet.HTTPHTML{}, "#HTTPXML": fleet.HTTPXML{}, "#HTTPHeader": fleet.HTTPHeader{}, "#News": fleet.News{}, "#Sparkle": fleet.Sparkle{},
 		"#SourceForge": fleet.SourceForge{}, "#Cask": fleet.Cask{}, "#ElectronBuilder": fleet.ElectronBuilder{}, "#Squirrel": fleet.Squirrel{}, "#Omaha": fleet.Omaha{},
 		"#Evergreen": fleet.Evergreen{}, "#Static": fleet.Static{}, "#InFile": fleet.InFile{},
-		"#Installer": fleet.Installer{}, "#Source": fleet.Source{}, "#Detect": fleet.Detect{}, "#File": fleet.FileRule{}, "#Registry": fleet.RegistryRule{}, "#Needs": fleet.Needs{},
+		"#Installer": fleet.Installer{}, "#Source": fleet.Source{}, "#Checksum": fleet.Checksum{}, "#Detect": fleet.Detect{}, "#File": fleet.FileRule{}, "#Registry": fleet.RegistryRule{}, "#Needs": fleet.Needs{},
 		"#Setting": fleet.Setting{}, "#SettingScripts": fleet.SettingScripts{}, "#Driver": fleet.Driver{}, "#OSPatch": fleet.OSPatch{}, "#Tests": fleet.Tests{}, "#Probe": fleet.Probe{},
 		"#Advisories": fleet.Advisories{}, "#Release": fleet.Release{}, "#Download": fleet.Download{}, "#SignedBy": fleet.SignedBy{}, "#Patched": fleet.Patched{}, "#Blob": fleet.Blob{},
 		"#Environment": fleet.Environment{}, "#Runner": fleet.Runner{}, "#Week": fleet.Week{}, "#WeekStep": fleet.WeekStep{}, "#Holidays": fleet.Holidays{}, "#DST": fleet.DSTRule{}, "#Wave": fleet.Wave{}, "#Select": fleet.Select{}, "#Opens": fleet.Opens{}, "#Gate": fleet.Gate{},

@@ -75,7 +75,7 @@ func TestFound(t *testing.T) {
 		"electron-builder": {"2.10", published, "https://downloads.acme.example/tool-2.10.exe"},
 		"installer":        {"2.10.0.0", time.Time{}, "https://downloads.acme.example/tool-2.10.exe"},
 	} {
-		found, err := upstream.New(config).Find(t.Context(), packages()[name], nil)
+		found, err := upstream.New(config).Find(t.Context(), packages()[name], nil, nil)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -97,7 +97,7 @@ func TestReleased(t *testing.T) {
 		p := packages()[name]
 		old := map[string]string{"github": "1.9.0", "apt": "1:1.9.0-1"}[name]
 		p.Releases = map[string]fleet.Release{old: {Counter: 1}}
-		found, err := upstream.New(config).Find(t.Context(), p, nil)
+		found, err := upstream.New(config).Find(t.Context(), p, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestFaults(t *testing.T) {
 			data.Faults = []Fault{{Shown: always, Path: tt.path, Kind: tt.kind}}
 			_, config := serve(t, data, fleet.NewManualClock(morning))
 			c := upstream.New(config)
-			found, err := c.Find(t.Context(), packages()[tt.feed], nil)
+			found, err := c.Find(t.Context(), packages()[tt.feed], nil, nil)
 			wantHold(t, "Find", err, tt.find)
 			if tt.find != "" {
 				return
@@ -173,7 +173,7 @@ func TestConditional(t *testing.T) {
 		t.Helper()
 		c := upstream.New(config)
 		for name, p := range packages() {
-			if found, err := c.Find(t.Context(), p, nil); err != nil || found.Version == "" {
+			if found, err := c.Find(t.Context(), p, nil, nil); err != nil || found.Version == "" {
 				t.Fatalf("%s: %+v, %v", name, found, err)
 			}
 		}
@@ -196,7 +196,7 @@ func TestConditional(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := upstream.New(config)
-	if found, err := c.Find(t.Context(), packages()["github"], nil); err != nil && !strings.Contains(err.Error(), "no asset") || found.Version != "2.0.0" {
+	if found, err := c.Find(t.Context(), packages()["github"], nil, nil); err != nil && !strings.Contains(err.Error(), "no asset") || found.Version != "2.0.0" {
 		t.Errorf("a change is not seen: %q, %v", found.Version, err)
 	}
 }
@@ -212,7 +212,7 @@ func TestTime(t *testing.T) {
 		want string
 	}{{morning.AddDate(0, 0, -3), "1.9.0"}, {morning, "1.10.0"}, {morning.Add(time.Hour), "1.9.0"}} {
 		clock.Set(tt.at)
-		if found, err := upstream.New(config).Find(t.Context(), packages()["github"], nil); err != nil || found.Version != tt.want {
+		if found, err := upstream.New(config).Find(t.Context(), packages()["github"], nil, nil); err != nil || found.Version != tt.want {
 			t.Errorf("at %v: %q, %v; want %s", tt.at, found.Version, err, tt.want)
 		}
 	}

@@ -21,13 +21,13 @@ func Upstream(t *testing.T, config upstream.Config, packages map[string]fleet.Pa
 	for name, p := range packages {
 		t.Run(name, func(t *testing.T) {
 			c := upstream.New(config)
-			found, err := c.Find(t.Context(), p, nil)
+			found, err := c.Find(t.Context(), p, hosts, nil)
 			reached(t, err)
 			if _, err := version.SchemeOf(*p.Upstream).Parse(found.Version); err != nil {
 				t.Errorf("the feed's version: %v", err)
 			}
 			sent, _ := c.Requests()
-			if again, err := c.Find(t.Context(), p, nil); err != nil || again.Version != found.Version {
+			if again, err := c.Find(t.Context(), p, hosts, nil); err != nil || again.Version != found.Version {
 				t.Errorf("the second time: %q, %v", again.Version, err)
 			}
 			if n, _ := c.Requests(); n != sent {
