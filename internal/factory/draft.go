@@ -14,7 +14,13 @@ import (
 
 // Draft is the release that a finding of state new would become: its installers
 // downloaded, hashed and read. What is wrong with them is an *upstream.Hold.
-func (f *Factory) Draft(ctx context.Context, repo *fleet.Repository, finding Finding) (*fleet.Release, error) {
+func (f *Factory) Draft(ctx context.Context, repo *fleet.Repository, finding Finding) (_ *fleet.Release, err error) {
+	got := newPool(repo, []Finding{finding})
+	defer func() { err = errors.Join(err, got.remove()) }()
+	return f.draft(ctx, repo, finding, got)
+}
+
+func (f *Factory) draft(ctx context.Context, repo *fleet.Repository, finding Finding, got *pool) (*fleet.Release, error) {
 	p := repo.Packages[finding.Package]
 	release := newRelease(p, finding)
 	if p.Kind == "configuration" {
@@ -22,7 +28,7 @@ func (f *Factory) Draft(ctx context.Context, repo *fleet.Repository, finding Fin
 		return &release, nil
 	}
 	var err error
-	release.Installers, err = f.obtain(ctx, repo.Publishers[p.ID.Publisher()], p, finding.Upstream)
+	release.Installers, err = f.obtain(ctx, repo.Publishers[p.ID.Publisher()], p, finding.Upstream, got)
 	if err != nil {
 		return nil, err
 	}
@@ -40,11 +46,16 @@ func (f *Factory) Draft(ctx context.Context, repo *fleet.Repository, finding Fin
 // the finding a held one; an error is one of ours.
 func (f *Factory) DraftOf(ctx context.Context, repo *fleet.Repository, out *Proposed) error {
 	release, err := f.Draft(ctx, repo, out.Finding)
+	return out.drafted(ctx, release, err)
+}
+
+// drafted takes in what became of the draft.
+func (p *Proposed) drafted(ctx context.Context, release *fleet.Release, err error) error {
 	if err != nil {
-		out.Finding, err = held(ctx, out.Finding, err)
+		p.Finding, err = held(ctx, p.Finding, err)
 		return err
 	}
-	out.Release = release
+	p.Release = release
 	return nil
 }
 

@@ -26,15 +26,16 @@ import (
 
 // obtain downloads the installers of a new version, and says of each what git
 // is to pin: size, digests, signer, and what its bytes tell of themselves. What
-// is not as it should be is an *upstream.Hold.
-func (f *Factory) obtain(ctx context.Context, publisher fleet.Publisher, p fleet.Package, found upstream.Found) (map[string]fleet.Download, error) {
+// is not as it should be is an *upstream.Hold. What got holds already is not
+// downloaded again.
+func (f *Factory) obtain(ctx context.Context, publisher fleet.Publisher, p fleet.Package, found upstream.Found, got *pool) (map[string]fleet.Download, error) {
 	out := map[string]fleet.Download{}
 	for _, key := range p.InstallerKeys() {
 		at, ok := found.Installers[key]
 		if !ok {
 			return nil, fleet.Errorf(fleet.Invalid, "factory.propose", string(p.ID), "installer %s has no source to download a new version from", key)
 		}
-		d, err := f.obtainOne(ctx, publisher, p.Installers[key], found.Version, at)
+		d, err := f.obtainOne(ctx, publisher, p.Installers[key], found.Version, at, got)
 		if err != nil {
 			return nil, fmt.Errorf("installer %s: %w", key, err)
 		}
@@ -43,27 +44,28 @@ func (f *Factory) obtain(ctx context.Context, publisher fleet.Publisher, p fleet
 	return out, nil
 }
 
-func (f *Factory) obtainOne(ctx context.Context, publisher fleet.Publisher, in fleet.Installer, version string, at upstream.Located) (d fleet.Download, err error) {
-	dir, err := os.MkdirTemp("", "packmill-propose-")
-	if err != nil {
-		return d, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	d = fleet.Download{URL: at.URL, PURL: at.PURL, Member: at.Member, Size: at.Size, SHA256: at.Digest, SHA512: at.SHA512}
-	body, err := f.Upstream.Fetch(ctx, d, publisher.Hosts)
-	if err != nil {
-		return d, err
-	}
-	file, err := save(dir, "download", func(w io.Writer) error {
-		_, err := io.Copy(w, body)
+func (f *Factory) obtainOne(ctx context.Context, publisher fleet.Publisher, in fleet.Installer, version string, at upstream.Located, got *pool) (d fleet.Download, err error) {
+	d = downloadOf(at)
+	file, err := got.take(d, publisher.Hosts, func(w io.Writer) error {
+		body, err := f.Upstream.Fetch(ctx, d, publisher.Hosts)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(w, body)
 		return errors.Join(err, body.Close())
 	})
 	if err != nil {
 		return d, err
 	}
-	defer file.close()
-	d.Size, d.SHA256 = body.Size(), body.Digest()
+	whole := file
+	defer func() { err = errors.Join(err, got.done(d, publisher.Hosts, whole)) }()
+	d.Size, d.SHA256 = file.size, file.digest
 	if d.Member != "" {
+		dir, err := os.MkdirTemp(got.dir, "member-")
+		if err != nil {
+			return d, err
+		}
+		defer os.RemoveAll(dir) // the pool's folder goes in any case
 		member, err := extract(dir, file, d.Member)
 		if err != nil {
 			return d, err
@@ -75,6 +77,11 @@ func (f *Factory) obtainOne(ctx context.Context, publisher fleet.Publisher, in f
 		return d, err
 	}
 	return d, checkSigner(publisher, d.Signer)
+}
+
+// downloadOf is a download before its bytes are known.
+func downloadOf(at upstream.Located) fleet.Download {
+	return fleet.Download{URL: at.URL, PURL: at.PURL, Member: at.Member, Size: at.Size, SHA256: at.Digest, SHA512: at.SHA512}
 }
 
 // A saved file is bytes on disk, gone with their folder.

@@ -43,6 +43,9 @@ type Proposed struct {
 // Policy bounds how many are opened; what does not fit waits for a later run. A
 // look at all packages also keeps the issue that lists them.
 //
+// What several packages install is downloaded once, where all have it from one
+// address.
+//
 // One package's failure does not stop the others: errors are joined.
 func (f *Factory) Propose(ctx context.Context, look Look) (_ []Proposed, err error) {
 	if f.Forge == nil {
@@ -67,6 +70,8 @@ func (f *Factory) Propose(ctx context.Context, look Look) (_ []Proposed, err err
 	if err != nil {
 		return nil, err
 	}
+	round.got = newPool(look.Repo, findings)
+	defer func() { err = errors.Join(err, round.got.remove()) }()
 	out := make([]Proposed, len(findings))
 	for i, finding := range findings {
 		out[i] = Proposed{Finding: finding}
@@ -129,7 +134,8 @@ func (f *Factory) proposeOne(ctx context.Context, round *round, out *Proposed) e
 		return err
 	}
 	if out.Release = release; release == nil {
-		if err := f.DraftOf(ctx, look.Repo, out); err != nil || out.Release == nil {
+		release, err := f.draft(ctx, look.Repo, out.Finding, round.got)
+		if err := out.drafted(ctx, release, err); err != nil || out.Release == nil {
 			return err
 		}
 	}

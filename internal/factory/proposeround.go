@@ -24,6 +24,7 @@ type round struct {
 	owners owners.Set
 	begun  int // pull requests this run opened
 	open   int // proposals that are open now
+	got    *pool
 }
 
 // bumpPrefix begins the branches that propose versions.
