@@ -29,7 +29,7 @@ type Proposed struct {
 }
 
 // Propose looks at upstreams and makes one pull request for each package with a
-// new version. Bytes are downloaded, hashed and read before anything is
+// new version, and one for each group of packages that policy names. Bytes are downloaded, hashed and read before anything is
 // written, and the changed tree is checked before anything leaves this machine:
 // a failure anywhere leaves no half of a proposal.
 //
@@ -79,15 +79,9 @@ func (f *Factory) Propose(ctx context.Context, look Look) (_ []Proposed, err err
 	if err := f.beginDashboard(ctx, look, out); err != nil {
 		return nil, err
 	}
-	var failures []error
-	for n, i := range round.order(findings) {
-		f.progress(n, len(findings), "propose "+string(findings[i].Package))
-		if err := f.proposeOne(ctx, round, &out[i]); err != nil {
-			failures = append(failures, fmt.Errorf("%s: %w", findings[i].Package, err))
-		}
-		if ctx.Err() != nil {
-			return out, ctx.Err()
-		}
+	failures := f.proposeAll(ctx, round, findings, out)
+	if ctx.Err() != nil {
+		return out, ctx.Err()
 	}
 	f.progress(len(findings), len(findings), "propose")
 	for i := range out {
@@ -112,7 +106,7 @@ func (f *Factory) proposeOne(ctx context.Context, round *round, out *Proposed) e
 		out.Note, out.standing = why, why
 		return why != ""
 	}
-	why, err := f.declined(ctx, round, branch)
+	why, err := f.declined(ctx, round, id, out.Found)
 	if err != nil || stop(why) {
 		return err
 	}
@@ -122,47 +116,59 @@ func (f *Factory) proposeOne(ctx context.Context, round *round, out *Proposed) e
 	}
 	if who != "" {
 		out.Pull, _ = round.openOn(branch)
-		stop("left alone: " + who + " committed to " + branch + "; delete the branch to have it made anew")
+		stop(leftAlone(who, branch))
 		return nil
 	}
-	if stop(round.full(id, branch)) {
+	if stop(round.full([]fleet.PackageID{id}, branch)) {
 		return nil
 	}
-	release, err := f.proposed(ctx, look.Repo.Packages[id], out.Finding, branch, round.lifted(out.Finding))
-	if err != nil {
-		out.Finding, err = held(ctx, out.Finding, err)
-		return err
-	}
-	if out.Release = release; release == nil {
-		release, err := f.draft(ctx, look.Repo, out.Finding, round.got)
-		if err := out.drafted(ctx, release, err); err != nil || out.Release == nil {
+	if out.Release == nil { // a group may have drafted it
+		release, err := f.proposed(ctx, look.Repo.Packages[id], out.Finding, branch, round.lifted(out.Finding))
+		if err != nil {
+			out.Finding, err = held(ctx, out.Finding, err)
 			return err
 		}
+		if out.Release = release; release == nil {
+			release, err := f.draft(ctx, look.Repo, out.Finding, round.got)
+			if err := out.drafted(ctx, release, err); err != nil || out.Release == nil {
+				return err
+			}
+		}
 	}
-	pull, err := f.bumpPull(look, out.Finding, *out.Release)
+	b, err := f.bump(look, out.Finding, *out.Release)
 	if err != nil {
 		return err
 	}
+	pull := view.BumpPull(b)
 	spec := fleet.PullSpec{Branch: branch, Title: pull.Title, Body: pull.Text, Labels: append([]string{"bump"}, round.limits.Labels[out.Release.Change]...)}
 	files := map[string][]byte{desired.ReleasePath(id, out.Found): desired.ReleaseFile(out.Found, *out.Release)}
 	if out.Pull, out.Changed, err = f.propose(ctx, look.Repo.Commit, proposal{files: files, spec: spec}); err != nil {
 		return err
 	}
-	round.opened(id, branch)
+	round.opened([]fleet.PackageID{id}, branch)
 	if err := f.supersede(ctx, out, round.pulls); err != nil {
 		return err
 	}
-	return f.askOwners(ctx, round, out)
+	return f.askOwners(ctx, round, out, desired.ReleasePath(id, out.Found))
 }
 
-// supersede closes the package's open pull requests for other versions.
+// leftAlone says why a branch is not touched.
+func leftAlone(who, branch string) string {
+	return "left alone: " + who + " committed to " + branch + "; delete the branch to have it made anew"
+}
+
+// superseded begins what packmill says when it closes a pull request that another
+// one replaces: such a one was not declined.
+const superseded = "Superseded"
+
+// supersede closes the package's other open pull requests.
 func (f *Factory) supersede(ctx context.Context, out *Proposed, pulls []fleet.Pull) error {
 	prefix := BumpBranch(out.Package, "")
 	for _, p := range pulls {
 		if p.State != "open" || p.Branch == out.Pull.Branch || !strings.HasPrefix(p.Branch, prefix) {
 			continue
 		}
-		text := fmt.Sprintf("Superseded by #%d, which proposes %s.", out.Pull.Number, view.Code(out.Found))
+		text := fmt.Sprintf(superseded+" by #%d, which proposes %s.", out.Pull.Number, view.Code(out.Found))
 		if err := f.Forge.Close(ctx, p.Number, text); err != nil {
 			return err
 		}
@@ -188,35 +194,43 @@ func (f *Factory) proposed(ctx context.Context, p fleet.Package, finding Finding
 		return nil, nil
 	}
 	have, ok := repo.Packages[p.ID].Releases[finding.Found]
-	want := newRelease(p, finding)
-	if !ok || have.Counter != want.Counter || have.Epoch != want.Epoch || have.Change != want.Change {
+	if !ok {
 		return nil, nil
 	}
-	if p.Kind == "configuration" {
-		if !maps.Equal(have.Files, finding.Payload) {
-			return nil, nil
-		}
-		return &have, nil
-	}
-	for _, key := range p.InstallerKeys() {
-		d, at := have.Installers[key], finding.Upstream.Installers[key]
-		if d.URL != at.URL || d.PURL != at.PURL {
-			return nil, nil
-		}
-		if at.Digest != "" && d.SHA256 != at.Digest {
-			err := fmt.Errorf("installer %s: %s proposes %s, the vendor now states %s; delete the branch to propose the new bytes", key, branch, d.SHA256.Short(), at.Digest.Short())
-			if lifted[fleet.HoldChangedHash] == err.Error() {
-				return nil, nil
-			}
-			return nil, &upstream.Hold{Name: fleet.HoldChangedHash, Err: err}
-		}
+	if ok, err = proposes(p, finding, have, branch, lifted); err != nil || !ok {
+		return nil, err
 	}
 	return &have, nil
 }
 
-// bumpPull is the text of the pull request: what the change does, in the
-// field's words.
-func (f *Factory) bumpPull(look Look, finding Finding, release fleet.Release) (view.Pull, error) {
+// proposes reports whether a release of a branch is what would be proposed now.
+func proposes(p fleet.Package, finding Finding, have fleet.Release, branch string, lifted map[string]string) (bool, error) {
+	want := newRelease(p, finding)
+	if have.Counter != want.Counter || have.Epoch != want.Epoch || have.Change != want.Change {
+		return false, nil
+	}
+	if p.Kind == "configuration" {
+		return maps.Equal(have.Files, finding.Payload), nil
+	}
+	for _, key := range p.InstallerKeys() {
+		d, at := have.Installers[key], finding.Upstream.Installers[key]
+		if d.URL != at.URL || d.PURL != at.PURL {
+			return false, nil
+		}
+		if at.Digest != "" && d.SHA256 != at.Digest {
+			err := fmt.Errorf("installer %s: %s proposes %s, the vendor now states %s; delete the branch to propose the new bytes", key, branch, d.SHA256.Short(), at.Digest.Short())
+			if lifted[fleet.HoldChangedHash] == err.Error() {
+				return false, nil
+			}
+			return false, &upstream.Hold{Name: fleet.HoldChangedHash, Err: err}
+		}
+	}
+	return true, nil
+}
+
+// bump is what is known about a release: what the change does, in the field's
+// words.
+func (f *Factory) bump(look Look, finding Finding, release fleet.Release) (view.Bump, error) {
 	head := withRelease(look.Repo, finding.Package, finding.Found, release)
 	c := change.Compare(look.Repo, head, change.Options{Devices: look.Devices, Now: f.Clock.Now()})
 	for _, r := range c.Releases {
@@ -225,10 +239,10 @@ func (f *Factory) bumpPull(look Look, finding Finding, release fleet.Release) (v
 			if u := look.Repo.Packages[r.Package].Upstream; b.NotesFrom == "" && u != nil {
 				b.NotesFrom = upstream.FeedName(u.From)
 			}
-			return view.BumpPull(b), nil
+			return b, nil
 		}
 	}
-	return view.Pull{}, fleet.Errorf(fleet.Internal, "factory.propose", string(finding.Package), "the change does not hold its own release")
+	return view.Bump{}, fleet.Errorf(fleet.Internal, "factory.propose", string(finding.Package), "the change does not hold its own release")
 }
 
 // BumpBranch is the branch that proposes a version: bump/<package>/<version>.

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/record/desired"
 	"github.com/packmill/packmill/internal/rules/bump"
 	"github.com/packmill/packmill/internal/rules/owners"
 )
@@ -25,13 +24,16 @@ type round struct {
 	begun  int // pull requests this run opened
 	open   int // proposals that are open now
 	got    *pool
+	found  map[fleet.PackageID]Finding
+
+	closedAs map[int]bool // pull request → packmill closed it for another one; what was asked for so far
 }
 
 // bumpPrefix begins the branches that propose versions.
 const bumpPrefix = "bump/"
 
 func (f *Factory) round(look Look, pulls []fleet.Pull) (*round, error) {
-	r := &round{look: look, pulls: pulls}
+	r := &round{look: look, pulls: pulls, found: map[fleet.PackageID]Finding{}, closedAs: map[int]bool{}}
 	if p := look.Repo.Operator.Proposals; p != nil {
 		r.limits = *p
 	}
@@ -78,8 +80,10 @@ func (r *round) order(findings []Finding) []int {
 			out = append(out, i)
 		}
 	}
+	groups := r.openGroups()
 	rank := func(f Finding) int {
-		if _, open := r.openOn(BumpBranch(f.Package, f.Found)); open {
+		_, open := r.openOn(BumpBranch(f.Package, f.Found))
+		if open || slices.Contains(groups, r.limits.GroupOf(f.Package)) {
 			return 0
 		}
 		if len(bump.Named(f.Upstream.Notes)) > 0 {
@@ -103,54 +107,41 @@ func (r *round) openOn(branch string) (fleet.Pull, bool) {
 	return r.pulls[i], true
 }
 
-// declined says that a person closed the branch's newest pull request, "" when
-// none did. One that packmill closed itself, for another version, is no word of
-// a person's.
-func (f *Factory) declined(ctx context.Context, r *round, branch string) (string, error) {
-	if _, open := r.openOn(branch); open {
-		return "", nil
-	}
-	var closed fleet.Pull
+// openGroups are the groups with an open pull request, by name.
+func (r *round) openGroups() []string {
+	var out []string
 	for _, p := range r.pulls {
-		if p.Branch == branch && p.State == "closed" && p.Number > closed.Number {
-			closed = p
+		name := groupOfBranch(p.Branch)
+		if _, taken := r.look.Repo.Packages[fleet.PackageID("group/"+name)]; name != "" && !taken && p.State == "open" {
+			out = append(out, name)
 		}
 	}
-	if closed.Number == 0 {
-		return "", nil
-	}
-	comments, err := f.Forge.Comments(ctx, closed.Number)
-	if err != nil {
-		return "", err
-	}
-	if slices.ContainsFunc(comments, func(c fleet.Comment) bool { return c.Own && strings.HasPrefix(c.Body, closedMark) }) {
-		return "", nil
-	}
-	return fmt.Sprintf("declined: pull request %d was closed; reopen it to take the version up again", closed.Number), nil
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
-// closedMark begins the comment with which the forge's client closes a pull
-// request.
-const closedMark = "<!-- packmill:closed -->"
-
-// replaces reports whether another version of the package is open: opening this
-// one closes that one.
-func (r *round) replaces(id fleet.PackageID, branch string) bool {
-	return slices.ContainsFunc(r.pulls, func(p fleet.Pull) bool {
-		return p.State == "open" && p.Branch != branch && strings.HasPrefix(p.Branch, BumpBranch(id, ""))
-	})
+// replaces counts the open pull requests for other versions of the packages:
+// opening this one closes them.
+func (r *round) replaces(ids []fleet.PackageID, branch string) int {
+	n := 0
+	for _, p := range r.pulls {
+		if p.State == "open" && p.Branch != branch && slices.ContainsFunc(ids, func(id fleet.PackageID) bool { return strings.HasPrefix(p.Branch, BumpBranch(id, "")) }) {
+			n++
+		}
+	}
+	return n
 }
 
 // full says why a pull request that is not open yet must wait, "" when there is
 // room.
-func (r *round) full(id fleet.PackageID, branch string) string {
+func (r *round) full(ids []fleet.PackageID, branch string) string {
 	if _, open := r.openOn(branch); open {
 		return ""
 	}
 	switch {
 	case r.limits.PerRun > 0 && r.begun >= r.limits.PerRun:
 		return fmt.Sprintf("waits for the next run: %d were opened in this one, as many as policy allows", r.begun)
-	case r.limits.Open > 0 && r.open >= r.limits.Open && !r.replaces(id, branch):
+	case r.limits.Open > 0 && r.open >= r.limits.Open && r.replaces(ids, branch) == 0:
 		return fmt.Sprintf("waits: %d proposals are open, as many as policy allows", r.open)
 	default:
 		return ""
@@ -158,14 +149,12 @@ func (r *round) full(id fleet.PackageID, branch string) string {
 }
 
 // opened notes that the branch has an open pull request now.
-func (r *round) opened(id fleet.PackageID, branch string) {
+func (r *round) opened(ids []fleet.PackageID, branch string) {
 	if _, open := r.openOn(branch); open {
 		return
 	}
 	r.begun++
-	if !r.replaces(id, branch) {
-		r.open++
-	}
+	r.open += 1 - r.replaces(ids, branch)
 }
 
 // strangers says who else committed to a branch, "" when nobody did: nobody's
@@ -197,13 +186,18 @@ func (f *Factory) strangers(ctx context.Context, main, branch string) (string, e
 	return "somebody", nil
 }
 
-// askOwners asks the owners of the release file for a review, where nobody was
+// askOwners asks the owners of the release files for a review, where nobody was
 // asked and nobody reviewed yet: in the run that wrote the pull request, so that
 // later ones with nothing new write nothing. An owner whom the forge does not
 // know must not stop a proposal: the note tells.
-func (f *Factory) askOwners(ctx context.Context, round *round, out *Proposed) error {
-	logins, teams := owners.Reviewers(round.owners.Of(desired.ReleasePath(out.Package, out.Found)))
-	logins = slices.DeleteFunc(slices.Clone(logins), func(l string) bool { return strings.EqualFold(l, out.Pull.Author) })
+func (f *Factory) askOwners(ctx context.Context, round *round, out *Proposed, files ...string) error {
+	var logins, teams []string
+	for _, file := range files {
+		l, t := owners.Reviewers(round.owners.Of(file))
+		logins, teams = append(logins, l...), append(teams, t...)
+	}
+	logins = slices.DeleteFunc(unique(logins), func(l string) bool { return strings.EqualFold(l, out.Pull.Author) })
+	teams = unique(teams)
 	if !out.Changed || len(logins)+len(teams) == 0 || len(out.Pull.Asked) > 0 {
 		return nil
 	}
@@ -213,9 +207,28 @@ func (f *Factory) askOwners(ctx context.Context, round *round, out *Proposed) er
 	}
 	err = f.Forge.RequestReviewers(ctx, out.Pull.Number, logins, teams)
 	if kind := fleet.KindOf(err); err != nil && (kind == fleet.Invalid || kind == fleet.Refused) {
-		out.Note = strings.TrimPrefix(out.Note+"; the owners of CODEOWNERS could not be asked: "+err.Error(), "; ")
+		out.Note = join(out.Note, "the owners of CODEOWNERS could not be asked: "+err.Error())
 		return nil
 	}
 	out.Changed = out.Changed || err == nil
 	return err
+}
+
+// unique is list without what it said before.
+func unique(list []string) []string {
+	var out []string
+	for _, s := range list {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// join puts two notes into one.
+func join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
 }

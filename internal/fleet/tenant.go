@@ -1,6 +1,10 @@
 package fleet
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // An Operator is the party that runs the repository.
 type Operator struct {
@@ -16,6 +20,26 @@ type Proposals struct {
 	PerRun int                 `json:"perRun,omitempty"` // that one run opens
 	Open   int                 `json:"open,omitempty"`   // that are open at once
 	Labels map[string][]string `json:"labels,omitempty"` // by the release's change
+	// Groups are the packages that share a pull request, by name.
+	Groups map[string]ProposalGroup `json:"groups,omitempty"`
+}
+
+// A ProposalGroup is which packages are proposed together.
+type ProposalGroup struct {
+	Packages []string `json:"packages"` // ids; * stands for any characters
+}
+
+// GroupOf is the name of the package's group, "" when it has none: the first by
+// name of those that match.
+func (p Proposals) GroupOf(id PackageID) string {
+	for _, name := range slices.Sorted(maps.Keys(p.Groups)) {
+		for _, pattern := range p.Groups[name].Packages {
+			if like(pattern, string(id)) {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 // A Person may approve between two dates (2006-01-02, until exclusive).

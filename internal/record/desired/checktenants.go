@@ -64,6 +64,7 @@ func (x *checks) operator() {
 	for _, role := range slices.Sorted(maps.Keys(x.repo.Operator.Approvers)) {
 		x.persons(operatorFile, k("operator", "approvers", role), x.repo.Operator.Approvers[role])
 	}
+	x.proposalGroups()
 	trust := x.repo.Operator.Trust
 	if x.readable(operatorFile) {
 		x.quorum(trust.Approvals, "approvals")
@@ -76,6 +77,18 @@ func (x *checks) operator() {
 			x.fault(operatorFile, append(at, "pem"), "is no PEM public key (SubjectPublicKeyInfo)")
 		}
 		x.period(operatorFile, at, key.From, key.Until)
+	}
+}
+
+// proposalGroups reports a group of proposals whose branches would be those of a
+// package: bump/group/<name>/… both.
+func (x *checks) proposalGroups() {
+	if p := x.repo.Operator.Proposals; p != nil {
+		for _, name := range slices.Sorted(maps.Keys(p.Groups)) {
+			if _, taken := x.repo.Packages[fleet.PackageID("group/"+name)]; taken {
+				x.fault(operatorFile, k("operator", "proposals", "groups", name), "has the branches of the package group/%s; give the group another name", name)
+			}
+		}
 	}
 }
 
