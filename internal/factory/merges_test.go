@@ -248,6 +248,18 @@ func TestRecordTellsWhatAPushBrings(t *testing.T) {
 	}
 }
 
+// TestRecordTellsOfSeveralReleases: a group's merge brings them all, whatever
+// else it changes of their packages.
+func TestRecordTellsOfSeveralReleases(t *testing.T) {
+	w := newMergeWorld(t)
+	w.merge(map[string]string{"catalog/acme/tool/1.0.cue": "x", "catalog/acme/tool/package.cue": "p"}, nil, "ines")
+	w.record()
+	w.merge(map[string]string{"catalog/acme/tool/2.0.cue": "x", "catalog/acme/tool/package.cue": "q", "catalog/beta/app/1.1.cue": "y", "catalog/beta/other/7.cue": "z"}, nil, "ines")
+	if m := w.record(); !slices.Equal(m.Releases, []string{"acme/tool@2.0", "beta/app@1.1", "beta/other@7"}) || m.Fault != "" || !slices.Equal(m.Approvers, []string{"ines"}) {
+		t.Errorf("%+v", m)
+	}
+}
+
 // TestRecordTellsOfAPolicyWithAnApproval: an approval must not be judged by a
 // policy that its own merge brings, changed, removed or for the first time.
 func TestRecordTellsOfAPolicyWithAnApproval(t *testing.T) {
