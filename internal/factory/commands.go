@@ -86,6 +86,9 @@ func (f *Factory) takeCommands(ctx context.Context, look Look) (func(fleet.Packa
 	if err != nil {
 		return nil, err
 	}
+	if all, err = f.takeBoxes(ctx, look, issue, all); err != nil {
+		return nil, err
+	}
 	answered := map[string]bool{}
 	for _, c := range comments {
 		if marker, _, ok := strings.Cut(c.Body, "\n"); ok && c.Own {
@@ -102,6 +105,14 @@ func (f *Factory) takeCommands(ctx context.Context, look Look) (func(fleet.Packa
 		answer := "Recorded."
 		if !known {
 			command, why := commandOf(look, c, strings.TrimSpace(line))
+			if why == "" && command.What == fleet.CommandRetry {
+				if command.Pull, err = f.declinedAs(ctx, look, all, command); err != nil {
+					return nil, err
+				}
+				if command.Pull == 0 {
+					why = "not done: nobody closed a pull request of " + view.Code(command.Version) + ", the version that was last found."
+				}
+			}
 			if answer = why; why == "" {
 				if err := f.recordCommand(ctx, look, command); err != nil {
 					return nil, err
@@ -126,20 +137,24 @@ func (f *Factory) recordCommand(ctx context.Context, look Look, c fleet.Command)
 
 // commandOf reads a command, or says (in Markdown) why it does not count.
 func commandOf(look Look, c fleet.Comment, line string) (fleet.Command, string) {
-	m := commandLine.FindStringSubmatch(line)
-	if m == nil {
-		return fleet.Command{}, "not understood. Write `packmill ignore <package> <version>: <reason>` or `packmill unhold <package> <version>: <reason>`."
+	out := fleet.Command{By: c.Author, Comment: c.ID, At: c.At}
+	if m := retryLine.FindStringSubmatch(line); m != nil {
+		out.What, out.Package, out.Reason = fleet.CommandRetry, fleet.PackageID(m[1]), strings.TrimSpace(m[2])
+		out.Version = newestDetection(look.Record, out.Package).Found
+	} else if m := commandLine.FindStringSubmatch(line); m != nil {
+		out.What, out.Package, out.Version, out.Reason = m[1], fleet.PackageID(m[2]), m[3], strings.TrimSpace(m[4])
+	} else {
+		return out, "not understood. Write `packmill ignore <package> <version>: <reason>`, `packmill unhold <package> <version>: <reason>` or `packmill retry <package>: <reason>`."
 	}
-	out := fleet.Command{What: m[1], Package: fleet.PackageID(m[2]), Version: m[3], Reason: strings.TrimSpace(m[4]), By: c.Author, Comment: c.ID, At: c.At}
 	newest := newestDetection(look.Record, out.Package)
 	switch {
 	case c.Edited:
 		return out, "not done: the comment was changed after it was sent, and by whom cannot be told. Write it anew."
 	case reasonable(out.Reason) != nil:
 		return out, "not done: " + reasonable(out.Reason).Error() + "."
-	case newest.Found != out.Version:
+	case newest.Found != out.Version || out.Version == "":
 		return out, "not done: that is not the version that was last found for a package of that name."
-	case out.What == fleet.CommandIgnore:
+	case out.What == fleet.CommandIgnore || out.What == fleet.CommandRetry:
 		return out, ""
 	case newest.Hold == fleet.HoldSigner:
 		return out, "not done: a new signer is let in by a pull request that names it in `publisher.cue`, which shows who else it lets in."

@@ -39,7 +39,7 @@ func (f *Factory) dashboard(ctx context.Context, look Look, list []Proposed) err
 	}
 	rows := make([]view.Watched, len(list))
 	for i, p := range list {
-		rows[i] = view.Watched{Detection: p.Detection, Pull: p.Pull.Number, Note: p.standing, Next: next}
+		rows[i] = view.Watched{Detection: p.Detection, Pull: p.Pull.Number, Note: p.standing, Next: next, Declined: p.declined}
 		if p.State == fleet.StateHeld && p.Hold == fleet.HoldTooYoung {
 			if ready, ok := bump.Ready(look.Repo.Packages[p.Package], p.Detection.Found, p.Upstream.Published); ok {
 				rows[i].Next = ready

@@ -9,13 +9,20 @@ import (
 	"github.com/packmill/packmill/internal/record/desired"
 )
 
-// declined says that a person closed a pull request that proposed the version,
-// alone or with others of its group; "" when none did. The branch of a group
-// tells which versions it proposed: without it nobody knows.
-func (f *Factory) declined(ctx context.Context, round *round, id fleet.PackageID, version string) (string, error) {
-	why, err := f.declinedOn(ctx, round, BumpBranch(id, version))
-	if why != "" || err != nil {
-		return why, err
+// declined is the number of the pull request that proposed the version, alone or
+// with others of its group, and that a person closed; 0 when there is none, or
+// somebody wants it tried again. The branch of a group tells which versions it
+// proposed: without it nobody knows.
+func (f *Factory) declined(ctx context.Context, round *round, id fleet.PackageID, version string) (int, error) {
+	again := map[int]bool{}
+	if round.look.Said != nil {
+		for _, c := range round.look.Said(id, version) {
+			again[c.Pull] = again[c.Pull] || c.What == fleet.CommandRetry
+		}
+	}
+	number, err := f.declinedOn(ctx, round, BumpBranch(id, version))
+	if err != nil || number > 0 && !again[number] {
+		return number, err
 	}
 	asked := map[string]bool{}
 	for _, p := range round.pulls {
@@ -25,23 +32,31 @@ func (f *Factory) declined(ctx context.Context, round *round, id fleet.PackageID
 		asked[p.Branch] = true
 		files, err := f.addedBy(ctx, round.look.Repo.Commit, p.Branch)
 		if err != nil {
-			return "", err
+			return 0, err
 		}
 		if !files[desired.ReleasePath(id, version)] {
 			continue
 		}
-		if why, err := f.declinedOn(ctx, round, p.Branch); err != nil || why != "" {
-			return why, err
+		if number, err := f.declinedOn(ctx, round, p.Branch); err != nil || number > 0 && !again[number] {
+			return number, err
 		}
 	}
-	return "", nil
+	return 0, nil
 }
 
-// declinedOn says that a person closed the newest pull request of a branch that
-// was not merged, "" when none is or one is open.
-func (f *Factory) declinedOn(ctx context.Context, round *round, branch string) (string, error) {
+// declinedWords say what a person closed, "" for nothing.
+func declinedWords(number int, id fleet.PackageID) string {
+	if number == 0 {
+		return ""
+	}
+	return fmt.Sprintf("declined: pull request %d was closed; reopen it to take the version up again, or write packmill retry %s: and why", number, id)
+}
+
+// declinedOn is the newest pull request of a branch that was not merged, if a
+// person closed it; 0 when there is none, or one is open.
+func (f *Factory) declinedOn(ctx context.Context, round *round, branch string) (int, error) {
 	if _, open := round.openOn(branch); open {
-		return "", nil
+		return 0, nil
 	}
 	number := 0
 	for _, p := range round.pulls {
@@ -50,12 +65,12 @@ func (f *Factory) declinedOn(ctx context.Context, round *round, branch string) (
 		}
 	}
 	if number == 0 {
-		return "", nil
+		return 0, nil
 	}
 	if own, err := f.closedForAnother(ctx, round, number); err != nil || own {
-		return "", err
+		return 0, err
 	}
-	return fmt.Sprintf("declined: pull request %d was closed; reopen it to take the version up again", number), nil
+	return number, nil
 }
 
 // closedForAnother reports whether packmill closed a pull request because another

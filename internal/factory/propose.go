@@ -26,6 +26,7 @@ type Proposed struct {
 	// standing is a Note that the next run would say too, for the issue of all
 	// packages.
 	standing string
+	declined int // the pull request that a person closed, 0 for none
 }
 
 // Propose looks at upstreams and makes one pull request for each package with a
@@ -33,10 +34,11 @@ type Proposed struct {
 // written, and the changed tree is checked before anything leaves this machine:
 // a failure anywhere leaves no half of a proposal.
 //
-// A package has one open pull request at most. When a newer version comes, the
+// A package has one open pull request at most, but for what a group that was
+// reviewed goes on proposing. When a newer version comes, the
 // pull request of the older one is closed with a word on which replaced it, and
 // a new one opened: its reviews were of other bytes. One that a person closed
-// without merging is declined and stays closed until somebody reopens it. A
+// without merging is declined until somebody reopens it or says retry. A
 // branch that somebody else committed to is left alone. A second run that finds
 // nothing new downloads nothing and writes nothing.
 //
@@ -106,8 +108,9 @@ func (f *Factory) proposeOne(ctx context.Context, round *round, out *Proposed) e
 		out.Note, out.standing = why, why
 		return why != ""
 	}
-	why, err := f.declined(ctx, round, id, out.Found)
-	if err != nil || stop(why) {
+	number, err := f.declined(ctx, round, id, out.Found)
+	if err != nil || stop(declinedWords(number, id)) {
+		out.declined = number
 		return err
 	}
 	who, err := f.strangers(ctx, look.Repo.Commit, branch)

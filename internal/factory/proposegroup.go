@@ -80,7 +80,7 @@ func (f *Factory) place(ctx context.Context, round *round, g *group, p *Proposed
 		}
 		return takenInto, nil
 	}
-	if why, err := f.declined(ctx, round, p.Package, p.Found); err != nil || why != "" {
+	if number, err := f.declined(ctx, round, p.Package, p.Found); err != nil || number > 0 {
 		return byItself, err
 	}
 	return takenInto, nil
@@ -163,8 +163,8 @@ func (f *Factory) freeForGroup(ctx context.Context, round *round, branch string)
 	if who, err := f.strangers(ctx, round.look.Repo.Commit, branch); err != nil || who != "" {
 		return false, err
 	}
-	why, err := f.declinedOn(ctx, round, branch)
-	return why == "", err
+	number, err := f.declinedOn(ctx, round, branch)
+	return number == 0, err
 }
 
 // draftMember finds the release on a branch that proposes it already, or drafts

@@ -23,6 +23,35 @@ type Watched struct {
 	Pull int       // number of its open pull request, 0 when there is none
 	Note string    // what the run said about the pull request: "declined …"
 	Next time.Time // when it is looked at next, or may be proposed; zero when not known
+
+	Declined int // number of the pull request that a person closed, 0 for none
+}
+
+// RetryBox is the hidden end of a box's line, by which a ticked one is known:
+// the package, and the pull request that was declined.
+func RetryBox(id fleet.PackageID, declined int) string {
+	return fmt.Sprintf("<!-- packmill:retry %s %d -->", id, declined)
+}
+
+// retryBoxes are the boxes of packages whose version was declined, as many as
+// fit into room bytes.
+func retryBoxes(list []Watched, room int) string {
+	const head = "\n### Propose again\n\nWhoever may edit this text may tick. Nothing else comes of it than a pull request.\n\n"
+	var b strings.Builder
+	for _, w := range list {
+		if w.Declined == 0 || w.State != fleet.StateNew {
+			continue
+		}
+		line := fmt.Sprintf("- [ ] retry %s %s %s\n", within(string(w.Package), 160, Neutral), within(w.Found, 80, Neutral), RetryBox(w.Package, w.Declined))
+		if len(head)+b.Len()+len(line) > room {
+			break
+		}
+		b.WriteString(line)
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	return head + b.String()
 }
 
 // Dashboard is the issue that lists all packages, what people must look at
@@ -67,8 +96,9 @@ func Dashboard(list []Watched) string {
 		}
 	}
 	out := "Every package of the catalog, as the newest look at its upstream found it. This text is edited in place; close the issue to have it no more.\n\n" +
-		"Approvers command by a comment: `packmill ignore <package> <version>: <reason>`, or `packmill unhold <package> <version>: <reason>` for what is held as changed-hash or too-young.\n\n" +
+		"Approvers command by a comment: `packmill ignore <package> <version>: <reason>`, `packmill unhold <package> <version>: <reason>` for what is held as changed-hash or too-young, or `packmill retry <package>: <reason>` for what was declined.\n\n" +
 		strings.Join(counts, " · ") + "\n" + b.String()
+	out += retryBoxes(list, dashboardLimit-800-len(out)) // room for the last sentence, and for its marker
 	if left > 0 {
 		out += fmt.Sprintf("\n… and %s more that do not fit here: `packmill detect` lists all of them.\n", plural(left, "package"))
 	}
