@@ -98,8 +98,8 @@ func newProposeCmd(a *app) *cobra.Command {
 		Use:   "propose [PACKAGE...]",
 		Short: "Propose new versions as pull requests, or as files",
 		Long: `propose does what detect does, downloads the installers of every new version,
-hashes and reads them, and opens one pull request for each package, whose text
-says what the change does. A look at all packages with --yes also keeps the issue
+hashes and reads them, and opens one pull request for each package, or for each
+group that tenants/operator.cue names, whose text says what the change does. A look at all packages with --yes also keeps the issue
 "packmill: packages", and takes the commands that approvers wrote below it.
 
 With --write it writes the release files into the work tree instead, for a

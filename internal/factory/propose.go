@@ -30,17 +30,18 @@ type Proposed struct {
 }
 
 // Propose looks at upstreams and makes one pull request for each package with a
-// new version, and one for each group of packages that policy names. Bytes are downloaded, hashed and read before anything is
-// written, and the changed tree is checked before anything leaves this machine:
-// a failure anywhere leaves no half of a proposal.
+// new version, and one for each group of packages that policy names. Bytes are
+// downloaded, hashed and read before anything is written, and the changed tree
+// is checked before anything leaves this machine: a failure anywhere leaves no
+// half of a proposal.
 //
 // A package has one open pull request at most, but for what a group that was
-// reviewed goes on proposing. When a newer version comes, the
-// pull request of the older one is closed with a word on which replaced it, and
-// a new one opened: its reviews were of other bytes. One that a person closed
-// without merging is declined until somebody reopens it or says retry. A
-// branch that somebody else committed to is left alone. A second run that finds
-// nothing new downloads nothing and writes nothing.
+// reviewed goes on proposing. When a newer version comes, the pull request of
+// the older one is closed with a word on which replaced it, and a new one
+// opened: its reviews were of other bytes. One that a person closed without
+// merging is declined until somebody reopens it or says retry. A branch that
+// somebody else committed to is left alone. A second run that finds nothing new
+// downloads nothing and writes nothing.
 //
 // Policy bounds how many are opened; what does not fit waits for a later run. A
 // look at all packages also keeps the issue that lists them.
