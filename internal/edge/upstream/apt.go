@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"net/http"
 	"path"
 	"slices"
 	"strconv"
@@ -21,7 +20,6 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/releases"
 	"github.com/packmill/packmill/internal/rules/version"
-	"github.com/packmill/packmill/internal/transport"
 )
 
 // A debFile is one binary package of a Packages index (Debian repository
@@ -89,18 +87,15 @@ func (c *Client) aptIndex(ctx context.Context, source AptSource, component, arch
 	base := strings.TrimSuffix(source.URI, "/")
 	key := strings.Join([]string{base, source.Suite, component, arch}, " ")
 	return c.debs.get(ctx, key, func() (map[string][]debFile, error) {
-		return c.readIndex(ctx, base, source.Suite, component, arch)
+		return c.readIndex(ctx, source, base, component, arch)
 	})
 }
 
 // readIndex reads the Release file, and then the smallest form of the Packages
 // index that it lists and we can unpack.
-func (c *Client) readIndex(ctx context.Context, base, suite, component, arch string) (map[string][]debFile, error) {
-	dist := base + "/dists/" + suite
-	release, err := c.get(ctx, query{url: dist + "/InRelease", client: c.configured})
-	if transport.StatusOf(err) == http.StatusNotFound {
-		release, err = c.get(ctx, query{url: dist + "/Release", client: c.configured})
-	}
+func (c *Client) readIndex(ctx context.Context, source AptSource, base, component, arch string) (map[string][]debFile, error) {
+	dist := base + "/dists/" + source.Suite
+	release, err := c.releaseFile(ctx, source, dist)
 	if err != nil {
 		return nil, err
 	}

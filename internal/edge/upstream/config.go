@@ -46,6 +46,7 @@ type AptSource struct {
 	URI        string   // "http://mirror.example/debian"
 	Suite      string   // "bookworm-security"
 	Components []string // "main"
+	Keys       []string // OpenPGP keys that may sign it, binary or armored; none: it is not signed
 }
 
 // AssetHosts are the hosts that github.com redirects release assets to, seen in

@@ -40,12 +40,10 @@
 // of a file of checksums that the package names, on the publisher's hosts only; MD5
 // and SHA-1 are not used, and neither are the signatures of appcasts and checksums.
 //
-// A Debian package must match the SHA-256 of the Packages index, and the index
-// that of the Release file. The signature of InRelease is not checked: who can
-// alter the mirror's answers can make packmill propose other bytes. What
-// protects the fleet then is that a proposal is read by people and that its
-// digest stands in git from there on, so later changes are seen. The same holds
-// for RPM repositories: the list of packages must match repomd.xml, whose
+// A Debian package must match the SHA-256 of the Packages index, that of the
+// Release file, and that must be signed by a key that this machine's apt has for
+// the source. A source without keys is believed over https only. RPM repositories
+// are asked over https; their list of packages must match repomd.xml, whose
 // signature is not checked. Addresses that a document tells (a NuGet service
 // index, a next page) must be https and, behind the guard, public.
 package upstream

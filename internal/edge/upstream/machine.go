@@ -139,6 +139,7 @@ func (m Machine) AptSources() []AptSource {
 		}
 	}
 	var out []AptSource
+	trusted := m.trustedKeys(dir)
 	for _, name := range names {
 		data, err := fs.ReadFile(m.Root, name)
 		if err != nil {
@@ -150,9 +151,56 @@ func (m Machine) AptSources() []AptSource {
 			out = append(out, parseOneLine(string(data))...)
 		}
 	}
+	for i := range out {
+		out[i].Keys = m.keysOf(out[i].Keys, trusted)
+	}
 	return slices.DeleteFunc(out, func(s AptSource) bool {
 		return !strings.HasPrefix(s.URI, "http://") && !strings.HasPrefix(s.URI, "https://")
 	})
+}
+
+// trustedKeys are the keys that apt trusts for sources which name none.
+func (m Machine) trustedKeys(dir string) []string {
+	names := []string{path.Join(dir, "trusted.gpg")}
+	for _, pattern := range []string{"*.gpg", "*.asc"} {
+		if more, err := fs.Glob(m.Root, path.Join(dir, "trusted.gpg.d", pattern)); err == nil {
+			names = append(names, more...)
+		}
+	}
+	return m.readKeys(names)
+}
+
+// keysOf reads what a source says under Signed-By: files, or a key itself. A
+// fingerprint chooses among the trusted keys, all of which are taken.
+func (m Machine) keysOf(signedBy, trusted []string) []string {
+	var out []string
+	for _, s := range signedBy {
+		switch {
+		case strings.HasPrefix(s, "/"):
+			out = append(out, m.readKeys([]string{strings.TrimPrefix(path.Clean(s), "/")})...)
+		case strings.Contains(s, "-----BEGIN PGP"):
+			out = append(out, s)
+		default:
+			out = append(out, trusted...)
+		}
+	}
+	if len(signedBy) == 0 {
+		return trusted
+	}
+	if out == nil {
+		out = []string{""} // named, and not there: nothing it signs is believed
+	}
+	return out
+}
+
+func (m Machine) readKeys(names []string) []string {
+	var out []string
+	for _, name := range names {
+		if data, err := fs.ReadFile(m.Root, name); err == nil && len(data) > 0 {
+			out = append(out, string(data))
+		}
+	}
+	return out
 }
 
 // parseOneLine reads the one-line style: deb [options] uri suite component…
@@ -165,15 +213,21 @@ func parseOneLine(text string) []AptSource {
 			continue
 		}
 		rest = strings.TrimSpace(rest)
-		if strings.HasPrefix(rest, "[") {
-			_, after, closed := strings.Cut(rest, "]")
+		var signedBy []string
+		if options, found := strings.CutPrefix(rest, "["); found {
+			options, after, closed := strings.Cut(options, "]")
 			if !closed {
 				continue
 			}
 			rest = after
+			for _, o := range strings.Fields(options) {
+				if keys, ok := strings.CutPrefix(o, "signed-by="); ok {
+					signedBy = strings.Split(keys, ",")
+				}
+			}
 		}
 		if fields := strings.Fields(rest); len(fields) > 2 {
-			out = append(out, AptSource{URI: fields[0], Suite: fields[1], Components: fields[2:]})
+			out = append(out, AptSource{URI: fields[0], Suite: fields[1], Components: fields[2:], Keys: signedBy})
 		}
 	}
 	return out
@@ -184,16 +238,16 @@ func parseOneLine(text string) []AptSource {
 func parseDeb822(text string) []AptSource {
 	var out []AptSource
 	fields := map[string][]string{}
-	field := ""
+	field, block := "", ""
 	flush := func() {
 		if slices.Contains(fields["types"], "deb") && !slices.Contains(fields["enabled"], "no") {
 			for _, uri := range fields["uris"] {
 				for _, suite := range fields["suites"] {
-					out = append(out, AptSource{URI: uri, Suite: suite, Components: fields["components"]})
+					out = append(out, AptSource{URI: uri, Suite: suite, Components: fields["components"], Keys: signedBy(fields["signed-by"], block)})
 				}
 			}
 		}
-		fields, field = map[string][]string{}, ""
+		fields, field, block = map[string][]string{}, "", ""
 	}
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\r\n")
@@ -203,6 +257,9 @@ func parseDeb822(text string) []AptSource {
 		case strings.HasPrefix(line, "#"):
 		case line[0] == ' ' || line[0] == '\t':
 			fields[field] = append(fields[field], strings.Fields(line)...)
+			if field == "signed-by" {
+				block += strings.TrimPrefix(strings.TrimSpace(line), ".") + "\n" // a dot stands for an empty line
+			}
 		default:
 			name, value, _ := strings.Cut(line, ":")
 			field = strings.ToLower(name)
@@ -211,4 +268,12 @@ func parseDeb822(text string) []AptSource {
 	}
 	flush()
 	return out
+}
+
+// signedBy is a stanza's Signed-By: words, or the key that the lines below hold.
+func signedBy(words []string, block string) []string {
+	if strings.Contains(block, "-----BEGIN PGP") {
+		return []string{block}
+	}
+	return words
 }

@@ -53,16 +53,18 @@ func TestMachine(t *testing.T) {
 func TestAptSources(t *testing.T) {
 	files := map[string]string{
 		"etc/apt/sources.list": "# deb http://no.example x main\ndeb http://a.example/debian stable main contrib # why\ndeb-src http://a.example/debian stable main\ndeb [arch=amd64 signed-by=/x.gpg] https://b.example/apt nodistro main\ndeb cdrom:[x] stable main\ndeb [broken http://c.example stable main\ndeb http://short.example stable\n",
-		"etc/apt/sources.list.d/d.sources": "Types: deb deb-src\n# a comment\nURIs: http://d.example/debian\nSuites: stable\n stable-updates\nComponents: main\nSigned-By:\n -----BEGIN\n .\n\n" +
-			"Types: deb\nEnabled: no\nURIs: http://off.example\nSuites: x\nComponents: main\n\nTypes: deb-src\nURIs: http://src.example\nSuites: x\nComponents: main\n",
+		"etc/apt/sources.list.d/d.sources": "Types: deb deb-src\n# a comment\nURIs: http://d.example/debian\nSuites: stable\n stable-updates\nComponents: main\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n\n" +
+			"Types: deb\nEnabled: no\nURIs: http://off.example\nSuites: x\nComponents: main\n\nTypes: deb-src\nURIs: http://src.example\nSuites: x\nComponents: main\n\nTypes: deb\nURIs: https://gone.example\nSuites: x\nComponents: main\nSigned-By: /no/such.gpg\n",
+		"x.gpg": "its own", "etc/apt/trusted.gpg": "one", "etc/apt/trusted.gpg.d/two.asc": "two", "etc/apt/trusted.gpg.d/three.txt": "three",
 		"etc/apt/sources.list.d/ignored.txt": "deb http://ignored.example stable main\n",
 		"other/sources.list":                 "deb http://o.example/debian stable main\n",
 	}
 	want := []AptSource{
-		{"http://a.example/debian", "stable", []string{"main", "contrib"}},
-		{"https://b.example/apt", "nodistro", []string{"main"}},
-		{"http://d.example/debian", "stable", []string{"main"}},
-		{"http://d.example/debian", "stable-updates", []string{"main"}},
+		{"http://a.example/debian", "stable", []string{"main", "contrib"}, []string{"one", "two"}},
+		{"https://b.example/apt", "nodistro", []string{"main"}, []string{"its own"}},
+		{"http://d.example/debian", "stable", []string{"main"}, []string{"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nabc\n"}},
+		{"http://d.example/debian", "stable-updates", []string{"main"}, []string{"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nabc\n"}},
+		{"https://gone.example", "x", []string{"main"}, []string{""}},
 	}
 	if got := machine(nil, files, nil).AptSources(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v", got)
