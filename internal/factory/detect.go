@@ -54,7 +54,14 @@ type Look struct {
 	// Bytes downloads the newest release again and compares its digests, for
 	// vendors that state none.
 	Bytes bool
+	// Recheck is how long after its publication a release is downloaded again at
+	// each look and its digests compared, where the vendor states none: 0 is never.
+	Recheck time.Duration
 }
+
+// RecheckFor is how long the week downloads a release again. Vendors who replace
+// a file without a new version mostly do so within days.
+const RecheckFor = 14 * 24 * time.Hour
 
 // A Finding is a detection with what it takes to propose it.
 type Finding struct {
@@ -146,7 +153,7 @@ func (f *Factory) detect(ctx context.Context, look Look, p fleet.Package, downlo
 		seen.Others = append(seen.Others, said)
 	}
 	finding := judged(look, p, seen, found, now)
-	if look.Bytes && finding.State != fleet.StateHeld {
+	if (look.Bytes || recheck(look, p, found, now)) && finding.State != fleet.StateHeld {
 		downloads <- struct{}{}
 		err := f.compareBytes(ctx, look.Repo, p)
 		<-downloads
@@ -155,6 +162,20 @@ func (f *Factory) detect(ctx context.Context, look Look, p fleet.Package, downlo
 		}
 	}
 	return finding, nil
+}
+
+// recheck reports whether the bytes of a package's newest release are to be looked
+// at again: it is new enough, and the vendor does not state them.
+func recheck(look Look, p fleet.Package, found upstream.Found, now time.Time) bool {
+	v, latest, released := p.Latest()
+	if !released || latest.Published == nil || !now.Before(latest.Published.Add(look.Recheck)) {
+		return false
+	}
+	at := found.Released[v]
+	if v == found.Version {
+		at = found.Installers
+	}
+	return slices.ContainsFunc(p.InstallerKeys(), func(key string) bool { return at[key].Digest == "" })
 }
 
 // held turns a failure at a vendor into a finding; any other is returned.

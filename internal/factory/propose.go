@@ -275,7 +275,7 @@ func (f *Factory) DetectAndPropose(ctx context.Context, facts rollout.Facts) ([]
 		return nil, err
 	}
 	proposed, err := f.Propose(ctx, Look{
-		Repo: facts.Repo, Seen: Seen(facts.Record.Detections), Read: tree.Read, Devices: Devices(facts.Record), Record: facts.Record,
+		Repo: facts.Repo, Seen: Seen(facts.Record.Detections), Read: tree.Read, Devices: Devices(facts.Record), Record: facts.Record, Recheck: RecheckFor,
 	})
 	out := make([]fleet.Detection, len(proposed))
 	for i, p := range proposed {

@@ -112,7 +112,7 @@ func (y *year) look(proposing bool) {
 		y.known = look
 		return
 	}
-	look.Bytes = true
+	look.Recheck = factory.RecheckFor // as the week does
 	list, err := y.Propose(y.t.Context(), look)
 	if err != nil {
 		y.t.Fatal(err)
@@ -154,8 +154,8 @@ func (y *year) judge(repo *fleet.Repository, p factory.Proposed) {
 	}
 	due := y.due(h, p, current)
 	for _, trouble := range h.Troubles {
-		if !trouble.In(now) || trouble.Version != "" && trouble.Version != current && trouble.Version != due {
-			continue
+		if !trouble.In(now) || trouble.Version != "" && (trouble.Version == current || trouble.Version != due) {
+			continue // nobody asks for that file: it is released, or not wanted
 		}
 		settled := trouble.Kind == vendors.Flap && now.After(trouble.At.AddDate(0, 0, 8)) // to the second
 		if want := y.classes(trouble.Kind); !slices.Contains(want, class) && !settled {
@@ -190,8 +190,7 @@ func (y *year) refused(feed string) bool {
 	return false
 }
 
-// classes are the holds that a trouble may be told as. A page or half a file in
-// place of one that is pinned is a changed file, or a shorter one.
+// classes are the holds that a trouble may be told as.
 func (y *year) classes(kind string) []string {
 	switch kind {
 	case vendors.RateLimited:
@@ -201,9 +200,9 @@ func (y *year) classes(kind string) []string {
 	case vendors.Changed:
 		return []string{fleet.HoldChangedHash}
 	case vendors.HTML:
-		return []string{fleet.HoldNotInstaller, fleet.HoldChangedHash, fleet.HoldTruncated, fleet.HoldTooYoung}
+		return []string{fleet.HoldNotInstaller, fleet.HoldTruncated} // a page of another length than is stated breaks off
 	case vendors.Truncated:
-		return []string{fleet.HoldTruncated, fleet.HoldTooYoung}
+		return []string{fleet.HoldTruncated}
 	case vendors.Recall:
 		return []string{fleet.HoldBackwards}
 	case vendors.Flap:

@@ -199,8 +199,12 @@ func (y *yearOf) flap(at time.Time) {
 func (y *yearOf) spoil(kind string, at time.Time, shown Shown) {
 	i := y.current(at)
 	v := y.Versions[i]
-	if old := at.Sub(v.At) > 10*24*time.Hour; !old && (kind == Changed || kind == Recall) {
+	age := at.Sub(v.At)
+	switch {
+	case (kind == Changed || kind == Recall) && age <= 10*24*time.Hour:
 		return // it is of a version that everybody has
+	case kind == Changed && y.Feed != "github" && (age >= 14*24*time.Hour || y.Feed == "text"):
+		return // nobody downloads old files again, or those of unknown age
 	}
 	fault := func(path string) { y.data.Faults = append(y.data.Faults, Fault{Shown: shown, Path: path, Kind: kind}) }
 	switch kind {
