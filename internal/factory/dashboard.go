@@ -2,6 +2,8 @@ package factory
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -27,8 +29,9 @@ func (f *Factory) beginDashboard(ctx context.Context, look Look, list []Proposed
 }
 
 // dashboard makes the issue that lists all packages say what a run found, if it
-// looked at all of them. It writes nothing when nothing differs. A forge without issues, or a token that
-// may not write them, is no reason to fail a run whose work is done.
+// looked at all of them. It writes nothing when nothing differs. A forge without
+// issues, or a token that may not write them, is no reason to fail a run whose
+// work is done.
 func (f *Factory) dashboard(ctx context.Context, look Look, list []Proposed) error {
 	if len(look.Packages) > 0 {
 		return nil
@@ -39,7 +42,7 @@ func (f *Factory) dashboard(ctx context.Context, look Look, list []Proposed) err
 	}
 	rows := make([]view.Watched, len(list))
 	for i, p := range list {
-		rows[i] = view.Watched{Detection: p.Detection, Pull: p.Pull.Number, Note: p.standing, Next: next, Declined: p.declined}
+		rows[i] = view.Watched{Detection: p.Detection, Pull: p.Pull.Number, Note: p.standing, Next: next, Declined: p.declined, Revoked: revokedBy(look.Repo, p.Package, p.Current)}
 		if p.State == fleet.StateHeld && p.Hold == fleet.HoldTooYoung {
 			if ready, ok := bump.Ready(look.Repo.Packages[p.Package], p.Detection.Found, p.Upstream.Published); ok {
 				rows[i].Next = ready
@@ -52,4 +55,14 @@ func (f *Factory) dashboard(ctx context.Context, look Look, list []Proposed) err
 		return nil
 	}
 	return err
+}
+
+// revokedBy is the file that takes a release back, "" when none does.
+func revokedBy(repo *fleet.Repository, id fleet.PackageID, release string) string {
+	for _, name := range slices.Sorted(maps.Keys(repo.Holds)) {
+		if h := repo.Holds[name]; h.Kind == "revocation" && h.Package == id && h.Release == release {
+			return "schedules/holds/" + name + ".cue"
+		}
+	}
+	return ""
 }

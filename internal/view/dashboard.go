@@ -24,7 +24,8 @@ type Watched struct {
 	Note string    // what the run said about the pull request: "declined …"
 	Next time.Time // when it is looked at next, or may be proposed; zero when not known
 
-	Declined int // number of the pull request that a person closed, 0 for none
+	Revoked  string // file of the hold that takes the newest release back, "" for none
+	Declined int    // number of the pull request that a person closed, 0 for none
 }
 
 // RetryBox is the hidden end of a box's line, by which a ticked one is known:
@@ -67,10 +68,11 @@ func Dashboard(list []Watched) string {
 		{glyphStop + " Held: a person must look", func(w Watched) bool {
 			return w.State == fleet.StateHeld && w.Hold != fleet.HoldTooYoung
 		}},
+		{glyphStop + " Revoked: nothing newer is there", func(w Watched) bool { return w.State == fleet.StateEqual && w.Revoked != "" }},
 		{glyphLook + " Proposed", func(w Watched) bool { return w.State == fleet.StateNew && w.Pull > 0 }},
 		{glyphNone + " New, and not proposed", func(w Watched) bool { return w.State == fleet.StateNew && w.Pull == 0 }},
 		{glyphNone + " Too young", func(w Watched) bool { return w.State == fleet.StateHeld && w.Hold == fleet.HoldTooYoung }},
-		{glyphGood + " Current", func(w Watched) bool { return w.State == fleet.StateEqual }},
+		{glyphGood + " Current", func(w Watched) bool { return w.State == fleet.StateEqual && w.Revoked == "" }},
 		{glyphNone + " Watched only, or without an upstream", func(w Watched) bool { return w.State == fleet.StateWatch || w.State == fleet.StateNone }},
 	}
 	var counts []string
@@ -109,6 +111,9 @@ func watchedRow(w Watched) string {
 	why := w.Why
 	if w.Hold != "" {
 		why = w.Hold + ": " + why
+	}
+	if w.Revoked != "" {
+		why = strings.TrimPrefix(why+"; "+w.Current+" is revoked by "+w.Revoked, "; ")
 	}
 	cells := within(why, 300, Neutral)
 	if w.Pull > 0 {

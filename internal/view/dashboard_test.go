@@ -18,23 +18,26 @@ func TestDashboard(t *testing.T) {
 	declined.Declined, declined.Note = 9, "declined: pull request 9 was closed; reopen it to take the version up again"
 	young := look(notepad, "8.7", "8.7.1", fleet.StateHeld, fleet.HoldTooYoung, "published 2026-11-17T06:00:00Z, may be proposed from 2026-11-20T06:00:00Z on")
 	young.Next = day(20, 6)
+	revoked := look("fabrikam/vpn-client", "5.2.0.0", "5.2.0.0", fleet.StateEqual, "", "")
+	revoked.Revoked = "schedules/holds/vpn-client.cue"
 	list := []Watched{
 		young, proposed, declined,
 		look("putty/putty", "0.81", "0.82", fleet.StateHeld, fleet.HoldSigner, `it is signed by "CN=@someone | else", whom the publisher's file does not name`),
 		look(gitWin, "2.47.1", "2.46.2", fleet.StateHeld, fleet.HoldBackwards, "upstream has 2.46.2, older than the release 2.47.1: a recall, perhaps"),
 		look("python/python", "3.13.0", "3.13.0", fleet.StateEqual, "", ""),
 		look("acme/tool", "", "", fleet.StateNone, "", "no upstream: versions are handed in"),
+		revoked,
 	}
 	text := Dashboard(list)
 	golden(t, "dashboard.md", text)
-	if again := Dashboard([]Watched{list[6], list[5], list[4], list[3], list[2], list[1], list[0]}); again != text {
+	if again := Dashboard([]Watched{list[7], list[6], list[5], list[4], list[3], list[2], list[1], list[0]}); again != text {
 		t.Error("the order of packages changes the text")
 	}
 	if box := "\n- [ ] retry mozilla/firefox 133.0 " + RetryBox("mozilla/firefox", 9) + "\n"; strings.Count(text, "- [ ]") != 1 || !strings.Contains(text, box) {
 		t.Errorf("no box %q: %s", box, text)
 	}
 	html := rendered(t, text)
-	if strings.Contains(text, "@someone") || strings.Count(html, "<tr>") != len(list)+6 {
+	if strings.Contains(text, "@someone") || strings.Count(html, "<tr>") != len(list)+7 {
 		t.Errorf("a row broke the tables: %s", html)
 	}
 	for _, n := range []int{0, 1, 2_000} {
