@@ -104,6 +104,8 @@ group that tenants/operator.cue names, whose text says what the change does. A l
 
 With --write it writes the release files into the work tree instead, for a
 person to commit. Without --write or --yes it only says what it would propose.
+With --yes and a signing key, what was seen is recorded in evidence, so that versions
+whose vendor states no time grow old from this look on.
 Nothing is written unless the repository is valid with it.`,
 		Example: `  packmill propose --write igor-pavlov/7-zip
   packmill propose --yes`,
@@ -171,6 +173,13 @@ func (a *app) proposePulls(ctx context.Context, f format, args []string) error {
 	list, err := mill.Propose(ctx, look)
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if mill.Signer != nil { // evidence is signed
+		seen := make([]fleet.Detection, len(list))
+		for i, p := range list {
+			seen[i] = p.Detection
+		}
+		err = errors.Join(err, mill.RecordLook(ctx, repo, seen))
 	}
 	return errors.Join(a.write(f, proposeResult(list, false)), err)
 }

@@ -265,14 +265,8 @@ func (f *Factory) detectStep(ctx context.Context, facts rollout.Facts) (string, 
 	if ctx.Err() != nil || len(result) == 0 && failed != nil {
 		return "", failed
 	}
-	cycle, err := calendar.CycleAt(facts.Repo.Week, f.Clock.Now())
-	if err != nil {
-		return "", err
-	}
-	if len(result) > 0 {
-		if err := f.Ledger.Append(ctx, evidence.Control, evidence.DetectedDir(cycle), result); err != nil {
-			return "", errors.Join(failed, err)
-		}
+	if err := f.RecordLook(ctx, facts.Repo, result); err != nil {
+		return "", errors.Join(failed, err)
 	}
 	held, found := 0, 0
 	for _, d := range result {
@@ -283,6 +277,19 @@ func (f *Factory) detectStep(ctx context.Context, facts rollout.Facts) (string, 
 		}
 	}
 	return fmt.Sprintf("%d looked at, %d new, %d held", len(result), found, held), errors.Join(failed, f.beat(ctx, "detect", facts.Repo.Commit))
+}
+
+// RecordLook records what a look upstream saw: when versions were first seen
+// counts from that, and what people may say of them.
+func (f *Factory) RecordLook(ctx context.Context, repo *fleet.Repository, seen []fleet.Detection) error {
+	if len(seen) == 0 {
+		return nil
+	}
+	cycle, err := calendar.CycleAt(repo.Week, f.Clock.Now())
+	if err != nil {
+		return err
+	}
+	return f.Ledger.Append(ctx, evidence.Control, evidence.DetectedDir(cycle), seen)
 }
 
 // announceStep tells the partners of a cycle, then notes that it was done.
