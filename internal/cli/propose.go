@@ -99,13 +99,14 @@ func newProposeCmd(a *app) *cobra.Command {
 		Short: "Propose new versions as pull requests, or as files",
 		Long: `propose does what detect does, downloads the installers of every new version,
 hashes and reads them, and opens one pull request for each package, or for each
-group that tenants/operator.cue names, whose text says what the change does. A look at all packages with --yes also keeps the issue
-"packmill: packages", and takes the commands that approvers wrote below it.
+group that tenants/operator.cue names, whose text says what the change does. A
+look at all packages with --yes also keeps the issue "packmill: packages", and
+takes the commands that approvers wrote below it.
 
 With --write it writes the release files into the work tree instead, for a
 person to commit. Without --write or --yes it only says what it would propose.
-With --yes and a signing key, what was seen is recorded in evidence, so that versions
-whose vendor states no time grow old from this look on.
+With --yes and a signing key, what was seen is recorded in evidence, so that
+versions whose vendor states no time grow old from this look on.
 Nothing is written unless the repository is valid with it.`,
 		Example: `  packmill propose --write igor-pavlov/7-zip
   packmill propose --yes`,
