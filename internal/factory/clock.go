@@ -6,11 +6,23 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
 // maxSkew is how far a machine's clock may be behind that of the one which
 // wrote evidence last.
 const maxSkew = 5 * time.Minute
+
+// behindAtMost is how far a clock may be behind evidence. One that --now holds
+// still costs nothing to wait on, and a run that is tried again at the same instant
+// finds evidence that the first one wrote after all its waits: no longer than a
+// lease.
+func behindAtMost(clock fleet.Clock) time.Duration {
+	if _, still := clock.(*fleet.ManualClock); still {
+		return rollout.Lease
+	}
+	return maxSkew
+}
 
 // catchUp waits until this machine's clock is not behind evidence. What is
 // written next rests on what is there, and the order of their times is what an
@@ -21,7 +33,7 @@ func (f *Factory) catchUp(ctx context.Context, rec *fleet.Record) error {
 	switch {
 	case behind <= 0:
 		return nil
-	case behind > maxSkew:
+	case behind > behindAtMost(f.Clock):
 		return &fleet.Error{Op: "factory.run", Object: "the clock", Kind: fleet.Refused,
 			Err: errors.New("is " + behind.Round(time.Second).String() + " behind the newest evidence"), Hint: "set this machine's clock right, or give --now a later instant"}
 	}
