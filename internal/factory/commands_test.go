@@ -60,22 +60,8 @@ func TestCommands(t *testing.T) {
 		Shown: shown(-1), Tag: "v1.2.0", Assets: map[string]vendors.Content{"tool-1.2.0.exe": vendors.Installer("Tool", "Acme", "1.2.0", 5000)},
 	}}
 	m := newMill(t, data, nil)
-	rec := &fleet.Record{}
-	m.Ledger = commandLedger{rec: rec}
+	rec, run := withRecord(t, m)
 	client := m.Forge.(*forgeedge.Client)
-	run := func() []factory.Proposed {
-		t.Helper()
-		look := m.run(t)
-		look.Record = rec
-		list, err := m.Propose(t.Context(), look)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range list {
-			rec.Detections = append(rec.Detections, p.Detection)
-		}
-		return list
-	}
 	if p := of(t, run(), "acme/github"); p.Hold != fleet.HoldTooYoung {
 		t.Fatalf("got %+v", p.Detection)
 	}

@@ -87,10 +87,8 @@ func (f *Factory) Propose(ctx context.Context, look Look) (_ []Proposed, err err
 		return out, ctx.Err()
 	}
 	f.progress(len(findings), len(findings), "propose")
-	for i := range out {
-		if err := f.stopHeld(ctx, round, &out[i]); err != nil {
-			failures = append(failures, fmt.Errorf("%s: %w", out[i].Package, err))
-		}
+	if err := f.stopHeld(ctx, round, out); err != nil {
+		failures = append(failures, err)
 	}
 	if err := f.dashboard(ctx, look, out); err != nil {
 		failures = append(failures, err)

@@ -203,7 +203,7 @@ func TestBytesChangeUnderAProposal(t *testing.T) {
 			t.Errorf("got %s %s %q", p.State, p.Hold, p.Why)
 		}
 	}
-	if after := openPulls(t, m)["bump/acme/github/1.1.0"]; after.Head != before.Head || m.writes.Load() != 1 || !strings.Contains(after.Body, "Do not merge: held as changed") {
+	if after := openPulls(t, m)["bump/acme/github/1.1.0"]; after.Head != before.Head || m.writes.Load() != 1 || !strings.Contains(after.Body, "Do not merge: acme/github 1.1.0 is held as changed") {
 		t.Errorf("%d writes, want one that says so; head %s, was %s: %.200q", m.writes.Load(), after.Head, before.Head, after.Body)
 	}
 }

@@ -69,13 +69,6 @@ func New(c Config) *Client {
 	}
 }
 
-// Requests is how many requests for metadata were sent, and how many of them
-// were answered "not modified".
-func (c *Client) Requests() (sent, notModified int) {
-	sum := c.Summary()
-	return sum.Requests, sum.NotModified
-}
-
 // Summary is what was asked for so far.
 func (c *Client) Summary() Summary {
 	c.mu.Lock()

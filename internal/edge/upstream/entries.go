@@ -122,16 +122,11 @@ func shorten(s string) string {
 // document is the body at an address from a package file. Redirects stay on the
 // address's own host.
 func (c *Client) document(ctx context.Context, address string) ([]byte, error) {
-	return c.documentFrom(ctx, address, nil)
-}
-
-// documentFrom asks with some header fields more.
-func (c *Client) documentFrom(ctx context.Context, address string, header map[string]string) ([]byte, error) {
 	host, err := hostIn(address)
 	if err != nil {
 		return nil, err
 	}
-	return c.get(ctx, query{url: address, header: header, client: c.guarded, hosts: []string{host}})
+	return c.get(ctx, query{url: address, client: c.guarded, hosts: []string{host}})
 }
 
 // read asks for a document and has it read. A document that is not what it

@@ -19,8 +19,8 @@ type Shown struct {
 	Until time.Time `json:"until,omitzero"`
 }
 
-// visible reports whether now falls into the time.
-func (s Shown) visible(now time.Time) bool {
+// In reports whether an instant falls into the time.
+func (s Shown) In(now time.Time) bool {
 	return !now.Before(s.At) && (s.Until.IsZero() || now.Before(s.Until))
 }
 

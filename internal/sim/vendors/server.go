@@ -209,7 +209,7 @@ func jsonAnswer(v any) answer {
 // fault is the kind of the last fault in force at the path, "" for none.
 func (v view) fault(path string) string {
 	for _, f := range slices.Backward(v.data.Faults) {
-		if f.visible(v.now) && strings.HasPrefix(path, f.Path) {
+		if f.In(v.now) && strings.HasPrefix(path, f.Path) {
 			return f.Kind
 		}
 	}
@@ -247,7 +247,7 @@ func (v view) answer(path string) answer {
 // page is what another host publishes.
 func (v view) page(path, host, rest string) answer {
 	for _, p := range slices.Backward(v.data.Pages) {
-		if p.Host != host || p.Path != rest || !p.visible(v.now) {
+		if p.Host != host || p.Path != rest || !p.In(v.now) {
 			continue
 		}
 		a := binaryAnswer(v.bytesAt(path, p.Content), p.At)

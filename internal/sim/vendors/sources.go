@@ -26,7 +26,7 @@ func (v view) githubAPI(rest string) answer {
 		if !ok || !ok2 || repo.Name != name {
 			continue
 		}
-		releases := slices.DeleteFunc(slices.Clone(repo.Releases), func(r Release) bool { return !r.visible(v.now) })
+		releases := slices.DeleteFunc(slices.Clone(repo.Releases), func(r Release) bool { return !r.In(v.now) })
 		slices.SortStableFunc(releases, func(a, b Release) int { return b.At.Compare(a.At) })
 		list := []map[string]any{}
 		for _, r := range releases {
@@ -57,7 +57,7 @@ func (v view) githubAsset(host, rest string) answer {
 		for _, r := range repo.Releases {
 			name, ok := strings.CutPrefix(rest, repo.Name+"/releases/download/"+r.Tag+"/")
 			content, known := r.Assets[name]
-			if !ok || !known || !r.visible(v.now) {
+			if !ok || !known || !r.In(v.now) {
 				continue
 			}
 			if host == "github.com" {
@@ -76,7 +76,7 @@ func (v view) npm(rest string) answer {
 		if !ok || after != "" && after[0] != '/' {
 			continue
 		}
-		visible := slices.DeleteFunc(slices.Clone(p.Versions), func(n NPMVersion) bool { return !n.visible(v.now) })
+		visible := slices.DeleteFunc(slices.Clone(p.Versions), func(n NPMVersion) bool { return !n.In(v.now) })
 		if len(visible) == 0 {
 			return answer{}
 		}
@@ -177,7 +177,7 @@ func poolPath(c Content) string {
 func (v view) debianIndex(suite, arch string) (plain, packed []byte) {
 	listed := map[string]DebRelease{}
 	for _, d := range v.data.Debian {
-		if d.Suite == suite && d.visible(v.now) && (d.Deb.Arch == arch || d.Deb.Arch == "all") {
+		if d.Suite == suite && d.In(v.now) && (d.Deb.Arch == arch || d.Deb.Arch == "all") {
 			listed[d.Deb.Name] = d
 		}
 	}
@@ -201,7 +201,7 @@ func (v view) debianRelease(suite string, signed bool) answer {
 	archs := map[string]bool{}
 	var newest time.Time
 	for _, d := range v.data.Debian {
-		if d.Suite == suite && d.visible(v.now) {
+		if d.Suite == suite && d.In(v.now) {
 			archs[cmp.Or(strings.TrimSuffix(d.Deb.Arch, "all"), "amd64")] = true
 			newest = later(newest, d.At)
 		}
@@ -252,7 +252,7 @@ func (v view) goProxy(rest string) answer {
 		if !ok {
 			continue
 		}
-		visible := slices.DeleteFunc(slices.Clone(m.Versions), func(n ModuleVersion) bool { return !n.visible(v.now) })
+		visible := slices.DeleteFunc(slices.Clone(m.Versions), func(n ModuleVersion) bool { return !n.In(v.now) })
 		if after == "/@v/list" {
 			var b strings.Builder
 			for _, n := range visible {

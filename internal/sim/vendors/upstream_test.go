@@ -182,7 +182,8 @@ func TestConditional(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		return c.Requests()
+		sum := c.Summary()
+		return sum.Requests, sum.NotModified
 	}
 	first, _ := run(false)
 	if sent, same := run(true); sent != first || same != 0 {

@@ -259,6 +259,3 @@ func (y *yearOf) fileAddress(version, kind string) string {
 		return "/" + YearHost + "/" + y.file(version)
 	}
 }
-
-// In reports whether an instant lies in the time.
-func (s Shown) In(now time.Time) bool { return s.visible(now) }

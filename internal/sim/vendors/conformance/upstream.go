@@ -26,11 +26,11 @@ func Upstream(t *testing.T, config upstream.Config, packages map[string]fleet.Pa
 			if _, err := version.SchemeOf(*p.Upstream).Parse(found.Version); err != nil {
 				t.Errorf("the feed's version: %v", err)
 			}
-			sent, _ := c.Requests()
+			sent := c.Summary().Requests
 			if again, err := c.Find(t.Context(), p, hosts, nil); err != nil || again.Version != found.Version {
 				t.Errorf("the second time: %q, %v", again.Version, err)
 			}
-			if n, _ := c.Requests(); n != sent {
+			if n := c.Summary().Requests; n != sent {
 				t.Errorf("the second time sent %d more requests", n-sent)
 			}
 			for _, key := range p.InstallerKeys() {
