@@ -174,15 +174,11 @@ func (w *work) publisher(picked []fleet.Offer, up found) {
 
 // scheme is how the versions of a feed are ordered, by the form of one.
 func (w *work) scheme(v string) (string, error) {
-	for _, scheme := range []string{version.Windows, version.Semver} {
-		if _, err := version.Parse(scheme, v); err == nil {
-			return scheme, nil
-		}
+	schemes := []string{version.Windows, version.Semver, version.Loose}
+	if strings.Contains(v, ",") {
+		schemes = []string{version.Composite}
 	}
-	for _, scheme := range []string{"composite", "loose"} {
-		if !slices.Contains(version.Schemes(), scheme) || (scheme == "composite") != strings.Contains(v, ",") {
-			continue
-		}
+	for _, scheme := range schemes {
 		if _, err := version.Parse(scheme, v); err == nil {
 			return scheme, nil
 		}

@@ -2,6 +2,8 @@ package adopt
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -217,14 +219,64 @@ func TestRefuses(t *testing.T) {
 		{"1.2", fleet.Offer{Type: "msi", URL: "https://127.0.0.1/t.msi"}, "no plain https"},
 		{"1.2", fleet.Offer{Type: "msi", URL: "https://vendor.example/{version}.msi"}, "braces"},
 		{"1.2", fleet.Offer{Platform: "windows", Arch: "ia64", Type: "msi", URL: "https://vendor.example/t.msi"}, "ia64"},
-		{"1.2,3", fleet.Offer{Type: "msi", URL: "https://vendor.example/t.msi"}, "no scheme"},
+		{"latest", fleet.Offer{Type: "msi", URL: "https://vendor.example/t.msi"}, "no scheme"},
 	} {
-		r, err := Package(offered(c.version, c.offer), Options{})
-		if c.says == "no scheme" && err == nil && r.Package.Upstream.Scheme == "composite" {
-			continue // known to this version
-		}
+		_, err := Package(offered(c.version, c.offer), Options{})
 		if fleet.KindOf(err) != fleet.Refused || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%+v: %v", c.offer, err)
+		}
+	}
+}
+
+func TestJoined(t *testing.T) {
+	for _, c := range []struct{ arguments, added, want string }{
+		{"/quiet /norestart", "/NORESTART ALL=1", "/quiet /norestart ALL=1"},
+		{"/quiet /norestart", "/NORESTART", "/quiet /norestart"},
+		{"/S", `/D="C:\Program Files" /S`, `/S /D="C:\Program Files" /S`},
+		{"", "/S", "/S"},
+		{"/S", "", "/S"},
+	} {
+		if got := joined(c.arguments, c.added); got != c.want {
+			t.Errorf("%q and %q: %q, not %q", c.arguments, c.added, got, c.want)
+		}
+	}
+}
+
+func TestLanguages(t *testing.T) {
+	for _, c := range []struct {
+		has, asked, want []string
+		says             string // of what is left out, or refused
+	}{
+		{[]string{"de-DE"}, nil, []string{""}, ""},
+		{[]string{"de-DE"}, []string{"fr-FR"}, []string{""}, ""},
+		{[]string{"de-DE", "en-US", "fr-FR"}, nil, []string{"en-US"}, "x64: languages de-DE, fr-FR (--language takes them)"},
+		{[]string{"ja-JP", "de-DE"}, nil, []string{"de-DE"}, "languages ja-JP"},
+		{[]string{"de-DE", "en-US", "fr-FR"}, []string{"fr-FR", "de-DE"}, []string{"de-DE", "fr-FR"}, "languages en-US"},
+		{[]string{"de-DE", ""}, nil, []string{""}, "languages de-DE"},
+		{[]string{"de-DE", ""}, []string{"de-DE"}, []string{"de-DE"}, "of no language"},
+		{[]string{"de-DE", ""}, []string{"fr-FR"}, []string{""}, "languages de-DE"},
+		{[]string{"de-DE", "en-US"}, []string{"fr-FR"}, nil, "no installer for x64 is in the language fr-FR; there are de-DE, en-US"},
+	} {
+		m := offered("1.2.3", fleet.Offer{Type: "msi", URL: "https://vendor.example/t-1.2.3.msi"})
+		one := m.Installers[0]
+		m.Installers = nil
+		for _, language := range c.has {
+			one.Language = language
+			m.Installers = append(m.Installers, one)
+		}
+		r, err := Package(m, Options{Languages: c.asked})
+		if err != nil {
+			if c.want != nil || fleet.KindOf(err) != fleet.Refused || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%q, asked for %q: %v", c.has, c.asked, err)
+			}
+			continue
+		}
+		var got []string
+		for _, key := range slices.Sorted(maps.Keys(r.Package.Installers)) {
+			got = append(got, r.Package.Installers[key].Language)
+		}
+		if !slices.Equal(got, c.want) || !strings.Contains(strings.Join(r.LeftOut, "\n"), c.says) {
+			t.Errorf("%q, asked for %q: %q, left out: %q", c.has, c.asked, got, r.LeftOut)
 		}
 	}
 }

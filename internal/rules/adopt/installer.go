@@ -89,7 +89,7 @@ func (w *work) arguments(at string, o fleet.Offer, in *fleet.Installer) {
 	case strings.Contains(a.Install+o.Custom, "<"):
 		w.ask(at+".arguments", "What stands for the words in angle brackets? They are filled in by the catalog's own client.")
 	}
-	a.Install = strings.TrimSpace(a.Install + " " + o.Custom)
+	a.Install = joined(a.Install, o.Custom)
 	if o.Type == "burn" {
 		a.Uninstall = uninstallBurn
 	} else {
@@ -98,6 +98,19 @@ func (w *work) arguments(at string, o fleet.Offer, in *fleet.Installer) {
 	if *a != (fleet.Arguments{}) {
 		in.Arguments = a
 	}
+}
+
+// joined are the arguments with those added that are not there yet: manifests
+// state /NORESTART beside a silent run that has it. Quoted ones, which may hold
+// spaces, are added as they are.
+func joined(arguments, added string) string {
+	if !strings.Contains(added, `"`) {
+		has := strings.Fields(strings.ToLower(arguments))
+		added = strings.Join(slices.DeleteFunc(strings.Fields(added), func(word string) bool {
+			return slices.Contains(has, strings.ToLower(word))
+		}), " ")
+	}
+	return strings.TrimSpace(arguments + " " + added)
 }
 
 func removal(kind string) string {

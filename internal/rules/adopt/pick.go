@@ -2,6 +2,7 @@ package adopt
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -58,7 +59,11 @@ func (w *work) pick() ([]fleet.Offer, error) {
 	for _, arch := range []string{"x64", "arm64", "x86", "universal"} {
 		of := slices.DeleteFunc(slices.Clone(usable), func(o fleet.Offer) bool { return o.Arch != arch })
 		if len(of) > 0 {
-			out = append(out, w.best(arch, of)...)
+			best, err := w.best(arch, of)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, best...)
 		}
 	}
 	return w.merged(out), nil
@@ -101,7 +106,7 @@ func hint(m *fleet.Manifest) string {
 }
 
 // best are the offers for one processor that are taken over.
-func (w *work) best(arch string, of []fleet.Offer) []fleet.Offer {
+func (w *work) best(arch string, of []fleet.Offer) ([]fleet.Offer, error) {
 	out := of
 	keep := func(what string, good func(fleet.Offer) bool) {
 		kept := slices.DeleteFunc(slices.Clone(out), func(o fleet.Offer) bool { return !good(o) })
@@ -119,28 +124,46 @@ func (w *work) best(arch string, of []fleet.Offer) []fleet.Offer {
 		rank = min(rank, r)
 	}
 	keep("other types, as there is one of type "+types[rank].theirs, func(o fleet.Offer) bool { return o.Type == types[rank].theirs })
-	var languages []string
-	for _, o := range out {
-		if !slices.Contains(languages, o.Language) {
-			languages = append(languages, o.Language)
+	return w.inLanguages(arch, out)
+}
+
+// inLanguages are the offers in the languages asked for, one each. An offer of no
+// language is for all, and so is the only one there is.
+func (w *work) inLanguages(arch string, of []fleet.Offer) ([]fleet.Offer, error) {
+	by := map[string]fleet.Offer{}
+	for _, o := range slices.Backward(of) {
+		by[o.Language] = o // of several, the manifest's first
+	}
+	has := slices.Sorted(maps.Keys(by))
+	want := slices.DeleteFunc(slices.Clone(has), func(l string) bool { return !slices.Contains(w.options.Languages, l) })
+	switch {
+	case len(has) == 1:
+		of[0].Language = ""
+		return of[:1], nil
+	case len(w.options.Languages) > 0 && len(want) == 0 && has[0] != "":
+		return nil, w.refuse("no installer for %s is in the language %s; there are %s", arch, strings.Join(w.options.Languages, " or "), strings.Join(has, ", "))
+	case len(want) > 0:
+	case has[0] == "", !slices.Contains(has, "en-US"):
+		want = has[:1]
+	default:
+		want = []string{"en-US"}
+	}
+	var out []fleet.Offer
+	var others []string
+	for _, l := range has {
+		switch {
+		case slices.Contains(want, l):
+			out = append(out, by[l])
+		case l == "":
+			w.result.LeftOut = append(w.result.LeftOut, arch+": the installer of no language, as there is one in a language asked for")
+		default:
+			others = append(others, l)
 		}
 	}
-	if len(languages) == 1 {
-		out[0].Language = ""
-		return out[:1]
+	if len(others) > 0 {
+		w.result.LeftOut = append(w.result.LeftOut, arch+": languages "+strings.Join(others, ", ")+" (--language takes them)")
 	}
-	want := w.options.Languages
-	if len(want) == 0 {
-		want = []string{languages[0]}
-		if slices.Contains(languages, "en-US") {
-			want = []string{"en-US"}
-		}
-	}
-	others := slices.DeleteFunc(slices.Clone(languages), func(l string) bool { return slices.Contains(want, l) })
-	slices.Sort(others)
-	keep("languages "+strings.Join(others, ", ")+" (--language takes them)", func(o fleet.Offer) bool { return slices.Contains(want, o.Language) })
-	slices.SortStableFunc(out, func(a, b fleet.Offer) int { return strings.Compare(a.Language, b.Language) })
-	return slices.CompactFunc(out, func(a, b fleet.Offer) bool { return a.Language == b.Language })
+	return out, nil
 }
 
 // merged makes one installer of several whose file is the same for every
