@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // listIssues lists issues, and as GitHub does pull requests among them.
@@ -70,7 +71,7 @@ func (s *Server) editIssue(r *request) reply {
 	if in.State != nil {
 		switch *in.State {
 		case "open":
-			p.Open, p.Closed = true, p.Merged // none
+			p.Open, p.Closed = true, time.Time{}
 		case "closed":
 			p.Open, p.Closed = false, r.now
 		default:
