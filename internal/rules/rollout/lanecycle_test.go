@@ -22,7 +22,7 @@ type laneRun struct {
 	log    []string
 }
 
-// proposed puts a cycle in a lane on main, as its pull request does.
+// proposed puts a cycle on main, as its pull request does.
 func proposed(w *world, id fleet.CycleID, c fleet.Cycle) {
 	then := *w.rec
 	then.Heads = maps.Clone(w.rec.Heads)

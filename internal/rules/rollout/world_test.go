@@ -2,7 +2,6 @@ package rollout_test
 
 import (
 	"fmt"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -220,18 +219,7 @@ func carrying(id fleet.CycleID, packages ...fleet.PackageID) fact {
 		for _, p := range packages {
 			cycle.Entries[p] = fleet.Entry{Release: "2.0", Artifact: artifact(p, "2.0")}
 		}
-		then := *w.rec
-		then.Heads = maps.Clone(w.rec.Heads)
-		w.then = &then
-		w.repo.Cycles[id], w.repo.Plans[id] = cycle, map[string]fleet.PlanRecord{}
-		for _, gate := range cycle.Waves {
-			plan, err := rollout.Plan(w.repo, w.then, id, cycle, gate)
-			if err != nil {
-				panic(err)
-			}
-			w.repo.Plans[id][gate] = fleet.PlanRecord{Digest: plan.Digest(), Inputs: plan.Evidence}
-			w.rec.PlanRows[plan.Digest()] = plan.Rows
-		}
+		proposed(w, id, cycle)
 		approval(id, "dogfood", cutOffAt.Add(30*time.Minute))(w)
 	}
 }
