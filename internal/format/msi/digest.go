@@ -3,6 +3,7 @@ package msi
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"hash"
 	"io"
 	"slices"
@@ -18,24 +19,23 @@ import (
 // extended digest of names and times, where the signature has one. That
 // extended digest itself is not computed again.
 func (f *File) Digest(h hash.Hash) error {
-	extended, err := f.stream("\x05MsiDigitalSignatureEx", maxSignature)
+	extended, err := f.container.readAll(digestStream, maxSignature)
 	if err == nil {
 		h.Write(extended)
+	} else if !errors.Is(err, errNoStream) {
+		return err
 	}
-	if len(f.streams) == 0 {
-		return invalid("no MSI: it holds nothing")
-	}
-	return f.digestStorage(h, nil, f.streams[0], 0)
+	return f.container.digest(h, nil, f.container.entries[0], 0)
 }
 
-func (f *File) digestStorage(h hash.Hash, path []string, storage *mscfb.File, depth int) error {
+func (c *container) digest(h hash.Hash, path []string, storage *mscfb.File, depth int) error {
 	if depth > 8 {
-		return invalid("the MSI nests storages more than 8 deep")
+		return invalid("directory: storages are nested more than 8 deep")
 	}
 	var children []*mscfb.File
-	for _, s := range f.streams[1:] {
+	for _, s := range c.entries[1:] {
 		name := rawName(s)
-		if !slices.Equal(s.Path, path) || depth == 0 && (name == "\x05DigitalSignature" || name == "\x05MsiDigitalSignatureEx") {
+		if !slices.Equal(s.Path, path) || depth == 0 && (name == signatureStream || name == digestStream) {
 			continue
 		}
 		children = append(children, s)
@@ -45,19 +45,13 @@ func (f *File) digestStorage(h hash.Hash, path []string, storage *mscfb.File, de
 	})
 	for _, s := range children {
 		if s.FileInfo().IsDir() {
-			if err := f.digestStorage(h, append(slices.Clone(path), s.Name), s, depth+1); err != nil {
+			if err := c.digest(h, append(slices.Clone(path), s.Name), s, depth+1); err != nil {
 				return err
 			}
 			continue
 		}
-		if s.Size == 0 {
-			continue
-		}
-		if _, err := s.Seek(0, io.SeekStart); err != nil {
-			return invalid("stream %q: %w", decodeName(rawName(s)), err)
-		}
-		if n, err := io.Copy(h, s); err != nil || n != s.Size {
-			return invalid("stream %q cannot be read: %v", decodeName(rawName(s)), err)
+		if _, err := io.Copy(h, c.open(s)); err != nil {
+			return err
 		}
 	}
 	h.Write(classID(storage.ID()))

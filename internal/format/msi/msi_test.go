@@ -101,29 +101,6 @@ func TestReadWhatWixlBuilds(t *testing.T) {
 	}
 }
 
-func TestPool(t *testing.T) {
-	long := strings.Repeat("x", 0x10003)
-	lengths := []byte{0xe4, 0x04, 0, 0x80} // code page 1252, three-byte numbers
-	lengths = append(lengths, 2, 0, 1, 0)  // "ab"
-	lengths = append(lengths, 0, 0, 0, 0)  // an unused number
-	lengths = append(lengths, 0, 0, 1, 0, 3, 0, 7, 0)
-	lengths = append(lengths, 1, 0, 1, 0)
-	p, err := newPool(lengths, []byte("ab"+long+"\xe4"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for n, want := range []string{"", "ab", "", long, "ä"} {
-		if got, ok := p.at([]byte{byte(n), 0, 0}); !ok || got != want {
-			t.Errorf("text %d is %.10q, %v", n, got, ok)
-		}
-	}
-	if _, ok := p.at([]byte{5, 0, 0}); ok {
-		t.Error("a text past the end was found")
-	}
-	if _, err := newPool(lengths, []byte("ab")); err == nil {
-		t.Error("a pool without its texts was read")
-	}
-}
 
 func TestReadRefuses(t *testing.T) {
 	good := testdata(t, "hello.msi")
