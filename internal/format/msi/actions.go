@@ -116,8 +116,11 @@ func actionKindOf(bits int) (kind ActionKind, from string) {
 	default:
 		return ActionUnknown, ""
 	}
-	if from == "directory" && kind != ActionEXE {
+	switch {
+	case from == "directory" && (kind == ActionJScript || kind == ActionVBScript):
 		from = "inline" // types 37 and 38
+	case kind == ActionDLL && bits&actionFrom > 0x10: // there are no types 33 and 49
+		return ActionUnknown, ""
 	}
 	return kind, from
 }

@@ -1,6 +1,7 @@
 package msi
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -87,8 +88,11 @@ func (d *folders) path(id string) (string, error) {
 			inner := d.rows[chain[len(chain)-1]]
 			return "", inner.row.fail(inner.column, "its parent %q is no folder", at)
 		}
+		if slices.Contains(chain, at) {
+			return "", row.row.fail(row.column, "folder %q is inside itself", at)
+		}
 		if len(chain) == maxDepth {
-			return "", row.row.fail(row.column, "folder %q has more than %d folders around it, or is one of them", id, maxDepth)
+			return "", row.row.fail(row.column, "folder %q has more than %d folders around it", id, maxDepth)
 		}
 		chain = append(chain, at)
 		at = row.parent

@@ -1,11 +1,13 @@
 package msi
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // A Summary is the summary information stream, [MS-OLEPS] section 2.21 with the
@@ -163,7 +165,13 @@ func fileTime(n int64) time.Time {
 func newSummary(values map[uint32]propertyValue) Summary {
 	page := codePage(uint32(uint16(values[summaryCodePage].number)))
 	text := func(id uint32) string {
-		return clean(decode(page, []byte(strings.TrimRight(string(values[id].text), "\x00"))))
+		b := bytes.TrimRight(values[id].text, "\x00")
+		if utf8.Valid(b) {
+			// msitools writes UTF-8 whatever code page it states, and hardly any
+			// text of another one is valid UTF-8.
+			return clean(string(b))
+		}
+		return clean(decode(page, b))
 	}
 	s := Summary{
 		CodePage:    int(uint16(values[summaryCodePage].number)),
