@@ -10,7 +10,6 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/authenticode"
-	"github.com/packmill/packmill/internal/format/msi"
 	"github.com/packmill/packmill/internal/format/pe"
 )
 
@@ -41,23 +40,6 @@ func stated(version string) string {
 		return ""
 	}
 	return strings.TrimSpace(version)
-}
-
-func readMSI(f *found, r io.ReaderAt, size int64) error {
-	pkg, err := msi.Read(r, size)
-	if err != nil {
-		return err
-	}
-	out := f.out
-	out.Type, out.Platform = "msi", "windows"
-	out.MSI = &pkg.Facts
-	out.Product, out.Publisher, out.Version = pkg.ProductName, pkg.Publisher, pkg.Facts.ProductVersion
-	out.Arch = cmp.Or(pkg.Arch, archIn(out.Name))
-	f.fact("product code", pkg.Facts.ProductCode)
-	f.fact("upgrade code", pkg.Facts.UpgradeCode)
-	f.fact("package code", pkg.PackageCode)
-	f.signed(pkg.Signature, pkg.Digest)
-	return nil
 }
 
 // signed names the signer of a Windows file, or says why its signature does not

@@ -176,6 +176,10 @@ func (w *work) ordered(o fleet.Offer, v string) (string, error) {
 	return w.scheme(v)
 }
 
+// largeMB is from where on the room that a program takes is worth a rule:
+// less than that is free on every device that still works.
+const largeMB = 200
+
 // inspected makes the installer.
 func (w *work) inspected(at string, i *fleet.Inspection, o fleet.Offer, source *fleet.Source) fleet.Installer {
 	ours, _ := typeOf(o.Type)
@@ -183,7 +187,10 @@ func (w *work) inspected(at string, i *fleet.Inspection, o fleet.Offer, source *
 	if o.Scope == "user" {
 		in.Scope, in.RunAs = "user", "user"
 	}
-	needs := fleet.Needs{DiskMB: i.DiskMB}
+	needs := fleet.Needs{}
+	if i.DiskMB >= largeMB {
+		needs.DiskMB = i.DiskMB
+	}
 	if dotted.MatchString(o.OS) && len(o.OS) < 64 {
 		needs.OS = ">=" + o.OS
 	}

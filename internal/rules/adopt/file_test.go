@@ -26,7 +26,7 @@ var inspected = map[string]fleet.Inspection{
 	},
 	"deb": {
 		Name: "tree_2.1.0-1_amd64.deb", Kind: "a Debian package", Type: "deb", Platform: "linux", Arch: "x64", Product: "tree",
-		Publisher: "Florian Ernst <florian@debian.org>", Version: "2.1.0-1", Packages: []string{"tree"}, Signer: fleet.SignedBy{Unsigned: true}, DiskMB: 1,
+		Publisher: "Florian Ernst <florian@debian.org>", Version: "2.1.0-1", Packages: []string{"tree"}, Signer: fleet.SignedBy{Unsigned: true}, DiskMB: 500,
 	},
 	"pkg": {
 		Name: "Widget.pkg", Kind: "a macOS package", Type: "pkg", Platform: "macos", Arch: "universal", Product: "Widget", Version: "3.4",
@@ -116,7 +116,7 @@ func TestFileNeeds(t *testing.T) {
 	if n := r.Package.Installers["x64"].Needs; n == nil || n.OS != ">=6.1.7601" {
 		t.Errorf("needs %+v", n)
 	}
-	if n := given(t, "deb", "").Package.Installers["x64"].Needs; n == nil || n.DiskMB != 1 || n.OS != "" {
+	if n := given(t, "deb", "").Package.Installers["x64"].Needs; n == nil || n.DiskMB != 500 || n.OS != "" {
 		t.Errorf("needs %+v", n)
 	}
 	in := given(t, "inno", "").Package.Installers["x64"]
