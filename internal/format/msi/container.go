@@ -24,6 +24,10 @@ type Stream struct {
 	Size int64 // bytes
 }
 
+// maxNesting is how deep storages may stand in each other; an MSI with a patch
+// or a transform in it needs two.
+const maxNesting = 8
+
 // container is the compound file: storages and streams.
 type container struct {
 	src     *source
@@ -55,6 +59,9 @@ func openContainer(r io.ReaderAt, size int64) (*container, error) {
 	for _, e := range c.entries {
 		if e == c.entries[0] {
 			continue
+		}
+		if len(e.Path) > maxNesting {
+			return nil, invalid("directory: storages are nested more than %d deep", maxNesting)
 		}
 		name := rawName(e)
 		full := strings.Join(append(slices.Clone(e.Path), name), "\x00")

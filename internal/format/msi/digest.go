@@ -25,17 +25,14 @@ func (f *File) Digest(h hash.Hash) error {
 	} else if !errors.Is(err, errNoStream) {
 		return err
 	}
-	return f.container.digest(h, nil, f.container.entries[0], 0)
+	return f.container.digest(h, nil, f.container.entries[0])
 }
 
-func (c *container) digest(h hash.Hash, path []string, storage *mscfb.File, depth int) error {
-	if depth > 8 {
-		return invalid("directory: storages are nested more than 8 deep")
-	}
+func (c *container) digest(h hash.Hash, path []string, storage *mscfb.File) error {
 	var children []*mscfb.File
 	for _, s := range c.entries[1:] {
 		name := rawName(s)
-		if !slices.Equal(s.Path, path) || depth == 0 && (name == signatureStream || name == digestStream) {
+		if !slices.Equal(s.Path, path) || len(path) == 0 && (name == signatureStream || name == digestStream) {
 			continue
 		}
 		children = append(children, s)
@@ -45,7 +42,7 @@ func (c *container) digest(h hash.Hash, path []string, storage *mscfb.File, dept
 	})
 	for _, s := range children {
 		if s.FileInfo().IsDir() {
-			if err := c.digest(h, append(slices.Clone(path), s.Name), s, depth+1); err != nil {
+			if err := c.digest(h, append(slices.Clone(path), s.Name), s); err != nil {
 				return err
 			}
 			continue

@@ -233,6 +233,16 @@ func TestNestedStorages(t *testing.T) {
 			data = putHere(data, dir+(i+1)*entrySize+72, noEntry, uint32(i+2)) // a child, no sibling
 		}
 	}
+	deep := bytes.Clone(data)
+	for i := 9; i < len(parts); i++ { // none in the tenth
+		deep = putHere(deep, dir+(i+1)*entrySize+64, 0)
+		deep = putHere(deep, dir+(i+1)*entrySize+76, noEntry)
+	}
+	deep = putHere(deep, dir+9*entrySize+76, 10)
+	deep = putHere(deep, dir+10*entrySize+64, 0x01010004)
+	if err := bounded(t, "ten deep", deep); err == nil || !strings.Contains(err.Error(), "nested more than 8 deep") {
+		t.Errorf("storages ten deep: %v", err)
+	}
 	if err := bounded(t, "nested", data); err == nil || !strings.Contains(err.Error(), "more than 1000 storages") {
 		t.Errorf("nested storages: %v", err)
 	}

@@ -12,6 +12,8 @@ import (
 const (
 	maxTable = 64 << 20 // bytes of a table's stream
 	maxRows  = 500_000
+
+	maxStreamName = 128 // bytes; 31 stored characters, each of two or of three bytes
 )
 
 // A Table is a table of the database. Its cells are checked when it is read and
@@ -168,7 +170,7 @@ func (r Row) Int(column int) (int, bool) {
 
 // Stream is the name of the stream that a binary cell's bytes stand in, for
 // [File.Open]: the table's name and the row's key, joined with full stops. ""
-// is null.
+// is null. A key longer than any stream's name is cut off.
 func (r Row) Stream(column int) string {
 	if column < 0 || r.table.Columns[column].Kind != Binary || binary.LittleEndian.Uint16(r.cell(column)) == 0 {
 		return ""
@@ -179,7 +181,8 @@ func (r Row) Stream(column int) string {
 			continue
 		}
 		if c.Kind == Text {
-			name = append(name, r.Exact(i))
+			key := r.Exact(i)
+			name = append(name, key[:min(len(key), maxStreamName)])
 		} else {
 			n, _ := r.Int(i)
 			name = append(name, strconv.Itoa(n))
