@@ -278,7 +278,7 @@ func TestAmplification(t *testing.T) {
 // TestTruncated cuts MSIs at every 512 bytes. A part that is read without an
 // error would be one whose end holds nothing.
 func TestTruncated(t *testing.T) {
-	for _, name := range []string{"hello.msi", "hello-signed.msi", "hello64-signed.msi"} {
+	for _, name := range []string{"hello.msi", "hello-signed.msi", "hello64-signed.msi", "wix.msi"} {
 		data := testdata(t, name)
 		for n := 0; n < len(data); n += 512 {
 			err := readEverything(data[:n])

@@ -121,7 +121,7 @@ func TestReadRefuses(t *testing.T) {
 // FuzzRead reads everything there is to read. Files grown from a seed keep its
 // container, so that what is inside is tried too.
 func FuzzRead(f *testing.F) {
-	for _, name := range []string{"hello.msi", "hello64-signed.msi"} {
+	for _, name := range []string{"hello.msi", "hello64-signed.msi", "wix.msi"} {
 		f.Add(testdata(f, name))
 	}
 	f.Add(tables(nil))

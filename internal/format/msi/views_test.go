@@ -236,3 +236,18 @@ func TestTexts(t *testing.T) {
 		t.Error("a code page is not read")
 	}
 }
+
+// What Windows wrote has a short name, a version and a code page, which wixl does
+// not write.
+func TestWindowsView(t *testing.T) {
+	f, err := parse(testdata(t, "wix.msi"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := f.Files()
+	same(t, "file", files, err, InstalledFile{ID: "EXE", Component: "MainExecutable", ShortName: "cb0qscio.dll", Name: "ClassLibrary1.dll",
+		Size: 4608, Version: "1.0.0.0", Language: "0", Sequence: 1, Path: `[ProgramFilesFolder]\dummy\ClassLibrary1.dll`, Vital: true})
+	if f.CodePage() != 1252 || f.Summary.Application != "Windows Installer XML Toolset (3.10.3.3007)" {
+		t.Errorf("code page %d, summary %+v", f.CodePage(), f.Summary)
+	}
+}
