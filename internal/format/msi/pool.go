@@ -56,9 +56,7 @@ func newPool(lengths, data []byte) (*pool, error) {
 		used += length
 		p.ends = append(p.ends, uint32(used))
 	}
-	if used != len(data) {
-		return nil, damaged("string data", int64(used), "%d bytes belong to no text", len(data)-used)
-	}
+	// Bytes past the last text are no text's: Windows does not look at them.
 	return p, nil
 }
 

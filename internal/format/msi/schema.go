@@ -146,7 +146,7 @@ func (s *schema) readColumns(texts *pool, data []byte) error {
 		table := texts.text(texts.ref(data[i*width:])).exact
 		list, known := s.columns[table]
 		if !known {
-			return damaged(structure, int64(i*width), "columns of a table that is none: %q", table)
+			continue // left over of a table that was dropped
 		}
 		number := int(binary.LittleEndian.Uint16(numbers[2*i:])) - 0x8000
 		if number < 1 || number > maxColumns {
