@@ -15,6 +15,7 @@ type Repository struct {
 	Publishers map[string]Publisher
 	Packages   map[PackageID]Package
 	Matrices   map[string]Environment
+	Advisories AdvisorySources // zero when the repository names none
 	Week       Week
 	Waves      []Wave // in order
 	Freezes    map[string]Freeze

@@ -120,7 +120,7 @@ func headline(c change.Change) string {
 		parts = append(parts, plural(n, "change of policy"))
 	}
 	count(len(c.Waves), "wave")
-	for _, kind := range []string{"operator", "partner", "week", "matrix", "answer"} {
+	for _, kind := range []string{"operator", "partner", "week", "matrix", "advisories", "answer"} {
 		if words := subjectWords(kind, c.Subjects); words != "" {
 			parts = append(parts, words)
 		}
@@ -171,6 +171,8 @@ func subjectWords(kind string, all []change.Subject) string {
 		return "the operator's trust"
 	case kind == "operator" || kind == "week":
 		return "the " + kind
+	case kind == "advisories":
+		return "the sources of advisories"
 	case kind == "matrix":
 		return plural(len(list), "environment")
 	default:

@@ -104,6 +104,7 @@ func TestHeadlineSubjects(t *testing.T) {
 	for want, list := range map[string][]change.Subject{
 		"the operator's trust":          {{What: change.Changed, Kind: "operator", Edits: edit("trust.approvals")}},
 		"the operator":                  {{What: change.Changed, Kind: "operator", Edits: edit("name")}},
+		"the sources of advisories":     {{What: change.Added, Kind: "advisories", Name: "sources", Edits: edit("kev")}},
 		"1 partner and the week":        {{What: change.Changed, Kind: "week", Name: "week", Edits: edit("zone")}, {What: change.Changed, Kind: "partner", Name: "nordic", Edits: edit("name")}},
 		"2 partners and 2 environments": {{Kind: "partner", Name: "a"}, {Kind: "partner", Name: "b"}, {Kind: "matrix", Name: "a"}, {Kind: "matrix", Name: "b"}},
 	} {

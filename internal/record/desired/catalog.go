@@ -14,7 +14,7 @@ import (
 )
 
 // A unit is what the catalog lane evaluates at once: the files that describe
-// one package, one publisher, or the matrices.
+// one package, one publisher, the matrices, or the sources of advisories.
 type unit struct {
 	role  role
 	id    string
@@ -30,6 +30,7 @@ type catalogPart struct {
 	// look up the names in it.
 	rough    *fleet.Package
 	matrices map[string]fleet.Environment
+	sources  *fleet.AdvisorySources
 	findings fleet.Errors
 }
 
@@ -41,7 +42,7 @@ func units(places []place) []unit {
 		if r == roleRelease {
 			r = rolePackage
 		}
-		if r != rolePackage && r != rolePublisher && r != roleMatrices {
+		if r != rolePackage && r != rolePublisher && r != roleMatrices && r != roleSources {
 			continue
 		}
 		id := ""
@@ -131,6 +132,8 @@ func (c *checker) unit(tree Tree, u unit) catalogPart {
 		}
 	case roleMatrices:
 		out.matrices, out.findings = c.matrices(files)
+	case roleSources:
+		out.sources, out.findings = decodeUnit[fleet.AdvisorySources](c, "advisories", "#AdvisorySources", files)
 	}
 	return out
 }

@@ -22,6 +22,7 @@ const (
 	roleRelease   role = "release"
 	rolePayload   role = "payload"
 	roleMatrices  role = "matrices"
+	roleSources   role = "advisory sources"
 	roleWeek      role = "week"
 	roleWaves     role = "waves"
 	roleFreeze    role = "freeze"
@@ -58,6 +59,7 @@ var shapes = []struct {
 	role    role
 }{
 	{"catalog/matrices.cue", roleMatrices},
+	{"catalog/advisories/sources.cue", roleSources},
 	{"catalog/*/publisher.cue", rolePublisher},
 	{"catalog/*/*/package.cue", rolePackage},
 	{"catalog/*/*/*.cue", roleRelease},

@@ -84,6 +84,7 @@ var bindings = map[role]map[string]string{
 	rolePackage:   {"pkg": "#Package"},
 	roleRelease:   {"pkg/releases/*": "#Release"},
 	roleMatrices:  {"matrices/*": "#Environment"},
+	roleSources:   {"advisories": "#AdvisorySources"},
 }
 
 func (g *gate) refuse(pos fleet.Pos, format string, args ...any) {

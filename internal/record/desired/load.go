@@ -199,6 +199,8 @@ func (l *loader) mergeCatalog() {
 			l.repo.Packages[fleet.PackageID(p.unit.id)] = *p.pkg
 		case p.matrices != nil:
 			l.repo.Matrices = p.matrices
+		case p.sources != nil:
+			l.repo.Advisories = *p.sources
 		}
 	}
 }

@@ -43,7 +43,7 @@ type Change struct {
 	Findings  []Finding  `json:"findings"` // refused ones first
 	Releases  []Release  `json:"releases"`
 	Packages  []Package  `json:"packages"`
-	Subjects  []Subject  `json:"subjects"` // publishers, partners, operator, week, matrices
+	Subjects  []Subject  `json:"subjects"` // publishers, partners, operator, week, matrices, sources of advisories
 	Tenants   []Tenant   `json:"tenants"`
 	Policies  []Policy   `json:"policies"`
 	Waves     []Subject  `json:"waves"`
@@ -89,7 +89,7 @@ type Finding struct {
 // A Subject is a thing of which only the edited fields are told.
 type Subject struct {
 	What  string `json:"what"` // added, removed, changed
-	Kind  string `json:"kind"` // publisher, partner, operator, week, wave, matrix, group, answer
+	Kind  string `json:"kind"` // publisher, partner, operator, week, wave, matrix, advisories, group, answer
 	Name  string `json:"name"`
 	Edits []Edit `json:"edits,omitempty"`
 	Class string `json:"class,omitempty"` // of a wave, the week or the operator: tightening, loosening

@@ -290,3 +290,48 @@ func TestRiskOfForwardOnly(t *testing.T) {
 		t.Errorf("risk %s", level)
 	}
 }
+
+// TestAdvisories points out whose word may shorten a wait from now on: a new
+// source of exploited vulnerabilities, and products taken for a package's own.
+func TestAdvisories(t *testing.T) {
+	sources := func(kev, epss string) func(*fleet.Repository) {
+		return func(r *fleet.Repository) { r.Advisories = fleet.AdvisorySources{KEV: kev, EPSS: epss} }
+	}
+	declared := func(pairs ...fleet.CVEProduct) func(*fleet.Repository) {
+		return func(r *fleet.Repository) {
+			setPackage(r, zip, func(p *fleet.Package) { p.Advisories = &fleet.Advisories{CVEProducts: pairs} })
+		}
+	}
+	own, other := fleet.CVEProduct{Vendor: "7-Zip", Product: "7-Zip"}, fleet.CVEProduct{Vendor: "Microsoft", Product: "Windows"}
+	for name, c := range map[string]struct {
+		base, head func(*fleet.Repository)
+		what       string // of the subject; "" is none
+		want       []string
+	}{
+		"the first sources": {sources("", ""), sources("https://a.example/", "https://b.example/"), Added, []string{"decide advisories.kev: what is known to be exploited is taken from https://a.example/ from now on"}},
+		"another catalog":   {sources("https://a.example/", ""), sources("https://c.example/", ""), Changed, []string{"decide advisories.kev: what is known to be exploited is taken from https://c.example/ from now on"}},
+		"another API":       {sources("https://a.example/", ""), sources("https://a.example/", "https://b.example/"), Changed, nil},
+		"none any more":     {sources("https://a.example/", ""), sources("", ""), Removed, nil},
+		"the same":          {sources("https://a.example/", ""), sources("https://a.example/", ""), "", nil},
+		"one more product":  {declared(own), declared(own, other), "", []string{"decide igor-pavlov/7-zip: vulnerabilities of Microsoft Windows are taken for the package's from now on"}},
+		"the first product": {func(*fleet.Repository) {}, declared(own), "", []string{"decide igor-pavlov/7-zip: vulnerabilities of 7-Zip 7-Zip are taken for the package's from now on"}},
+		"one product less":  {declared(own, other), declared(own), "", nil},
+		"no product at all": {declared(own), func(*fleet.Repository) {}, "", nil},
+		"an edit of a third": {declared(own), func(r *fleet.Repository) {
+			declared(own)(r)
+			setPackage(r, zip, func(p *fleet.Package) { p.Name = "Zip" })
+		}, "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := compare(t, edited(c.base), edited(c.head))
+			wantFindings(t, got, c.want...)
+			what := ""
+			for _, s := range got.Subjects {
+				what += s.What
+			}
+			if what != c.what {
+				t.Errorf("subjects %q, want %q", what, c.what)
+			}
+		})
+	}
+}

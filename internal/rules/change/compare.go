@@ -28,6 +28,7 @@ func Compare(base, head *fleet.Repository, o Options) Change {
 	c.dates()
 	c.packages()
 	c.publishers()
+	c.advisories()
 	c.tenants()
 	c.parties()
 	c.schedule()
@@ -99,6 +100,7 @@ func (c *comparison) packages() {
 		p := Package{What: what, ID: id, Name: known.Name, Kind: known.Kind, Reach: c.assigned(id)}
 		if what == Changed {
 			p.Edits = edits(described(was), described(is))
+			c.trustOfPackage(id, was, is)
 		}
 		if what != Changed || len(p.Edits) > 0 {
 			c.out.Packages = append(c.out.Packages, p)
