@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +33,9 @@ type detectedAs struct {
 	State     string          `json:"state"` // none, equal, new, watch, held
 	Hold      string          `json:"hold,omitempty"`
 	Why       string          `json:"why,omitempty"`
+	// Fixes are the CVE ids that the version's notes name and CISA lists as
+	// exploited of the package's products.
+	Fixes []string `json:"fixes,omitempty"`
 	// Agreement is who named which version, when the package has several sources.
 	Agreement *fleet.Agreement `json:"agreement,omitempty"`
 }
@@ -102,16 +106,16 @@ func (a *app) look(ctx context.Context, args []string) (*factory.Factory, factor
 		return nil, factory.Look{}, nil, err
 	}
 	look := factory.Look{Repo: repo, Read: tree.Read}
-	look.Seen, look.Said = a.earlier(ctx)
+	a.earlier(ctx, &look)
 	for _, arg := range args {
 		look.Packages = append(look.Packages, fleet.PackageID(arg))
 	}
 	return &factory.Factory{Clock: clock, Log: a.log(), Progress: a.progress(), Upstream: client}, look, done, nil
 }
 
-// earlier asks the repository's evidence what earlier looks saw, and what people
-// said of it. Without evidence nothing was seen or said before.
-func (a *app) earlier(ctx context.Context) (func(fleet.PackageID) []bump.Sighting, func(fleet.PackageID, string) []fleet.Command) {
+// earlier has a look ask the repository's evidence what earlier ones saw, and what
+// people said of it. Without evidence nothing was seen or said before.
+func (a *app) earlier(ctx context.Context, look *factory.Look) {
 	read := sync.OnceValue(func() *fleet.Record {
 		_, ledger, err := a.offline(ctx)
 		if err == nil {
@@ -124,10 +128,13 @@ func (a *app) earlier(ctx context.Context) (func(fleet.PackageID) []bump.Sightin
 		return &fleet.Record{}
 	})
 	seen := sync.OnceValue(func() func(fleet.PackageID) []bump.Sighting { return factory.Seen(read().Detections) })
-	return func(id fleet.PackageID) []bump.Sighting { return seen()(id) },
-		func(id fleet.PackageID, version string) []fleet.Command {
-			return factory.Said(read().Commands)(id, version)
-		}
+	look.Seen = func(id fleet.PackageID) []bump.Sighting { return seen()(id) }
+	look.Fixed = func(id fleet.PackageID, version string) []string {
+		return factory.Fixed(read().Detections)(id, version)
+	}
+	look.Said = func(id fleet.PackageID, version string) []fleet.Command {
+		return factory.Said(read().Commands)(id, version)
+	}
 }
 
 // completePackages completes ids of packages.
@@ -147,7 +154,7 @@ func detectResult(now time.Time, findings []factory.Finding) result {
 	v := detected{At: now}
 	t := view.Table{Columns: view.Cols("package", "released", "found", "state", "why"), Empty: "no packages"}
 	for _, d := range findings {
-		as := detectedAs{Package: d.Package, Released: d.Current, Found: d.Detection.Found, State: d.State, Hold: d.Hold, Why: d.Why, Agreement: d.Agreement}
+		as := detectedAs{Package: d.Package, Released: d.Current, Found: d.Detection.Found, State: d.State, Hold: d.Hold, Why: d.Why, Fixes: d.Fixes, Agreement: d.Agreement}
 		if at := d.Upstream.Published; !at.IsZero() {
 			as.Published = at.Format(time.RFC3339)
 		}
@@ -158,7 +165,7 @@ func detectResult(now time.Time, findings []factory.Finding) result {
 		case fleet.StateHeld:
 			v.Held++
 		}
-		t.Add(string(d.Package), d.Current, d.Detection.Found, stateWords(d.Detection), d.Why)
+		t.Add(string(d.Package), d.Current, d.Detection.Found, stateWords(d.Detection), whyWords(d.Detection))
 	}
 	return result{name: "detect", value: v, table: t}
 }
@@ -170,6 +177,14 @@ func spent(s upstream.Summary) string {
 		text += fmt.Sprintf(", GitHub quota left: %d of %d", s.GitHubLeft, s.GitHubLimit)
 	}
 	return text
+}
+
+// whyWords are why something is held, or what a version fixes.
+func whyWords(d fleet.Detection) string {
+	if d.Why == "" && len(d.Fixes) > 0 {
+		return "fixes what is known to be exploited: " + strings.Join(d.Fixes, " ")
+	}
+	return d.Why
 }
 
 // stateWords is the state, with the hold's name where there is one.

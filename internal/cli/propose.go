@@ -167,7 +167,7 @@ func (a *app) proposePulls(ctx context.Context, f format, args []string) error {
 	if err != nil {
 		return err
 	}
-	look := factory.Look{Repo: repo, Seen: factory.Seen(rec.Detections), Read: tree.Read, Devices: factory.Devices(rec), Record: rec}
+	look := factory.Look{Repo: repo, Seen: factory.Seen(rec.Detections), Fixed: factory.Fixed(rec.Detections), Read: tree.Read, Devices: factory.Devices(rec), Record: rec}
 	for _, arg := range args {
 		look.Packages = append(look.Packages, fleet.PackageID(arg))
 	}
@@ -190,7 +190,7 @@ func proposeResult(list []factory.Proposed, written bool) result {
 	t := view.Table{Columns: view.Cols("package", "released", "found", "state", "outcome"), Empty: "no packages"}
 	for _, p := range list {
 		as := proposedAs{Pull: p.Pull.Number, Changed: p.Changed, Note: p.Note, detectedAs: detectedAs{
-			Package: p.Package, Released: p.Current, Found: p.Detection.Found, State: p.State, Hold: p.Hold, Why: p.Why, Agreement: p.Agreement,
+			Package: p.Package, Released: p.Current, Found: p.Detection.Found, State: p.State, Hold: p.Hold, Why: p.Why, Fixes: p.Fixes, Agreement: p.Agreement,
 		}}
 		outcome := p.Why
 		if p.Release != nil {

@@ -44,7 +44,7 @@ func (f *Factory) dashboard(ctx context.Context, look Look, list []Proposed) err
 	for i, p := range list {
 		rows[i] = view.Watched{Detection: p.Detection, Pull: p.Pull.Number, Note: p.standing, Next: next, Declined: p.declined, Revoked: revokedBy(look.Repo, p.Package, p.Current)}
 		if p.State == fleet.StateHeld && p.Hold == fleet.HoldTooYoung {
-			if ready, ok := bump.Ready(look.Repo.Packages[p.Package], p.Detection.Found, p.Upstream.Published); ok {
+			if ready, ok := bump.Ready(look.Repo.Packages[p.Package], p.Detection.Found, p.Upstream.Published, len(p.Detection.Fixes) > 0); ok {
 				rows[i].Next = ready
 			}
 		}

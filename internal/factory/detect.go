@@ -21,8 +21,9 @@ import (
 // once.
 type Upstream interface {
 	// Find asks the package's feed for its newest version, or one before it that
-	// is old enough; hosts are the publisher's, lifted what people let pass.
-	Find(ctx context.Context, p fleet.Package, hosts []string, lifted func(version string) bool) (upstream.Found, error)
+	// is old enough; hosts are the publisher's, known is what else is known of a
+	// version with these release notes.
+	Find(ctx context.Context, p fleet.Package, hosts []string, known func(version, notes string) bump.Known) (upstream.Found, error)
 	// Agree asks another feed of the package: the version if it lists it, else
 	// its newest.
 	Agree(ctx context.Context, p fleet.Package, feed fleet.Feed, version string) (string, error)
@@ -32,6 +33,8 @@ type Upstream interface {
 	Keep() error
 	// Summary is what was asked for so far.
 	Summary() upstream.Summary
+
+	Advisories
 }
 
 // A Look says what to detect, and from what.
@@ -42,6 +45,9 @@ type Look struct {
 	// Seen is what earlier looks saw of a package, for versions that come back
 	// and for vendors that do not say when they published; nil knows nothing.
 	Seen func(id fleet.PackageID) []bump.Sighting
+	// Fixed is which exploited vulnerabilities a version fixes by what earlier looks
+	// recorded, for a run in which nobody can say; nil knows nothing.
+	Fixed func(id fleet.PackageID, version string) []string
 	// Said are the commands that evidence has about a version; nil knows none.
 	Said func(id fleet.PackageID, version string) []fleet.Command
 	// Read reads a file of the same state as Repo, for configurations.
@@ -129,8 +135,16 @@ func (f *Factory) detect(ctx context.Context, look Look, p fleet.Package, downlo
 	if p.Upstream == nil {
 		return Finding{Detection: fleet.Detection{Package: p.ID, Current: current, State: fleet.StateNone, Why: "no upstream: versions are handed in", At: now}}, nil
 	}
-	found, err := f.Upstream.Find(ctx, p, look.Repo.Publishers[p.ID.Publisher()].Hosts, func(v string) bool { return len(lifted(look, p.ID, v)) > 0 })
+	found, err := f.Upstream.Find(ctx, p, look.Repo.Publishers[p.ID.Publisher()].Hosts, func(version, notes string) bump.Known {
+		if len(lifted(look, p.ID, version)) > 0 {
+			return bump.Known{Lifted: true}
+		}
+		return bump.Known{Fixes: len(f.fixes(ctx, look, p, version, notes)) > 0}
+	})
 	seen := bump.Seen{Version: found.Version, Published: found.Published, Source: upstream.FeedName(p.Upstream.From), Bytes: stated(found)}
+	if current != found.Version {
+		seen.Fixes = f.fixes(ctx, look, p, found.Version, found.Notes)
+	}
 	if look.Seen != nil && found.Version != "" {
 		seen.History = look.Seen(p.ID)
 	}

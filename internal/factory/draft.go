@@ -63,6 +63,9 @@ func (p *Proposed) drafted(ctx context.Context, release *fleet.Release, err erro
 func newRelease(p fleet.Package, finding Finding) fleet.Release {
 	_, latest, _ := p.Latest()
 	r := fleet.Release{Counter: latest.Counter + 1, Change: bump.Class(p, finding.Found)}
+	if len(finding.Fixes) > 0 {
+		r.Change, r.Fixes = "security", finding.Fixes
+	}
 	if p.Upstream != nil {
 		r.Epoch = p.Upstream.Epoch
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/packmill/packmill/internal/edge/upstream"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/desired"
+	"github.com/packmill/packmill/internal/rules/bump"
 	"github.com/packmill/packmill/internal/rules/change"
 	"github.com/packmill/packmill/internal/rules/rollout"
 	"github.com/packmill/packmill/internal/view"
@@ -61,6 +62,7 @@ func (f *Factory) Propose(ctx context.Context, look Look) (_ []Proposed, err err
 	if err != nil {
 		return nil, err
 	}
+	defer f.foresee(ctx, look, findings)()
 	// Whether somebody committed to a proposal is told by its branch as it is now.
 	if err := f.Git.Fetch(ctx); err != nil {
 		return nil, err
@@ -137,7 +139,7 @@ func (f *Factory) proposeOne(ctx context.Context, round *round, out *Proposed) e
 			}
 		}
 	}
-	b, err := f.bump(look, out.Finding, *out.Release)
+	b, err := f.bump(ctx, look, out.Finding, *out.Release)
 	if err != nil {
 		return err
 	}
@@ -199,48 +201,54 @@ func (f *Factory) proposed(ctx context.Context, p fleet.Package, finding Finding
 	if !ok {
 		return nil, nil
 	}
-	if ok, err = proposes(p, finding, have, branch, lifted); err != nil || !ok {
-		return nil, err
-	}
-	return &have, nil
+	return proposes(p, finding, have, branch, lifted)
 }
 
-// proposes reports whether a release of a branch is what would be proposed now.
-func proposes(p fleet.Package, finding Finding, have fleet.Release, branch string, lifted map[string]string) (bool, error) {
+// proposes is a release of a branch if it is what would be proposed now, nil if
+// it is not. What the release is may have come to be known meanwhile: that is as
+// it would be proposed now, and its bytes are those that people look at.
+func proposes(p fleet.Package, finding Finding, have fleet.Release, branch string, lifted map[string]string) (*fleet.Release, error) {
 	want := newRelease(p, finding)
-	if have.Counter != want.Counter || have.Epoch != want.Epoch || have.Change != want.Change {
-		return false, nil
+	if have.Counter != want.Counter || have.Epoch != want.Epoch {
+		return nil, nil
 	}
+	have.Change, have.Fixes = want.Change, want.Fixes
 	if p.Kind == "configuration" {
-		return maps.Equal(have.Files, finding.Payload), nil
+		if !maps.Equal(have.Files, finding.Payload) {
+			return nil, nil
+		}
+		return &have, nil
 	}
 	for _, key := range p.InstallerKeys() {
 		d, at := have.Installers[key], finding.Upstream.Installers[key]
 		if d.URL != at.URL || d.PURL != at.PURL {
-			return false, nil
+			return nil, nil
 		}
 		if at.Digest != "" && d.SHA256 != at.Digest {
 			err := fmt.Errorf("installer %s: %s proposes %s, the vendor now states %s; delete the branch to propose the new bytes", key, branch, d.SHA256.Short(), at.Digest.Short())
 			if lifted[fleet.HoldChangedHash] == err.Error() {
-				return false, nil
+				return nil, nil
 			}
-			return false, &upstream.Hold{Name: fleet.HoldChangedHash, Err: err}
+			return nil, &upstream.Hold{Name: fleet.HoldChangedHash, Err: err}
 		}
 	}
-	return true, nil
+	return &have, nil
 }
 
 // bump is what is known about a release: what the change does, in the field's
 // words.
-func (f *Factory) bump(look Look, finding Finding, release fleet.Release) (view.Bump, error) {
+func (f *Factory) bump(ctx context.Context, look Look, finding Finding, release fleet.Release) (view.Bump, error) {
 	head := withRelease(look.Repo, finding.Package, finding.Found, release)
 	c := change.Compare(look.Repo, head, change.Options{Devices: look.Devices, Now: f.Clock.Now()})
 	for _, r := range c.Releases {
 		if r.Package == finding.Package && r.To == finding.Found {
 			b := view.Bump{Change: c, Release: r, Unheld: finding.Unheld, Agreement: finding.Agreement, Notes: finding.Upstream.Notes, NotesFrom: finding.Upstream.NotesURL}
-			if u := look.Repo.Packages[r.Package].Upstream; b.NotesFrom == "" && u != nil {
-				b.NotesFrom = upstream.FeedName(u.From)
+			p := look.Repo.Packages[r.Package]
+			if b.NotesFrom == "" && p.Upstream != nil {
+				b.NotesFrom = upstream.FeedName(p.Upstream.From)
 			}
+			b.Major = bump.Class(p, r.To) == "major"
+			b.Known = f.weaknesses(ctx, look, p, release, b.Notes)
 			return b, nil
 		}
 	}
@@ -273,7 +281,7 @@ func (f *Factory) DetectAndPropose(ctx context.Context, facts rollout.Facts) ([]
 		return nil, err
 	}
 	proposed, err := f.Propose(ctx, Look{
-		Repo: facts.Repo, Seen: Seen(facts.Record.Detections), Read: tree.Read, Devices: Devices(facts.Record), Record: facts.Record, Recheck: RecheckFor,
+		Repo: facts.Repo, Seen: Seen(facts.Record.Detections), Fixed: Fixed(facts.Record.Detections), Read: tree.Read, Devices: Devices(facts.Record), Record: facts.Record, Recheck: RecheckFor,
 	})
 	out := make([]fleet.Detection, len(proposed))
 	for i, p := range proposed {

@@ -172,13 +172,10 @@ func (f *Factory) freeForGroup(ctx context.Context, round *round, branch string)
 func (f *Factory) draftMember(ctx context.Context, round *round, g *group, p *Proposed) (apart bool, err error) {
 	repo := round.look.Repo
 	if m, ok := g.was(p); ok {
-		fits, err := proposes(repo.Packages[p.Package], p.Finding, m.release, m.branch, round.lifted(p.Finding))
+		p.Release, err = proposes(repo.Packages[p.Package], p.Finding, m.release, m.branch, round.lifted(p.Finding))
 		if err != nil {
 			p.Finding, err = held(ctx, p.Finding, err)
 			return false, err
-		}
-		if fits {
-			p.Release = &m.release
 		}
 	}
 	if p.Release == nil {
@@ -194,7 +191,7 @@ func (f *Factory) draftMember(ctx context.Context, round *round, g *group, p *Pr
 			return false, err
 		}
 	}
-	b, err := f.bump(round.look, p.Finding, *p.Release)
+	b, err := f.bump(ctx, round.look, p.Finding, *p.Release)
 	if err != nil {
 		return false, err
 	}
@@ -211,7 +208,7 @@ func (f *Factory) writeGroup(ctx context.Context, round *round, g *group, branch
 	if len(members) == 0 {
 		return f.Forge.Close(ctx, open.Number, superseded+": nothing is left of it.")
 	}
-	p, err := f.groupProposal(round, g, branch, members)
+	p, err := f.groupProposal(ctx, round, g, branch, members)
 	if err != nil {
 		return err
 	}
@@ -251,14 +248,14 @@ func (f *Factory) writeGroup(ctx context.Context, round *round, g *group, branch
 }
 
 // groupProposal is the pull request of the members.
-func (f *Factory) groupProposal(round *round, g *group, branch string, members map[fleet.PackageID]member) (proposal, error) {
+func (f *Factory) groupProposal(ctx context.Context, round *round, g *group, branch string, members map[fleet.PackageID]member) (proposal, error) {
 	text := view.Group{Name: g.name}
 	files := map[string][]byte{}
 	labels := []string{"bump"}
 	head := round.look.Repo
 	for _, id := range slices.Sorted(maps.Keys(members)) {
 		m := members[id]
-		b, err := f.bump(round.look, m.finding, m.release)
+		b, err := f.bump(ctx, round.look, m.finding, m.release)
 		if err != nil {
 			return proposal{}, err
 		}

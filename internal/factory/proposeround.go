@@ -70,9 +70,9 @@ func (f *Factory) fileOnMain(commit, name string) ([]byte, error) {
 }
 
 // order is the order in which new versions are taken: first those whose pull
-// request is open already, which need no room; then those whose vendor names a
-// vulnerability in the notes, and then whatever was published first. Versions of
-// one instant go by id.
+// request is open already, which need no room; then those that fix what is known
+// to be exploited; then those whose vendor names a vulnerability in the notes, and
+// then whatever was published first. Versions of one instant go by id.
 func (r *round) order(findings []Finding) []int {
 	var out []int
 	for i, f := range findings {
@@ -86,10 +86,14 @@ func (r *round) order(findings []Finding) []int {
 		if open || slices.Contains(groups, r.limits.GroupOf(f.Package)) {
 			return 0
 		}
-		if len(bump.Named(f.Upstream.Notes)) > 0 {
+		switch {
+		case len(f.Fixes) > 0:
 			return 1
+		case len(bump.Named(f.Upstream.Notes)) > 0:
+			return 2
+		default:
+			return 3
 		}
-		return 2
 	}
 	slices.SortStableFunc(out, func(a, b int) int {
 		x, y := findings[a], findings[b]

@@ -39,7 +39,10 @@ type Detection struct {
 	Why     string    `json:"why,omitempty"`
 	// Agreement is what all sources of the package said, nil when it has one.
 	Agreement *Agreement `json:"agreement,omitempty"`
-	At        time.Time  `json:"at"`
+	// Fixes are CVE ids that Found's vendor names in its notes and CISA lists as
+	// exploited of the package's products.
+	Fixes []string  `json:"fixes,omitempty"`
+	At    time.Time `json:"at"`
 }
 
 // An Agreement is how many sources of a package name the version that was found.

@@ -12,6 +12,7 @@ import (
 	"github.com/yuin/goldmark/extension"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/bump"
 	"github.com/packmill/packmill/internal/rules/change"
 )
 
@@ -29,14 +30,21 @@ func TestBumpPull(t *testing.T) {
 		}
 	}
 	plain := edited("24.09", func(r *fleet.Release, _ *fleet.Download) { r.Change, r.Fixes = "minor", nil })
-	asked := []string{"CISA KEV of 2026-11-17", "EPSS of 2026-11-17"}
+	// What CISA's catalog and EPSS say of anything, as they are read.
+	asked := &bump.Answers{
+		KEV: &fleet.KEV{Version: "2026.11.17", Released: day(17, 18), Listed: map[string][]fleet.Exploited{
+			"CVE-2024-11477": {{Vendor: "7-Zip", Product: "7-Zip", Added: "2026-11-16"}}, "CVE-2025-10001": {{Vendor: "Umbrella", Product: "Mail Gateway", Added: "2026-10-01"}}}},
+		EPSS: map[string]fleet.Likelihood{"CVE-2024-11477": {Probability: 0.43, Date: "2026-11-17"}},
+	}
+	declared := fleet.Package{Advisories: &fleet.Advisories{CVEProducts: []fleet.CVEProduct{{Vendor: "7-Zip", Product: "7-Zip"}}}}
 	for _, tt := range []struct {
 		name string
 		edit func(base, head *fleet.Repository)
 		bump Bump
+		said *bump.Answers // nil where the repository names no source
 		to   string
 	}{
-		{"plain", plain, Bump{Notes: "# 7-Zip 24.09\n\n- The default dictionary size was increased.\n- Some bugs were fixed, thanks to @somebody ([#12](https://example.com/12)).\n"}, "24.09"},
+		{"plain", plain, Bump{Notes: "# 7-Zip 24.09\n\n- The default dictionary size was increased.\n- Some bugs were fixed, thanks to @somebody ([#12](https://example.com/12)).\n"}, nil, "24.09"},
 		{"security-kev", func(base, head *fleet.Repository) {
 			published := day(16, 8)
 			edited("24.09", func(r *fleet.Release, _ *fleet.Download) { r.Published = &published })(base, head)
@@ -44,22 +52,25 @@ func TestBumpPull(t *testing.T) {
 				tenant.Policy.CriticalWithinHours = 72
 				head.Tenants[id], base.Tenants[id] = tenant, tenant
 			}
-		}, Bump{Known: &Weaknesses{Asked: asked, Fixed: []Weakness{{ID: "CVE-2024-11477", Score: 7.8, KEV: true, EPSS: 0.43}}},
-			Notes: "Fixed a heap overflow in the Zstandard decoder."}, "24.09"},
+		}, Bump{Notes: "Fixed a heap overflow in the Zstandard decoder (CVE-2024-11477)."}, asked, "24.09"},
 		{"new-signer", edited("24.09", func(r *fleet.Release, d *fleet.Download) {
 			r.Change, r.Fixes, d.Signer.Subject, d.Size = "minor", nil, "CN=Someone Else", 4_000_000
-		}), Bump{Known: &Weaknesses{Asked: asked}}, "24.09"},
-		{"changed-hash", plain, Bump{Known: &Weaknesses{Asked: asked}, Unheld: &fleet.Command{What: fleet.CommandUnhold, Package: zip, Version: "24.09", Hold: fleet.HoldChangedHash,
-			Why: "release 24.08, installer x64: git pins sha256:000000000000, the vendor now states sha256:1b9c35a6c1a2", By: "ben", Reason: "the vendor signed the old file anew and says so on its page", At: day(17, 8)}}, "24.09"},
+		}), Bump{}, asked, "24.09"},
+		{"changed-hash", plain, Bump{Unheld: &fleet.Command{What: fleet.CommandUnhold, Package: zip, Version: "24.09", Hold: fleet.HoldChangedHash,
+			Why: "release 24.08, installer x64: git pins sha256:000000000000, the vendor now states sha256:1b9c35a6c1a2", By: "ben", Reason: "the vendor signed the old file anew and says so on its page", At: day(17, 8)}}, asked, "24.09"},
 		{"major", edited("25.00", func(r *fleet.Release, d *fleet.Download) {
 			r.Change, r.Fixes, d.URL, d.Size = "major", nil, "https://downloads.example/igor-pavlov/7-zip/25.00.msi", 2_050_000
 			d.MSI = &fleet.MSIFacts{ProductCode: "{A}", ProductVersion: "25.00.00.0"}
-		}), Bump{Known: &Weaknesses{Asked: asked}, Notes: "The 32-bit program is gone."}, "25.00"},
+		}), Bump{Notes: "The 32-bit program is gone."}, asked, "25.00"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := bumped(t, tt.edit)
 			b := tt.bump
 			b.Change, b.Release, b.NotesFrom, b.Inputs = c, c.Releases[0], "https://downloads.example/notes", []string{"main a0b1c2d3e4", "inventory of 2026-11-18"}
+			if tt.said != nil {
+				known := bump.WeaknessesOf(declared, b.Release.Fixes, b.Notes, *tt.said)
+				b.Known = &known
+			}
 			pull := BumpPull(b)
 			if want := "igor-pavlov/7-zip 24.08 → " + tt.to; pull.Title != want {
 				t.Errorf("title %q, want %q", pull.Title, want)
@@ -160,7 +171,10 @@ func TestBumpIsBounded(t *testing.T) {
 		b := Bump{Change: c, Release: r, Notes: huge(), NotesFrom: huge(), Inputs: []string{huge()}}
 		b.Agreement = &fleet.Agreement{Agree: many(), Of: many(), Sources: []fleet.Said{{Source: huge(), Version: huge()}, {Source: huge(), Failed: huge()}, {Source: huge(), Version: huge()}}}
 		if rng.IntN(2) == 0 {
-			b.Known = &Weaknesses{Asked: []string{huge()}, Fixed: []Weakness{{ID: huge(), Score: 9.8, KEV: true}, {ID: huge()}}}
+			b.Known = &bump.Weaknesses{Asked: []string{huge(), huge()}, Silent: []string{huge()}}
+			for range many() {
+				b.Known.List = append(b.Known.List, bump.Weakness{ID: huge(), Fixed: rng.IntN(2) == 0, KEV: rng.IntN(2) == 0, Of: huge(), Added: huge(), EPSS: rng.Float64()})
+			}
 			b.Unheld = &fleet.Command{Hold: []string{fleet.HoldChangedHash, fleet.HoldTooYoung}[rng.IntN(2)], Why: huge(), By: huge(), Reason: huge()}
 		}
 		p := BumpPull(b)

@@ -5,18 +5,20 @@ import (
 	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/bump"
 	"github.com/packmill/packmill/internal/rules/change"
 )
 
 // A Bump is what is known about one new release when it is proposed.
 type Bump struct {
 	Change    change.Change
-	Release   change.Release // the one of Change's that the pull request is about
-	Known     *Weaknesses    // nil while no source of vulnerabilities was asked
-	Unheld    *fleet.Command // who let it pass although it is held; nil unless it is
-	Notes     string         // the vendor's release notes, "" when none were found
-	NotesFrom string         // where notes were looked for: an address, or a feed's name
-	Inputs    []string       // what this text was made from: "main 9c1e5d0", "inventory 2026-11-18"
+	Release   change.Release   // the one of Change's that the pull request is about
+	Major     bool             // its version is a major one, whatever its class
+	Known     *bump.Weaknesses // nil where the repository names no source of vulnerabilities
+	Unheld    *fleet.Command   // who let it pass although it is held; nil unless it is
+	Notes     string           // the vendor's release notes, "" when none were found
+	NotesFrom string           // where notes were looked for: an address, or a feed's name
+	Inputs    []string         // what this text was made from: "main 9c1e5d0", "inventory 2026-11-18"
 
 	Agreement *fleet.Agreement // what the package's sources say, nil when it has one
 }
@@ -113,7 +115,7 @@ func bumpVerdict(b Bump) string {
 		words = glyph + " 1 thing needs a decision"
 	case decide > 1:
 		words = glyph + " " + plural(decide, "thing") + " need a decision"
-	case b.Release.Class == "major":
+	case b.Major || b.Release.Class == "major":
 		words = glyphLook + " ready for review, a major version"
 	default:
 		words = glyphGood + " ready for review"
@@ -122,17 +124,6 @@ func bumpVerdict(b Bump) string {
 		words += ", " + glyphUrgent + " exploited in the wild"
 	}
 	return words
-}
-
-func exploited(b Bump) bool {
-	if b.Known != nil {
-		for _, w := range b.Known.Fixed {
-			if w.KEV {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 func releaseTrailers(r change.Release) Trailers {

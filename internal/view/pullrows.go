@@ -6,23 +6,8 @@ import (
 	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/rules/bump"
 	"github.com/packmill/packmill/internal/rules/change"
 )
-
-// Weaknesses are what sources of vulnerabilities say about a release.
-type Weaknesses struct {
-	Asked []string   // the sources with their age: "CISA KEV of 2026-11-17"
-	Fixed []Weakness // that the release fixes; empty where the sources know none
-}
-
-// A Weakness is one vulnerability.
-type Weakness struct {
-	ID    string  // "CVE-2024-11477"
-	Score float64 // CVSS base score, 0 when not known
-	KEV   bool    // known to be exploited, by CISA's catalog
-	EPSS  float64 // probability of exploitation within 30 days, 0 when not known
-}
 
 // unknown is what a row says whose fact nobody has.
 func unknown(name, why string) checkRow {
@@ -165,68 +150,6 @@ func sizeRow(r change.Release) checkRow {
 		}
 		return said{glyphGood, sizeWords(i)}
 	})
-}
-
-// fixesRow tells none from not known: that nobody was asked is no good news.
-func fixesRow(b Bump) checkRow {
-	const name, shown = "Fixes", 4
-	r := b.Release
-	if b.Known == nil {
-		if named := bump.Named(b.Notes); len(r.Fixes) == 0 && len(named) > 0 {
-			return checkRow{glyphLook, name, "the vendor's notes name " + within(some(named, shown), 120, Neutral) + ", which nobody checked; if they are fixed, set change and fixes in the release file"}
-		}
-		if len(r.Fixes) == 0 {
-			return unknown(name, "the release file names no vulnerability, and no source of them was asked")
-		}
-		return checkRow{glyphLook, name, plural(len(r.Fixes), "vulnerability") + " by the release file: " + within(some(r.Fixes, shown), 120, Neutral) +
-			"; KEV and EPSS not known yet: no source of them was asked" + dueWords(r)}
-	}
-	if len(b.Known.Fixed) == 0 {
-		return checkRow{glyphGood, name, "none known; asked " + within(some(b.Known.Asked, shown), 120, Neutral)}
-	}
-	list := slices.Clone(b.Known.Fixed)
-	slices.SortStableFunc(list, func(x, y Weakness) int {
-		switch {
-		case x.KEV != y.KEV && x.KEV:
-			return -1
-		case x.KEV != y.KEV:
-			return 1
-		case x.Score != y.Score:
-			return int(10*y.Score) - int(10*x.Score)
-		default:
-			return strings.Compare(x.ID, y.ID)
-		}
-	})
-	row := checkRow{glyphLook, name, plural(len(list), "vulnerability") + ": "}
-	for i, w := range list {
-		if w.KEV {
-			row.glyph = glyphUrgent
-		}
-		switch {
-		case i == shown:
-			row.text += fmt.Sprintf(", %d more", len(list)-shown)
-		case i < shown && i > 0:
-			row.text += ", " + weaknessWords(w)
-		case i < shown:
-			row.text += weaknessWords(w)
-		}
-	}
-	row.text += dueWords(r)
-	return row
-}
-
-func weaknessWords(w Weakness) string {
-	words := within(w.ID, 40, Neutral)
-	if w.Score > 0 {
-		words += fmt.Sprintf(" CVSS %.1f", w.Score)
-	}
-	if w.KEV {
-		words += " **KEV**"
-	}
-	if w.EPSS > 0 {
-		words += fmt.Sprintf(" EPSS %.2f", w.EPSS)
-	}
-	return words
 }
 
 // dueWords say by when policy wants a security release everywhere.

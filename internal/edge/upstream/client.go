@@ -37,6 +37,8 @@ type Client struct {
 	debs    shared[map[string][]debFile]        // Packages indexes, by suite and component
 	pip     shared[string]                      // the index that pip tells
 	rpms    shared[map[string][]releases.Entry] // lists of RPM repositories, by their address
+	kev     shared[fleet.KEV]                   // catalogs of exploited vulnerabilities, by address
+	epss    scores
 
 	mu    sync.Mutex
 	kept  []*answer // what Keep will write, bodies packed

@@ -46,10 +46,10 @@ type Located struct {
 
 // Find asks the package's feed for the newest version, or for one before it that
 // has been out long enough where the newest has not. Files of checksums are asked
-// for on the publisher's hosts only; lifted tells which versions a person let pass
-// their hold, and may be nil. A *Hold in the error's chain, or HoldOf, tells what
-// to call a failure. The package must have an upstream.
-func (c *Client) Find(ctx context.Context, p fleet.Package, hosts []string, lifted func(version string) bool) (Found, error) {
+// for on the publisher's hosts only; known tells what else is known of a version
+// whose release notes are given, and may be nil. A *Hold in the error's chain, or
+// HoldOf, tells what to call a failure. The package must have an upstream.
+func (c *Client) Find(ctx context.Context, p fleet.Package, hosts []string, known func(version, notes string) bump.Known) (Found, error) {
 	if p.Upstream == nil {
 		return Found{}, fleet.Errorf(fleet.Invalid, "upstream.find", string(p.ID), "the package has no upstream")
 	}
@@ -58,7 +58,11 @@ func (c *Client) Find(ctx context.Context, p fleet.Package, hosts []string, lift
 		return Found{}, err
 	}
 	newest := told.Version
-	if v := bump.Ripe(p, told.offers, lifted, c.config.Clock.Now()); v != "" {
+	var of func(version string) bump.Known
+	if known != nil {
+		of = func(version string) bump.Known { return known(version, told.entries[version].Notes) }
+	}
+	if v := bump.Ripe(p, told.offers, of, c.config.Clock.Now()); v != "" {
 		told.Entry = told.entries[v]
 	}
 	found := Found{Version: told.Version, Newest: newest, Released: map[string]map[string]Located{}}

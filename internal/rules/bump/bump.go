@@ -20,11 +20,11 @@ import (
 type Seen struct {
 	Version   string
 	Published time.Time // zero when the vendor does not say
-	// Security says that the version is known to fix a vulnerability: the wait
-	// may be shorter then.
-	Security bool
-	Source   string // the feed that named Version, for people
-	Others   []Said // what the feeds under upstream.agree say
+	// Fixes are the exploited vulnerabilities that the version fixes (Fixes): the
+	// wait may be shorter then.
+	Fixes  []string
+	Source string // the feed that named Version, for people
+	Others []Said // what the feeds under upstream.agree say
 	// History is what earlier looks saw, in any order.
 	History []Sighting
 	// Bytes is what the vendor states now about bytes, by version and installer.
@@ -91,7 +91,7 @@ func Judge(p fleet.Package, s Seen, now time.Time) fleet.Detection {
 			return d
 		}
 	}
-	d.Agreement = agreement(u, found, s)
+	d.Agreement, d.Fixes = agreement(u, found, s), s.Fixes
 	if name, why := unready(p, found, s, d.Agreement, now); name != "" {
 		return hold(name, why)
 	}
@@ -146,7 +146,7 @@ func unready(p fleet.Package, found version.Version, s Seen, a *fleet.Agreement,
 	if why := flapping(u, found, s.History, now, false); why != "" {
 		return fleet.HoldFlapping, why
 	}
-	return tooYoung(u.MinimumReleaseAge.For(Class(p, s.Version), s.Security).Std(), s, now)
+	return tooYoung(u.MinimumReleaseAge.For(Class(p, s.Version), len(s.Fixes) > 0).Std(), s, now)
 }
 
 // settleFor is how long only one version must have been seen before one that

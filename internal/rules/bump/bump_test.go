@@ -274,10 +274,14 @@ func TestReleaseAge(t *testing.T) {
 	} {
 		p := pkg(func(p *fleet.Package) { p.Upstream.MinimumReleaseAge = tt.ages })
 		at := now.Add(-time.Duration(tt.want) * time.Hour)
-		if d := Judge(p, Seen{Version: tt.found, Published: at, Security: tt.security}, now); d.State != fleet.StateNew {
+		var fixes []string
+		if tt.security {
+			fixes = []string{"CVE-2026-10001"}
+		}
+		if d := Judge(p, Seen{Version: tt.found, Published: at, Fixes: fixes}, now); d.State != fleet.StateNew {
 			t.Errorf("%s, security %v, after %d h: %s %s", tt.found, tt.security, tt.want, d.Hold, d.Why)
 		}
-		if d := Judge(p, Seen{Version: tt.found, Published: at.Add(time.Second), Security: tt.security}, now); d.Hold != fleet.HoldTooYoung {
+		if d := Judge(p, Seen{Version: tt.found, Published: at.Add(time.Second), Fixes: fixes}, now); d.Hold != fleet.HoldTooYoung {
 			t.Errorf("%s, security %v, a second before %d h: %s %s", tt.found, tt.security, tt.want, d.State, d.Hold)
 		}
 	}

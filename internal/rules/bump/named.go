@@ -18,11 +18,12 @@ func Named(notes string) []string {
 	return slices.Compact(found)
 }
 
-// Ready is when a version that the vendor published at an instant is old enough;
-// false when the vendor does not say when that was.
-func Ready(p fleet.Package, version string, published time.Time) (time.Time, bool) {
+// Ready is when a version that the vendor published at an instant is old enough,
+// sooner perhaps if it fixes what is exploited; false when the vendor does not
+// say when that was.
+func Ready(p fleet.Package, version string, published time.Time, fixes bool) (time.Time, bool) {
 	if published.IsZero() || p.Upstream == nil {
 		return time.Time{}, false
 	}
-	return published.Add(p.Upstream.MinimumReleaseAge.For(Class(p, version), false).Std()), true
+	return published.Add(p.Upstream.MinimumReleaseAge.For(Class(p, version), fixes).Std()), true
 }

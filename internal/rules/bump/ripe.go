@@ -14,12 +14,20 @@ type Offer struct {
 	Published time.Time // zero when the feed does not say
 }
 
+// Known is what else is known of a version.
+type Known struct {
+	Lifted bool // a person let it pass its hold
+	Fixes  bool // it fixes a vulnerability that is known to be exploited
+}
+
 // Ripe is which of the versions that a feed lists is to be judged: the newest,
 // unless it has not been out long enough and an older one, newer than what is
 // released, has. Otherwise a vendor who publishes a day before every look would
 // never be proposed. One that a person let pass its hold need not have been out
-// long enough. It gives "" when the scheme can read none of them.
-func Ripe(p fleet.Package, offers []Offer, lifted func(version string) bool, now time.Time) string {
+// long enough, and one that fixes what is exploited not as long as others. known
+// is asked about those alone that are newer and young; nil knows nothing. Ripe
+// gives "" when the scheme can read none of them.
+func Ripe(p fleet.Package, offers []Offer, known func(version string) Known, now time.Time) string {
 	u := *p.Upstream
 	type offer struct {
 		Offer
@@ -42,15 +50,23 @@ func Ripe(p fleet.Package, offers []Offer, lifted func(version string) bool, now
 				break
 			}
 		}
-		if lifted != nil && lifted(o.Version) {
+		old := func(fixes bool) bool {
+			age := u.MinimumReleaseAge.For(Class(p, o.Version), fixes).Std()
+			hold, _ := tooYoung(age, Seen{Version: o.Version, Published: o.Published}, now)
+			return hold == "" && !o.Published.IsZero()
+		}
+		if old(false) {
+			return o.Version
+		}
+		var k Known
+		if known != nil {
+			k = known(o.Version)
+		}
+		if k.Lifted || k.Fixes && old(true) {
 			return o.Version
 		}
 		if o.Published.IsZero() {
 			break // what earlier looks saw must be asked
-		}
-		age := u.MinimumReleaseAge.For(Class(p, o.Version), false).Std()
-		if hold, _ := tooYoung(age, Seen{Version: o.Version, Published: o.Published}, now); hold == "" {
-			return o.Version
 		}
 	}
 	return list[0].Version

@@ -10,6 +10,9 @@ type Data struct {
 	Modules []Module     `json:"modules,omitempty"`
 	Pages   []Page       `json:"pages,omitempty"`
 	Faults  []Fault      `json:"faults,omitempty"`
+
+	Exploited []Exploited `json:"exploited,omitempty"` // by CISA's catalog
+	Scores    []Score     `json:"scores,omitempty"`    // of EPSS
 }
 
 // Shown says when something can be seen: from At on, until Until if that is

@@ -1,6 +1,6 @@
 // Package vendors is the simulated outside that publishes software: GitHub's
 // releases, an npm registry, a Debian mirror, a Go module proxy, and the pages
-// and downloads of any other host.
+// and downloads of any other host; and what is known of its vulnerabilities.
 //
 // It is one http.Handler with the paths of real servers:
 //
@@ -9,6 +9,8 @@
 //	/npm/…                             npm registry
 //	/debian/…                          Debian archive: Release, Packages, pool
 //	/goproxy/…                         Go module proxy
+//	/www.cisa.gov/…                    CISA's catalog of known exploited vulnerabilities
+//	/api.first.org/data/v1/epss        scores of EPSS
 //	/<host>/<path>                     what that host publishes
 //
 // so that upstream.Config{Mirror: base} reaches every host by its name. What is

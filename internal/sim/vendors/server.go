@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -115,7 +116,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	s.requests++
-	v := view{data: s.data, now: s.now(), base: "http://" + r.Host}
+	v := view{data: s.data, now: s.now(), base: "http://" + r.Host, query: r.URL.Query()}
 	s.mu.Unlock()
 	fault := v.fault(r.URL.Path)
 	switch fault {
@@ -184,6 +185,8 @@ type view struct {
 	data Data
 	now  time.Time
 	base string // address of this server
+
+	query url.Values // of the request
 }
 
 // An answer is a body, or a redirect, or nothing: not found.
@@ -226,6 +229,12 @@ func (v view) bytesAt(path string, c Content) []byte {
 
 // answer finds what stands at the path.
 func (v view) answer(path string) answer {
+	switch "https:/" + path {
+	case KEVAddress:
+		return v.kev()
+	case EPSSAddress:
+		return v.epss(v.query.Get("cve"))
+	}
 	host, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch host {
 	case "api.github.com":

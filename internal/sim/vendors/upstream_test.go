@@ -18,6 +18,7 @@ import (
 func TestConformance(t *testing.T) {
 	_, config := serve(t, world(), fleet.NewManualClock(morning))
 	conformance.Upstream(t, config, packages(), hosts)
+	conformance.Advisories(t, config, fleet.AdvisorySources{KEV: KEVAddress, EPSS: EPSSAddress}, "CVE-2026-10001")
 }
 
 // TestConformanceLive runs the suite on the sources that this machine's own
@@ -54,6 +55,7 @@ func TestConformanceLive(t *testing.T) {
 	set("apt", fleet.Feed{Apt: &fleet.Apt{Package: "jq", Suite: "bookworm"}}, "pkg:deb/debian/jq@{version}?arch=amd64&distro=bookworm")
 	set("go", fleet.Feed{GoProxy: &fleet.GoProxy{Module: "honnef.co/go/tools"}}, "")
 	conformance.Upstream(t, config, live, nil)
+	conformance.Advisories(t, config, fleet.AdvisorySources{KEV: KEVAddress, EPSS: EPSSAddress}, "CVE-2021-44228")
 }
 
 // TestFound checks what each datasource reads.

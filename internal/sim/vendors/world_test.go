@@ -24,6 +24,11 @@ func world() Data {
 		return Content{Kind: KindDeb, Name: "tool", Version: v, Arch: "amd64", Files: map[string]string{"/usr/bin/tool": "#!/bin/sh\necho tool " + v + "\n"}}
 	}
 	return Data{
+		Exploited: []Exploited{
+			{Shown: day(-2), CVE: "CVE-2026-10001", Vendor: "Acme", Product: "Tool", Ransomware: true},
+			{Shown: day(-400), CVE: "CVE-2025-10002", Vendor: "Umbrella", Product: "Mail Gateway"},
+		},
+		Scores: []Score{{Shown: day(-3), CVE: "CVE-2026-10001", Probability: 0.4321}, {Shown: day(-400), CVE: "CVE-2025-10002", Probability: 0.00043}},
 		GitHub: []Repository{{Name: "acme/tool", Releases: []Release{
 			{Shown: day(-30), Tag: "v1.9.0", Assets: map[string]Content{"tool-1.9.0-x64.exe": tool("1.9.0")}},
 			{Shown: day(-2), Tag: "v1.10.0", Assets: map[string]Content{"tool-1.10.0-x64.exe": tool("1.10.0")}},
