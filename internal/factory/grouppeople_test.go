@@ -20,7 +20,7 @@ func withRecord(t *testing.T, m *mill) (*fleet.Record, func() []factory.Proposed
 	return rec, func() []factory.Proposed {
 		t.Helper()
 		look := m.run(t)
-		look.Record, look.Seen = rec, factory.Seen(rec.Detections)
+		look.Record, look.Seen, look.Fixed = rec, factory.Seen(rec.Detections), factory.Fixed(rec.Detections)
 		list, err := m.Propose(t.Context(), look)
 		if err != nil {
 			t.Fatal(err)

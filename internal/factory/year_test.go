@@ -22,7 +22,9 @@ func yearPackage(h vendors.History) []byte {
 	id := "acme/" + h.Name
 	switch h.Feed {
 	case "github":
-		return vendorPackage(id, `from: githubReleases: {repository: "vendor/`+h.Name+`", tag: "v{version}"}, scheme: "semver"`, exe+`, source: asset: "`+h.Name+`-{version}.exe"`)
+		file := vendorPackage(id, `from: githubReleases: {repository: "vendor/`+h.Name+`", tag: "v{version}"}, scheme: "semver", minimumReleaseAge: {default: "72h", security: "4h"}`, exe+`, source: asset: "`+h.Name+`-{version}.exe"`)
+		own := `{vendor: "` + vendors.YearVendor + `", product: "` + h.Name + `"}`
+		return []byte(strings.Replace(string(file), "\trollback:", "\tadvisories: cveProducts: ["+own+"]\n\trollback:", 1))
 	case "npm":
 		return vendorPackage(id, `from: npm: package: "@vendor/`+h.Name+`", scheme: "semver"`,
 			`platform: "windows", type: "portable", `+registry+`, source: {purl: "pkg:npm/%40vendor/`+h.Name+`@{version}", member: "package/bin/tool.exe"}`)
@@ -40,13 +42,15 @@ func yearPackage(h vendors.History) []byte {
 // pages in place of installers. People merge each proposal the same day. No pull
 // request may be of anything but a version that the vendor means, none of those
 // that were there to be had may be missed, and each trouble must be a hold of its
-// own class.
+// own class. Fixes of what is exploited come sooner, and nothing else does that
+// only says so.
 func TestYear(t *testing.T) {
 	if testing.Short() {
 		t.Skip("looks at 52 weeks")
 	}
 	data, histories := vendors.Year(47, detectTime, 10)
-	edits := map[string][]byte{}
+	edits := edited(`proposals: labels: security: ["urgent"]`)
+	edits["catalog/advisories/sources.cue"] = advisorySources
 	for _, h := range histories {
 		edits["catalog/acme/"+h.Name+"/package.cue"] = yearPackage(h)
 	}
@@ -65,7 +69,10 @@ func TestYear(t *testing.T) {
 			y.look(before == 0)
 		}
 	}
-	t.Logf("%d pull requests of %d packages, %d of them false, %d versions missed; holds: %v", y.pulls, len(histories), y.untrue, y.missed, y.holds)
+	t.Logf("%d pull requests of %d packages, %d of them false, %d versions missed; %d were fixes before their time, %d impostors waited; holds: %v", y.pulls, len(histories), y.untrue, y.missed, y.sooner, y.waited, y.holds)
+	if y.sooner == 0 || y.waited == 0 {
+		t.Error("the year has no fix of what is exploited, or nothing that poses as one")
+	}
 	if y.pulls < 100 {
 		t.Errorf("%d pull requests in a year: too few to show anything", y.pulls)
 	}
@@ -88,6 +95,7 @@ type year struct {
 	known      factory.Look // of the state that nobody has changed since
 
 	pulls, untrue, missed int
+	sooner, waited        int // versions younger than 72 hours at a look: fixes that were proposed, impostors that were not
 	holds                 map[string]int
 }
 
@@ -153,6 +161,7 @@ func (y *year) judge(repo *fleet.Repository, p factory.Proposed) {
 		y.t.Errorf("%s %s: a pull request of %s, which the vendor never meant", now.Format(time.DateOnly), p.Package, proposed)
 	}
 	due := y.due(h, p, current)
+	y.early(h, p, proposed)
 	for _, trouble := range h.Troubles {
 		if !trouble.In(now) || trouble.Version != "" && (trouble.Version == current || trouble.Version != due) {
 			continue // nobody asks for that file: it is released, or not wanted
@@ -169,6 +178,38 @@ func (y *year) judge(repo *fleet.Repository, p factory.Proposed) {
 	if due != proposed && due != current {
 		y.missed++
 		y.t.Errorf("%s %s has %s and %s is due: %s %q (%s)", now.Format(time.DateOnly), p.Package, current, due, p.State, class, p.Why)
+	}
+}
+
+// wait is how long a version must be out.
+func (y *year) wait(v vendors.TrueVersion) time.Duration {
+	if v.Fixes != "" {
+		return 4 * time.Hour
+	}
+	return 72 * time.Hour
+}
+
+// early looks at versions that are too young for anything but a fix of what is
+// exploited: such a one is of class security and names what it fixes, and no
+// other is proposed.
+func (y *year) early(h vendors.History, p factory.Proposed, proposed string) {
+	for _, v := range h.Versions {
+		age := y.clock.Now().Sub(v.At)
+		if age < 0 || age >= 72*time.Hour || v.Version != proposed && v.Version != p.Detection.Found {
+			continue
+		}
+		switch {
+		case proposed == v.Version && v.Fixes == "":
+			y.untrue++
+			y.t.Errorf("%s: %s was proposed %s after it was published (%s)", p.Package, v.Version, age, v.Poses)
+		case proposed == v.Version:
+			y.sooner++
+			if r := p.Release; r.Change != "security" || !slices.Equal(r.Fixes, []string{v.Fixes}) || !slices.Contains(p.Pull.Labels, "urgent") {
+				y.t.Errorf("%s: %s fixes %s and is proposed as %s, fixes %q, labels %q", p.Package, v.Version, v.Fixes, r.Change, r.Fixes, p.Pull.Labels)
+			}
+		case v.Poses != "" && p.Hold == fleet.HoldTooYoung:
+			y.waited++
+		}
 	}
 }
 
@@ -225,7 +266,7 @@ func (y *year) due(h vendors.History, p factory.Proposed, current string) string
 		if h.Feed == "text" { // says no time: counts from the first look
 			out = nextLook(v.At)
 		}
-		if old := !now.Before(out.Add(72 * time.Hour)); old {
+		if old := !now.Before(out.Add(y.wait(v))); old {
 			want = v.Version
 		} else if h.Feed != "github" {
 			return current // the feed tells the newest alone, which is too young

@@ -15,10 +15,13 @@ type History struct {
 	Troubles []Trouble
 }
 
-// A TrueVersion is one that the vendor means, from an instant on.
+// A TrueVersion is one that the vendor means, from an instant on. Of Fixes and
+// Poses one at most is set.
 type TrueVersion struct {
 	Version string
 	At      time.Time
+	Fixes   string // a vulnerability that its notes name and CISA lists of the vendor's program
+	Poses   string // one that its notes name and CISA lists of another product
 }
 
 // A Trouble is a time in which a feed lies or cannot be read, and what kind of
@@ -45,7 +48,11 @@ const YearHost = "downloads.example"
 // Year makes a year of a number of vendors, looked at every seven days from the
 // first instant on and four days before that: versions in irregular intervals, and
 // in about one look of seven some trouble, whose time covers the looks that it
-// spoils exactly. Equal seeds give equal years.
+// spoils exactly. Some versions come so shortly before a look that only a fix of
+// what is exploited may be proposed then: in the notes of the first vendor on
+// GitHub each of them names a vulnerability that CISA lists of the vendor's own
+// program, in those of the others one of another product. Equal seeds give equal
+// years.
 func Year(seed uint64, look time.Time, vendors int) (Data, []History) {
 	var data Data
 	var out []History
@@ -54,6 +61,8 @@ func Year(seed uint64, look time.Time, vendors int) (Data, []History) {
 			rand: rand.New(rand.NewPCG(seed, uint64(i))), data: &data, look: look,
 			History: History{Name: fmt.Sprintf("tool%02d", i), Feed: YearFeeds()[i%len(YearFeeds())]},
 		}
+		y.invent()
+		y.advise(i)
 		y.publish()
 		y.trouble()
 		out = append(out, y.History)
@@ -73,14 +82,14 @@ type yearOf struct {
 	n    int       // words and zeros told so far
 }
 
-// publish makes the true versions: one long before the first look, then one
-// every few days or weeks.
-func (y *yearOf) publish() {
+// invent makes the true versions: one long before the first look, then one every
+// few days or weeks.
+func (y *yearOf) invent() {
 	major, minor, patch := 1, 0, 0
 	at := y.look.AddDate(0, 0, -60)
 	pace := 8 + y.rand.IntN(30) // days
 	for at.Before(y.look.AddDate(0, 0, 7*weeks)) {
-		y.Versions = append(y.Versions, TrueVersion{fmt.Sprintf("%d.%d.%d", major, minor, patch), at})
+		y.Versions = append(y.Versions, TrueVersion{Version: fmt.Sprintf("%d.%d.%d", major, minor, patch), At: at})
 		switch y.rand.IntN(8) {
 		case 0:
 			major, minor, patch = major+1, 0, 0
@@ -91,13 +100,45 @@ func (y *yearOf) publish() {
 		}
 		at = at.Add(time.Duration(24+y.rand.IntN(2*24*pace)) * time.Hour)
 	}
+}
+
+// YearVendor is who CISA says makes the programs of histories.
+const YearVendor = "Vendor"
+
+// advise has versions that are young at a look name a vulnerability that is known
+// to be exploited: nth is the vendor's place among all.
+func (y *yearOf) advise(nth int) {
+	if y.Feed != "github" {
+		return // no other feed of a year has notes
+	}
+	for i := range y.Versions {
+		v := &y.Versions[i]
+		next := y.look
+		for next.Before(v.At) {
+			next = next.AddDate(0, 0, 7)
+		}
+		if age := next.Sub(v.At); v.At.Before(y.look) || age < 6*time.Hour || age >= 72*time.Hour {
+			continue
+		}
+		id := fmt.Sprintf("CVE-2026-%d%03d", 10+nth, i)
+		e := Exploited{Shown: Shown{At: v.At}, CVE: id, Vendor: YearVendor, Product: y.Name}
+		if v.Fixes = id; nth > 0 {
+			v.Fixes, v.Poses, e.Vendor, e.Product = "", id, "Microsoft", "Windows"
+		}
+		y.data.Exploited = append(y.data.Exploited, e)
+		y.data.Scores = append(y.data.Scores, Score{Shown: Shown{At: v.At}, CVE: id, Probability: 0.5})
+	}
+}
+
+// publish has the feed and the files tell the true versions.
+func (y *yearOf) publish() {
 	var repo Repository
 	var npm NPMPackage
 	for _, v := range y.Versions {
 		shown, program := Shown{At: v.At}, y.program(v.Version, 4000)
 		switch y.Feed {
 		case "github":
-			repo.Releases = append(repo.Releases, Release{Shown: shown, Tag: "v" + v.Version, Assets: map[string]Content{y.file(v.Version): program}})
+			repo.Releases = append(repo.Releases, Release{Shown: shown, Tag: "v" + v.Version, Notes: v.notes(), Assets: map[string]Content{y.file(v.Version): program}})
 		case "npm":
 			npm.Versions = append(npm.Versions, NPMVersion{Shown: shown, Version: v.Version, Files: map[string]Content{"bin/tool.exe": program}})
 		default:
@@ -113,6 +154,13 @@ func (y *yearOf) publish() {
 		npm.Name = "@vendor/" + y.Name
 		y.data.NPM = append(y.data.NPM, npm)
 	}
+}
+
+func (v TrueVersion) notes() string {
+	if v.Fixes+v.Poses == "" {
+		return "Faster."
+	}
+	return "Faster, and " + v.Fixes + v.Poses + " is fixed."
 }
 
 func (y *yearOf) program(version string, size int) Content {
