@@ -14,6 +14,7 @@ import (
 const (
 	directoryResource = 2
 	directorySecurity = 4
+	directoryCLR      = 14 // present in programs of .NET
 )
 
 // Caps on what a file may make the reader hold.
@@ -21,13 +22,26 @@ const (
 	maxSections  = 96 // what the Windows loader takes
 	maxSymbols   = 1 << 20
 	maxSignature = 4 << 20
-	maxResource  = 256 << 10 // bytes of a version resource
+	maxResource  = 256 << 10 // bytes of a version resource, and of a manifest
 )
 
-// A File is a Windows program or library.
+// A File is a Windows program or library. Texts are as the version resource has
+// them, without control characters, and "" where it has none.
 type File struct {
-	Facts     fleet.PEFacts
-	Company   string // CompanyName of the version resource
+	Facts        fleet.PEFacts
+	Company      string // CompanyName
+	Copyright    string // LegalCopyright
+	Description  string // FileDescription
+	OriginalName string // OriginalFilename
+	InternalName string
+
+	// Execution is the level that the manifest asks for: asInvoker,
+	// highestAvailable or requireAdministrator; "" when it asks for none.
+	Execution string
+	DotNet    bool // it runs on .NET
+	Sections  []Section
+	Installer Installer
+
 	Signature []byte // PKCS #7 SignedData of the certificate table, nil when unsigned
 
 	r            io.ReaderAt
@@ -35,6 +49,14 @@ type File struct {
 	headerStart  int64 // of the optional header
 	directories  int64 // file offset of the data directories
 	certificates pe.DataDirectory
+}
+
+// A Section is a part of the program as it is loaded. Its bytes stand at Offset
+// in the file.
+type Section struct {
+	Name            string
+	Address, Memory uint32 // where it is loaded, relative to the image, and bytes there
+	Offset, Size    uint32 // in the file
 }
 
 // Read reads a PE file. What is none is an error of kind Invalid.
@@ -50,6 +72,9 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 	if f.Facts.Machine, err = machine(img.Machine); err != nil {
 		return nil, err
 	}
+	for _, s := range img.Sections {
+		f.Sections = append(f.Sections, Section{clean(s.Name), s.VirtualAddress, s.VirtualSize, s.Offset, s.Size})
+	}
 	directories, err := f.dataDirectories(img)
 	if err != nil {
 		return nil, err
@@ -60,13 +85,18 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 			return nil, err
 		}
 	}
+	f.DotNet = len(directories) > directoryCLR && directories[directoryCLR].Size > 0
+	tree := resources{sections: f.Sections, r: r, size: size}
 	if len(directories) > directoryResource && directories[directoryResource].Size > 0 {
-		v, err := findVersion(img, r, size, directories[directoryResource])
+		tree.root = directories[directoryResource].VirtualAddress
+		v, err := findVersion(tree)
 		if err != nil {
 			return nil, err
 		}
 		v.fill(f)
+		f.Execution = executionLevel(tree)
 	}
+	f.Installer = f.installer(tree)
 	return f, nil
 }
 

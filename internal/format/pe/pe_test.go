@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -120,12 +121,20 @@ func FuzzRead(f *testing.F) {
 	for _, name := range []string{"hello.exe", "hello-signed.exe", "plain.exe"} {
 		f.Add(testdata(f, name))
 	}
+	for _, c := range installers(f) {
+		f.Add(c.data)
+	}
+	f.Add(made{resources: []resource{{kind: typeManifest, id: 1, data: fmt.Appendf(nil, manifestXML, "asInvoker")}}}.bytes())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := parse(data)
 		if err != nil {
 			return
 		}
-		if strings.ContainsAny(file.Facts.ProductName+file.Facts.FileVersion+file.Facts.ProductVersion+file.Company, "\n\r\x00\x1b") {
+		texts := []string{
+			file.Facts.ProductName, file.Facts.FileVersion, file.Facts.ProductVersion, file.Company, file.Copyright, file.Description,
+			file.OriginalName, file.InternalName, file.Installer.Version, file.Installer.Payload,
+		}
+		if strings.ContainsAny(strings.Join(texts, ""), "\n\r\x00\x1b") {
 			t.Fatal("a text for people holds control characters")
 		}
 		if err := file.Digest(sha256.New()); err == nil && int64(len(file.Signature)) > file.size {

@@ -2,17 +2,13 @@ package pe
 
 import (
 	"bytes"
-	"debug/pe"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"strings"
 	"unicode/utf16"
 )
 
 const (
-	typeVersion    = 16         // RT_VERSION
-	subdirectory   = 0x80000000 // high bit of a resource entry
 	fixedSignature = 0xfeef04bd // of VS_FIXEDFILEINFO
 	maxNesting     = 8          // blocks within blocks of a version resource
 	maxStrings     = 256
@@ -38,80 +34,26 @@ func (v version) fill(f *File) {
 	}
 	f.Facts.ProductName = v.strings["ProductName"]
 	f.Company = v.strings["CompanyName"]
-}
-
-// resources reads the resource directory tree: type, name, language.
-type resources struct {
-	img  *pe.File
-	r    io.ReaderAt
-	size int64
-	base uint32 // RVA of the root
+	f.Copyright = v.strings["LegalCopyright"]
+	f.Description = v.strings["FileDescription"]
+	f.OriginalName = v.strings["OriginalFilename"]
+	f.InternalName = v.strings["InternalName"]
 }
 
 // findVersion reads the version resource, an empty one when there is none.
-func findVersion(img *pe.File, r io.ReaderAt, size int64, dir pe.DataDirectory) (version, error) {
-	t := resources{img, r, size, dir.VirtualAddress}
-	offset := uint32(0)
-	for level := range 3 {
-		next, found, err := t.entry(offset, level == 0)
-		if err != nil || !found {
-			return version{}, err
-		}
-		if (next&subdirectory != 0) != (level < 2) {
-			return version{}, invalid("the version resource is not filed by type, name and language")
-		}
-		offset = next &^ subdirectory
-	}
-	var leaf [16]byte // RVA, size, code page, reserved
-	if err := t.read(t.base+offset, leaf[:]); err != nil {
+func findVersion(t resources) (version, error) {
+	at, length, found, err := t.find(key{id: typeVersion}, key{any: true})
+	if err != nil || !found {
 		return version{}, err
 	}
-	length := binary.LittleEndian.Uint32(leaf[4:])
 	if length > maxResource {
 		return version{}, invalid("the version resource has %d bytes", length)
 	}
 	data := make([]byte, length)
-	if err := t.read(binary.LittleEndian.Uint32(leaf[:]), data); err != nil {
+	if err := t.read(at, data); err != nil {
 		return version{}, err
 	}
 	return parseVersion(data)
-}
-
-// entry is the offset in the directory at the given offset: of type RT_VERSION,
-// or of its first entry.
-func (t resources) entry(offset uint32, versionType bool) (next uint32, found bool, err error) {
-	var head [16]byte
-	if err := t.read(t.base+offset, head[:]); err != nil {
-		return 0, false, err
-	}
-	named, ids := uint32(binary.LittleEndian.Uint16(head[12:])), uint32(binary.LittleEndian.Uint16(head[14:]))
-	for i := range named + ids {
-		var e [8]byte
-		if err := t.read(t.base+offset+16+8*i, e[:]); err != nil {
-			return 0, false, err
-		}
-		if !versionType || binary.LittleEndian.Uint32(e[:]) == typeVersion {
-			return binary.LittleEndian.Uint32(e[4:]), true, nil
-		}
-	}
-	return 0, false, nil
-}
-
-// read reads from the image as it would be loaded.
-func (t resources) read(rva uint32, b []byte) error {
-	for _, s := range t.img.Sections {
-		at := int64(rva) - int64(s.VirtualAddress)
-		if at < 0 || at+int64(len(b)) > int64(s.Size) {
-			continue
-		}
-		at += int64(s.Offset)
-		if at+int64(len(b)) > t.size {
-			break
-		}
-		_, err := t.r.ReadAt(b, at)
-		return err
-	}
-	return invalid("a resource lies outside the file")
 }
 
 // block is one node of a version resource: a key, a value, nodes below.

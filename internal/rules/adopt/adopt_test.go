@@ -100,7 +100,7 @@ func TestArgumentsAndDetection(t *testing.T) {
 	const url = "https://vendor.example/tool.exe"
 	r := adopted(t, offered("1.2", fleet.Offer{Type: "inno", URL: url, ProductCode: "Tool_is1", Custom: "/ALLUSERS"}))
 	in := r.Package.Installers["x64"]
-	if in.Arguments.Install != "/VERYSILENT /SUPPRESSMSGBOXES /NORESTART /ALLUSERS" || in.Arguments.Uninstall != "" || !asked(r, "installers.x64.arguments", "removes it") {
+	if in.Arguments.Install != "/SP- /VERYSILENT /SUPPRESSMSGBOXES /NORESTART /ALLUSERS" || in.Arguments.Uninstall != "" || !asked(r, "installers.x64.arguments", "removes it") {
 		t.Errorf("%+v", in.Arguments)
 	}
 	if rule := in.Detect[0].Registry; rule == nil || !strings.HasSuffix(rule.Key, `\Uninstall\Tool_is1`) || rule.Value != "DisplayVersion" || r.Package.Rollback != "forwardOnly" {

@@ -10,18 +10,6 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 )
 
-// silent are the arguments of a silent run that every installer of a kind takes
-// (jrsoftware.org/ishelp, "Setup Command Line Parameters"; nsis.sourceforge.io,
-// section 3.2; wixtoolset.org, "Burn command line").
-var silent = map[string]string{
-	"inno":     "/VERYSILENT /SUPPRESSMSGBOXES /NORESTART",
-	"nullsoft": "/S",
-	"burn":     "/quiet /norestart",
-}
-
-// uninstallBurn removes what a Burn bundle installed, by the bundle itself.
-const uninstallBurn = "/uninstall /quiet /norestart"
-
 // responses are the meanings of exit codes by winget's words; what is missing
 // there is a failure, as every unknown code is.
 var responses = map[string]string{
@@ -79,9 +67,10 @@ func (w *work) arguments(at string, o fleet.Offer, in *fleet.Installer) {
 	default:
 		return
 	}
+	kind := fleet.InstallerKind(o.Type).Switches()
 	a := &fleet.Arguments{Install: o.Silent}
 	if a.Install == "" {
-		a.Install = silent[o.Type]
+		a.Install = kind.Install
 	}
 	switch {
 	case a.Install == "":
@@ -90,8 +79,8 @@ func (w *work) arguments(at string, o fleet.Offer, in *fleet.Installer) {
 		w.ask(at+".arguments", "What stands for the words in angle brackets? They are filled in by the catalog's own client.")
 	}
 	a.Install = joined(a.Install, o.Custom)
-	if o.Type == "burn" {
-		a.Uninstall = uninstallBurn
+	if kind.BySelf {
+		a.Uninstall = kind.Uninstall
 	} else {
 		w.ask(at+".arguments", "Which program removes it? Write uninstall: its path in quotation marks and %s. The manifest does not tell it, and nothing is deployed without.", removal(o.Type))
 	}
@@ -113,12 +102,14 @@ func joined(arguments, added string) string {
 	return strings.TrimSpace(arguments + " " + added)
 }
 
+// removal names the arguments that a kind's uninstallers take.
 func removal(kind string) string {
-	switch kind {
-	case "inno":
-		return "/VERYSILENT /SUPPRESSMSGBOXES /NORESTART, as Inno Setup's uninstallers take them"
-	case "nullsoft":
-		return "/S, as NSIS's uninstallers take it"
+	arguments := fleet.InstallerKind(kind).Switches().Uninstall
+	switch fleet.InstallerKind(kind) {
+	case fleet.InstallerInno:
+		return arguments + ", as Inno Setup's uninstallers take them"
+	case fleet.InstallerNSIS:
+		return arguments + ", as NSIS's uninstallers take it"
 	}
 	return "its silent arguments"
 }
