@@ -274,6 +274,7 @@ type Download struct {
 	MSI          *MSIFacts `json:"msi,omitempty"`
 	PE           *PEFacts  `json:"pe,omitempty"`
 	Deb          *DebFacts `json:"deb,omitempty"`
+	RPM          *RPMFacts `json:"rpm,omitempty"`
 	Base         *Patched  `json:"base,omitempty"`
 
 	// SHA512 is the vendor's word, in hexadecimal, about bytes that are read for
@@ -307,6 +308,15 @@ type DebFacts struct {
 	Package      string `json:"package"`
 	Version      string `json:"version"`
 	Architecture string `json:"architecture"`
+}
+
+// RPMFacts are read from the header of an RPM package.
+type RPMFacts struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Release string `json:"release"`
+	Arch    string `json:"arch"`
+	Epoch   int64  `json:"epoch,omitempty"` // none counts as 0
 }
 
 // Patched is a base installer with patches applied to it in order.
