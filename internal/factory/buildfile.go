@@ -88,7 +88,7 @@ func (b *builder) download(ctx context.Context, dir, key string, in fleet.Instal
 		}
 		b.used(key+":"+d.Member, "", d.MemberSHA256)
 	}
-	if err := sameFacts(file, in, b.version, d); err != nil {
+	if err := sameFacts(file, in, b.version, b.repo.Publishers[b.pkg.ID.Publisher()], d); err != nil {
 		file.close()
 		return saved{}, asRefused(err)
 	}
@@ -149,9 +149,9 @@ func asRefused(err error) error {
 
 // sameFacts reads the file again and compares with what was merged: a reader
 // that has changed its mind must be noticed before devices do.
-func sameFacts(file saved, in fleet.Installer, version string, merged fleet.Download) error {
+func sameFacts(file saved, in fleet.Installer, version string, publisher fleet.Publisher, merged fleet.Download) error {
 	var now fleet.Download
-	if err := inspect(&now, file, in, version); err != nil {
+	if err := inspect(&now, file, in, version, publisher); err != nil {
 		return err
 	}
 	differs := func(what string, now, merged any) error {
@@ -164,6 +164,8 @@ func sameFacts(file saved, in fleet.Installer, version string, merged fleet.Down
 		return differs("the Property table", now.MSI, *merged.MSI)
 	case merged.Deb != nil && (now.Deb == nil || *now.Deb != *merged.Deb):
 		return differs("the control file", now.Deb, *merged.Deb)
+	case merged.RPM != nil && (now.RPM == nil || *now.RPM != *merged.RPM):
+		return differs("the package's header", now.RPM, *merged.RPM)
 	case now.Signer != merged.Signer:
 		return differs("the signer", now.Signer, merged.Signer)
 	}

@@ -73,7 +73,7 @@ func (f *Factory) obtainOne(ctx context.Context, publisher fleet.Publisher, in f
 		defer member.close()
 		d.MemberSHA256, file = member.digest, member
 	}
-	if err := inspect(&d, file, in, version); err != nil {
+	if err := inspect(&d, file, in, version, publisher); err != nil {
 		return d, err
 	}
 	return d, checkSigner(publisher, d.Signer)
@@ -145,7 +145,7 @@ func notInstaller(format string, args ...any) *upstream.Hold {
 
 // inspect reads what the bytes tell of themselves, and compares it with what
 // the package says they are.
-func inspect(d *fleet.Download, file saved, in fleet.Installer, version string) error {
+func inspect(d *fleet.Download, file saved, in fleet.Installer, version string, publisher fleet.Publisher) error {
 	kind, err := kindOf(file)
 	if err != nil {
 		return err
@@ -163,7 +163,9 @@ func inspect(d *fleet.Download, file saved, in fleet.Installer, version string) 
 		err = inspectDeb(d, file, in, version)
 	case sniff.MachO:
 		err = inspectMachO(file, in)
-	case sniff.Xar, sniff.RPM:
+	case sniff.RPM:
+		err = inspectRPM(d, file, in, version, publisher)
+	case sniff.Xar:
 		err = &upstream.Hold{Name: fleet.HoldSigner, Err: fmt.Errorf("the signature of %s is not read yet: download and check it by hand", kind)}
 	}
 	// What a reader of a format cannot take is no fault of this repository.

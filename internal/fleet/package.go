@@ -19,6 +19,7 @@ type Publisher struct {
 type ExpectedSigner struct {
 	Kind    string `json:"kind"` // authenticode, appleDeveloperId, gpg
 	Subject string `json:"subject"`
+	Key     string `json:"key,omitempty"` // of kind gpg: armored public key that RPM packages are verified with
 }
 
 // A Package is one application, configuration, OS patch or driver: everything

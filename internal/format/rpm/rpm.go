@@ -55,6 +55,7 @@ type File struct {
 
 	PayloadFormat     string // cpio
 	PayloadCompressor string // gzip, xz, zstd, …
+	PayloadDigest     string // hexadecimal, "" in packages of old; CheckPayload compares
 	Signatures        []Signature
 
 	signature, header header
@@ -154,6 +155,7 @@ func (f *File) readFacts() (err error) {
 	f.Vendor, f.Packager, f.License = h.line(tagVendor), h.line(tagPackager), h.line(tagLicense)
 	f.URL, f.OS, f.SourceRPM = h.line(tagURL), h.line(tagOS), h.line(tagSourceRPM)
 	f.PayloadFormat, f.PayloadCompressor = h.line(tagPayloadFormat), h.line(tagPayloadCompressor)
+	f.PayloadDigest = h.line(tagPayloadDigest)
 	size := uint32(tagSize)
 	if h.has(tagLongSize) {
 		size = tagLongSize

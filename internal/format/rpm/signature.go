@@ -166,7 +166,7 @@ func (f *File) check(ring openpgp.EntityList, s Signature) (Signer, error) {
 // CheckPayload reads the payload and compares it with the digest that the main
 // header states. A package whose header states none is refused.
 func (f *File) CheckPayload() error {
-	stated, algo := f.header.text(tagPayloadDigest), int64(8)
+	stated, algo := f.PayloadDigest, int64(8)
 	if stated == "" {
 		return refused("the main header states no digest of the payload, so that its signature does not cover it")
 	}

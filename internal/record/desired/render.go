@@ -77,6 +77,16 @@ func (b *block) download(d fleet.Download) {
 		deb.text("version", d.Deb.Version)
 		deb.text("architecture", d.Deb.Architecture)
 	}
+	if d.RPM != nil {
+		rpm := b.inline("rpm")
+		rpm.text("name", d.RPM.Name)
+		rpm.text("version", d.RPM.Version)
+		rpm.text("release", d.RPM.Release)
+		rpm.text("arch", d.RPM.Arch)
+		if d.RPM.Epoch > 0 {
+			rpm.int("epoch", d.RPM.Epoch)
+		}
+	}
 	if d.Base != nil {
 		base := b.sub("base")
 		base.field("base", inlineOf(func(x *block) { x.blob(d.Base.Base) }))

@@ -193,6 +193,8 @@ func versionRead(d fleet.Download) string {
 		return d.PE.FileVersion
 	case d.Deb != nil:
 		return d.Deb.Version
+	case d.RPM != nil:
+		return d.RPM.Version
 	default:
 		return ""
 	}
