@@ -1,18 +1,19 @@
-// Package deb reads the control file of a Debian package: deb(5) and
-// deb-control(5) of dpkg's manual.
+// Package deb reads Debian packages: the control archive, and the list of files:
+// deb(5), deb-control(5) and deb-md5sums(5) of dpkg's manual.
 //
-// The package streams by and is read no further than its control archive.
-// Sizes are capped; nothing is unpacked to disk.
+// The package streams by. Read goes no further than its control archive, which
+// has all that decisions need; ReadContents lists the files too. Sizes are
+// capped; nothing is unpacked to disk.
 package deb
 
 import (
-	"archive/tar"
 	"bufio"
 	"bytes"
+	"compress/bzip2"
 	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,7 +27,8 @@ import (
 const (
 	maxMember  = 64 << 20 // bytes of the control archive, as stored
 	maxUnpack  = 64 << 20 // the same, decompressed
-	maxControl = 1 << 20  // bytes of the control file
+	maxControl = 1 << 20  // bytes of the control file, and of each script
+	maxSums    = 32 << 20 // bytes of the list of digests
 	maxEntries = 10_000   // files of the control archive
 )
 
@@ -34,38 +36,77 @@ const (
 type File struct {
 	Facts  fleet.DebFacts
 	Fields map[string]string // all fields of the control file; names as written, folded lines joined by "\n"
+
+	// Relations by the name of their field (Depends, Pre-Depends, Recommends,
+	// Conflicts, …): what all of must hold, each with its alternatives as written,
+	// "a (>= 1) | b".
+	Relations map[string][]string
+	Installed int64 // KiB, as the package estimates; 0 where it does not
+
+	Control   []ControlFile
+	Conffiles []string          // paths that keep an administrator's changes
+	Sums      map[string]string // path without a leading slash → MD5 in hexadecimal digits
+
+	// Contents are the files that the package installs; only ReadContents reads
+	// them.
+	Contents []Entry
 }
 
-// Read reads the control file. What is no package is an error of kind Invalid.
+// A ControlFile is one of the control archive. Text is that of a maintainer
+// script and of triggers, without control characters, and "" for others.
+type ControlFile struct {
+	Name string
+	Size int64
+	Text string
+}
+
+// Scripts are the maintainer scripts: preinst, postinst, prerm, postrm, config.
+func (f *File) Scripts() []ControlFile {
+	return slices.DeleteFunc(slices.Clone(f.Control), func(c ControlFile) bool { return !isScript(c.Name) })
+}
+
+func isScript(name string) bool {
+	return slices.Contains([]string{"preinst", "postinst", "prerm", "postrm", "config"}, name)
+}
+
+// Read reads the control archive. What is no package is an error of kind Invalid.
 func Read(r io.Reader) (*File, error) {
+	f, _, _, err := read(r)
+	return f, err
+}
+
+// read leaves the package behind its control archive, which body is.
+func read(r io.Reader) (*File, *bufio.Reader, *arBody, error) {
 	b := bufio.NewReader(r)
+	fail := func(err error) (*File, *bufio.Reader, *arBody, error) { return nil, nil, nil, err }
 	var magic [8]byte
 	if _, err := io.ReadFull(b, magic[:]); err != nil || string(magic[:]) != "!<arch>\n" {
-		return nil, invalid("no Debian package: it is no ar archive")
+		return fail(invalid("no Debian package: it is no ar archive"))
 	}
-	name, body, err := member(b)
+	name, body, err := member(b, maxMember)
 	if err != nil {
-		return nil, err
+		return fail(err)
 	}
 	version, err := io.ReadAll(io.LimitReader(body, 64))
 	if name != "debian-binary" || err != nil || !bytes.HasPrefix(version, []byte("2.")) {
-		return nil, invalid("no Debian package of format 2")
+		return fail(invalid("no Debian package of format 2"))
 	}
 	for range 16 {
 		if err := finish(b, body); err != nil {
-			return nil, err
+			return fail(err)
 		}
-		if name, body, err = member(b); err != nil {
-			return nil, err
+		if name, body, err = member(b, maxMember); err != nil {
+			return fail(err)
 		}
 		switch {
 		case strings.HasPrefix(name, "control.tar"):
-			return control(name, body)
+			f, err := control(name, body)
+			return f, b, body, err
 		case !strings.HasPrefix(name, "_"): // which readers must pass over
-			return nil, invalid("%q stands where the control archive should", name)
+			return fail(invalid("%q stands where the control archive should", name))
 		}
 	}
-	return nil, invalid("the package has no control archive")
+	return fail(invalid("the package has no control archive"))
 }
 
 // arBody is an ar member's content; its length in the archive is even.
@@ -76,13 +117,13 @@ type arBody struct {
 
 // member reads the next ar header: name 16, date 12, owner 6, group 6, mode 8,
 // size 10, all in text, and two bytes of end mark.
-func member(b *bufio.Reader) (string, *arBody, error) {
+func member(b *bufio.Reader, limit int64) (string, *arBody, error) {
 	var h [60]byte
 	if _, err := io.ReadFull(b, h[:]); err != nil {
 		return "", nil, invalid("the package is truncated")
 	}
 	size, err := strconv.ParseInt(strings.TrimRight(string(h[48:58]), " "), 10, 64)
-	if string(h[58:]) != "`\n" || err != nil || size < 0 || size > maxMember {
+	if string(h[58:]) != "`\n" || err != nil || size < 0 || size > limit {
 		return "", nil, invalid("the package's ar header is malformed")
 	}
 	name := strings.TrimSuffix(strings.TrimRight(string(h[:16]), " "), "/")
@@ -103,35 +144,8 @@ func finish(b *bufio.Reader, body *arBody) error {
 	return nil
 }
 
-// control finds the control file in its archive.
-func control(name string, body io.Reader) (*File, error) {
-	plain, closer, err := decompress(strings.TrimPrefix(name, "control.tar"), body)
-	if err != nil {
-		return nil, err
-	}
-	defer closer()
-	t := tar.NewReader(io.LimitReader(plain, maxUnpack))
-	for range maxEntries {
-		h, err := t.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, invalid("the control archive: %w", err)
-		}
-		if strings.TrimPrefix(h.Name, "./") != "control" || h.Typeflag != tar.TypeReg {
-			continue
-		}
-		text, err := io.ReadAll(io.LimitReader(t, maxControl+1))
-		if err != nil || len(text) > maxControl {
-			return nil, invalid("the control file cannot be read or is too long")
-		}
-		return parse(text)
-	}
-	return nil, invalid("the control archive has no control file")
-}
-
-func decompress(suffix string, r io.Reader) (io.Reader, func(), error) {
+// decompress opens a member of this suffix; what names it in errors.
+func decompress(what, suffix string, r io.Reader) (io.Reader, func(), error) {
 	nothing := func() {}
 	switch suffix {
 	case "":
@@ -139,61 +153,26 @@ func decompress(suffix string, r io.Reader) (io.Reader, func(), error) {
 	case ".gz":
 		z, err := gzip.NewReader(r)
 		if err != nil {
-			return nil, nil, invalid("the control archive: %w", err)
+			return nil, nil, invalid("%s: %w", what, err)
 		}
 		return z, nothing, nil
 	case ".xz":
 		z, err := xz.ReaderConfig{DictCap: 64 << 20}.NewReader(bufio.NewReader(r))
 		if err != nil {
-			return nil, nil, invalid("the control archive: %w", err)
+			return nil, nil, invalid("%s: %w", what, err)
 		}
 		return z, nothing, nil
 	case ".zst":
 		z, err := zstd.NewReader(r, zstd.WithDecoderMaxMemory(128<<20), zstd.WithDecoderConcurrency(1))
 		if err != nil {
-			return nil, nil, invalid("the control archive: %w", err)
+			return nil, nil, invalid("%s: %w", what, err)
 		}
 		return z, z.Close, nil
+	case ".bz2":
+		return bzip2.NewReader(r), nothing, nil
 	default:
-		return nil, nil, invalid("the control archive is compressed as %q, which is not supported", suffix)
+		return nil, nil, invalid("%s is compressed as %q, which is not supported", what, suffix)
 	}
-}
-
-// parse reads the fields of the first paragraph.
-func parse(text []byte) (*File, error) {
-	f := &File{Fields: map[string]string{}}
-	last := ""
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimRight(line, "\r\n")
-		switch {
-		case strings.TrimSpace(line) == "":
-			if len(f.Fields) > 0 {
-				return f.complete()
-			}
-		case line[0] == ' ' || line[0] == '\t':
-			if last == "" {
-				return nil, invalid("the control file begins with a continued line")
-			}
-			f.Fields[last] += "\n" + printable(line[1:])
-		case line[0] == '#':
-		default:
-			name, value, ok := strings.Cut(line, ":")
-			if _, twice := f.Fields[name]; !ok || twice || name == "" {
-				return nil, invalid("the control file has a malformed or doubled field %.40q", name)
-			}
-			last = printable(name)
-			f.Fields[last] = printable(strings.TrimSpace(value))
-		}
-	}
-	return f.complete()
-}
-
-func (f *File) complete() (*File, error) {
-	f.Facts = fleet.DebFacts{Package: f.Fields["Package"], Version: f.Fields["Version"], Architecture: f.Fields["Architecture"]}
-	if f.Facts.Package == "" || f.Facts.Version == "" || f.Facts.Architecture == "" {
-		return nil, invalid("the control file does not name package, version and architecture")
-	}
-	return f, nil
 }
 
 func printable(s string) string {

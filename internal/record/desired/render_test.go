@@ -42,6 +42,7 @@ func TestReleaseFile(t *testing.T) {
 				MSI:    &fleet.MSIFacts{ProductCode: "{23170F69-40C1-2702-2501-000001000000}"},
 				PE:     &fleet.PEFacts{FileVersion: "2.0\\(x)", ProductName: "A\u2028\"\\(boom)\"\x00\xff", Machine: "x64"},
 				Deb:    &fleet.DebFacts{Package: "7zip", Version: "1:2.0-3", Architecture: "amd64"},
+				RPM:    &fleet.RPMFacts{Name: "7zip", Version: "2.0", Release: "3.fc42", Arch: "x86_64", Epoch: 1},
 			}},
 		},
 		"4.2(5),1!2^git1": { // what composite, git-windows, pep440 and rpm versions hold
@@ -49,6 +50,7 @@ func TestReleaseFile(t *testing.T) {
 			Installers: map[string]fleet.Download{"x64": {
 				URL: "https://www.7-zip.org/a.msi", Size: 1, SHA256: "sha256:" + zeros + "6", Signer: fleet.SignedBy{Unsigned: true},
 				MSI: &fleet.MSIFacts{ProductCode: "{23170F69-40C1-2702-2700-000001000000}"},
+				RPM: &fleet.RPMFacts{Name: "7zip", Version: "2.0", Release: "3", Arch: "noarch"},
 			}},
 		},
 		"26.00": {
