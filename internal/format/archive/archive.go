@@ -1,9 +1,11 @@
-// Package archive takes one named file out of an archive that streams by: the
-// program in an npm package or in a vendor's zip.
+// Package archive takes one named file out of an archive, the program in an npm
+// package or in a vendor's zip, and lists what an archive holds.
 //
 // An archive is hostile. Members are found by exact path, only one may have it,
 // nothing is written to a path an archive names, links are refused, and what is
-// decompressed is capped whether it is wanted or not.
+// decompressed is capped whether it is wanted or not. A list says what a
+// reviewer should see: names that lead elsewhere, names that stand twice, links,
+// sizes that do not fit.
 package archive
 
 import (
@@ -11,6 +13,7 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
+	"compress/bzip2"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -49,7 +52,7 @@ func (l Limits) orDefaults() Limits {
 }
 
 // ExtractTar copies the member with this exact path from a tar archive, plain
-// or compressed with gzip, xz or zstd, to w, and returns its size. The archive
+// or compressed with gzip, bzip2, xz or zstd, to w, and returns its size. The archive
 // is read to its end, since a second member of that path is refused. Errors of
 // kind Invalid: no such member, no archive, a link, a limit.
 func ExtractTar(w io.Writer, r io.Reader, path string, limits Limits) (int64, error) {
@@ -93,12 +96,9 @@ func ExtractTar(w io.Writer, r io.Reader, path string, limits Limits) (int64, er
 // ExtractZip is ExtractTar for a zip archive, which is not read in order.
 func ExtractZip(w io.Writer, r io.ReaderAt, size int64, path string, limits Limits) (int64, error) {
 	limits = limits.orDefaults()
-	z, err := zip.NewReader(r, size)
-	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
-		return 0, invalid(path, "no zip archive: %w", err)
-	}
-	if len(z.File) > limits.Entries {
-		return 0, invalid(path, "the archive has more than %d entries", limits.Entries)
+	z, err := openZip(r, size, limits)
+	if err != nil {
+		return 0, invalid(path, "%w", err)
 	}
 	var member *zip.File
 	for _, f := range z.File {
@@ -166,6 +166,8 @@ func decompress(r io.Reader) (io.Reader, func(), error) {
 			return nil, nil, readError("", err)
 		}
 		return z, nothing, nil
+	case bytes.HasPrefix(head, []byte("BZh")):
+		return bzip2.NewReader(b), nothing, nil
 	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
 		z, err := zstd.NewReader(b, zstd.WithDecoderMaxMemory(128<<20), zstd.WithDecoderConcurrency(1))
 		if err != nil {
