@@ -18,6 +18,7 @@ type addOptions struct {
 	id    string
 	hosts []string
 	store string
+	key   string
 	dry   bool
 }
 
@@ -51,6 +52,7 @@ that the signature does not hold, or that the package is there already.`,
 	flags.StringVar(&o.given.Version, "release", "", "version, where the file does not say it as the vendor does")
 	flags.StringVar(&o.given.Type, "type", "", "installer type where the file leaves it open: exe or portable")
 	flags.StringSliceVar(&o.hosts, "host", nil, "host that the download may be redirected to")
+	flags.StringVar(&o.key, "key", "", pgpFlagText)
 	flags.StringVar(&o.store, "store", "", storeFlagText)
 	flags.BoolVar(&o.Replace, "replace", false, "write a package without releases anew")
 	flags.BoolVar(&o.dry, "dry-run", false, "write nothing")
@@ -76,11 +78,16 @@ func (a *app) addFile(ctx context.Context, source string, o addOptions) (*factor
 		return nil, err
 	}
 	defer done()
-	s, err := a.sample(ctx, source, o.hosts)
+	s, err := a.sample(ctx, source, o.hosts, o.key)
 	if err != nil {
 		return nil, err
 	}
 	defer s.Close()
+	if s.File.RPM != nil && s.File.Trouble == "" && !s.File.Signer.Unsigned {
+		if o.given.Key, err = openPGPKey(o.key); err != nil {
+			return nil, err
+		}
+	}
 	got, err := factory.Add(ctx, in.tree, in.repo, s, o.given, o.ImportOptions, in.check)
 	if err != nil || o.dry {
 		return got, err

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"io"
 	"os"
 	"strings"
 
@@ -14,6 +16,7 @@ import (
 
 func newInspectCmd(a *app) *cobra.Command {
 	var hosts []string
+	var key string
 	cmd := &cobra.Command{
 		Use:   "inspect FILE|URL",
 		Short: "Say what an installer says of itself",
@@ -32,9 +35,10 @@ An address is downloaded first; it may be redirected to hosts that --host names.
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().StringSliceVar(&hosts, "host", nil, "host that the download may be redirected to")
+	cmd.Flags().StringVar(&key, "key", "", pgpFlagText)
 	f := formatFlag(cmd, formatTable, formatJSON, formatCSV)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s, err := a.sample(cmd.Context(), args[0], hosts)
+		s, err := a.sample(cmd.Context(), args[0], hosts, key)
 		if err != nil {
 			return err
 		}
@@ -46,14 +50,19 @@ An address is downloaded first; it may be redirected to hosts that --host names.
 }
 
 // sample opens a file, or downloads one.
-func (a *app) sample(ctx context.Context, source string, hosts []string) (*factory.Sample, error) {
+func (a *app) sample(ctx context.Context, source string, hosts []string, keyFile string) (*factory.Sample, error) {
+	key, err := openPGPKey(keyFile)
+	if err != nil {
+		return nil, err
+	}
+
 	if !strings.HasPrefix(source, "https://") {
 		if _, err := os.Stat(source); err != nil && strings.Contains(source, "://") {
 			e := fleet.Errorf(fleet.Invalid, "cli.inspect", source, "only https addresses are downloaded")
 			e.Hint = "download it yourself if you trust where it comes from, and name the file"
 			return nil, e
 		}
-		return factory.OpenSample(source)
+		return factory.OpenSample(source, key)
 	}
 	clock, err := a.clock()
 	if err != nil {
@@ -63,5 +72,27 @@ func (a *app) sample(ctx context.Context, source string, hosts []string) (*facto
 	if err != nil {
 		return nil, err
 	}
-	return factory.FetchSample(ctx, client, source, hosts)
+	return factory.FetchSample(ctx, client, source, hosts, key)
+}
+
+const pgpFlagText = "file with the armored OpenPGP key that should have signed an RPM package"
+
+// openPGPKey reads the file of a key, "" when none is named.
+func openPGPKey(name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	const most = 1 << 20
+	file, err := os.Open(name)
+	if err != nil {
+		return "", &fleet.Error{Op: "cli.inspect", Object: name, Kind: fleet.Invalid, Err: err}
+	}
+	data, err := io.ReadAll(io.LimitReader(file, most+1))
+	if err = errors.Join(err, file.Close()); err == nil && len(data) > most {
+		err = errors.New("is larger than any key")
+	}
+	if err != nil {
+		return "", &fleet.Error{Op: "cli.inspect", Object: name, Kind: fleet.Invalid, Err: err}
+	}
+	return string(data), nil
 }

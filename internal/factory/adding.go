@@ -39,7 +39,7 @@ func Add(ctx context.Context, tree desired.Tree, repo *fleet.Repository, s *Samp
 		publisher = known
 	}
 	for key, in := range out.Package.Installers {
-		d, err := s.download(in, out.Version)
+		d, err := s.download(in, out.Version, publisher)
 		if err == nil {
 			err = checkSigner(publisher, d.Signer)
 		}
@@ -80,12 +80,12 @@ func (i *Imported) next(p fleet.Package) (fleet.Release, error) {
 }
 
 // download is the sample as a release names it.
-func (s *Sample) download(in fleet.Installer, version string) (fleet.Download, error) {
+func (s *Sample) download(in fleet.Installer, version string, publisher fleet.Publisher) (fleet.Download, error) {
 	d := fleet.Download{URL: s.URL, Size: s.bytes.size, SHA256: s.bytes.digest}
 	if d.URL == "" {
 		d.Upload = d.SHA256
 	}
-	return d, inspect(&d, s.bytes, in, version)
+	return d, inspect(&d, s.bytes, in, version, publisher)
 }
 
 // Keep puts a file that was handed in into the store, where build finds it by its

@@ -36,7 +36,7 @@ func TestAddAltered(t *testing.T) {
 		if err := os.WriteFile(path, c.data, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		s, err := factory.OpenSample(path)
+		s, err := factory.OpenSample(path, "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -28,8 +28,9 @@ type Fetcher interface {
 	Fetch(ctx context.Context, d fleet.Download, hosts []string) (*upstream.Body, error)
 }
 
-// OpenSample reads a file on this machine.
-func OpenSample(name string) (*Sample, error) {
+// OpenSample reads a file on this machine. Keys are armored OpenPGP keys that may
+// have signed it, "" for none.
+func OpenSample(name, keys string) (*Sample, error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, &fleet.Error{Op: "factory.inspect", Object: name, Kind: fleet.Invalid, Err: err}
@@ -41,12 +42,12 @@ func OpenSample(name string) (*Sample, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return sampled(&Sample{bytes: saved{File: file, size: info.Size()}}, filepath.Base(name))
+	return sampled(&Sample{bytes: saved{File: file, size: info.Size()}}, filepath.Base(name), keys)
 }
 
 // FetchSample downloads a file from an https address. It may be redirected to the
 // given hosts beside its own, and no further.
-func FetchSample(ctx context.Context, from Fetcher, address string, hosts []string) (*Sample, error) {
+func FetchSample(ctx context.Context, from Fetcher, address string, hosts []string, keys string) (*Sample, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Hostname() == "" {
 		return nil, fleet.Errorf(fleet.Invalid, "factory.inspect", address, "is no address of a file")
@@ -66,7 +67,7 @@ func FetchSample(ctx context.Context, from Fetcher, address string, hosts []stri
 	if err != nil {
 		return nil, errors.Join(unfetched(address, err), os.RemoveAll(dir))
 	}
-	return sampled(&Sample{URL: address, bytes: file, dir: dir}, path.Base(u.Path))
+	return sampled(&Sample{URL: address, bytes: file, dir: dir}, path.Base(u.Path), keys)
 }
 
 // unfetched is the error of a download for a person who asked for it.
@@ -83,13 +84,13 @@ func unfetched(address string, err error) error {
 }
 
 // sampled reads what the file says of itself.
-func sampled(s *Sample, name string) (*Sample, error) {
+func sampled(s *Sample, name, keys string) (*Sample, error) {
 	var err error
 	if s.bytes.digest == "" {
 		s.bytes.digest, err = fleet.DigestOfReader(io.NewSectionReader(s.bytes.File, 0, s.bytes.size))
 	}
 	if err == nil {
-		s.File, err = filefacts.Read(s.bytes.File, s.bytes.size, name, s.bytes.digest)
+		s.File, err = filefacts.Read(s.bytes.File, s.bytes.size, name, s.bytes.digest, keys)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -11,7 +11,7 @@ type Inspection struct {
 	// Type is the installer type that packmill deploys such a file as: msi, exe,
 	// msix, pkg, deb, rpm, portable, profile; "" for any other file.
 	Type string `json:"type,omitempty"`
-	// Maker is what made an exe, in winget's words: inno, nullsoft, burn, …; ""
+	// Maker is what made an exe, an InstallerKind: inno, nullsoft, burn, …; ""
 	// when it is not known.
 	Maker string `json:"maker,omitempty"`
 
@@ -35,6 +35,7 @@ type Inspection struct {
 	MSI      *MSIFacts `json:"msi,omitempty"`
 	PE       *PEFacts  `json:"pe,omitempty"`
 	Deb      *DebFacts `json:"deb,omitempty"`
+	RPM      *RPMFacts `json:"rpm,omitempty"`
 	Bundles  []string  `json:"bundles,omitempty"`  // macOS: ids of the application bundles
 	Packages []string  `json:"packages,omitempty"` // ids of the packages: receipts, package names, an MSIX family's name
 	// Updaters are files, services and sources in it that look like an updater of

@@ -78,8 +78,10 @@ func signedWords(i *fleet.Inspection) string {
 		return ""
 	case i.Signer.Unsigned:
 		return "nobody"
+	case i.Trouble != "" && i.Signer.Subject == "":
+		return "somebody: " + i.Trouble
 	case i.Trouble != "":
-		return i.Signer.Subject + ", but the signature does not hold: " + i.Trouble
+		return i.Signer.Subject + ", by the file's own word: " + i.Trouble
 	}
 	return i.Signer.Subject
 }

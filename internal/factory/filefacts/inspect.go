@@ -23,18 +23,27 @@ var readers = map[sniff.Kind]reader{
 	sniff.PE:    readPE,
 	sniff.OLE:   readMSI,
 	sniff.Deb:   readDeb,
+	sniff.RPM:   readRPM,
 	sniff.MachO: readMachO,
+	sniff.Zip:   readZip,
+	sniff.Tar:   readArchive,
+	sniff.Gzip:  readArchive,
+	sniff.XZ:    readArchive,
+	sniff.Zstd:  readArchive,
+	sniff.Bzip2: readArchive,
+	sniff.Seven: readArchive,
 }
 
-// Read reads a file of the given name, size and digest. A format that packmill
+// Read reads a file of the given name, size and digest. Keys are armored OpenPGP
+// keys that may have signed an RPM package, "" for none. A format that packmill
 // does not read gives its kind alone. A file that claims a format and breaks it is
 // an error of kind Invalid that names the structure.
-func Read(r io.ReaderAt, size int64, name string, sum fleet.Digest) (*fleet.Inspection, error) {
+func Read(r io.ReaderAt, size int64, name string, sum fleet.Digest, keys string) (*fleet.Inspection, error) {
 	kind, err := kindOf(r, size)
 	if err != nil {
 		return nil, err
 	}
-	f := &found{out: &fleet.Inspection{
+	f := &found{keys: keys, out: &fleet.Inspection{
 		Name: path.Base(strings.ReplaceAll(name, `\`, "/")), Size: size, SHA256: sum, Kind: string(kind), Signer: fleet.SignedBy{Unsigned: true},
 	}}
 	if read := readers[kind]; read != nil {
@@ -71,7 +80,10 @@ func named(name string, err error) error {
 }
 
 // found collects what a reader finds.
-type found struct{ out *fleet.Inspection }
+type found struct {
+	out  *fleet.Inspection
+	keys string
+}
 
 // fact notes a value unless it is empty.
 func (f *found) fact(name, value string) {

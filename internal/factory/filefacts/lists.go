@@ -27,14 +27,16 @@ func (f *found) list(name string, columns ...string) (add func(cells ...string))
 	}
 }
 
+// enoughUpdaters is how many parts that look like an updater are named.
+const enoughUpdaters = 5
+
 // wordsOfUpdater are parts of names that updaters of vendors have.
 var wordsOfUpdater = []string{"updater", "autoupdate", "softwareupdate", "maintenanceservice", "updateservice", "sparkle.framework", "squirrel"}
 
 // updater notes a part that looks like an updater by its name.
 func (f *found) updater(what, name string) {
-	const enough = 5
 	folded := strings.ToLower(strings.NewReplacer(" ", "", "_", "", "-", "").Replace(name))
-	if len(f.out.Updaters) < enough && (containsAny(folded, wordsOfUpdater) || strings.HasSuffix(folded, "update.exe")) {
+	if len(f.out.Updaters) < enoughUpdaters && (containsAny(folded, wordsOfUpdater) || strings.HasSuffix(folded, "update.exe")) {
 		f.out.Updaters = append(f.out.Updaters, what+" "+name)
 	}
 }

@@ -21,25 +21,69 @@ func readPE(f *found, r io.ReaderAt, size int64) error {
 	out := f.out
 	out.Type, out.Platform = "exe", "windows"
 	out.PE = &img.Facts
-	out.Product, out.Publisher = img.Facts.ProductName, img.Company
+	out.Product, out.Publisher = cmp.Or(img.Facts.ProductName, img.Description), img.Company
 	out.Version = cmp.Or(stated(img.Facts.ProductVersion), stated(img.Facts.FileVersion))
 	// The bootstrap of an installer is often of another machine than what it
 	// installs; vendors tell that in the name.
 	out.Arch = cmp.Or(archIn(out.Name), img.Facts.Machine)
+	f.madeBy(img)
 	f.fact("machine", img.Facts.Machine)
 	f.fact("file version", img.Facts.FileVersion)
 	f.fact("product version", img.Facts.ProductVersion)
+	f.fact("description", img.Description)
+	f.fact("copyright", img.Copyright)
+	f.fact("original name", img.OriginalName)
+	f.fact("asks for", img.Execution)
+	f.fact("runs on", yes(img.DotNet, ".NET"))
 	f.signed(img.Signature, img.Digest)
+	add := f.list("Sections", "name", "offset", "size")
+	for _, s := range img.Sections {
+		add(s.Name, fmt.Sprintf("%#x", s.Offset), fmt.Sprint(s.Size))
+	}
 	return nil
 }
 
-// stated is a version resource's version, "" for the one that compilers put there
-// when nobody stated any.
+// madeBy takes in what made an installer. What nothing tells is a program that is
+// put in place, unless its words say that it installs something.
+func (f *found) madeBy(img *pe.File) {
+	out := f.out
+	kind := img.Installer.Kind
+	if kind == fleet.InstallerNone {
+		names := strings.ToLower(out.Name + " " + img.OriginalName)
+		about := strings.Fields(strings.ToLower(img.Description))
+		if !containsAny(names, wordsOfSetup) && (len(about) == 0 || !containsAny(about[len(about)-1], wordsOfSetup)) {
+			out.Type = "portable"
+		}
+		return
+	}
+	out.Maker = string(kind)
+	switches := kind.Switches()
+	out.Silent.Install = switches.Install
+	if switches.BySelf {
+		out.Silent.Uninstall = switches.Uninstall
+	}
+	if kind == fleet.InstallerSquirrel {
+		out.Scope = "user"
+		f.updater("the program", "Squirrel")
+	}
+	f.fact("maker's version", img.Installer.Version)
+	f.fact("bundle id", img.Installer.Bundle)
+	f.fact("carries", img.Installer.Payload)
+	f.fact("note", switches.Note)
+	f.fact("switches by", switches.Source)
+}
+
+// wordsOfSetup are parts of what installers are called.
+var wordsOfSetup = []string{"setup", "install"}
+
+// stated is a version resource's version without the words that some add to it, ""
+// for the one that compilers put there when nobody stated any.
 func stated(version string) string {
-	if strings.Trim(version, "0. ") == "" {
+	words := strings.Fields(version)
+	if len(words) == 0 || strings.Trim(words[0], "0.") == "" {
 		return ""
 	}
-	return strings.TrimSpace(version)
+	return words[0]
 }
 
 // signed names the signer of a Windows file, or says why its signature does not
@@ -51,14 +95,14 @@ func (f *found) signed(signature []byte, digest func(hash.Hash) error) {
 	f.out.Signer = fleet.SignedBy{}
 	s, err := authenticode.Read(signature)
 	if err != nil {
-		f.out.Trouble = fmt.Sprintf("it cannot be read: %v", err)
+		f.out.Trouble = fmt.Sprintf("the signature cannot be read: %v", err)
 		return
 	}
 	f.out.Signer.Subject = s.Subject
 	h := s.Hash.New()
 	if err := digest(h); err != nil {
-		f.out.Trouble = fmt.Sprintf("the file cannot be compared with it: %v", err)
+		f.out.Trouble = fmt.Sprintf("the file cannot be compared with the signature: %v", err)
 	} else if !bytes.Equal(h.Sum(nil), s.Digest) {
-		f.out.Trouble = "it is of other bytes: the file was altered after it was signed"
+		f.out.Trouble = "the signature is of other bytes: the file was altered after it was signed"
 	}
 }

@@ -24,6 +24,8 @@ const (
 	Gzip    Kind = "a gzip archive"
 	XZ      Kind = "an xz archive"
 	Zstd    Kind = "a zstd archive"
+	Bzip2   Kind = "a bzip2 archive"
+	Seven   Kind = "a 7z archive"
 	Tar     Kind = "a tar archive"
 	Xar     Kind = "a macOS package"
 	DMG     Kind = "a macOS disk image"
@@ -59,6 +61,8 @@ func magics() []struct {
 		{0, "\x1f\x8b", Gzip},
 		{0, "\xfd7zXZ\x00", XZ},
 		{0, "\x28\xb5\x2f\xfd", Zstd},
+		{0, "BZh", Bzip2},
+		{0, "7z\xbc\xaf\x27\x1c", Seven},
 		{257, "ustar", Tar},
 		{0, "xar!", Xar},
 		{0, "\x7fELF", ELF},

@@ -20,6 +20,8 @@ func TestBytes(t *testing.T) {
 		{"PK\x03\x04\x14", Zip},
 		{"\x1f\x8b\x08", Gzip},
 		{"\xfd7zXZ\x00\x00", XZ},
+		{"BZh91AY", Bzip2},
+		{"7z\xbc\xaf\x27\x1c\x00\x04", Seven},
 		{"\x28\xb5\x2f\xfd", Zstd},
 		{"xar!\x00\x1c", Xar},
 		{"\x7fELF\x02", ELF},

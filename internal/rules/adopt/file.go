@@ -21,6 +21,7 @@ type Given struct {
 	Name    string // of the program; what the file calls itself when empty
 	Version string // what the file says when empty
 	Type    string // installer type; what the file is when empty
+	Key     string // armored OpenPGP key that signed an RPM package; "" when none is at hand
 }
 
 // File makes a package of one installer by what its bytes say, and of nothing
@@ -55,7 +56,7 @@ func File(g Given, o Options) (*Result, error) {
 		return nil, err
 	}
 	in := w.inspected(at, g.File, offer, source)
-	w.afterwards(at, g.File, in)
+	w.afterwards(at, g, in)
 	p.Installers[key] = in
 	if bundles := g.File.Bundles; len(bundles) > 0 {
 		p.Identity = &fleet.PackageIdentity{Bundles: bundles}
@@ -78,7 +79,7 @@ func manifestOf(g Given) *fleet.Manifest {
 	m.Name = cmp.Or(g.Name, titleOf(i, m.Version))
 	m.ID = m.Name
 	m.Installers = []fleet.Offer{{
-		Platform: i.Platform, Arch: cmp.Or(archs[i.Arch], "universal"), Type: cmp.Or(g.Type, i.Maker, i.Type), Scope: i.Scope, Language: i.Language,
+		Platform: i.Platform, Arch: cmp.Or(archs[i.Arch], "universal"), Type: cmp.Or(g.Type, i.Type), Scope: i.Scope, Language: i.Language,
 		URL: g.URL, Silent: i.Silent.Install, OS: i.OS,
 	}}
 	return m
@@ -199,14 +200,8 @@ func (w *work) inspected(at string, i *fleet.Inspection, o fleet.Offer, source *
 	}
 	switch in.Type {
 	case "exe":
-		arguments := i.Silent
-		if arguments.Install == "" {
-			arguments.Install = silent[o.Type]
-		}
-		if o.Type == "burn" && arguments.Uninstall == "" {
-			arguments.Uninstall = uninstallBurn
-		}
-		if arguments != (fleet.Arguments{}) {
+		if i.Silent != (fleet.Arguments{}) {
+			arguments := i.Silent
 			in.Arguments = &arguments
 		}
 	case "portable":
@@ -253,8 +248,8 @@ func some(lists ...[]string) string {
 
 // afterwards asks what only an installation shows. An installer program is opaque:
 // one look at a test machine answers all of it, and so it is one question.
-func (w *work) afterwards(at string, i *fleet.Inspection, in fleet.Installer) {
-	p := &w.result.Package
+func (w *work) afterwards(at string, g Given, in fleet.Installer) {
+	p, i := &w.result.Package, g.File
 	p.Rollback = "uninstall"
 	switch in.Type {
 	case "exe":
@@ -266,6 +261,10 @@ func (w *work) afterwards(at string, i *fleet.Inspection, in fleet.Installer) {
 		text += untilThen
 		for _, field := range []string{at + ".arguments", at + ".detect", "updater", "rollback"} {
 			w.ask(field, "%s", text)
+		}
+	case "portable":
+		if g.Type == "" && in.Platform == "windows" {
+			w.ask(at+".type", "Is it the program itself, which packmill puts in place? No maker of installers left a mark in it. An installer is added with --type exe.")
 		}
 	case "pkg", "msix":
 		p.Rollback = "forwardOnly"
@@ -289,7 +288,7 @@ func (w *work) vendorOf(g Given) {
 	if s := g.File.Signer; s.Unsigned {
 		p.Unsigned = "accepted"
 	} else {
-		p.Signers = map[string]fleet.ExpectedSigner{"first": {Kind: signerKind(g.File), Subject: s.Subject}}
+		p.Signers = map[string]fleet.ExpectedSigner{"first": {Kind: signerKind(g.File), Subject: s.Subject, Key: g.Key}}
 	}
 	w.result.Publisher = p
 }
@@ -310,7 +309,7 @@ func otherwise(kind string) string {
 	switch kind {
 	case "a macOS disk image":
 		return "packmill installs .pkg files on macOS: look whether the vendor offers one for managed devices, or build a .pkg of the application in it and add that"
-	case "a zip archive", "a tar archive", "a gzip archive", "an xz archive", "a zstd archive":
+	case "a zip archive", "a tar archive", "a gzip archive", "an xz archive", "a zstd archive", "a bzip2 archive", "a 7z archive":
 		return "take the installer out of it and add that; then write the archive as source and its path as member"
 	}
 	return "packmill inspect shows what is in it"

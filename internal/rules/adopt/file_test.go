@@ -18,7 +18,7 @@ var inspected = map[string]fleet.Inspection{
 	},
 	"inno": {
 		Name: "widget-setup.exe", Kind: "a Windows program", Type: "exe", Maker: "inno", Platform: "windows", Arch: "x64", Product: "Widget",
-		Version: "3.4", Signer: fleet.SignedBy{Subject: `CN=Widget Works\, Inc., O="Widget Works, Inc.", C=US`},
+		Version: "3.4", Silent: fleet.Arguments{Install: fleet.InstallerInno.Switches().Install}, Signer: fleet.SignedBy{Subject: `CN=Widget Works\, Inc., O="Widget Works, Inc.", C=US`},
 	},
 	"exe": {
 		Name: "tool.exe", Kind: "a Windows program", Type: "exe", Platform: "windows", Arch: "x64", Product: "Tool", Publisher: "Acme", Version: "1.0",
@@ -120,7 +120,7 @@ func TestFileNeeds(t *testing.T) {
 		t.Errorf("needs %+v", n)
 	}
 	in := given(t, "inno", "").Package.Installers["x64"]
-	if in.Arguments == nil || in.Arguments.Install != silent["inno"] || in.Arguments.Uninstall != "" {
+	if in.Arguments == nil || in.Arguments.Install != fleet.InstallerInno.Switches().Install || in.Arguments.Uninstall != "" {
 		t.Errorf("arguments %+v", in.Arguments)
 	}
 }
