@@ -302,3 +302,25 @@ func run(t *testing.T, name string, args ...string) string {
 	}
 	return string(out)
 }
+
+// TestSignature checks that a signature's parts are handed over as they stand,
+// with the digest that they should be of.
+func TestSignature(t *testing.T) {
+	var signed []byte
+	data := build(t, xarbuild.Archive{
+		Files: productFiles(), SignSize: 9, CMSSize: 6, Certificates: [][]byte{[]byte("leaf"), []byte("root")},
+		Sign: func(digest []byte) ([]byte, error) { signed = digest; return []byte("signature"), nil },
+		CMS:  func([]byte) ([]byte, error) { return []byte("cms"), nil },
+	})
+	f := read(t, data)
+	if !bytes.Equal(f.Digest, signed) || f.Hash != crypto.SHA256 {
+		t.Errorf("the digest is %x, signed was %x", f.Digest, signed)
+	}
+	want := &Signature{Style: "RSA", Value: []byte("signature"), Certificates: [][]byte{[]byte("leaf"), []byte("root")}}
+	if !reflect.DeepEqual(f.Signature, want) || string(f.CMS) != "cms\x00\x00\x00" {
+		t.Errorf("%+v, CMS %q", f.Signature, f.CMS)
+	}
+	if err := f.CheckMembers(); err != nil {
+		t.Error(err)
+	}
+}
