@@ -109,21 +109,14 @@ func save(dir, name string, write func(io.Writer) error) (saved, error) {
 	return saved{file, info.Size(), fleet.Digest(fmt.Sprintf("sha256:%x", sum.Sum(nil)))}, nil
 }
 
-// kindOf tells the kind of a file from its first bytes.
-func kindOf(r io.ReaderAt) (sniff.Kind, error) {
-	head := make([]byte, sniff.Window)
-	n, err := r.ReadAt(head, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", err
-	}
-	return sniff.Bytes(head[:n]), nil
-}
-
 // extract takes the member out of an archive.
 func extract(dir string, file saved, member string) (saved, error) {
-	kind, err := kindOf(file)
+	kind, err := sniff.File(file, file.size)
 	if err != nil {
 		return saved{}, err
+	}
+	if advice := kind.Advice(); advice != "" {
+		return saved{}, notInstaller("the download, which should hold %s, is %s: %s", member, kind, advice)
 	}
 	out, err := save(dir, "member", func(w io.Writer) error {
 		if kind == sniff.Zip {
@@ -146,9 +139,12 @@ func notInstaller(format string, args ...any) *upstream.Hold {
 // inspect reads what the bytes tell of themselves, and compares it with what
 // the package says they are.
 func inspect(d *fleet.Download, file saved, in fleet.Installer, version string) error {
-	kind, err := kindOf(file)
+	kind, err := sniff.File(file, file.size)
 	if err != nil {
 		return err
+	}
+	if advice := kind.Advice(); advice != "" {
+		return notInstaller("it is %s: %s", kind, advice)
 	}
 	if !kind.Fits(in.Type) {
 		return notInstaller("it should be of type %s, but is %s", in.Type, kind)

@@ -53,11 +53,14 @@ func carried(body io.Reader, f fleet.InFile) (version []byte, err error) {
 	}
 	text, err := versionIn(file, size, f.Read)
 	if err != nil {
-		head := make([]byte, min(size, sniff.Window))
-		if _, readErr := file.ReadAt(head, 0); readErr != nil {
+		kind, readErr := sniff.File(file, size)
+		if readErr != nil {
 			return nil, readErr
 		}
-		return nil, holdf(fleet.HoldNotInstaller, "%s gives %s, in which no version can be read: %w", f.URL, sniff.Bytes(head), err)
+		if advice := kind.Advice(); advice != "" {
+			err = errors.New(advice)
+		}
+		return nil, holdf(fleet.HoldNotInstaller, "%s gives %s, in which no version can be read: %w", f.URL, kind, err)
 	}
 	if text == "" {
 		return nil, holdf(fleet.HoldUnparsable, "the file at %s states no version", f.URL)
