@@ -239,7 +239,7 @@ func inspectDeb(d *fleet.Download, file saved, in fleet.Installer, version strin
 }
 
 func inspectMachO(file saved, in fleet.Installer) error {
-	img, err := macho.Read(file)
+	img, err := macho.Read(file, file.size)
 	if err != nil {
 		return err
 	}
