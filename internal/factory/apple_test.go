@@ -1,13 +1,27 @@
 package factory
 
 import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"io"
+	"math/big"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/packmill/packmill/internal/edge/upstream"
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/format/sniff"
+	"github.com/packmill/packmill/internal/format/xar"
+	"github.com/packmill/packmill/internal/format/xar/xarbuild"
 )
 
 // wantHeld checks the hold that an inspection ended in.
@@ -42,4 +56,158 @@ func TestDiskImage(t *testing.T) {
 	}
 	_, err := extract(t.TempDir(), image, "Tool.pkg")
 	wantHeld(t, "as an archive", err, fleet.HoldNotInstaller, "hand it in as an upload")
+}
+
+// An appleCA is a root that is not Apple's, and a developer below it.
+type appleCA struct {
+	key   *rsa.PrivateKey
+	chain [][]byte
+}
+
+func newAppleCA(t *testing.T) appleCA {
+	t.Helper()
+	certificate := func(name string, parent *x509.Certificate, key, signer *rsa.PrivateKey, ca bool) *x509.Certificate {
+		template := &x509.Certificate{
+			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: ca, BasicConstraintsValid: true,
+			NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC),
+		}
+		if parent == nil {
+			parent = template
+		}
+		der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	var keys [2]*rsa.PrivateKey
+	for i := range keys {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys[i] = key
+	}
+	root := certificate("Apple Root CA", nil, keys[0], keys[0], true) // in name alone
+	leaf := certificate("Developer ID Installer: Acme", root, keys[1], keys[0], false)
+	return appleCA{keys[1], [][]byte{leaf.Raw, root.Raw}}
+}
+
+const acmeInfo = `<pkg-info identifier="com.acme.tool.pkg" version="2.10"><bundle id="com.acme.tool" path="./Tool.app" CFBundleShortVersionString="2.10"/></pkg-info>`
+
+func (ca appleCA) archive(sign bool) xarbuild.Archive {
+	a := xarbuild.Archive{Hash: crypto.SHA256, Files: []xarbuild.File{
+		{Path: "Distribution", Data: []byte(`<installer-gui-script><options hostArchitectures="x86_64"/><pkg-ref id="com.acme.tool.pkg">#Tool.pkg</pkg-ref></installer-gui-script>`)},
+		{Path: "Tool.pkg/PackageInfo", Data: []byte(acmeInfo)},
+		{Path: "Tool.pkg/Payload", Data: bytes.Repeat([]byte("070707"), 100), Plain: true},
+	}}
+	if sign {
+		a.Certificates, a.SignSize = ca.chain, ca.key.Size()
+		a.Sign = func(digest []byte) ([]byte, error) { return rsa.SignPKCS1v15(nil, ca.key, crypto.SHA256, digest) }
+	}
+	return a
+}
+
+func written(t *testing.T, a xarbuild.Archive) []byte {
+	t.Helper()
+	data, err := a.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestInspectPkg(t *testing.T) {
+	ca := newAppleCA(t)
+	in := fleet.Installer{Platform: "macos", Arch: "x64", Type: "pkg"}
+	look := func(data []byte, in fleet.Installer) (fleet.Download, error) {
+		var d fleet.Download
+		err := inspect(&d, savedOf(t, data), in, "2.10")
+		return d, err
+	}
+	unsigned := written(t, ca.archive(false))
+	want := fleet.PkgFacts{Identifier: "com.acme.tool.pkg", Version: "2.10", Bundles: []fleet.BundleFacts{{ID: "com.acme.tool", Version: "2.10"}}}
+	for _, arch := range []string{"x64", "universal"} {
+		in.Arch = arch
+		d, err := look(unsigned, in)
+		if err != nil || !d.Signer.Unsigned || d.Pkg == nil || !d.Pkg.Equal(want) {
+			t.Errorf("unsigned for %s: %+v, %v", arch, d, err)
+		}
+	}
+	signed := written(t, ca.archive(true))
+	_, err := look(signed, in)
+	wantHeld(t, "signed by a root that calls itself Apple's", err, fleet.HoldSigner, `"CN=Developer ID Installer: Acme" does not come from Apple: its chain ends in "CN=Apple Root CA"`)
+	altered := bytes.Clone(signed)
+	altered[len(altered)-1] ^= 1 // of the Payload
+	_, err = look(altered, in)
+	wantHeld(t, "signed, Payload altered", err, fleet.HoldSigner, "Payload")
+	other := ca.archive(true)
+	other.Sign = func([]byte) ([]byte, error) { return rsa.SignPKCS1v15(nil, ca.key, crypto.SHA256, make([]byte, 32)) }
+	_, err = look(written(t, other), in)
+	wantHeld(t, "signed, another table", err, fleet.HoldSigner, "not made with the key of")
+	in.Arch = "arm64"
+	_, err = look(unsigned, in)
+	wantHeld(t, "another machine", err, fleet.HoldNotInstaller, "for x64, not arm64")
+	_, err = look(unsigned[:len(unsigned)-9], in)
+	wantHeld(t, "cut off", err, fleet.HoldNotInstaller, "offset")
+	_, err = look([]byte("<!DOCTYPE html>"), in)
+	wantHeld(t, "a page", err, fleet.HoldNotInstaller, "an HTML page")
+
+	pkg, err := xar.Read(bytes.NewReader(signed), int64(len(signed)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := PackageSigner(pkg); err != nil || len(s.Chain) != 2 || !s.Complete || s.Apple() {
+		t.Errorf("the signer is %+v, %v", s, err)
+	}
+}
+
+// TestSamePkg checks that what a package says of itself is compared before it is
+// built.
+func TestSamePkg(t *testing.T) {
+	in := fleet.Installer{Platform: "macos", Arch: "universal", Type: "pkg"}
+	file := savedOf(t, written(t, appleCA{}.archive(false)))
+	merged := fleet.Download{Signer: fleet.SignedBy{Unsigned: true}, Pkg: &fleet.PkgFacts{Identifier: "com.acme.tool.pkg", Version: "2.10", Bundles: []fleet.BundleFacts{{ID: "com.acme.tool", Version: "2.10"}}}}
+	if err := sameFacts(file, in, "2.10", merged); err != nil {
+		t.Error(err)
+	}
+	merged.Pkg.Bundles[0].Version = "2.9"
+	if err := sameFacts(file, in, "2.10", merged); fleet.KindOf(err) != fleet.Refused || !strings.Contains(fmt.Sprint(err), "2.9") {
+		t.Errorf("another version was merged: %v", err)
+	}
+}
+
+// TestInspectMachO has a program that the Node.js Foundation signed.
+func TestInspectMachO(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("..", "format", "macho", "testdata", "term-size"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := fleet.Installer{Platform: "macos", Arch: "x64", Type: "portable"}
+	var d fleet.Download
+	if err := inspect(&d, savedOf(t, data), in, "2.2.1"); err != nil {
+		t.Fatal(err)
+	}
+	const subject = "CN=Developer ID Application: Node.js Foundation (HX7739G8FX),OU=HX7739G8FX,O=Node.js Foundation,C=US,UID=HX7739G8FX"
+	if d.Signer != (fleet.SignedBy{Subject: subject}) {
+		t.Errorf("signer %+v", d.Signer)
+	}
+	by := func(kind, subject string) fleet.Publisher {
+		return fleet.Publisher{Unsigned: "refused", Signers: map[string]fleet.ExpectedSigner{"node": {Kind: kind, Subject: subject}}}
+	}
+	if err := checkSigner(by("appleDeveloperId", subject), sniff.MachO, d.Signer); err != nil {
+		t.Error(err)
+	}
+	wantHeld(t, "as another kind", checkSigner(by("authenticode", subject), sniff.MachO, d.Signer), fleet.HoldSigner, "authenticode")
+	wantHeld(t, "as another", checkSigner(by("appleDeveloperId", "CN=Acme"), sniff.MachO, d.Signer), fleet.HoldSigner, "does not name")
+
+	altered := bytes.Clone(data)
+	altered[5000] ^= 1
+	wantHeld(t, "altered", inspect(&d, savedOf(t, altered), in, "2.2.1"), fleet.HoldSigner, "offset 4096: the page")
+	in.Arch = "arm64"
+	wantHeld(t, "another machine", inspect(&d, savedOf(t, data), in, "2.2.1"), fleet.HoldNotInstaller, "for x64, not arm64")
 }

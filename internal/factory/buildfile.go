@@ -164,6 +164,8 @@ func sameFacts(file saved, in fleet.Installer, version string, merged fleet.Down
 		return differs("the Property table", now.MSI, *merged.MSI)
 	case merged.Deb != nil && (now.Deb == nil || *now.Deb != *merged.Deb):
 		return differs("the control file", now.Deb, *merged.Deb)
+	case merged.Pkg != nil && (now.Pkg == nil || !now.Pkg.Equal(*merged.Pkg)):
+		return differs("the package's description", now.Pkg, *merged.Pkg)
 	case now.Signer != merged.Signer:
 		return differs("the signer", now.Signer, merged.Signer)
 	}

@@ -60,6 +60,7 @@ const (
 	maxBundles    = 4096 // of one component
 	maxPath       = 1024 // bytes
 	maxReferences = 256
+	maxName       = 256 // bytes of an identifier, of a version
 )
 
 // readFacts reads the files that describe the package.
@@ -108,6 +109,9 @@ func (f *File) component(m Member, folder string) (Package, error) {
 	if root.name != "pkg-info" || p.Identifier == "" {
 		return p, root.fail("no pkg-info with an identifier")
 	}
+	if len(p.Identifier) > maxName || len(p.Version) > maxName {
+		return p, root.fail("an identifier of %d bytes, a version of %d", len(p.Identifier), len(p.Version))
+	}
 	for _, payload := range root.all("payload") {
 		p.Files, p.InstallKBytes = payload.attr("numberOfFiles"), payload.attr("installKBytes")
 	}
@@ -133,6 +137,9 @@ func (p *Package) bundles(inside *element, location string, known map[Bundle]boo
 			below = b.Path
 			if len(b.Path) > maxPath || len(p.Bundles) == maxBundles {
 				return e.fail("a path of %d bytes, or one of more than %d bundles", len(b.Path), maxBundles)
+			}
+			if longest := max(len(b.ID), len(b.ShortVersion), len(b.Version)); longest > maxName {
+				return e.fail("an identifier or version of %d bytes", longest)
 			}
 			if b.ID != "" && !known[b] {
 				known[b] = true
@@ -171,7 +178,9 @@ func (d *Distribution) add(e *element) {
 	case "title":
 		d.Title = printable(e.text)
 	case "product":
-		d.ProductID, d.ProductVersion = e.attr("id"), e.attr("version")
+		if id, version := e.attr("id"), e.attr("version"); len(id) <= maxName && len(version) <= maxName {
+			d.ProductID, d.ProductVersion = id, version
+		}
 	case "pkg-ref":
 		d.reference(e)
 	case "options":

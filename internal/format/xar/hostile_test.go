@@ -99,6 +99,8 @@ func TestRefused(t *testing.T) {
 		{"PackageInfo without identifier", with(xarbuild.File{Path: "PackageInfo", Data: []byte("<pkg-info/>")}), "identifier"},
 		{"PackageInfo empty", with(xarbuild.File{Path: "PackageInfo", Plain: true}), "no XML"},
 		{"Distribution of another kind", with(xarbuild.File{Path: "Distribution", Data: []byte("<pkg-info/>")}), "no installer script"},
+		{"long identifier", with(xarbuild.File{Path: "PackageInfo", Data: []byte(`<pkg-info identifier="` + strings.Repeat("a", 300) + `"/>`)}), "an identifier of 300 bytes"},
+		{"long version", with(xarbuild.File{Path: "PackageInfo", Data: []byte(`<pkg-info identifier="a"><bundle id="a" path="a" CFBundleVersion="` + strings.Repeat("1", 300) + `"/></pkg-info>`)}), "of 300 bytes"},
 		{"long path", with(xarbuild.File{Path: "PackageInfo", Data: []byte(`<pkg-info identifier="a"><bundle id="a" path="` + strings.Repeat("a/", 2000) + `"/></pkg-info>`)}), "a path of"},
 	} {
 		begin := time.Now()

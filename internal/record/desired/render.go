@@ -77,6 +77,22 @@ func (b *block) download(d fleet.Download) {
 		deb.text("version", d.Deb.Version)
 		deb.text("architecture", d.Deb.Architecture)
 	}
+	if d.Pkg != nil {
+		pkg := b.inline("pkg")
+		pkg.text("identifier", d.Pkg.Identifier)
+		pkg.text("version", d.Pkg.Version)
+		var bundles []string
+		for _, own := range d.Pkg.Bundles {
+			bundles = append(bundles, inlineOf(func(x *block) {
+				x.text("id", own.ID)
+				x.textIf("version", own.Version)
+				x.textIf("build", own.Build)
+			}))
+		}
+		if len(bundles) > 0 {
+			pkg.field("bundles", "["+strings.Join(bundles, ", ")+"]")
+		}
+	}
 	if d.Base != nil {
 		base := b.sub("base")
 		base.field("base", inlineOf(func(x *block) { x.blob(d.Base.Base) }))
