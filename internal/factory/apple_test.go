@@ -7,11 +7,13 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"math/big"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,6 +24,7 @@ import (
 	"github.com/packmill/packmill/internal/format/sniff"
 	"github.com/packmill/packmill/internal/format/xar"
 	"github.com/packmill/packmill/internal/format/xar/xarbuild"
+	"github.com/packmill/packmill/internal/testreq"
 )
 
 // wantHeld checks the hold that an inspection ended in.
@@ -68,7 +71,7 @@ func newAppleCA(t *testing.T) appleCA {
 	t.Helper()
 	certificate := func(name string, parent *x509.Certificate, key, signer *rsa.PrivateKey, ca bool) *x509.Certificate {
 		template := &x509.Certificate{
-			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: ca, BasicConstraintsValid: true,
+			SerialNumber: big.NewInt(int64(len(name))), Subject: pkix.Name{CommonName: name}, IsCA: ca, BasicConstraintsValid: true,
 			NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC),
 		}
 		if parent == nil {
@@ -210,4 +213,46 @@ func TestInspectMachO(t *testing.T) {
 	wantHeld(t, "altered", inspect(&d, savedOf(t, altered), in, "2.2.1"), fleet.HoldSigner, "offset 4096: the page")
 	in.Arch = "arm64"
 	wantHeld(t, "another machine", inspect(&d, savedOf(t, data), in, "2.2.1"), fleet.HoldNotInstaller, "for x64, not arm64")
+}
+
+// TestReadProfile reads a profile by itself, and one that openssl signed as
+// profiles are.
+func TestReadProfile(t *testing.T) {
+	const profile = `<?xml version="1.0" encoding="UTF-8"?><plist version="1.0"><dict><key>PayloadType</key><string>Configuration</string>` +
+		`<key>PayloadIdentifier</key><string>com.acme.wifi</string><key>PayloadUUID</key><string>U</string><key>PayloadVersion</key><integer>1</integer></dict></plist>`
+	if f, s, err := ReadProfile([]byte(profile)); err != nil || s != nil || f.Identifier != "com.acme.wifi" {
+		t.Errorf("%+v, %+v, %v", f, s, err)
+	}
+	openssl := testreq.Program(t, "openssl")
+	ca := newAppleCA(t)
+	key, err := x509.MarshalPKCS8PrivateKey(ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, data := range map[string][]byte{
+		"in": []byte(profile), "key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
+		"leaf": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.chain[0]}), "root": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.chain[1]}),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), openssl, "cms", "-sign", "-binary", "-nodetach", "-stream", "-in", "in", "-inkey", "key", "-signer", "leaf", "-certfile", "root", "-outform", "DER", "-out", "out")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	signed, err := os.ReadFile(filepath.Join(dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, s, err := ReadProfile(signed)
+	if err != nil || f.Identifier != "com.acme.wifi" || s == nil || s.Leaf().Subject != "CN=Developer ID Installer: Acme" || !s.Complete {
+		t.Errorf("signed: %+v, %+v, %v", f, s, err)
+	}
+	altered := bytes.Replace(signed, []byte("com.acme.wifi"), []byte("com.evil.wifi"), 1)
+	if f, _, err := ReadProfile(altered); fleet.KindOf(err) != fleet.Refused {
+		t.Errorf("altered: %+v, %v", f, err)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/applesign"
 	"github.com/packmill/packmill/internal/format/macho"
+	"github.com/packmill/packmill/internal/format/mobileconfig"
 	"github.com/packmill/packmill/internal/format/xar"
 )
 
@@ -85,6 +86,22 @@ func ProgramSigner(img *macho.File) (*applesign.Signer, error) {
 		one = &m.Signer
 	}
 	return one, nil
+}
+
+// ReadProfile reads a configuration profile, out of its signer's message where it
+// is inside one; the signer is nil otherwise. Profiles are signed with
+// certificates of any kind, so who signed is told and not judged.
+func ReadProfile(data []byte) (*mobileconfig.File, *applesign.Signer, error) {
+	if !mobileconfig.Signed(data) {
+		f, err := mobileconfig.Read(data)
+		return f, nil, err
+	}
+	m, err := applesign.CMS(data, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := mobileconfig.Read(m.Content)
+	return f, &m.Signer, err
 }
 
 // appleSigner takes over who signed. A certificate that does not come from Apple
