@@ -47,6 +47,7 @@ require (
 	golang.org/x/tools v0.51.0
 	google.golang.org/protobuf v1.36.12
 	gopkg.in/yaml.v3 v3.0.1
+	howett.net/plist v1.0.1
 	oras.land/oras-go/v2 v2.6.4
 )
 

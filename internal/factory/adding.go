@@ -41,7 +41,7 @@ func Add(ctx context.Context, tree desired.Tree, repo *fleet.Repository, s *Samp
 	for key, in := range out.Package.Installers {
 		d, err := s.download(in, out.Version, publisher)
 		if err == nil {
-			err = checkSigner(publisher, d.Signer)
+			err = checkSigner(publisher, s.kind, d.Signer)
 		}
 		if err != nil {
 			return nil, asRefused(err)

@@ -166,6 +166,8 @@ func sameFacts(file saved, in fleet.Installer, version string, publisher fleet.P
 		return differs("the control file", now.Deb, *merged.Deb)
 	case merged.RPM != nil && (now.RPM == nil || *now.RPM != *merged.RPM):
 		return differs("the package's header", now.RPM, *merged.RPM)
+	case merged.Pkg != nil && (now.Pkg == nil || !now.Pkg.Equal(*merged.Pkg)):
+		return differs("the package's description", now.Pkg, *merged.Pkg)
 	case now.Signer != merged.Signer:
 		return differs("the signer", now.Signer, merged.Signer)
 	}

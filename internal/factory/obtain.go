@@ -11,14 +11,12 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/packmill/packmill/internal/edge/upstream"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/archive"
 	"github.com/packmill/packmill/internal/format/authenticode"
 	"github.com/packmill/packmill/internal/format/deb"
-	"github.com/packmill/packmill/internal/format/macho"
 	"github.com/packmill/packmill/internal/format/msi"
 	"github.com/packmill/packmill/internal/format/pe"
 	"github.com/packmill/packmill/internal/format/sniff"
@@ -76,7 +74,11 @@ func (f *Factory) obtainOne(ctx context.Context, publisher fleet.Publisher, in f
 	if err := inspect(&d, file, in, version, publisher); err != nil {
 		return d, err
 	}
-	return d, checkSigner(publisher, d.Signer)
+	kind, err := sniff.File(file, file.size)
+	if err != nil {
+		return d, err
+	}
+	return d, checkSigner(publisher, kind, d.Signer)
 }
 
 // downloadOf is a download before its bytes are known.
@@ -109,21 +111,14 @@ func save(dir, name string, write func(io.Writer) error) (saved, error) {
 	return saved{file, info.Size(), fleet.Digest(fmt.Sprintf("sha256:%x", sum.Sum(nil)))}, nil
 }
 
-// kindOf tells the kind of a file from its first bytes.
-func kindOf(r io.ReaderAt) (sniff.Kind, error) {
-	head := make([]byte, sniff.Window)
-	n, err := r.ReadAt(head, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", err
-	}
-	return sniff.Bytes(head[:n]), nil
-}
-
 // extract takes the member out of an archive.
 func extract(dir string, file saved, member string) (saved, error) {
-	kind, err := kindOf(file)
+	kind, err := sniff.File(file, file.size)
 	if err != nil {
 		return saved{}, err
+	}
+	if advice := kind.Advice(); advice != "" {
+		return saved{}, notInstaller("the download, which should hold %s, is %s: %s", member, kind, advice)
 	}
 	out, err := save(dir, "member", func(w io.Writer) error {
 		if kind == sniff.Zip {
@@ -146,9 +141,12 @@ func notInstaller(format string, args ...any) *upstream.Hold {
 // inspect reads what the bytes tell of themselves, and compares it with what
 // the package says they are.
 func inspect(d *fleet.Download, file saved, in fleet.Installer, version string, publisher fleet.Publisher) error {
-	kind, err := kindOf(file)
+	kind, err := sniff.File(file, file.size)
 	if err != nil {
 		return err
+	}
+	if advice := kind.Advice(); advice != "" {
+		return notInstaller("it is %s: %s", kind, advice)
 	}
 	if !kind.Fits(in.Type) {
 		return notInstaller("it should be of type %s, but is %s", in.Type, kind)
@@ -162,15 +160,17 @@ func inspect(d *fleet.Download, file saved, in fleet.Installer, version string, 
 	case sniff.Deb:
 		err = inspectDeb(d, file, in, version)
 	case sniff.MachO:
-		err = inspectMachO(file, in)
+		err = inspectMachO(d, file, in)
+	case sniff.Xar:
+		err = inspectPkg(d, file, in)
 	case sniff.RPM:
 		err = inspectRPM(d, file, in, version, publisher)
-	case sniff.Xar:
-		err = &upstream.Hold{Name: fleet.HoldSigner, Err: fmt.Errorf("the signature of %s is not read yet: download and check it by hand", kind)}
 	}
-	// What a reader of a format cannot take is no fault of this repository.
+	// What a reader of a format cannot take is no fault of this repository. A
+	// signature that cannot be read has its own hold.
 	var own *fleet.Error
-	if errors.As(err, &own) && own.Kind == fleet.Invalid {
+	var already *upstream.Hold
+	if !errors.As(err, &already) && errors.As(err, &own) && own.Kind == fleet.Invalid {
 		return &upstream.Hold{Name: fleet.HoldNotInstaller, Err: err}
 	}
 	return err
@@ -244,22 +244,9 @@ func inspectDeb(d *fleet.Download, file saved, in fleet.Installer, version strin
 	return nil
 }
 
-func inspectMachO(file saved, in fleet.Installer) error {
-	img, err := macho.Read(file)
-	if err != nil {
-		return err
-	}
-	if in.Arch != "universal" && !slices.Contains(img.Machines, in.Arch) {
-		return notInstaller("the program is for %s, not %s", strings.Join(img.Machines, " and "), in.Arch)
-	}
-	if img.Signed {
-		return &upstream.Hold{Name: fleet.HoldSigner, Err: errors.New("the program is signed, and Apple's signatures are not read yet")}
-	}
-	return nil
-}
-
-// checkSigner compares who signed with whom the publisher's file names.
-func checkSigner(publisher fleet.Publisher, s fleet.SignedBy) error {
+// checkSigner compares who signed a file of this kind with whom the publisher's
+// file names.
+func checkSigner(publisher fleet.Publisher, kind sniff.Kind, s fleet.SignedBy) error {
 	hold := func(format string, args ...any) error {
 		return &upstream.Hold{Name: fleet.HoldSigner, Err: fmt.Errorf(format, args...)}
 	}
@@ -269,8 +256,14 @@ func checkSigner(publisher fleet.Publisher, s fleet.SignedBy) error {
 		}
 		return nil
 	}
+	apple := kind == sniff.Xar || kind == sniff.MachO
 	for _, name := range slices.Sorted(maps.Keys(publisher.Signers)) {
-		if publisher.Signers[name].Subject == s.Subject {
+		known := publisher.Signers[name]
+		switch {
+		case known.Subject != s.Subject:
+		case apple && known.Kind != "appleDeveloperId":
+			return hold("it is signed by %q with a certificate of Apple's, but the publisher's file names that signer under the kind %s", s.Subject, known.Kind)
+		default:
 			return nil
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/packmill/packmill/internal/edge/upstream"
 	"github.com/packmill/packmill/internal/factory/filefacts"
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/format/sniff"
 )
 
 // A Sample is one file that somebody wants to know about. Close it.
@@ -20,6 +21,7 @@ type Sample struct {
 	URL  string // where it was downloaded, "" for a file on this machine
 
 	bytes saved
+	kind  sniff.Kind
 	dir   string // of a download, removed with it
 }
 
@@ -88,6 +90,9 @@ func sampled(s *Sample, name, keys string) (*Sample, error) {
 	var err error
 	if s.bytes.digest == "" {
 		s.bytes.digest, err = fleet.DigestOfReader(io.NewSectionReader(s.bytes.File, 0, s.bytes.size))
+	}
+	if err == nil {
+		s.kind, err = sniff.File(s.bytes.File, s.bytes.size)
 	}
 	if err == nil {
 		s.File, err = filefacts.Read(s.bytes.File, s.bytes.size, name, s.bytes.digest, keys)

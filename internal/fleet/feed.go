@@ -207,7 +207,7 @@ type Static struct {
 }
 
 // InFile reads the version that an installer at a fixed address carries. Read is
-// pe or msi.
+// pe, msi or pkg.
 type InFile struct {
 	URL  string `json:"url"`
 	Read string `json:"read"`

@@ -36,6 +36,7 @@ type Inspection struct {
 	PE       *PEFacts  `json:"pe,omitempty"`
 	Deb      *DebFacts `json:"deb,omitempty"`
 	RPM      *RPMFacts `json:"rpm,omitempty"`
+	Pkg      *PkgFacts `json:"pkg,omitempty"`
 	Bundles  []string  `json:"bundles,omitempty"`  // macOS: ids of the application bundles
 	Packages []string  `json:"packages,omitempty"` // ids of the packages: receipts, package names, an MSIX family's name
 	// Updaters are files, services and sources in it that look like an updater of

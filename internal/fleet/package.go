@@ -276,6 +276,7 @@ type Download struct {
 	PE           *PEFacts  `json:"pe,omitempty"`
 	Deb          *DebFacts `json:"deb,omitempty"`
 	RPM          *RPMFacts `json:"rpm,omitempty"`
+	Pkg          *PkgFacts `json:"pkg,omitempty"`
 	Base         *Patched  `json:"base,omitempty"`
 
 	// SHA512 is the vendor's word, in hexadecimal, about bytes that are read for
@@ -318,6 +319,32 @@ type RPMFacts struct {
 	Release string `json:"release"`
 	Arch    string `json:"arch"`
 	Epoch   int64  `json:"epoch,omitempty"` // none counts as 0
+}
+
+// PkgFacts are read from a macOS installer package. Identifier and Version are
+// what devices keep a receipt of; Bundles are the applications it installs, none
+// where they are more than MaxBundles.
+type PkgFacts struct {
+	Identifier string        `json:"identifier"`
+	Version    string        `json:"version"`
+	Bundles    []BundleFacts `json:"bundles,omitempty"`
+}
+
+// MaxBundles is how many applications of a package a release names.
+const MaxBundles = 8
+
+// BundleFacts are read from what a package says of an application inside: Version
+// is the one for people (CFBundleShortVersionString), Build the other
+// (CFBundleVersion).
+type BundleFacts struct {
+	ID      string `json:"id"`
+	Version string `json:"version,omitempty"`
+	Build   string `json:"build,omitempty"`
+}
+
+// Equal reports whether two packages say the same of themselves.
+func (p PkgFacts) Equal(o PkgFacts) bool {
+	return p.Identifier == o.Identifier && p.Version == o.Version && slices.Equal(p.Bundles, o.Bundles)
 }
 
 // Patched is a base installer with patches applied to it in order.

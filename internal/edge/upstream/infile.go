@@ -14,6 +14,7 @@ import (
 	"github.com/packmill/packmill/internal/format/pe"
 	"github.com/packmill/packmill/internal/format/releases"
 	"github.com/packmill/packmill/internal/format/sniff"
+	"github.com/packmill/packmill/internal/format/xar"
 )
 
 // installerLimit is for the download of an installer whose version is read: some
@@ -53,11 +54,14 @@ func carried(body io.Reader, f fleet.InFile) (version []byte, err error) {
 	}
 	text, err := versionIn(file, size, f.Read)
 	if err != nil {
-		head := make([]byte, min(size, sniff.Window))
-		if _, readErr := file.ReadAt(head, 0); readErr != nil {
+		kind, readErr := sniff.File(file, size)
+		if readErr != nil {
 			return nil, readErr
 		}
-		return nil, holdf(fleet.HoldNotInstaller, "%s gives %s, in which no version can be read: %w", f.URL, sniff.Bytes(head), err)
+		if advice := kind.Advice(); advice != "" {
+			err = errors.New(advice)
+		}
+		return nil, holdf(fleet.HoldNotInstaller, "%s gives %s, in which no version can be read: %w", f.URL, kind, err)
 	}
 	if text == "" {
 		return nil, holdf(fleet.HoldUnparsable, "the file at %s states no version", f.URL)
@@ -66,7 +70,8 @@ func carried(body io.Reader, f fleet.InFile) (version []byte, err error) {
 }
 
 // versionIn is what a file says of itself, by the reader that the feed names. Of
-// a program it is the file's version, which is compared on devices too.
+// a program it is the file's version, which is compared on devices too, and of a
+// macOS package its application's.
 func versionIn(r io.ReaderAt, size int64, read string) (string, error) {
 	switch read {
 	case "pe":
@@ -81,6 +86,12 @@ func versionIn(r io.ReaderAt, size int64, read string) (string, error) {
 			return "", err
 		}
 		return file.Facts.ProductVersion, nil
+	case "pkg":
+		file, err := xar.Read(r, size)
+		if err != nil {
+			return "", err
+		}
+		return file.Version(), nil
 	}
 	return "", fleet.Errorf(fleet.Invalid, "upstream.find", read, "no version is read from such files")
 }

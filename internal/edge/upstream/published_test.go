@@ -95,6 +95,7 @@ func TestPublished(t *testing.T) {
 		},
 		"GET /vendor.example/setup.exe":   document(fixture(t, "pe", "testdata", "hello.exe")),
 		"GET /vendor.example/package.msi": document(fixture(t, "msi", "testdata", "hello.msi")),
+		"GET /vendor.example/Tool.pkg":    document(macPackage(t, `<pkg-info identifier="a.b" version="0"><bundle id="a.b" path="./Tool.app" CFBundleShortVersionString="24.9"/></pkg-info>`)),
 	}}
 	const dl = "https://dl.vendor.example/"
 	for _, tt := range []struct {
@@ -132,6 +133,8 @@ func TestPublished(t *testing.T) {
 			fleet.Installer{}, fleet.Source{URL: "https://vendor.example/setup.exe"}, "24.9.0.1", "", "https://vendor.example/setup.exe", 0},
 		{"msi", fleet.Feed{InFile: &fleet.InFile{URL: "https://vendor.example/package.msi", Read: "msi"}},
 			fleet.Installer{}, fleet.Source{URL: "https://vendor.example/package.msi"}, "24.9.0", "", "https://vendor.example/package.msi", 0},
+		{"pkg", fleet.Feed{InFile: &fleet.InFile{URL: "https://vendor.example/Tool.pkg", Read: "pkg"}},
+			fleet.Installer{}, fleet.Source{URL: "https://vendor.example/Tool.pkg"}, "24.9", "", "https://vendor.example/Tool.pkg", 0},
 		{"static", fleet.Feed{Static: &fleet.Static{Version: "7.1", Published: time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)}},
 			fleet.Installer{}, fleet.Source{URL: dl + "x-{version}.msi"}, "7.1", "2026-11-01 08:00", dl + "x-7.1.msi", 0},
 	} {
@@ -179,6 +182,7 @@ func TestPublishedHolds(t *testing.T) {
 		"header":           {HTTPHeader: &fleet.HTTPHeader{URL: "https://vendor.example/x", Header: "Location"}},
 		"pe":               {InFile: &fleet.InFile{URL: "https://vendor.example/x", Read: "pe"}},
 		"msi":              {InFile: &fleet.InFile{URL: "https://vendor.example/x", Read: "msi"}},
+		"pkg":              {InFile: &fleet.InFile{URL: "https://vendor.example/x", Read: "pkg"}},
 	} {
 		want := fleet.HoldUnparsable
 		if feed.InFile != nil {

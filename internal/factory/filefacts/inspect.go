@@ -24,7 +24,9 @@ var readers = map[sniff.Kind]reader{
 	sniff.OLE:   readMSI,
 	sniff.Deb:   readDeb,
 	sniff.RPM:   readRPM,
+	sniff.Xar:   readPkg,
 	sniff.MachO: readMachO,
+	sniff.XML:   readProfile,
 	sniff.Zip:   readZip,
 	sniff.Tar:   readArchive,
 	sniff.Gzip:  readArchive,
@@ -32,6 +34,8 @@ var readers = map[sniff.Kind]reader{
 	sniff.Zstd:  readArchive,
 	sniff.Bzip2: readArchive,
 	sniff.Seven: readArchive,
+
+	sniff.Unknown: readProfile, // one inside its signer's message, or a binary one
 }
 
 // Read reads a file of the given name, size and digest. Keys are armored OpenPGP
@@ -39,7 +43,7 @@ var readers = map[sniff.Kind]reader{
 // does not read gives its kind alone. A file that claims a format and breaks it is
 // an error of kind Invalid that names the structure.
 func Read(r io.ReaderAt, size int64, name string, sum fleet.Digest, keys string) (*fleet.Inspection, error) {
-	kind, err := kindOf(r, size)
+	kind, err := sniff.File(r, size)
 	if err != nil {
 		return nil, err
 	}
@@ -52,20 +56,6 @@ func Read(r io.ReaderAt, size int64, name string, sum fleet.Digest, keys string)
 		}
 	}
 	return f.out, nil
-}
-
-// kindOf tells the kind of a file by its first bytes and its last.
-func kindOf(r io.ReaderAt, size int64) (sniff.Kind, error) {
-	head := make([]byte, min(size, sniff.Window))
-	if _, err := r.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
-		return "", err
-	}
-	const trailer = 512
-	tail := make([]byte, min(size, trailer))
-	if _, err := r.ReadAt(tail, size-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
-		return "", err
-	}
-	return sniff.Tail(sniff.Bytes(head), tail), nil
 }
 
 // named says of an error which file it is about.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/deb"
-	"github.com/packmill/packmill/internal/format/macho"
 	"github.com/packmill/packmill/internal/format/rpm"
 )
 
@@ -127,19 +126,4 @@ func (f *found) updaterPath(path string) {
 			f.out.Updaters = append(f.out.Updaters, "the file "+path)
 		}
 	}
-}
-
-func readMachO(f *found, r io.ReaderAt, _ int64) error {
-	img, err := macho.Read(r)
-	if err != nil {
-		return err
-	}
-	out := f.out
-	out.Type, out.Platform, out.Arch = "portable", "macos", "universal"
-	if len(img.Machines) == 1 {
-		out.Arch = img.Machines[0]
-	}
-	slices.Sort(img.Machines)
-	f.fact("machines", strings.Join(img.Machines, ", "))
-	return nil
 }

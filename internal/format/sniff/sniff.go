@@ -7,6 +7,8 @@ package sniff
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"strings"
 )
 
@@ -86,9 +88,41 @@ func Bytes(head []byte) Kind {
 	return text(head)
 }
 
+// File tells the kind of a file by how it begins and how it ends.
+func File(r io.ReaderAt, size int64) (Kind, error) {
+	head := make([]byte, min(size, Window))
+	if _, err := r.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	kind := Bytes(head)
+	if size < trailer {
+		return kind, nil
+	}
+	tail := make([]byte, trailer)
+	if _, err := r.ReadAt(tail, size-trailer); err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return Tail(kind, tail), nil
+}
+
+// Advice is what to do with a file of a kind that is never taken, "" for others.
+// A console could distribute a disk image, but nothing off a Mac can tell what is
+// in one: its compression and file system are not read here.
+func (k Kind) Advice() string {
+	if k != DMG {
+		return ""
+	}
+	return "disk images are not read: take the vendor's .pkg, which many offer for managed devices beside the image; " +
+		"where there is none, open the image on a Mac, make a package of the application in it " +
+		"(pkgbuild --component Tool.app --install-location /Applications Tool.pkg), sign that, and hand it in as an upload"
+}
+
+// trailer is how many bytes a disk image ends with.
+const trailer = 512
+
 // Tail refines a kind by the file's last 512 bytes.
 func Tail(kind Kind, tail []byte) Kind {
-	if len(tail) >= 512 && bytes.HasPrefix(tail[len(tail)-512:], []byte("koly")) {
+	if len(tail) >= trailer && bytes.HasPrefix(tail[len(tail)-trailer:], []byte("koly")) {
 		return DMG
 	}
 	return kind

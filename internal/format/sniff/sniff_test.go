@@ -54,6 +54,24 @@ func TestTail(t *testing.T) {
 	}
 }
 
+func TestFile(t *testing.T) {
+	image := "x\x01" + strings.Repeat("z", 5000) + "koly" + strings.Repeat("\x00", 508)
+	for data, want := range map[string]Kind{
+		image: DMG, image[len(image)-512:]: DMG, image[:5200]: Unknown, "": Empty, "MZ": PE, "MZ" + strings.Repeat("\x00", 600): PE,
+	} {
+		got, err := File(strings.NewReader(data), int64(len(data)))
+		if err != nil || got != want {
+			t.Errorf("%.10q of %d bytes: %q, %v, want %q", data, len(data), got, err, want)
+		}
+	}
+	if DMG.Fits("pkg") || DMG.Fits("portable") || !strings.Contains(DMG.Advice(), ".pkg") || PE.Advice() != "" {
+		t.Error("a disk image is taken, or nothing is said of what to do with it")
+	}
+	if _, err := File(strings.NewReader("MZ"), 4000); err != nil {
+		t.Errorf("a file that is shorter than stated: %v", err)
+	}
+}
+
 func TestFits(t *testing.T) {
 	for _, c := range []struct {
 		kind Kind

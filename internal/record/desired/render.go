@@ -58,6 +58,20 @@ func (b *block) download(d fleet.Download) {
 	} else {
 		signer.text("subject", d.Signer.Subject)
 	}
+	b.read(d)
+	if d.Base != nil {
+		base := b.sub("base")
+		base.field("base", inlineOf(func(x *block) { x.blob(d.Base.Base) }))
+		var patches []string
+		for _, p := range d.Base.Patches {
+			patches = append(patches, inlineOf(func(x *block) { x.blob(p) }))
+		}
+		base.field("patches", "["+strings.Join(patches, ", ")+"]")
+	}
+}
+
+// read writes what the bytes told of themselves, by the format's reader.
+func (b *block) read(d fleet.Download) {
 	if d.MSI != nil {
 		msi := b.inline("msi")
 		msi.text("productCode", d.MSI.ProductCode)
@@ -87,14 +101,25 @@ func (b *block) download(d fleet.Download) {
 			rpm.int("epoch", d.RPM.Epoch)
 		}
 	}
-	if d.Base != nil {
-		base := b.sub("base")
-		base.field("base", inlineOf(func(x *block) { x.blob(d.Base.Base) }))
-		var patches []string
-		for _, p := range d.Base.Patches {
-			patches = append(patches, inlineOf(func(x *block) { x.blob(p) }))
-		}
-		base.field("patches", "["+strings.Join(patches, ", ")+"]")
+	if d.Pkg != nil {
+		b.pkg(*d.Pkg)
+	}
+}
+
+func (b *block) pkg(p fleet.PkgFacts) {
+	pkg := b.inline("pkg")
+	pkg.text("identifier", p.Identifier)
+	pkg.text("version", p.Version)
+	var bundles []string
+	for _, own := range p.Bundles {
+		bundles = append(bundles, inlineOf(func(x *block) {
+			x.text("id", own.ID)
+			x.textIf("version", own.Version)
+			x.textIf("build", own.Build)
+		}))
+	}
+	if len(bundles) > 0 {
+		pkg.field("bundles", "["+strings.Join(bundles, ", ")+"]")
 	}
 }
 

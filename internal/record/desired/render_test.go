@@ -43,6 +43,9 @@ func TestReleaseFile(t *testing.T) {
 				PE:     &fleet.PEFacts{FileVersion: "2.0\\(x)", ProductName: "A\u2028\"\\(boom)\"\x00\xff", Machine: "x64"},
 				Deb:    &fleet.DebFacts{Package: "7zip", Version: "1:2.0-3", Architecture: "amd64"},
 				RPM:    &fleet.RPMFacts{Name: "7zip", Version: "2.0", Release: "3.fc42", Arch: "x86_64", Epoch: 1},
+				Pkg: &fleet.PkgFacts{Identifier: "com.acme.tool.pkg", Version: "2.10", Bundles: []fleet.BundleFacts{
+					{ID: "com.acme.tool", Version: "2.10 \\(b)", Build: "2100"}, {ID: "com.acme.\"help\""},
+				}},
 			}},
 		},
 		"4.2(5),1!2^git1": { // what composite, git-windows, pep440 and rpm versions hold

@@ -195,6 +195,10 @@ func versionRead(d fleet.Download) string {
 		return d.Deb.Version
 	case d.RPM != nil:
 		return d.RPM.Version
+	case d.Pkg != nil && len(d.Pkg.Bundles) == 1 && d.Pkg.Bundles[0].Version != "":
+		return d.Pkg.Bundles[0].Version
+	case d.Pkg != nil:
+		return d.Pkg.Version
 	default:
 		return ""
 	}

@@ -7,7 +7,7 @@ import (
 
 // Content describes bytes. Equal descriptions give equal bytes.
 type Content struct {
-	Kind    string `json:"kind"`              // pe, msi, deb, text
+	Kind    string `json:"kind"`              // pe, msi, pkg, deb, text
 	Name    string `json:"name,omitempty"`    // product, or Debian package
 	Version string `json:"version,omitempty"` // as the bytes say it
 	Company string `json:"company,omitempty"`
@@ -23,6 +23,7 @@ type Content struct {
 const (
 	KindPE   = "pe"   // a Windows program that ends at once, with a version resource
 	KindMSI  = "msi"  // a Windows Installer database that installs nothing
+	KindPkg  = "pkg"  // a macOS package that says it installs an application
 	KindDeb  = "deb"  // a Debian package
 	KindText = "text" // JSON, a script, a page
 )
@@ -34,6 +35,8 @@ func (c Content) Bytes() []byte {
 		return pad(c.program(), c.Size)
 	case KindMSI:
 		return c.installerDatabase()
+	case KindPkg:
+		return c.macPackage()
 	case KindDeb:
 		return c.debianPackage()
 	default:

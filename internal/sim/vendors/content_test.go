@@ -13,6 +13,7 @@ import (
 	"github.com/packmill/packmill/internal/format/deb"
 	"github.com/packmill/packmill/internal/format/msi"
 	"github.com/packmill/packmill/internal/format/pe"
+	"github.com/packmill/packmill/internal/format/xar"
 	"github.com/packmill/packmill/internal/testreq"
 )
 
@@ -88,6 +89,21 @@ func TestProgramRuns(t *testing.T) {
 	cmd.Env = append(os.Environ(), "WINEPREFIX="+filepath.Join(dir, "prefix"), "WINEDEBUG=-all", "DISPLAY=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("wine: %v\n%s", err, out)
+	}
+}
+
+func TestMacPackage(t *testing.T) {
+	data := Content{Kind: KindPkg, Name: "Tool", Company: "Acme AS", Version: "1.9", Size: 5000}.Bytes()
+	f, err := xar.Read(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fleet.PkgFacts{Identifier: "com.acmeas.tool.pkg", Version: "1.9", Bundles: []fleet.BundleFacts{{ID: "com.acmeas.tool", Version: "1.9", Build: "1.9.0.0"}}}
+	if got := f.Facts(); !got.Equal(want) || len(data) < 5000 {
+		t.Errorf("reads as %+v, %d bytes", got, len(data))
+	}
+	if err := f.CheckMembers(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -76,6 +76,7 @@ func TestFound(t *testing.T) {
 		"sparkle":          {"2.10", published, "https://downloads.acme.example/tool-2.10.exe"},
 		"electron-builder": {"2.10", published, "https://downloads.acme.example/tool-2.10.exe"},
 		"installer":        {"2.10.0.0", time.Time{}, "https://downloads.acme.example/tool-2.10.exe"},
+		"installer, pkg":   {"2.10", time.Time{}, "https://downloads.acme.example/Tool.pkg"},
 	} {
 		found, err := upstream.New(config).Find(t.Context(), packages()[name], nil, nil)
 		if err != nil {

@@ -49,6 +49,7 @@ func world() Data {
 			{Shown: day(-30), Host: "downloads.acme.example", Path: "/latest.json", Content: Text(`{"tool":{"version":1.90,"at":"2026-10-19"}}`)},
 			{Shown: day(-2), Host: "downloads.acme.example", Path: "/latest.json", Content: Text(`{"tool":{"version":2.10,"at":"2026-11-16"}}`)},
 			{Shown: day(-2), Host: "downloads.acme.example", Path: "/tool-2.10.exe", Content: tool("2.10")},
+			{Shown: day(-2), Host: "downloads.acme.example", Path: "/Tool.pkg", Content: Content{Kind: KindPkg, Name: "Tool", Company: "Acme", Version: "2.10", Size: 4000}},
 			{Shown: day(-2), Host: "downloads.acme.example", Path: "/appcast.xml", Content: Text(`<rss xmlns:sparkle="http://www.andymatuschak.org/xml-namespaces/sparkle" version="2.0"><channel><item>` +
 				`<pubDate>Mon, 16 Nov 2026 06:00:00 +0000</pubDate><enclosure url="tool-2.10.exe" sparkle:version="2.10" length="4000" type="application/octet-stream"/></item></channel></rss>`)},
 			{Shown: day(-2), Host: "downloads.acme.example", Path: "/latest.yml", Content: Text(fmt.Sprintf("version: 2.10\nfiles:\n  - url: tool-2.10.exe\n    sha512: %s\nreleaseDate: '2026-11-16T06:00:00.000Z'\n", sum512(tool("2.10").Bytes())))},
@@ -96,6 +97,7 @@ func packages() map[string]fleet.Package {
 		"sparkle":          one(fleet.Feed{Sparkle: &fleet.Sparkle{URL: "https://downloads.acme.example/appcast.xml", Version: "build"}}, "windows", &fleet.Source{Listed: true}),
 		"electron-builder": one(fleet.Feed{ElectronBuilder: &fleet.ElectronBuilder{URL: "https://downloads.acme.example/latest.yml"}}, "windows", &fleet.Source{Listed: true}),
 		"installer":        one(fleet.Feed{InFile: &fleet.InFile{URL: "https://downloads.acme.example/tool-2.10.exe", Read: "pe"}}, "windows", &fleet.Source{URL: "https://downloads.acme.example/tool-2.10.exe"}),
+		"installer, pkg":   one(fleet.Feed{InFile: &fleet.InFile{URL: "https://downloads.acme.example/Tool.pkg", Read: "pkg"}}, "windows", &fleet.Source{URL: "https://downloads.acme.example/Tool.pkg"}),
 		"json":             one(fleet.Feed{HTTPJSON: &fleet.HTTPJSON{URL: "https://downloads.acme.example/latest.json", Path: "$.tool.version", Published: "$.tool.at"}}, "windows", &fleet.Source{URL: "https://downloads.acme.example/tool-{version}.exe"}),
 	}
 }
