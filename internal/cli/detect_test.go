@@ -168,3 +168,20 @@ func TestProposeWrites(t *testing.T) {
 		t.Error("a truncated download became a release")
 	}
 }
+
+// TestDetectFixes tells what a version fixes, in the list and to programs.
+func TestDetectFixes(t *testing.T) {
+	d := fleet.Detection{Package: "acme/tool", Current: "1.1.0", Found: "1.2.0", State: fleet.StateNew, Fixes: []string{"CVE-2026-10001", "CVE-2026-10002"}}
+	held := d
+	held.State, held.Hold, held.Why = fleet.StateHeld, fleet.HoldTooYoung, "published an hour ago"
+	r := detectResult(time.Time{}, []factory.Finding{{Detection: d}, {Detection: held}})
+	if got := r.table.Rows[0][4]; got != "fixes what is known to be exploited: CVE-2026-10001 CVE-2026-10002" {
+		t.Errorf("new: %q", got)
+	}
+	if got := r.table.Rows[1][4]; got != "published an hour ago" {
+		t.Errorf("held: %q", got)
+	}
+	if v, ok := r.value.(detected); !ok || len(v.Packages[0].Fixes) != 2 || len(v.Packages[1].Fixes) != 2 {
+		t.Errorf("%+v", r.value)
+	}
+}
