@@ -1,6 +1,6 @@
 // Package msi reads what a Windows Installer package says of itself: its
 // Property table, the architecture in its summary information, and its code
-// signature.
+// signature; and writes a package again with a signature in it.
 //
 // An MSI is a relational database in an OLE compound file ([MS-CFB]). Table
 // and column names, the string pool and the column-major layout of tables are

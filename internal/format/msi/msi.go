@@ -31,30 +31,27 @@ type File struct {
 	Signature   []byte            // PKCS #7 SignedData, nil when unsigned
 
 	streams []*mscfb.File
+	r       io.ReaderAt
+	size    int64
 }
 
 // Read reads an MSI. What is none is an error of kind Invalid.
 func Read(r io.ReaderAt, size int64) (f *File, err error) {
-	defer func() {
-		// The compound-file reader indexes by numbers the file states.
-		if p := recover(); p != nil {
-			f, err = nil, invalid("no MSI: malformed compound file (%v)", p)
-		}
-	}()
+	defer guard(&err)
 	limited := &budget{r: io.NewSectionReader(r, 0, size), left: maxDirectory}
 	compound, err := mscfb.New(limited)
 	if err != nil {
 		return nil, invalid("no MSI: %w", err)
 	}
 	limited.left = -1
-	f = &File{streams: compound.File}
+	f = &File{streams: compound.File, r: r, size: size}
 	if err := f.readProperties(); err != nil {
 		return nil, err
 	}
 	if err := f.readSummary(); err != nil {
 		return nil, err
 	}
-	f.Signature, err = f.stream("\x05DigitalSignature", maxSignature)
+	f.Signature, err = f.stream(signatureName, maxSignature)
 	if errors.Is(err, errNoStream) {
 		err = nil
 	}
