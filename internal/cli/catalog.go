@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,8 +26,8 @@ import (
 // imported is the JSON form of catalog import.
 type imported struct {
 	Package   fleet.PackageID `json:"package"`
-	Manifest  string          `json:"manifest"` // kind and id: "winget:Mozilla.Firefox"
-	Version   string          `json:"version"`  // that the manifest is of
+	Manifest  string          `json:"manifest,omitempty"` // kind and id: "winget:Mozilla.Firefox"; "" for an installer
+	Version   string          `json:"version"`            // that the manifest or the installer is of
 	Files     []string        `json:"files"`
 	Written   bool            `json:"written"` // false in a dry run
 	Questions []openQuestion  `json:"questions"`
@@ -44,9 +45,9 @@ func newCatalogCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "catalog",
 		Short: "Bring packages into the catalog",
-		Long:  "catalog makes packages of what other catalogs say.",
+		Long:  "catalog makes packages of installers, and of what other catalogs say.",
 	}
-	cmd.AddCommand(newCatalogImportCmd(a))
+	cmd.AddCommand(newCatalogAddCmd(a), newCatalogImportCmd(a))
 	return cmd
 }
 
@@ -104,38 +105,52 @@ nothing in it that packmill could install, or that the package is there already.
 	return cmd
 }
 
-// importManifest makes the package, and checks the repository with it. Only what
-// it adds is evaluated twice.
+// importManifest makes the package, and checks the repository with it.
 func (a *app) importManifest(ctx context.Context, source string, options factory.ImportOptions) (*factory.Imported, error) {
-	if repo, err := gitrepo.Open(a.repo); err == nil && repo.Bare() {
-		return nil, usageErrorf("%s is a bare repository: there is no work tree to write to", a.repo)
-	}
-	clock, err := a.clock()
-	if err != nil {
-		return nil, err
-	}
-	tree, done, err := a.openTree(ctx, "")
+	in, done, err := a.importing(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	if err := a.isRepository(tree); err != nil {
+	m, err := a.manifest(ctx, in.clock, source)
+	if err != nil {
 		return nil, err
+	}
+	return factory.Import(ctx, in.tree, in.repo, m, options, in.check)
+}
+
+// An importing is a repository that is to get a package.
+type importing struct {
+	tree  desired.Tree
+	repo  *fleet.Repository
+	check desired.Options // with which it is checked again; only what is new is evaluated
+	clock fleet.Clock
+}
+
+// importing opens the repository in the work tree. The caller calls done.
+func (a *app) importing(ctx context.Context) (in importing, done func(), err error) {
+	if repo, err := gitrepo.Open(a.repo); err == nil && repo.Bare() {
+		return in, nil, usageErrorf("%s is a bare repository: there is no work tree to write to", a.repo)
+	}
+	if in.clock, err = a.clock(); err != nil {
+		return in, nil, err
 	}
 	evaluator, err := policyEvaluator()
 	if err != nil {
-		return nil, err
+		return in, nil, err
 	}
-	check := desired.Options{Evaluator: desired.Remember(evaluator), Now: clock.Now()}
-	repo, err := desired.Load(ctx, tree, check)
+	in.check = desired.Options{Evaluator: desired.Remember(evaluator), Now: in.clock.Now()}
+	if in.tree, done, err = a.openTree(ctx, ""); err != nil {
+		return in, nil, err
+	}
+	if err = a.isRepository(in.tree); err == nil {
+		in.repo, err = desired.Load(ctx, in.tree, in.check)
+	}
 	if err != nil {
-		return nil, err
+		done()
+		return in, nil, err
 	}
-	m, err := a.manifest(ctx, clock, source)
-	if err != nil {
-		return nil, err
-	}
-	return factory.Import(ctx, tree, repo, m, options, check)
+	return in, done, nil
 }
 
 // manifest reads the manifest that is meant: by its id in a catalog, or on disk.
@@ -241,8 +256,11 @@ func (a *app) writeImported(files map[string][]byte) error {
 func importResult(got *factory.Imported, written bool) result {
 	id := got.Package.ID
 	v := imported{
-		Package: id, Manifest: got.Manifest.Kind + ":" + got.Manifest.ID, Version: got.Manifest.Version, Written: written,
+		Package: id, Version: got.Version, Written: written,
 		Files: slices.Sorted(maps.Keys(got.Files)), Questions: []openQuestion{}, LeftOut: got.LeftOut,
+	}
+	if m := got.Manifest; m != nil {
+		v.Manifest, v.Version = m.Kind+":"+m.ID, m.Version
 	}
 	add := func(file string, list []adopt.Question) {
 		for _, q := range list {
@@ -261,8 +279,12 @@ func importResult(got *factory.Imported, written bool) result {
 
 // importText tells what was written, what is open, and what comes next.
 func importText(v imported) string {
+	next := "packmill detect"
+	if v.Manifest == "" {
+		next = "packmill test"
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s is %s\n", v.Manifest, v.Version, v.Package)
+	fmt.Fprintf(&b, "%s %s is %s\n", cmp.Or(v.Manifest, "release"), v.Version, v.Package)
 	for _, name := range v.Files {
 		verb := "wrote"
 		if !v.Written {
@@ -283,6 +305,11 @@ func importText(v imported) string {
 		}
 		fmt.Fprintf(&b, "  %s\n      %s\n", strings.TrimSpace(where), q.Question)
 	}
-	fmt.Fprintf(&b, "\nnext: answer the questions in the files, then\n  packmill detect %s\n", v.Package)
+	if len(v.Questions) > 0 {
+		b.WriteString("\nnext: answer the questions in the files, then\n")
+	} else {
+		b.WriteString("\nnext:\n")
+	}
+	fmt.Fprintf(&b, "  %s %s\n", next, v.Package)
 	return b.String()
 }

@@ -205,7 +205,16 @@ See the whole of it in seconds:  packmill demo`,
 		}
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err.Error()} })
-	root.AddCommand(
+	root.AddCommand(commands(a)...)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	wrongCalls(root)
+	return root
+}
+
+// commands are packmill's, but for those that cobra adds.
+func commands(a *app) []*cobra.Command {
+	return []*cobra.Command{
 		newVersionCmd(a),
 		newDiffCmd(a),
 		newDetectCmd(a),
@@ -217,6 +226,7 @@ See the whole of it in seconds:  packmill demo`,
 		newKeysCmd(a),
 		newSchemaCmd(a),
 		newInitCmd(a),
+		newInspectCmd(a),
 		newCatalogCmd(a),
 		newValidateCmd(a),
 		newPolicyEvalCmd(a),
@@ -233,11 +243,7 @@ See the whole of it in seconds:  packmill demo`,
 		newSimulateCmd(a),
 		newDemoCmd(a),
 		newSimCmd(a),
-	)
-	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
-	wrongCalls(root)
-	return root
+	}
 }
 
 // wrongCalls makes a wrong number of arguments, and a word that is no

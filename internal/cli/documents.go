@@ -29,7 +29,8 @@ func documents() []document {
 	return []document{
 		{"detect", 1, "What detect found upstream, for each package.", detected{}},
 		{"propose", 1, "What propose did or would do, for each package.", proposals{}},
-		{"import", 1, "What catalog import made of a manifest, and what the manifest could not tell.", imported{}},
+		{"inspection", 1, "What inspect read in a file.", fleet.Inspection{}},
+		{"import", 1, "What catalog import made of a manifest, or catalog add of an installer, and what that could not tell.", imported{}},
 		{"diff", 1, "What a range of commits does, in domain words.", change.Change{}},
 		{"cycle", 1, "A cycle: its releases' way through the waves, who approved what, what happened.", view.Board{}},
 		{"explanation", 1, "What decides about one package on one tenant: what it has, what comes, what keeps it back, every rule.", why.Explanation{}},

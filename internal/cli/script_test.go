@@ -24,12 +24,17 @@ import (
 //	                  world/work is the mill's clone, $FORGE the forge's
 //	                  repository, $NOW the instant of the step
 //	merge BRANCH      lets people review and merge a branch of the forge
+//	$FORMATS          the folder of the formats, whose testdata holds installers
 //	document NAME     checks that standard output is the JSON document of that name
 //
 // UPDATE=1 rewrites the files that cmp compares with.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	bin := filepath.Dir(packmillProgram(t))
+	formats, err := filepath.Abs("../format")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -45,6 +50,7 @@ func TestScripts(t *testing.T) {
 				"HOME":         env.WorkDir,
 				"CUE_REGISTRY": "none",
 				"NO_COLOR":     "1",
+				"FORMATS":      formats,
 
 				"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.DevNull,
 				"GIT_AUTHOR_NAME": "A. Author", "GIT_AUTHOR_EMAIL": "author@operator.example",

@@ -32,7 +32,8 @@ type Catalogs interface {
 // open. Nothing is written yet.
 type Imported struct {
 	adopt.Result
-	Manifest *fleet.Manifest
+	Manifest *fleet.Manifest   // nil for a package that was made of a file
+	Version  string            // of the release that was made with it, "" for none
 	Files    map[string][]byte // to write, by path: package.cue, and publisher.cue when it is new
 	Fresh    bool              // the publisher is new
 }
@@ -254,27 +255,36 @@ func Import(ctx context.Context, tree desired.Tree, repo *fleet.Repository, m *f
 		return nil, err
 	}
 	out := &Imported{Result: *result, Manifest: m, Files: map[string][]byte{}}
-	id := out.Package.ID
+	if err := out.render(repo, o); err != nil {
+		return nil, err
+	}
+	_, err = desired.Load(ctx, Overlay(tree, out.Files), check)
+	return out, err
+}
+
+// render writes the file of the package, and that of a publisher who is new.
+func (i *Imported) render(repo *fleet.Repository, o ImportOptions) error {
+	id := i.Package.ID
 	if existing, there := repo.Packages[id]; there && (!o.Replace || len(existing.Releases) > 0) {
 		e := fleet.Errorf(fleet.Refused, "factory.import", desired.PackagePath(id), "the package is there already")
 		if e.Hint = "--replace writes it anew; --id imports it under another id"; len(existing.Releases) > 0 {
 			e.Hint = "it has releases, and is changed by hand; --id imports it under another id"
 		}
-		return nil, e
+		return e
 	}
-	if err := out.hosts(repo); err != nil {
-		return nil, err
+	err := i.hosts(repo)
+	if err != nil {
+		return err
 	}
-	if out.Files[desired.PackagePath(id)], err = desired.PackageFile(out.Package, notes(out.Questions, out.LeftOut)); err != nil {
-		return nil, fleet.Errorf(fleet.Internal, "factory.import", string(id), "write the package: %w", err)
+	if i.Files[desired.PackagePath(id)], err = desired.PackageFile(i.Package, notes(i.Questions, i.LeftOut)); err != nil {
+		return fleet.Errorf(fleet.Internal, "factory.import", string(id), "write the package: %w", err)
 	}
-	if out.Fresh {
-		if out.Files[desired.PublisherPath(id.Publisher())], err = desired.PublisherFile(out.Publisher, notes(out.PublisherQuestions, nil)); err != nil {
-			return nil, fleet.Errorf(fleet.Internal, "factory.import", string(id), "write the publisher: %w", err)
+	if i.Fresh {
+		if i.Files[desired.PublisherPath(id.Publisher())], err = desired.PublisherFile(i.Publisher, notes(i.PublisherQuestions, nil)); err != nil {
+			return fleet.Errorf(fleet.Internal, "factory.import", string(id), "write the publisher: %w", err)
 		}
 	}
-	_, err = desired.Load(ctx, Overlay(tree, out.Files), check)
-	return out, err
+	return nil
 }
 
 // hosts compares the hosts of the addresses with those of a publisher that the

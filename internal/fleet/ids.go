@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"path"
 	"regexp"
 	"strings"
@@ -84,6 +85,15 @@ func (d Digest) Short() string {
 func DigestOf(data []byte) Digest {
 	sum := sha256.Sum256(data)
 	return Digest("sha256:" + hex.EncodeToString(sum[:]))
+}
+
+// DigestOfReader is the digest of everything that r gives.
+func DigestOfReader(r io.Reader) (Digest, error) {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, r); err != nil {
+		return "", err
+	}
+	return Digest("sha256:" + hex.EncodeToString(sum.Sum(nil))), nil
 }
 
 // DigestJSON is the digest of v's canonical JSON: encoding/json, whose map keys

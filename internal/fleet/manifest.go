@@ -23,6 +23,9 @@ const (
 	ManifestCask      = "cask"
 	ManifestScoop     = "scoop"
 	ManifestEvergreen = "evergreen"
+
+	// ManifestFile is an installer's own word.
+	ManifestFile = "file"
 )
 
 // An Offer is one installer that a manifest lists.

@@ -28,6 +28,7 @@ const (
 	MediaTypeIntunewin = "application/vnd.packmill.intunewin"
 	MediaTypeDeb       = "application/vnd.debian.binary-package"
 	MediaTypeBundle    = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	MediaTypeUpload    = "application/vnd.packmill.upload" // a vendor's file that was handed in
 )
 
 // A File is one file of an artifact that is to be stored.

@@ -6,18 +6,13 @@ import (
 	"hash"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
 
-// Streams that hold a signature and the extended digest it covers.
-const (
-	signatureName = "\x05DigitalSignature"
-	extendedName  = "\x05MsiDigitalSignatureEx"
-)
-
-// maxDepth is how deep storages may nest.
-const maxDepth = 8
+// maxNested is how deep storages may lie in each other to be digested.
+const maxNested = 8
 
 // Digest writes to h, which must be fresh, the bytes that an Authenticode
 // signature of an MSI covers: the contents of all streams but the signature's
@@ -25,11 +20,10 @@ const maxDepth = 8
 // id; before them all the extended digest of names, sizes and times, where the
 // file has one. An extended digest that is not that of the file is an error of
 // kind Refused.
-func (f *File) Digest(h hash.Hash) (err error) {
-	defer guard(&err)
-	stated, err := f.stream(extendedName, maxSignature)
+func (f *File) Digest(h hash.Hash) error {
+	stated, err := f.container.readAll(digestStream, maxSignature)
 	if errors.Is(err, errNoStream) {
-		return f.digest(h, nil)
+		return f.DigestWith(h, nil)
 	}
 	if err != nil {
 		return err
@@ -41,29 +35,32 @@ func (f *File) Digest(h hash.Hash) (err error) {
 	if !bytes.Equal(extended, stated) {
 		return fleet.Errorf(fleet.Refused, "msi.read", "", "the package was altered after it was signed: names, sizes or times have another digest")
 	}
-	return f.digest(h, extended)
+	return f.DigestWith(h, extended)
 }
 
 // DigestWith writes to h, which must be fresh, what a signature is to cover of
-// a package that is going to carry this extended digest, nil for none.
-func (f *File) DigestWith(h hash.Hash, extended []byte) (err error) {
-	defer guard(&err)
-	return f.digest(h, extended)
-}
-
-// guard turns a panic of the compound-file reader, which indexes by numbers the
-// file states, into an error.
-func guard(err *error) {
-	if p := recover(); p != nil {
-		*err = invalid("no MSI: malformed compound file (%v)", p)
+// a package that carries this extended digest, nil for none.
+func (f *File) DigestWith(h hash.Hash, extended []byte) error {
+	root, err := f.container.tree()
+	if err != nil {
+		return err
 	}
+	h.Write(extended)
+	return root.walk(func(n *node) error {
+		if n.raw[atType] != entryStream {
+			return nil
+		}
+		return n.copyTo(h, f.container)
+	}, func(storage *node) error {
+		h.Write(storage.raw[atClass : atClass+16])
+		return nil
+	})
 }
 
 // Extended is the digest of what the directory says of all entries: their
 // names, sizes, class ids, flags and times. It uses h, and leaves it fresh.
-func (f *File) Extended(h hash.Hash) (sum []byte, err error) {
-	defer guard(&err)
-	root, err := f.tree()
+func (f *File) Extended(h hash.Hash) ([]byte, error) {
+	root, err := f.container.tree()
 	if err != nil {
 		return nil, err
 	}
@@ -73,31 +70,14 @@ func (f *File) Extended(h hash.Hash) (sum []byte, err error) {
 		h.Write(b)
 		return err
 	}, func(*node) error { return nil })
-	sum = h.Sum(nil)
+	sum := h.Sum(nil)
 	h.Reset()
 	return sum, err
 }
 
-func (f *File) digest(h hash.Hash, extended []byte) error {
-	root, err := f.tree()
-	if err != nil {
-		return err
-	}
-	h.Write(extended)
-	return root.walk(func(n *node) error {
-		if n.raw[entryType] != typeStream {
-			return nil
-		}
-		return n.copyTo(h)
-	}, func(storage *node) error {
-		h.Write(storage.raw[entryClass : entryClass+16])
-		return nil
-	})
-}
-
 // A node is an entry with what it holds.
 type node struct {
-	entry
+	dirEntry
 	children []*node // in the order of their raw names
 	content  []byte  // of a stream that is not in the file yet
 	index    uint32  // in a directory that is written anew
@@ -112,39 +92,31 @@ func (n *node) size() int64 {
 }
 
 // tree is the directory without the signature's own streams.
-func (f *File) tree() (*node, error) {
-	entries, err := f.entries()
+func (c *container) tree() (*node, error) {
+	entries, err := c.stored()
 	if err != nil {
 		return nil, err
 	}
-	if len(entries) == 0 || entries[0].raw[entryType] != typeRoot {
-		return nil, invalid("no MSI: its first entry is no root")
+	if entries[0].raw[atType] != entryRoot {
+		return nil, invalid("directory: it does not begin with a root")
 	}
-	root := &node{entry: entries[0]}
-	known, total := map[string]*node{"": root}, int64(0)
+	root := &node{dirEntry: entries[0]}
+	known := map[string]*node{"": root}
 	for _, e := range entries[1:] {
 		name := rawName(e.file)
-		path := pathKey(e.file.Path)
-		if path == "" && (name == signatureName || name == extendedName) {
+		path := strings.Join(e.file.Path, "\x00")
+		if path == "" && (name == signatureStream || name == digestStream) {
 			continue
 		}
-		parent, n := known[path], &node{entry: e}
-		if len(e.file.Path) > maxDepth || parent == nil || parent.raw[entryType] == typeStream {
-			return nil, invalid("entry %q lies in no storage, or more than %d deep", decodeName(name), maxDepth)
-		}
-		// Sectors belong to one stream each; without this a small file could have
-		// the same bytes read a hundred thousand times.
-		if n.raw[entryType] == typeStream {
-			total += n.size()
-		}
-		if total > f.size {
-			return nil, invalid("stream %q: the streams have more bytes than the file", decodeName(name))
+		parent, n := known[path], &node{dirEntry: e}
+		if len(e.file.Path) > maxNested || parent == nil || parent.raw[atType] == entryStream {
+			return nil, invalid("directory: entry %q lies in no storage, or more than %d deep", decodeName(name), maxNested)
 		}
 		parent.children = append(parent.children, n)
-		if e.raw[entryType] != typeStream {
-			within := pathKey(append(slices.Clone(e.file.Path), e.file.Name))
+		if e.raw[atType] != entryStream {
+			within := strings.Join(append(slices.Clone(e.file.Path), e.file.Name), "\x00")
 			if known[within] != nil {
-				return nil, invalid("two storages are called %q", decodeName(name))
+				return nil, invalid("directory: two storages are called %q", decodeName(name))
 			}
 			known[within] = n
 		}
@@ -155,21 +127,12 @@ func (f *File) tree() (*node, error) {
 	return root, nil
 }
 
-// pathKey is a path as one string; names of storages hold no NUL.
-func pathKey(path []string) string {
-	out := ""
-	for _, p := range path {
-		out += p + "\x00"
-	}
-	return out
-}
-
 // walk visits a storage, then what it holds, and leaves it at the end.
 func (n *node) walk(visit, leave func(*node) error) error {
 	if err := visit(n); err != nil {
 		return err
 	}
-	if n.raw[entryType] == typeStream {
+	if n.raw[atType] == entryStream {
 		return nil
 	}
 	for _, c := range n.children {
@@ -181,20 +144,11 @@ func (n *node) walk(visit, leave func(*node) error) error {
 }
 
 // copyTo writes a stream's content.
-func (n *node) copyTo(w io.Writer) error {
-	s := n.file
-	if s == nil {
+func (n *node) copyTo(w io.Writer, c *container) error {
+	if n.file == nil {
 		_, err := w.Write(n.content)
 		return err
 	}
-	if s.Size == 0 {
-		return nil
-	}
-	if _, err := s.Seek(0, io.SeekStart); err != nil {
-		return invalid("stream %q: %w", decodeName(rawName(s)), err)
-	}
-	if n, err := io.Copy(w, s); err != nil || n != s.Size {
-		return invalid("stream %q cannot be read: %v", decodeName(rawName(s)), err)
-	}
-	return nil
+	_, err := io.Copy(w, c.open(n.file))
+	return err
 }

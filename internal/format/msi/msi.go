@@ -2,11 +2,7 @@ package msi
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"strings"
-
-	"github.com/richardlehane/mscfb"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
@@ -15,12 +11,12 @@ import (
 const (
 	maxDirectory = 16 << 20 // bytes read to find the streams
 	maxPool      = 64 << 20 // bytes of a string pool stream
-	maxTable     = 4 << 20  // bytes of the Property table
 	maxSummary   = 1 << 20
 	maxSignature = 4 << 20
 )
 
-// A File is a Windows Installer package.
+// A File is a Windows Installer package. Its methods read what they are asked
+// for when they are called; they are for one goroutine at a time.
 type File struct {
 	Facts       fleet.MSIFacts
 	ProductName string
@@ -28,66 +24,80 @@ type File struct {
 	Arch        string            // x64, arm64, x86, "" when the template names none of them
 	PackageCode string            // of this very file
 	Properties  map[string]string // the Property table
-	Signature   []byte            // PKCS #7 SignedData, nil when unsigned
+	Summary     Summary
+	Signature   []byte // PKCS #7 SignedData, nil when unsigned
 
-	streams []*mscfb.File
-	r       io.ReaderAt
-	size    int64
+	container *container
+	texts     *pool
+	described *schema // nil until a table is asked for
 }
 
-// Read reads an MSI. What is none is an error of kind Invalid.
-func Read(r io.ReaderAt, size int64) (f *File, err error) {
-	defer guard(&err)
-	limited := &budget{r: io.NewSectionReader(r, 0, size), left: maxDirectory}
-	compound, err := mscfb.New(limited)
+// Read reads an MSI. What is none, or lacks a product code, is an error of kind
+// Invalid.
+func Read(r io.ReaderAt, size int64) (*File, error) {
+	c, err := openContainer(r, size)
 	if err != nil {
-		return nil, invalid("no MSI: %w", err)
+		return nil, err
 	}
-	limited.left = -1
-	f = &File{streams: compound.File, r: r, size: size}
+	f := &File{container: c}
+	if err := f.readTexts(); err != nil {
+		return nil, err
+	}
 	if err := f.readProperties(); err != nil {
 		return nil, err
 	}
 	if err := f.readSummary(); err != nil {
 		return nil, err
 	}
-	f.Signature, err = f.stream(signatureName, maxSignature)
-	if errors.Is(err, errNoStream) {
-		err = nil
+	f.Signature, err = c.readAll(signatureStream, maxSignature)
+	if err != nil && !errors.Is(err, errNoStream) {
+		return nil, err
 	}
-	return f, err
+	return f, nil
 }
+
+func (f *File) readTexts() error {
+	lengths, err := f.container.readAll(tableStream("_StringPool"), maxPool)
+	if err != nil {
+		return invalid("no MSI: %w", err)
+	}
+	data, err := f.container.readAll(tableStream("_StringData"), maxPool)
+	if err != nil {
+		return invalid("no MSI: %w", err)
+	}
+	f.texts, err = newPool(lengths, data)
+	return err
+}
+
+// schema is the description of the tables, read once.
+func (f *File) schema() (*schema, error) {
+	if f.described == nil {
+		s, err := f.readSchema()
+		if err != nil {
+			return nil, err
+		}
+		f.described = s
+	}
+	return f.described, nil
+}
+
+// CodePage is the Windows code page of the database's texts; 0 is "neutral",
+// 65001 UTF-8.
+func (f *File) CodePage() int { return int(f.texts.codePage) }
 
 // readProperties reads the Property table.
 func (f *File) readProperties() error {
-	pool, err := f.stream("!_StringPool", maxPool)
-	if err != nil {
-		return invalid("no MSI: %w", err)
-	}
-	data, err := f.stream("!_StringData", maxPool)
-	if err != nil {
-		return invalid("no MSI: %w", err)
-	}
-	texts, err := newPool(pool, data)
+	f.Properties = map[string]string{}
+	err := f.view("Property", []string{"Property", "Value"}, func(r Row, c []int) error {
+		name := r.Text(c[0])
+		if _, twice := f.Properties[name]; twice {
+			return r.fail(c[0], "property %q is there twice", name)
+		}
+		f.Properties[name] = r.Text(c[1])
+		return nil
+	})
 	if err != nil {
 		return err
-	}
-	table, err := f.stream("!Property", maxTable)
-	if err != nil {
-		return invalid("the MSI has no Property table: %w", err)
-	}
-	rows := len(table) / (2 * texts.refSize)
-	if rows*2*texts.refSize != len(table) {
-		return invalid("the Property table has a broken row")
-	}
-	f.Properties = make(map[string]string, rows)
-	for i := range rows { // column by column: all names, then all values
-		name, ok1 := texts.at(table[i*texts.refSize:])
-		value, ok2 := texts.at(table[(rows+i)*texts.refSize:])
-		if _, twice := f.Properties[name]; !ok1 || !ok2 || twice {
-			return invalid("the Property table names a text that is not there, or a property twice")
-		}
-		f.Properties[name] = value
 	}
 	f.Facts = fleet.MSIFacts{
 		ProductCode:    f.Properties["ProductCode"],
@@ -96,81 +106,39 @@ func (f *File) readProperties() error {
 	}
 	f.ProductName, f.Publisher = f.Properties["ProductName"], f.Properties["Manufacturer"]
 	if f.Facts.ProductCode == "" {
-		return invalid("the Property table has no ProductCode")
+		return invalid("the Property table has no ProductCode: this is no installer of a product")
 	}
 	return nil
 }
 
-var errNoStream = errors.New("the stream is not there")
-
-// stream reads a stream of the root by its decoded name.
-func (f *File) stream(name string, limit int64) ([]byte, error) {
-	for _, s := range f.streams {
-		if len(s.Path) > 0 || s.FileInfo().IsDir() || decodeName(rawName(s)) != name {
-			continue
-		}
-		if s.Size > limit {
-			return nil, invalid("stream %q has %d bytes", name, s.Size)
-		}
-		data := make([]byte, s.Size)
-		if _, err := s.Seek(0, io.SeekStart); err != nil {
-			return nil, invalid("stream %q: %w", name, err)
-		}
-		if _, err := io.ReadFull(s, data); err != nil {
-			return nil, invalid("stream %q: %w", name, err)
-		}
-		return data, nil
-	}
-	return nil, fmt.Errorf("%q: %w", name, errNoStream)
+// A Scope says for whom an MSI installs, by its property ALLUSERS. A command
+// line can override it.
+type Scope struct {
+	Machine bool // it can install for all users
+	User    bool // it can install for the user alone
+	// Default is "machine" or "user", or "" where ALLUSERS holds something the
+	// installer does not document. An installation as SYSTEM or by an
+	// administrator is meant: ALLUSERS=2 falls back to the user for others.
+	Default string
+	// NoElevation says that the author promises an installation without
+	// administrator rights (bit 3 of the summary's word count).
+	NoElevation bool
 }
 
-// rawName is a stream's name with the control character the reader cuts off.
-func rawName(s *mscfb.File) string {
-	if s.Initial != 0 && s.Initial < ' ' {
-		return string(rune(s.Initial)) + s.Name
-	}
-	return s.Name
-}
-
-// decodeName undoes the packing of stream names: two characters of an alphabet
-// of 64 in one CJK character, so that 31 characters hold 62; the mark of a
-// table is shown as "!".
-func decodeName(name string) string {
-	const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._"
-	var b strings.Builder
-	for _, r := range name {
-		switch {
-		case r >= 0x3800 && r < 0x4800:
-			b.WriteByte(alphabet[(r-0x3800)&63])
-			b.WriteByte(alphabet[(r-0x3800)>>6&63])
-		case r >= 0x4800 && r < 0x4840:
-			b.WriteByte(alphabet[r-0x4800])
-		case r == 0x4840:
-			b.WriteByte('!')
-		default:
-			b.WriteRune(r)
+// Scope reads ALLUSERS and MSIINSTALLPERUSER as the Windows Installer reference
+// does on the pages of these properties and "Single Package Authoring".
+func (f *File) Scope() Scope {
+	s := Scope{NoElevation: f.Summary.NoElevation}
+	switch f.Properties["ALLUSERS"] {
+	case "":
+		s.User, s.Default = true, "user"
+	case "1":
+		s.Machine, s.Default = true, "machine"
+	case "2":
+		s.Machine, s.User, s.Default = true, true, "machine"
+		if f.Properties["MSIINSTALLPERUSER"] == "1" {
+			s.Default = "user"
 		}
 	}
-	return b.String()
-}
-
-// budget lets a number of bytes pass, all when left is negative.
-type budget struct {
-	r    io.ReaderAt
-	left int64
-}
-
-// ReadAt reads from the file below.
-func (b *budget) ReadAt(p []byte, off int64) (int, error) {
-	if b.left >= 0 {
-		if int64(len(p)) > b.left {
-			return 0, errors.New("its directory is too large")
-		}
-		b.left -= int64(len(p))
-	}
-	return b.r.ReadAt(p, off)
-}
-
-func invalid(format string, args ...any) error {
-	return &fleet.Error{Op: "msi.read", Kind: fleet.Invalid, Err: fmt.Errorf(format, args...)}
+	return s
 }

@@ -18,25 +18,25 @@ const maxWritten = 2 << 30
 // keep their content, names, flags and times; sectors are laid out anew, in one
 // order, so that the same package and signature give the same bytes, and
 // nothing that no stream uses is carried along.
-func (f *File) WithSignature(w io.Writer, signature, extended []byte) (err error) {
-	defer guard(&err)
-	if f.size > maxWritten {
-		return invalid("a package of %d bytes cannot be written again, only up to %d", f.size, int64(maxWritten))
+func (f *File) WithSignature(w io.Writer, signature, extended []byte) error {
+	c := f.container
+	if c.src.size > maxWritten {
+		return invalid("a package of %d bytes cannot be written again, only up to %d", c.src.size, int64(maxWritten))
 	}
-	root, err := f.tree()
+	root, err := c.tree()
 	if err != nil {
 		return err
 	}
-	own := []*node{newStream(signatureName, signature)}
+	own := []*node{newStream(signatureStream, signature)}
 	if extended != nil {
-		own = append(own, newStream(extendedName, extended))
+		own = append(own, newStream(digestStream, extended))
 	}
 	root.children = append(root.children, own...)
-	t, err := readTable(f.r, f.size)
-	if err != nil {
+	l := &layout{container: c}
+	if _, err := c.src.ReadAt(l.header[:], 0); err != nil {
 		return err
 	}
-	l := &layout{sectorSize: t.sectorSize, header: t.header}
+	l.sectorSize = 1 << binary.LittleEndian.Uint16(l.header[30:])
 	if err := l.place(root); err != nil {
 		return err
 	}
@@ -51,11 +51,17 @@ func newStream(name string, content []byte) *node {
 	for i, u := range units {
 		binary.LittleEndian.PutUint16(n.raw[2*i:], u)
 	}
-	binary.LittleEndian.PutUint16(n.raw[entryNameLength:], uint16(2*len(units)+2))
-	n.raw[entryType] = typeStream
-	n.setField(entrySize, uint32(len(content)))
+	binary.LittleEndian.PutUint16(n.raw[atNameLength:], uint16(2*len(units)+2))
+	n.raw[atType] = entryStream
+	n.setField(atSize, uint32(len(content)))
 	return n
 }
+
+// Marks of the table's own sectors, [MS-CFB] section 2.1.
+const (
+	fatSector  = 0xfffffffd
+	listSector = 0xfffffffc // a sector that lists those
+)
 
 // Sizes below which streams lie in the stream of small ones, [MS-CFB] section
 // 2.2.
@@ -67,8 +73,9 @@ const (
 // A layout is where everything goes in a new compound file: large streams, the
 // stream of small ones and its table, the directory, the table, its list.
 type layout struct {
+	container  *container
 	sectorSize int64
-	header     [512]byte
+	header     [headerSize]byte
 	entries    []*node
 	large      []*node
 	small      []*node
@@ -83,28 +90,28 @@ func (l *layout) place(root *node) error {
 		return err
 	}
 	for _, n := range l.entries {
-		if n.raw[entryType] != typeStream {
+		if n.raw[atType] != entryStream {
 			continue
 		}
 		size := n.size()
 		switch {
 		case size == 0:
-			n.setField(entryStart, endOfChain)
+			n.setField(atStart, endOfChain)
 		case size < smallStream:
-			n.setField(entryStart, uint32(l.smallSize/smallSector))
+			n.setField(atStart, uint32(l.smallSize/smallSector))
 			l.smallSize += (size + smallSector - 1) / smallSector * smallSector
 			l.small = append(l.small, n)
 		default:
-			n.setField(entryStart, l.take(size))
+			n.setField(atStart, l.take(size))
 			l.large = append(l.large, n)
 		}
 	}
-	root.setField(entryStart, endOfChain)
+	root.setField(atStart, endOfChain)
 	if l.smallSize > 0 {
-		root.setField(entryStart, l.take(l.smallSize))
+		root.setField(atStart, l.take(l.smallSize))
 	}
-	root.setField(entrySize, uint32(l.smallSize))
-	root.setField(entrySize+4, 0)
+	root.setField(atSize, uint32(l.smallSize))
+	root.setField(atSize+4, 0)
 	return nil
 }
 
@@ -123,12 +130,12 @@ func (l *layout) number(n *node) error {
 	if first {
 		n.index = 0
 		l.entries = append(l.entries, n)
-		n.setField(entryLeft, noStream)
-		n.setField(entryRight, noStream)
-		n.raw[entryColor] = 1
+		n.setField(atLeft, noEntry)
+		n.setField(atRight, noEntry)
+		n.raw[atColor] = 1
 	}
-	n.setField(entryChild, noStream)
-	if n.raw[entryType] == typeStream {
+	n.setField(atChild, noEntry)
+	if n.raw[atType] == entryStream {
 		return nil
 	}
 	for _, c := range n.children {
@@ -144,7 +151,7 @@ func (l *layout) number(n *node) error {
 	for 1<<(full+1)-1 <= len(ordered) {
 		full++
 	}
-	n.setField(entryChild, balance(ordered, 0, full))
+	n.setField(atChild, balance(ordered, 0, full))
 	for _, c := range n.children {
 		if err := l.number(c); err != nil {
 			return err
@@ -156,16 +163,16 @@ func (l *layout) number(n *node) error {
 // balance links entries to a tree and gives its top.
 func balance(list []*node, depth, full int) uint32 {
 	if len(list) == 0 {
-		return noStream
+		return noEntry
 	}
 	middle := len(list) / 2
 	top := list[middle]
-	top.raw[entryColor] = 1
+	top.raw[atColor] = 1
 	if depth >= full {
-		top.raw[entryColor] = 0
+		top.raw[atColor] = 0
 	}
-	top.setField(entryLeft, balance(list[:middle], depth+1, full))
-	top.setField(entryRight, balance(list[middle+1:], depth+1, full))
+	top.setField(atLeft, balance(list[:middle], depth+1, full))
+	top.setField(atRight, balance(list[middle+1:], depth+1, full))
 	return top.index
 }
 
@@ -183,7 +190,7 @@ func compareNames(a, b *node) int {
 // MSI's streams hold no other letters that have two cases.
 func (n *node) units() []uint16 {
 	var out []uint16
-	for i := range int(binary.LittleEndian.Uint16(n.raw[entryNameLength:]))/2 - 1 {
+	for i := range int(binary.LittleEndian.Uint16(n.raw[atNameLength:]))/2 - 1 {
 		u := binary.LittleEndian.Uint16(n.raw[2*i:])
 		if u >= 'a' && u <= 'z' {
 			u -= 'a' - 'A'
@@ -203,7 +210,7 @@ func (l *layout) write(w io.Writer) error {
 		binary.LittleEndian.PutUint32(h[60:], l.take(smallTable))
 	}
 	binary.LittleEndian.PutUint32(h[64:], uint32((smallTable+l.sectorSize-1)/l.sectorSize))
-	directory := int64(len(l.entries)) * 128
+	directory := int64(len(l.entries)) * entrySize
 	binary.LittleEndian.PutUint32(h[48:], l.take(directory))
 	binary.LittleEndian.PutUint32(h[40:], 0)
 	if l.sectorSize > 512 { // only these count the directory's sectors
@@ -224,17 +231,17 @@ func (l *layout) write(w io.Writer) error {
 	if lists > 0 {
 		binary.LittleEndian.PutUint32(h[68:], l.next+tables)
 	}
-	out := &sectors{w: bufio.NewWriterSize(w, 64<<10), size: l.sectorSize}
+	out := &sectors{container: l.container, w: bufio.NewWriterSize(w, 64<<10)}
 	out.write(h)
 	out.pad(l.sectorSize, 0)
 	l.writeStreams(out)
 	for _, n := range l.entries {
 		out.write(n.raw[:])
 	}
-	for unused := (entry{}); out.n%l.sectorSize != 0; {
-		unused.setField(entryLeft, noStream)
-		unused.setField(entryRight, noStream)
-		unused.setField(entryChild, noStream)
+	for unused := (dirEntry{}); out.n%l.sectorSize != 0; {
+		unused.setField(atLeft, noEntry)
+		unused.setField(atRight, noEntry)
+		unused.setField(atChild, noEntry)
 		out.write(unused.raw[:])
 	}
 	l.writeTables(out, perSector, tables, lists)
@@ -272,7 +279,7 @@ func (l *layout) writeStreams(out *sectors) {
 	}
 	out.pad(l.sectorSize, 0)
 	for _, n := range l.small {
-		out.chain(n.field(entryStart), uint32((n.size()+smallSector-1)/smallSector))
+		out.chain(n.field(atStart), uint32((n.size()+smallSector-1)/smallSector))
 	}
 	out.pad(l.sectorSize, 0xff)
 }
@@ -284,10 +291,10 @@ func (l *layout) writeTables(out *sectors, perSector int64, tables, lists uint32
 		at += n
 	}
 	for range tables {
-		out.number(tableMark)
+		out.number(fatSector)
 	}
 	for range lists {
-		out.number(extentMark)
+		out.number(listSector)
 	}
 	out.pad(l.sectorSize, 0xff)
 	for i, list := uint32(109), uint32(1); i < tables; list++ {
@@ -309,10 +316,10 @@ func (l *layout) writeTables(out *sectors, perSector int64, tables, lists uint32
 
 // sectors writes and counts, until the first error.
 type sectors struct {
-	w    *bufio.Writer
-	size int64
-	n    int64
-	err  error
+	container *container // that streams come from
+	w         *bufio.Writer
+	n         int64
+	err       error
 }
 
 func (s *sectors) write(b []byte) {
@@ -350,6 +357,6 @@ func (s *sectors) copy(n *node) {
 	if s.err != nil {
 		return
 	}
-	s.err = n.copyTo(s.w)
+	s.err = n.copyTo(s.w, s.container)
 	s.n += n.size()
 }

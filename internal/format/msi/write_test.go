@@ -37,7 +37,7 @@ func TestExtended(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stated, err := f.stream(extendedName, 64)
+	stated, err := f.container.readAll(digestStream, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestExtendedAltered(t *testing.T) {
 	if entry < 0 {
 		t.Fatal("no summary information")
 	}
-	for _, at := range []int{entryState, entryTimes, entryTimes + 15} {
+	for _, at := range []int{atState, atTimes, atTimes + 15} {
 		bad := bytes.Clone(data)
 		bad[entry+at] ^= 1
 		f, err := parse(bad)
@@ -145,7 +145,7 @@ func TestOverlappingStreams(t *testing.T) {
 	data := testdata(t, "hello.msi")
 	entry := bytes.Index(data, []byte("\x05\x00S\x00u\x00m\x00m\x00a\x00r\x00y\x00"))
 	bad := bytes.Clone(data)
-	bad[entry+entrySize+2] = 1 // 64 KiB more than it has
+	bad[entry+atSize+2] = 1 // 64 KiB more than it has
 	f, err := parse(bad)
 	if err == nil {
 		err = f.Digest(sha256.New())

@@ -27,7 +27,12 @@ func (w *work) id(picked []fleet.Offer) (fleet.PackageID, error) {
 		}
 	} else {
 		theirs, rest, found := strings.Cut(w.m.ID, ".")
-		if w.m.Kind != fleet.ManifestWinget || !found {
+		if w.m.Kind == fleet.ManifestFile && w.m.Publisher != "" {
+			theirs, rest = firm.ReplaceAllString(w.m.Publisher, ""), w.m.ID
+			if hostName.MatchString(theirs) {
+				theirs, _, _ = strings.Cut(theirs, ".")
+			}
+		} else if w.m.Kind != fleet.ManifestWinget || !found {
 			theirs, rest = w.vendor(picked), w.m.ID
 			if w.m.Kind == fleet.ManifestWinget {
 				theirs = w.m.ID
@@ -45,6 +50,9 @@ func (w *work) id(picked []fleet.Offer) (fleet.PackageID, error) {
 	}
 	return fleet.PackageID(publisher + "/" + name), nil
 }
+
+// firm is the legal form at the end of a firm's name, which ids go without.
+var firm = regexp.MustCompile(`(?i)[ ,]+(corporation|corp|incorporated|inc|limited|ltd|llc|gmbh|ag|ab|oy|s\.?a|b\.?v|s\.?r\.?o|org)\.?$`)
 
 // digitAfterDot tells "Python.3.12", whose dots are a version's, from names.
 var digitAfterDot = regexp.MustCompile(`\d\.\d`)

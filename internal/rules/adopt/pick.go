@@ -15,7 +15,7 @@ import (
 // can be read, and it is removed by what Windows knows of it.
 var types = []struct{ theirs, ours string }{
 	{"msi", "msi"}, {"wix", "msi"}, {"burn", "exe"}, {"inno", "exe"}, {"nullsoft", "exe"}, {"exe", "exe"},
-	{"msix", "msix"}, {"appx", "msix"}, {"pkg", "pkg"}, {"portable", "portable"},
+	{"msix", "msix"}, {"appx", "msix"}, {"pkg", "pkg"}, {"portable", "portable"}, {"deb", "deb"}, {"rpm", "rpm"},
 }
 
 func typeOf(theirs string) (ours string, rank int) {

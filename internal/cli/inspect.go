@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/packmill/packmill/internal/factory"
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/view"
+)
+
+func newInspectCmd(a *app) *cobra.Command {
+	var hosts []string
+	cmd := &cobra.Command{
+		Use:   "inspect FILE|URL",
+		Short: "Say what an installer says of itself",
+		Long: `inspect reads an installer and prints what its bytes say: product, version,
+processor, who signed it and whether the signature holds, the command lines its
+kind takes, services, scripts, files. It runs nothing and changes nothing.
+
+It reads Windows programs and MSI packages, MSIX, macOS packages and configuration
+profiles, Debian and RPM packages, and lists zip, tar and 7z archives. A file that
+claims to be one of these and is broken ends with exit code 2 and says which
+structure is wrong, and where.
+
+An address is downloaded first; it may be redirected to hosts that --host names.`,
+		Example: `  packmill inspect ./setup.exe
+  packmill inspect https://vendor.example/agent.msi --format json`,
+		Args: cobra.ExactArgs(1),
+	}
+	cmd.Flags().StringSliceVar(&hosts, "host", nil, "host that the download may be redirected to")
+	f := formatFlag(cmd, formatTable, formatJSON, formatCSV)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := a.sample(cmd.Context(), args[0], hosts)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		tables := view.InspectionTables(s.File)
+		return a.write(*f, result{name: "inspection", value: *s.File, table: tables[0], also: tables[1:]})
+	}
+	return cmd
+}
+
+// sample opens a file, or downloads one.
+func (a *app) sample(ctx context.Context, source string, hosts []string) (*factory.Sample, error) {
+	if !strings.HasPrefix(source, "https://") {
+		if _, err := os.Stat(source); err != nil && strings.Contains(source, "://") {
+			e := fleet.Errorf(fleet.Invalid, "cli.inspect", source, "only https addresses are downloaded")
+			e.Hint = "download it yourself if you trust where it comes from, and name the file"
+			return nil, e
+		}
+		return factory.OpenSample(source)
+	}
+	clock, err := a.clock()
+	if err != nil {
+		return nil, err
+	}
+	client, err := a.upstream(ctx, clock)
+	if err != nil {
+		return nil, err
+	}
+	return factory.FetchSample(ctx, client, source, hosts)
+}
