@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	packageurl "github.com/package-url/packageurl-go"
 
@@ -151,7 +152,7 @@ func asRefused(err error) error {
 // that has changed its mind must be noticed before devices do.
 func sameFacts(file saved, in fleet.Installer, version string, merged fleet.Download) error {
 	var now fleet.Download
-	if err := inspect(&now, file, in, version); err != nil {
+	if err := inspect(&now, file, in, version, time.Time{}); err != nil {
 		return err
 	}
 	differs := func(what string, now, merged any) error {
@@ -164,7 +165,8 @@ func sameFacts(file saved, in fleet.Installer, version string, merged fleet.Down
 		return differs("the Property table", now.MSI, *merged.MSI)
 	case merged.Deb != nil && (now.Deb == nil || *now.Deb != *merged.Deb):
 		return differs("the control file", now.Deb, *merged.Deb)
-	case now.Signer != merged.Signer:
+	case now.Signer.Since(merged.Signer) != fleet.SignerSame,
+		merged.Signer.Timestamp != nil && (now.Signer.Timestamp == nil || !now.Signer.Timestamp.Equal(*merged.Signer.Timestamp)):
 		return differs("the signer", now.Signer, merged.Signer)
 	}
 	return nil

@@ -1,7 +1,6 @@
 package filefacts
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"hash"
@@ -49,16 +48,14 @@ func (f *found) signed(signature []byte, digest func(hash.Hash) error) {
 		return
 	}
 	f.out.Signer = fleet.SignedBy{}
-	s, err := authenticode.Read(signature)
-	if err != nil {
-		f.out.Trouble = fmt.Sprintf("it cannot be read: %v", err)
-		return
-	}
-	f.out.Signer.Subject = s.Subject
-	h := s.Hash.New()
-	if err := digest(h); err != nil {
+	// Whether its certificate is valid today, and whose it is, is not asked.
+	r, err := authenticode.Verify(signature, authenticode.Sum(digest), authenticode.Options{})
+	switch {
+	case err != nil:
 		f.out.Trouble = fmt.Sprintf("the file cannot be compared with it: %v", err)
-	} else if !bytes.Equal(h.Sum(nil), s.Digest) {
-		f.out.Trouble = "it is of other bytes: the file was altered after it was signed"
+		return
+	case !r.Verdict.Intact():
+		f.out.Trouble = r.Why.Error()
 	}
+	f.out.Signer = r.Signer.SignedBy()
 }

@@ -42,6 +42,12 @@ func (v Verdict) Accepted() bool { return v == Good || v == Lasting }
 // certificate is anyone's but the signer's own word is left open.
 func (v Verdict) Holds() bool { return v.Accepted() || v == SelfSigned || v == Untrusted }
 
+// Intact reports whether the signer's key signed the file's digest, whatever its
+// certificate is worth.
+func (v Verdict) Intact() bool {
+	return v.Holds() || v == Expired || v == NotYetValid || v == WrongUsage
+}
+
 // Options are what a signature is judged by.
 type Options struct {
 	// Roots are whom the caller trusts. Without them chains are not judged: the
@@ -76,6 +82,16 @@ type Signer struct {
 	Hash      crypto.Hash   // of Digest
 	Digest    []byte        // the file's, as signed
 	Weak      bool          // its digests are SHA-1, which others still take
+}
+
+// SignedBy is the signature as a release notes it, its time to the second.
+func (s *Signer) SignedBy() fleet.SignedBy {
+	out := fleet.SignedBy{Subject: s.Subject, Issuer: s.Issuer, Thumbprint: s.Thumbprint}
+	if s.Timestamp != nil && s.Timestamp.Verdict.Holds() {
+		at := s.Timestamp.Time.Truncate(time.Second)
+		out.Timestamp = &at
+	}
+	return out
 }
 
 // A Digester computes what a signature with a digest algorithm must state of a
