@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"time"
 
 	"github.com/packmill/packmill/internal/edge/store"
 	"github.com/packmill/packmill/internal/fleet"
@@ -39,7 +40,7 @@ func Add(ctx context.Context, tree desired.Tree, repo *fleet.Repository, s *Samp
 		publisher = known
 	}
 	for key, in := range out.Package.Installers {
-		d, err := s.download(in, out.Version, publisher)
+		d, err := s.download(in, out.Version, publisher, check.Now)
 		if err == nil {
 			err = checkSigner(publisher, s.kind, d.Signer)
 		}
@@ -79,13 +80,13 @@ func (i *Imported) next(p fleet.Package) (fleet.Release, error) {
 	return fleet.Release{Counter: latest.Counter + 1, Change: bump.Class(p, i.Version), Installers: map[string]fleet.Download{}}, nil
 }
 
-// download is the sample as a release names it.
-func (s *Sample) download(in fleet.Installer, version string, publisher fleet.Publisher) (fleet.Download, error) {
+// download is the sample as a release names it, its signature as of an instant.
+func (s *Sample) download(in fleet.Installer, version string, publisher fleet.Publisher, at time.Time) (fleet.Download, error) {
 	d := fleet.Download{URL: s.URL, Size: s.bytes.size, SHA256: s.bytes.digest}
 	if d.URL == "" {
 		d.Upload = d.SHA256
 	}
-	return d, inspect(&d, s.bytes, in, version, publisher)
+	return d, inspect(&d, s.bytes, in, version, publisher, at)
 }
 
 // Keep puts a file that was handed in into the store, where build finds it by its

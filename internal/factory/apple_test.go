@@ -56,7 +56,7 @@ func TestDiskImage(t *testing.T) {
 	image := savedOf(t, []byte("x\x01"+strings.Repeat("z", 5000)+"koly"+strings.Repeat("\x00", 508)))
 	for _, kind := range []string{"pkg", "portable", "exe"} {
 		var d fleet.Download
-		wantHeld(t, kind, inspect(&d, image, fleet.Installer{Platform: "macos", Arch: "universal", Type: kind}, "1.0", fleet.Publisher{}), fleet.HoldNotInstaller, "take the vendor's .pkg")
+		wantHeld(t, kind, inspect(&d, image, fleet.Installer{Platform: "macos", Arch: "universal", Type: kind}, "1.0", fleet.Publisher{}, time.Time{}), fleet.HoldNotInstaller, "take the vendor's .pkg")
 	}
 	_, err := extract(t.TempDir(), image, "Tool.pkg")
 	wantHeld(t, "as an archive", err, fleet.HoldNotInstaller, "hand it in as an upload")
@@ -130,7 +130,7 @@ func TestInspectPkg(t *testing.T) {
 	in := fleet.Installer{Platform: "macos", Arch: "x64", Type: "pkg"}
 	look := func(data []byte, in fleet.Installer) (fleet.Download, error) {
 		var d fleet.Download
-		err := inspect(&d, savedOf(t, data), in, "2.10", fleet.Publisher{})
+		err := inspect(&d, savedOf(t, data), in, "2.10", fleet.Publisher{}, time.Time{})
 		return d, err
 	}
 	unsigned := written(t, ca.archive(false))
@@ -193,7 +193,7 @@ func TestInspectMachO(t *testing.T) {
 	}
 	in := fleet.Installer{Platform: "macos", Arch: "x64", Type: "portable"}
 	var d fleet.Download
-	if err := inspect(&d, savedOf(t, data), in, "2.2.1", fleet.Publisher{}); err != nil {
+	if err := inspect(&d, savedOf(t, data), in, "2.2.1", fleet.Publisher{}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	const subject = "CN=Developer ID Application: Node.js Foundation (HX7739G8FX),OU=HX7739G8FX,O=Node.js Foundation,C=US,UID=HX7739G8FX"
@@ -211,9 +211,9 @@ func TestInspectMachO(t *testing.T) {
 
 	altered := bytes.Clone(data)
 	altered[5000] ^= 1
-	wantHeld(t, "altered", inspect(&d, savedOf(t, altered), in, "2.2.1", fleet.Publisher{}), fleet.HoldSigner, "offset 4096: the page")
+	wantHeld(t, "altered", inspect(&d, savedOf(t, altered), in, "2.2.1", fleet.Publisher{}, time.Time{}), fleet.HoldSigner, "offset 4096: the page")
 	in.Arch = "arm64"
-	wantHeld(t, "another machine", inspect(&d, savedOf(t, data), in, "2.2.1", fleet.Publisher{}), fleet.HoldNotInstaller, "for x64, not arm64")
+	wantHeld(t, "another machine", inspect(&d, savedOf(t, data), in, "2.2.1", fleet.Publisher{}, time.Time{}), fleet.HoldNotInstaller, "for x64, not arm64")
 }
 
 // TestReadProfile reads a profile by itself, and one that openssl signed as

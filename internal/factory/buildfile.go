@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	packageurl "github.com/package-url/packageurl-go"
 
@@ -151,7 +152,7 @@ func asRefused(err error) error {
 // that has changed its mind must be noticed before devices do.
 func sameFacts(file saved, in fleet.Installer, version string, publisher fleet.Publisher, merged fleet.Download) error {
 	var now fleet.Download
-	if err := inspect(&now, file, in, version, publisher); err != nil {
+	if err := inspect(&now, file, in, version, publisher, time.Time{}); err != nil {
 		return err
 	}
 	differs := func(what string, now, merged any) error {
@@ -168,7 +169,8 @@ func sameFacts(file saved, in fleet.Installer, version string, publisher fleet.P
 		return differs("the package's header", now.RPM, *merged.RPM)
 	case merged.Pkg != nil && (now.Pkg == nil || !now.Pkg.Equal(*merged.Pkg)):
 		return differs("the package's description", now.Pkg, *merged.Pkg)
-	case now.Signer != merged.Signer:
+	case now.Signer.Since(merged.Signer) != fleet.SignerSame,
+		merged.Signer.Timestamp != nil && (now.Signer.Timestamp == nil || !now.Signer.Timestamp.Equal(*merged.Signer.Timestamp)):
 		return differs("the signer", now.Signer, merged.Signer)
 	}
 	return nil

@@ -1,16 +1,15 @@
 package factory
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"maps"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/packmill/packmill/internal/edge/upstream"
 	"github.com/packmill/packmill/internal/fleet"
@@ -19,6 +18,7 @@ import (
 	"github.com/packmill/packmill/internal/format/deb"
 	"github.com/packmill/packmill/internal/format/msi"
 	"github.com/packmill/packmill/internal/format/pe"
+	"github.com/packmill/packmill/internal/format/sip"
 	"github.com/packmill/packmill/internal/format/sniff"
 )
 
@@ -71,7 +71,7 @@ func (f *Factory) obtainOne(ctx context.Context, publisher fleet.Publisher, in f
 		defer member.close()
 		d.MemberSHA256, file = member.digest, member
 	}
-	if err := inspect(&d, file, in, version, publisher); err != nil {
+	if err := inspect(&d, file, in, version, publisher, f.Clock.Now()); err != nil {
 		return d, err
 	}
 	kind, err := sniff.File(file, file.size)
@@ -139,8 +139,9 @@ func notInstaller(format string, args ...any) *upstream.Hold {
 }
 
 // inspect reads what the bytes tell of themselves, and compares it with what
-// the package says they are.
-func inspect(d *fleet.Download, file saved, in fleet.Installer, version string, publisher fleet.Publisher) error {
+// the package says they are. Signatures are judged as of an instant, see
+// authenticated.
+func inspect(d *fleet.Download, file saved, in fleet.Installer, version string, publisher fleet.Publisher, at time.Time) error {
 	kind, err := sniff.File(file, file.size)
 	if err != nil {
 		return err
@@ -154,9 +155,9 @@ func inspect(d *fleet.Download, file saved, in fleet.Installer, version string, 
 	d.Signer = fleet.SignedBy{Unsigned: true}
 	switch kind {
 	case sniff.PE:
-		err = inspectPE(d, file, in)
+		err = inspectPE(d, file, in, at)
 	case sniff.OLE:
-		err = inspectMSI(d, file, in)
+		err = inspectMSI(d, file, in, at)
 	case sniff.Deb:
 		err = inspectDeb(d, file, in, version)
 	case sniff.MachO:
@@ -165,6 +166,10 @@ func inspect(d *fleet.Download, file saved, in fleet.Installer, version string, 
 		err = inspectPkg(d, file, in)
 	case sniff.RPM:
 		err = inspectRPM(d, file, in, version, publisher)
+	case sniff.Zip:
+		if in.Type == "msix" {
+			err = inspectApp(d, file, at)
+		}
 	}
 	// What a reader of a format cannot take is no fault of this repository. A
 	// signature that cannot be read has its own hold.
@@ -176,7 +181,7 @@ func inspect(d *fleet.Download, file saved, in fleet.Installer, version string, 
 	return err
 }
 
-func inspectPE(d *fleet.Download, file saved, in fleet.Installer) error {
+func inspectPE(d *fleet.Download, file saved, in fleet.Installer, at time.Time) error {
 	img, err := pe.Read(file, file.size)
 	if err != nil {
 		return err
@@ -187,10 +192,10 @@ func inspectPE(d *fleet.Download, file saved, in fleet.Installer) error {
 	if in.Type == "portable" && img.Facts.Machine != in.Arch {
 		return notInstaller("the program is for %s, not %s", img.Facts.Machine, in.Arch)
 	}
-	return authenticated(d, img.Signature, img.Digest)
+	return authenticated(d, img.Signature, authenticode.Sum(img.Digest), at)
 }
 
-func inspectMSI(d *fleet.Download, file saved, in fleet.Installer) error {
+func inspectMSI(d *fleet.Download, file saved, in fleet.Installer, at time.Time) error {
 	pkg, err := msi.Read(file, file.size)
 	if err != nil {
 		return err
@@ -199,30 +204,34 @@ func inspectMSI(d *fleet.Download, file saved, in fleet.Installer) error {
 	if pkg.Arch != "" && pkg.Arch != in.Arch {
 		return notInstaller("the package is for %s, not %s", pkg.Arch, in.Arch)
 	}
-	return authenticated(d, pkg.Signature, pkg.Digest)
+	return authenticated(d, pkg.Signature, authenticode.Sum(pkg.Digest), at)
+}
+
+// inspectApp names the signer of an app package.
+func inspectApp(d *fleet.Download, file saved, at time.Time) error {
+	app, err := sip.ReadApp(file, file.size)
+	if err != nil {
+		return err
+	}
+	return authenticated(d, app.Signature, app.Digest, at)
 }
 
 // authenticated names the signer of a Windows file, if there is one and the
-// signature holds.
-func authenticated(d *fleet.Download, signature []byte, digest func(hash.Hash) error) error {
-	if signature == nil {
-		return nil
+// signature holds at an instant. No roots are asked: this machine has not those
+// of Windows, and whose word is taken stands in the publisher's file. Without an
+// instant, certificates may be out of date: what was merged once is to be built
+// again for as long as its bytes are the same.
+func authenticated(d *fleet.Download, signature []byte, digest authenticode.Digester, at time.Time) error {
+	r, err := authenticode.Verify(signature, digest, authenticode.Options{At: at})
+	if err != nil || r.Verdict == authenticode.Unsigned {
+		return err
 	}
-	bad := func(format string, args ...any) error {
-		return &upstream.Hold{Name: fleet.HoldSigner, Err: fmt.Errorf(format, args...)}
+	if !r.Verdict.Holds() && !(at.IsZero() && r.Verdict.Intact()) {
+		return &upstream.Hold{Name: fleet.HoldSigner, Err: fmt.Errorf("the code signature does not hold (%s): %w", r.Verdict, r.Why)}
 	}
-	s, err := authenticode.Read(signature)
-	if err != nil {
-		return bad("the code signature does not hold: %w", err)
+	if d.Signer = r.Signer.SignedBy(); d.Signer.Subject == "" {
+		return &upstream.Hold{Name: fleet.HoldSigner, Err: errors.New("the signer's certificate names nobody")}
 	}
-	h := s.Hash.New()
-	if err := digest(h); err != nil {
-		return bad("the code signature does not hold: %w", err)
-	}
-	if !bytes.Equal(h.Sum(nil), s.Digest) {
-		return bad("the code signature is of other bytes: the file was altered after %s signed it", s.Subject)
-	}
-	d.Signer = fleet.SignedBy{Subject: s.Subject}
 	return nil
 }
 

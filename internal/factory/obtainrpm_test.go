@@ -112,7 +112,7 @@ func TestInspectRPM(t *testing.T) {
 		}
 		defer file.Close()
 		var d fleet.Download
-		err = inspect(&d, saved{File: file, size: int64(len(c.data))}, fleet.Installer{Type: "rpm", Arch: "x64"}, c.version, c.publisher)
+		err = inspect(&d, saved{File: file, size: int64(len(c.data))}, fleet.Installer{Type: "rpm", Arch: "x64"}, c.version, c.publisher, time.Time{})
 		var hold *upstream.Hold
 		if c.hold == "" && err != nil || c.hold != "" && (!errors.As(err, &hold) || hold.Name != c.hold) || d.Signer != c.signer {
 			t.Errorf("%s: signer %+v, %v; want %q and %+v", name, d.Signer, err, c.hold, c.signer)

@@ -284,12 +284,6 @@ type Download struct {
 	SHA512 string `json:"-"`
 }
 
-// SignedBy is the code signature that was found on an installer.
-type SignedBy struct {
-	Unsigned bool   `json:"unsigned,omitempty"`
-	Subject  string `json:"subject,omitempty"`
-}
-
 // MSIFacts are read from an MSI's Property table.
 type MSIFacts struct {
 	ProductCode    string `json:"productCode"`

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
@@ -36,6 +37,11 @@ func InspectionTables(i *fleet.Inspection) []Table {
 		row("takes", fmt.Sprintf("%d MB on disk", i.DiskMB))
 	}
 	row("signed by", signedWords(i))
+	row("certificate by", i.Signer.Issuer)
+	row("thumbprint", i.Signer.Thumbprint)
+	if i.Signer.Timestamp != nil {
+		row("timestamped", i.Signer.Timestamp.UTC().Format(time.RFC3339))
+	}
 	for _, f := range i.Facts {
 		row(f.Name, f.Value)
 	}

@@ -150,7 +150,11 @@ func signerFold(r change.Release) fold {
 		if now == "" {
 			now = "unsigned"
 		}
-		t.Add(short(in.Key, 40), short(orNone(before), 100), short(now, 100))
+		before, now = short(orNone(before), 100), short(now, 100)
+		if in.SignerState == change.SignerReissued {
+			before, now = before+", issued by "+short(in.PreviousIssuer, 100), now+", issued by "+short(in.Issuer, 100)
+		}
+		t.Add(short(in.Key, 40), before, now)
 	}
 	f := fold{title: "The publisher's certificate, before and now"}
 	for _, in := range r.Installers {

@@ -79,7 +79,7 @@ func eachInstaller(name string, r change.Release, say func(in change.Installer, 
 func signerRow(r change.Release) checkRow {
 	return eachInstaller("Publisher certificate", r, func(i change.Installer, n int) said {
 		switch i.SignerState {
-		case change.SignerLost, change.SignerChanged, change.SignerFirst:
+		case change.SignerLost, change.SignerChanged, change.SignerReissued, change.SignerFirst:
 			return said{glyphStop, within(signerWords(i), n, Neutral)}
 		case change.SignerUnsigned:
 			words := "unsigned"

@@ -184,6 +184,8 @@ func signerWords(i change.Installer) string {
 		return "same: " + i.Signer
 	case change.SignerChanged:
 		return "changed: " + i.PreviousSigner + " " + glyphArrow + " " + i.Signer
+	case change.SignerReissued:
+		return "same name, another issuer: " + i.Signer + ", issued by " + i.PreviousIssuer + " " + glyphArrow + " " + i.Issuer
 	case change.SignerLost:
 		return "lost: unsigned, before " + i.PreviousSigner
 	case change.SignerExpected:

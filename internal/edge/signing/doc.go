@@ -9,4 +9,8 @@
 //
 // A bundle holds no time of its own in this mode, so nobody but the holder of
 // the key vouches for when it was made; evidence says when it was recorded.
+//
+// Code signatures of Windows files are another matter: format/authenticode
+// judges them, VerifyCode and SignCode open the files for it. They are for
+// Windows, which asks for them; packmill itself trusts the bundles.
 package signing

@@ -13,7 +13,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
@@ -95,25 +94,8 @@ func writeNew(path string, data []byte, mode fs.FileMode) error {
 // kind Refused, one that holds no key, or whose password is wrong, of kind
 // Invalid.
 func Load(path string, password []byte) (*Key, error) {
-	f, err := os.Open(path)
+	data, err := readPrivate(path, "packmill keys generate "+path)
 	if err != nil {
-		return nil, &fleet.Error{Op: "signing.load", Object: path, Kind: fleet.Invalid, Err: fmt.Errorf("the signing key cannot be read: %w", errors.Unwrap(err)),
-			Hint: "packmill keys generate " + path}
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return nil, &fleet.Error{Op: "signing.load", Object: path, Kind: fleet.Refused,
-			Err: fmt.Errorf("others may read the signing key (mode %04o)", info.Mode().Perm()), Hint: "chmod 600 " + path}
-	}
-	if info.Size() > maxKeyFile {
-		return nil, fleet.Errorf(fleet.Invalid, "signing.load", path, "%d bytes are no signing key", info.Size())
-	}
-	data := make([]byte, info.Size())
-	if _, err := f.ReadAt(data, 0); err != nil {
 		return nil, err
 	}
 	key, err := Parse(data, password)

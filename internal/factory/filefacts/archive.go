@@ -7,6 +7,7 @@ import (
 
 	"github.com/packmill/packmill/internal/format/archive"
 	"github.com/packmill/packmill/internal/format/msix"
+	"github.com/packmill/packmill/internal/format/sip"
 )
 
 // readZip reads a zip archive, and the packages that are one.
@@ -63,11 +64,11 @@ func readMSIX(f *found, r io.ReaderAt, size int64) error {
 	f.fact("publisher's subject", pkg.Publisher)
 	f.fact("bundle", yes(pkg.Bundle, "yes"))
 	f.fact("description", resolved(pkg.Description))
-	// A package's signature is of digests in it that are not compared here.
-	if pkg.Signature != nil {
-		out.Signer.Unsigned, out.Signer.Subject = false, pkg.Publisher
-		out.Trouble = "the signature is not compared with the package's files"
+	app, err := sip.ReadApp(r, size)
+	if err != nil {
+		return err
 	}
+	f.signed(app.Signature, app.Digest)
 	add := f.list("Systems", "family", "lowest", "tested up to")
 	for _, t := range pkg.Targets {
 		add(t.Family, t.Min, t.MaxTested)

@@ -34,8 +34,9 @@ var readers = map[sniff.Kind]reader{
 	sniff.Zstd:  readArchive,
 	sniff.Bzip2: readArchive,
 	sniff.Seven: readArchive,
+	sniff.Cab:   readCabinet,
 
-	sniff.Unknown: readProfile, // one inside its signer's message, or a binary one
+	sniff.Unknown: readDocument,
 }
 
 // Read reads a file of the given name, size and digest. Keys are armored OpenPGP

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/packmill/packmill/internal/format/authenticode"
 	"github.com/packmill/packmill/internal/format/msi"
 )
 
@@ -28,7 +29,7 @@ func readMSI(f *found, r io.ReaderAt, size int64) error {
 	f.fact("languages", languages(pkg.Summary.Languages))
 	f.fact("needs installer", installerVersion(pkg.Summary.Pages))
 	f.fact("embedded transforms", strings.Join(pkg.Storages(), ", "))
-	f.signed(pkg.Signature, pkg.Digest)
+	f.signed(pkg.Signature, authenticode.Sum(pkg.Digest))
 	for _, part := range []func(*found, *msi.File) error{
 		upgrades, conditions, services, actions, features, registry, shortcuts, installedFiles, cabinets,
 	} {

@@ -1,16 +1,16 @@
 package filefacts
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
-	"hash"
 	"io"
+	"path"
 	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/authenticode"
 	"github.com/packmill/packmill/internal/format/pe"
+	"github.com/packmill/packmill/internal/format/sip"
 )
 
 func readPE(f *found, r io.ReaderAt, size int64) error {
@@ -35,7 +35,7 @@ func readPE(f *found, r io.ReaderAt, size int64) error {
 	f.fact("original name", img.OriginalName)
 	f.fact("asks for", img.Execution)
 	f.fact("runs on", yes(img.DotNet, ".NET"))
-	f.signed(img.Signature, img.Digest)
+	f.signed(img.Signature, authenticode.Sum(img.Digest))
 	add := f.list("Sections", "name", "offset", "size")
 	for _, s := range img.Sections {
 		add(s.Name, fmt.Sprintf("%#x", s.Offset), fmt.Sprint(s.Size))
@@ -88,21 +88,44 @@ func stated(version string) string {
 
 // signed names the signer of a Windows file, or says why its signature does not
 // hold.
-func (f *found) signed(signature []byte, digest func(hash.Hash) error) {
+func (f *found) signed(signature []byte, digest authenticode.Digester) {
 	if signature == nil {
 		return
 	}
 	f.out.Signer = fleet.SignedBy{}
-	s, err := authenticode.Read(signature)
-	if err != nil {
-		f.out.Trouble = fmt.Sprintf("the signature cannot be read: %v", err)
-		return
-	}
-	f.out.Signer.Subject = s.Subject
-	h := s.Hash.New()
-	if err := digest(h); err != nil {
+	// Whether its certificate is valid today, and whose it is, is not asked.
+	r, err := authenticode.Verify(signature, digest, authenticode.Options{})
+	switch {
+	case err != nil:
 		f.out.Trouble = fmt.Sprintf("the file cannot be compared with the signature: %v", err)
-	} else if !bytes.Equal(h.Sum(nil), s.Digest) {
-		f.out.Trouble = "the signature is of other bytes: the file was altered after it was signed"
+		return
+	case !r.Verdict.Intact():
+		f.out.Trouble = r.Why.Error()
 	}
+	f.out.Signer = r.Signer.SignedBy()
+}
+
+func readCabinet(f *found, r io.ReaderAt, size int64) error {
+	cab, err := sip.ReadCabinet(r, size)
+	if err != nil {
+		return err
+	}
+	f.signed(cab.Signature, authenticode.Sum(cab.Digest))
+	return nil
+}
+
+// readDocument reads what has no mark of its own: a PowerShell script, by its
+// name, or a configuration profile, a binary one or one inside its signer's
+// message.
+func readDocument(f *found, r io.ReaderAt, size int64) error {
+	if !strings.EqualFold(path.Ext(f.out.Name), ".ps1") {
+		return readProfile(f, r, size)
+	}
+	script, err := sip.ReadScript(r, size)
+	if err != nil {
+		return err
+	}
+	f.out.Kind, f.out.Platform = "a PowerShell script", "windows"
+	f.signed(script.Signature, authenticode.Sum(script.Digest))
+	return nil
 }

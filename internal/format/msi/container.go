@@ -37,7 +37,7 @@ type container struct {
 
 func openContainer(r io.ReaderAt, size int64) (*container, error) {
 	c := &container{src: &source{r: r, size: size, left: maxDirectory}, root: map[string]*mscfb.File{}}
-	if err := surveyContainer(c.src); err != nil {
+	if _, err := surveyContainer(c.src); err != nil {
 		return nil, err
 	}
 	err := guard(func() error {

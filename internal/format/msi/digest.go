@@ -2,77 +2,153 @@ package msi
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
 	"hash"
 	"io"
 	"slices"
 	"strings"
-	"unicode/utf16"
 
-	"github.com/richardlehane/mscfb"
+	"github.com/packmill/packmill/internal/fleet"
 )
 
-// Digest writes to h the bytes that an Authenticode signature of an MSI covers:
-// the contents of all streams but the signature's own, in the order of their
-// raw names, storages after their contents by class id; before them all the
-// extended digest of names and times, where the signature has one. That
-// extended digest itself is not computed again.
+// maxNested is how deep storages may lie in each other to be digested.
+const maxNested = 8
+
+// Digest writes to h, which must be fresh, the bytes that an Authenticode
+// signature of an MSI covers: the contents of all streams but the signature's
+// own, in the order of their raw names, storages after their contents by class
+// id; before them all the extended digest of names, sizes and times, where the
+// file has one. An extended digest that is not that of the file is an error of
+// kind Refused.
 func (f *File) Digest(h hash.Hash) error {
-	extended, err := f.container.readAll(digestStream, maxSignature)
-	if err == nil {
-		h.Write(extended)
-	} else if !errors.Is(err, errNoStream) {
+	stated, err := f.container.readAll(digestStream, maxSignature)
+	if errors.Is(err, errNoStream) {
+		return f.DigestWith(h, nil)
+	}
+	if err != nil {
 		return err
 	}
-	return f.container.digest(h, nil, f.container.entries[0])
+	extended, err := f.Extended(h)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(extended, stated) {
+		return fleet.Errorf(fleet.Refused, "msi.read", "", "the package was altered after it was signed: names, sizes or times have another digest")
+	}
+	return f.DigestWith(h, extended)
 }
 
-func (c *container) digest(h hash.Hash, path []string, storage *mscfb.File) error {
-	var children []*mscfb.File
-	for _, s := range c.entries[1:] {
-		name := rawName(s)
-		if !slices.Equal(s.Path, path) || len(path) == 0 && (name == signatureStream || name == digestStream) {
-			continue
-		}
-		children = append(children, s)
+// DigestWith writes to h, which must be fresh, what a signature is to cover of
+// a package that carries this extended digest, nil for none.
+func (f *File) DigestWith(h hash.Hash, extended []byte) error {
+	root, err := f.container.tree()
+	if err != nil {
+		return err
 	}
-	slices.SortFunc(children, func(a, b *mscfb.File) int {
-		return bytes.Compare(utf16le(rawName(a)), utf16le(rawName(b)))
+	h.Write(extended)
+	return root.walk(func(n *node) error {
+		if n.raw[atType] != entryStream {
+			return nil
+		}
+		return n.copyTo(h, f.container)
+	}, func(storage *node) error {
+		h.Write(storage.raw[atClass : atClass+16])
+		return nil
 	})
-	for _, s := range children {
-		if s.FileInfo().IsDir() {
-			if err := c.digest(h, append(slices.Clone(path), s.Name), s); err != nil {
-				return err
-			}
+}
+
+// Extended is the digest of what the directory says of all entries: their
+// names, sizes, class ids, flags and times. It uses h, and leaves it fresh.
+func (f *File) Extended(h hash.Hash) ([]byte, error) {
+	root, err := f.container.tree()
+	if err != nil {
+		return nil, err
+	}
+	h.Reset()
+	err = root.walk(func(n *node) error {
+		b, err := n.metadata()
+		h.Write(b)
+		return err
+	}, func(*node) error { return nil })
+	sum := h.Sum(nil)
+	h.Reset()
+	return sum, err
+}
+
+// A node is an entry with what it holds.
+type node struct {
+	dirEntry
+	children []*node // in the order of their raw names
+	content  []byte  // of a stream that is not in the file yet
+	index    uint32  // in a directory that is written anew
+}
+
+// size is a stream's length.
+func (n *node) size() int64 {
+	if n.file == nil {
+		return int64(len(n.content))
+	}
+	return n.file.Size
+}
+
+// tree is the directory without the signature's own streams.
+func (c *container) tree() (*node, error) {
+	entries, err := c.stored()
+	if err != nil {
+		return nil, err
+	}
+	if entries[0].raw[atType] != entryRoot {
+		return nil, invalid("directory: it does not begin with a root")
+	}
+	root := &node{dirEntry: entries[0]}
+	known := map[string]*node{"": root}
+	for _, e := range entries[1:] {
+		name := rawName(e.file)
+		path := strings.Join(e.file.Path, "\x00")
+		if path == "" && (name == signatureStream || name == digestStream) {
 			continue
 		}
-		if _, err := io.Copy(h, c.open(s)); err != nil {
+		parent, n := known[path], &node{dirEntry: e}
+		if len(e.file.Path) > maxNested || parent == nil || parent.raw[atType] == entryStream {
+			return nil, invalid("directory: entry %q lies in no storage, or more than %d deep", decodeName(name), maxNested)
+		}
+		parent.children = append(parent.children, n)
+		if e.raw[atType] != entryStream {
+			within := strings.Join(append(slices.Clone(e.file.Path), e.file.Name), "\x00")
+			if known[within] != nil {
+				return nil, invalid("directory: two storages are called %q", decodeName(name))
+			}
+			known[within] = n
+		}
+	}
+	for _, n := range known {
+		slices.SortStableFunc(n.children, func(a, b *node) int { return bytes.Compare(a.raw[:64], b.raw[:64]) })
+	}
+	return root, nil
+}
+
+// walk visits a storage, then what it holds, and leaves it at the end.
+func (n *node) walk(visit, leave func(*node) error) error {
+	if err := visit(n); err != nil {
+		return err
+	}
+	if n.raw[atType] == entryStream {
+		return nil
+	}
+	for _, c := range n.children {
+		if err := c.walk(visit, leave); err != nil {
 			return err
 		}
 	}
-	h.Write(classID(storage.ID()))
-	return nil
+	return leave(n)
 }
 
-// utf16le is a name as it is stored, with its end mark.
-func utf16le(s string) []byte {
-	var b []byte
-	for _, u := range append(utf16.Encode([]rune(s)), 0) {
-		b = append(b, byte(u), byte(u>>8))
+// copyTo writes a stream's content.
+func (n *node) copyTo(w io.Writer, c *container) error {
+	if n.file == nil {
+		_, err := w.Write(n.content)
+		return err
 	}
-	return b
-}
-
-// classID is a GUID's text as its 16 stored bytes: three numbers little-endian,
-// then eight bytes in order.
-func classID(text string) []byte {
-	b, err := hex.DecodeString(strings.NewReplacer("{", "", "}", "", "-", "").Replace(text))
-	if err != nil || len(b) != 16 {
-		return make([]byte, 16)
-	}
-	slices.Reverse(b[:4])
-	slices.Reverse(b[4:6])
-	slices.Reverse(b[6:8])
-	return b
+	_, err := io.Copy(w, c.open(n.file))
+	return err
 }

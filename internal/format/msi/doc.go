@@ -2,6 +2,7 @@
 // and from these what a reviewer or a detection rule asks for (files with their
 // target paths, services, registry values, upgrades, conditions, custom
 // actions), the summary information, what is embedded, and the code signature.
+// [File.WithSignature] writes a package again with a signature in it.
 //
 // An MSI is a relational database in an OLE compound file ([MS-CFB]). Table
 // and column names, the string pool and the column-major layout of tables are

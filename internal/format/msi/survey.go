@@ -41,21 +41,22 @@ type survey struct {
 	page   []byte
 }
 
-// surveyContainer checks a compound file.
-func surveyContainer(src *source) error {
+// surveyContainer checks a compound file and gives its directory as it is
+// stored.
+func surveyContainer(src *source) ([]byte, error) {
 	s := &survey{src: src, cached: -1}
 	header := make([]byte, headerSize)
 	if _, err := src.ReadAt(header, 0); err != nil {
-		return damaged("compound file header", 0, "no MSI: %w", err)
+		return nil, damaged("compound file header", 0, "no MSI: %w", err)
 	}
 	if err := s.header(header); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.tables(header); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.complete(); err != nil {
-		return err
+		return nil, err
 	}
 	return s.directory(binary.LittleEndian.Uint32(header[48:]))
 }
@@ -164,8 +165,8 @@ func (s *survey) complete() error {
 	return nil
 }
 
-// directory walks the directory's chain and every entry of it.
-func (s *survey) directory(sector uint32) error {
+// directory walks the directory's chain and every entry of it, and gives them.
+func (s *survey) directory(sector uint32) ([]byte, error) {
 	const structure = "directory"
 	seen := map[uint32]bool{}
 	page := make([]byte, s.sector)
@@ -174,33 +175,33 @@ func (s *survey) directory(sector uint32) error {
 	for sector != endOfChain {
 		at := s.offset(sector)
 		if seen[sector] {
-			return damaged(structure, at, "its chain of sectors comes back to %d", sector)
+			return nil, damaged(structure, at, "its chain of sectors comes back to %d", sector)
 		}
 		seen[sector] = true
 		if int64(len(all))/entrySize >= maxEntries {
-			return damaged(structure, at, "more than %d entries", maxEntries)
+			return nil, damaged(structure, at, "more than %d entries", maxEntries)
 		}
 		if _, err := s.src.ReadAt(page, at); err != nil {
-			return damaged(structure, at, "%w", err)
+			return nil, damaged(structure, at, "%w", err)
 		}
 		all, places = append(all, page...), append(places, at)
 		var err error
 		if sector, err = s.next(structure, sector); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if len(all) == 0 || all[66] != entryRoot {
-		return damaged(structure, headerSize, "it does not begin with a root")
+		return nil, damaged(structure, headerSize, "it does not begin with a root")
 	}
 	perPage := int(s.sector / entrySize)
 	var t totals
 	for i := range len(all) / entrySize {
 		at := places[i/perPage] + int64(i%perPage)*entrySize
 		if err := s.entry(all[i*entrySize:(i+1)*entrySize], at, i, len(all)/entrySize, &t); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return all, nil
 }
 
 // totals are what the entries seen so far claim together.

@@ -4,7 +4,6 @@ import (
 	"debug/pe"
 	"encoding/binary"
 	"fmt"
-	"hash"
 	"io"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -49,6 +48,7 @@ type File struct {
 	headerStart  int64 // of the optional header
 	directories  int64 // file offset of the data directories
 	certificates pe.DataDirectory
+	hasSecurity  bool // there is a directory entry for them
 }
 
 // A Section is a part of the program as it is loaded. Its bytes stand at Offset
@@ -79,7 +79,7 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(directories) > directorySecurity {
+	if f.hasSecurity = len(directories) > directorySecurity; f.hasSecurity {
 		f.certificates = directories[directorySecurity]
 		if f.Signature, err = f.signature(); err != nil {
 			return nil, err
@@ -177,30 +177,6 @@ func (f *File) signature() ([]byte, error) {
 		table = table[min((length+7)&^7, int64(len(table))):]
 	}
 	return nil, nil
-}
-
-// Digest writes to h the bytes that an Authenticode signature covers: all but
-// the checksum, the certificate table's directory entry and the table itself
-// ("Windows Authenticode Portable Executable Signature Format", version 1.0).
-func (f *File) Digest(h hash.Hash) error {
-	checksum := f.headerStart + 64
-	entry := f.directories + 8*directorySecurity
-	end := f.size
-	if f.certificates.Size > 0 {
-		end = int64(f.certificates.VirtualAddress)
-		if end+int64(f.certificates.Size) != f.size {
-			return invalid("bytes stand behind the certificate table, which no signature covers")
-		}
-	}
-	for _, part := range [][2]int64{{0, checksum}, {checksum + 4, entry}, {entry + 8, end}} {
-		if part[0] > part[1] {
-			return invalid("the certificate table lies in the headers")
-		}
-		if _, err := io.Copy(h, io.NewSectionReader(f.r, part[0], part[1]-part[0])); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func invalid(format string, args ...any) error {

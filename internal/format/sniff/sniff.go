@@ -28,6 +28,7 @@ const (
 	Zstd    Kind = "a zstd archive"
 	Bzip2   Kind = "a bzip2 archive"
 	Seven   Kind = "a 7z archive"
+	Cab     Kind = "a cabinet"
 	Tar     Kind = "a tar archive"
 	Xar     Kind = "a macOS package"
 	DMG     Kind = "a macOS disk image"
@@ -64,6 +65,7 @@ func magics() []struct {
 		{0, "\xfd7zXZ\x00", XZ},
 		{0, "\x28\xb5\x2f\xfd", Zstd},
 		{0, "BZh", Bzip2},
+		{0, "MSCF\x00\x00\x00\x00", Cab},
 		{0, "7z\xbc\xaf\x27\x1c", Seven},
 		{257, "ustar", Tar},
 		{0, "xar!", Xar},

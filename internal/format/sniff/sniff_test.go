@@ -21,6 +21,7 @@ func TestBytes(t *testing.T) {
 		{"\x1f\x8b\x08", Gzip},
 		{"\xfd7zXZ\x00\x00", XZ},
 		{"BZh91AY", Bzip2},
+		{"MSCF\x00\x00\x00\x00\x40", Cab},
 		{"7z\xbc\xaf\x27\x1c\x00\x04", Seven},
 		{"\x28\xb5\x2f\xfd", Zstd},
 		{"xar!\x00\x1c", Xar},

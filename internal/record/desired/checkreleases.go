@@ -193,6 +193,9 @@ func (x *checks) signer(file string, keys []string, id string, s fleet.SignedBy)
 		return
 	}
 	path := "catalog/" + fleet.PackageID(id).Publisher() + "/publisher.cue"
+	if s.Unsigned && (s.Issuer != "" || s.Thumbprint != "" || s.Timestamp != nil) {
+		x.fault(file, keys, "issuer, thumbprint and timestamp are those of a signature, and it says there is none")
+	}
 	if s.Unsigned && publisher.Unsigned != "accepted" {
 		x.fault(file, keys, "the installer carries no signature and %s does not accept that", path)
 		return

@@ -57,6 +57,9 @@ func (b *block) download(d fleet.Download) {
 		signer.raw("unsigned", "true")
 	} else {
 		signer.text("subject", d.Signer.Subject)
+		signer.textIf("issuer", d.Signer.Issuer)
+		signer.textIf("thumbprint", d.Signer.Thumbprint)
+		signer.instantIf("timestamp", d.Signer.Timestamp)
 	}
 	b.read(d)
 	if d.Base != nil {

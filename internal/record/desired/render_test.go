@@ -24,7 +24,7 @@ func at(text string) time.Time {
 }
 
 func TestReleaseFile(t *testing.T) {
-	published := at("2026-11-02T09:30:00Z")
+	published, stamped := at("2026-11-02T09:30:00Z"), at("2026-11-01T08:15:00Z")
 	releases := map[string]fleet.Release{
 		"25.00": {
 			Counter: 8, Change: "security", Baseline: true, Published: &published, Fixes: []string{"CVE-2026-0001", "CVE-2026-0002"},
@@ -46,6 +46,14 @@ func TestReleaseFile(t *testing.T) {
 				Pkg: &fleet.PkgFacts{Identifier: "com.acme.tool.pkg", Version: "2.10", Bundles: []fleet.BundleFacts{
 					{ID: "com.acme.tool", Version: "2.10 \\(b)", Build: "2100"}, {ID: "com.acme.\"help\""},
 				}},
+			}},
+		},
+		"27.00": {
+			Counter: 12, Change: "minor",
+			Installers: map[string]fleet.Download{"x64": {
+				URL: "https://www.7-zip.org/b.msi", Size: 1, SHA256: "sha256:" + zeros + "7",
+				Signer: fleet.SignedBy{Subject: "CN=Igor \"Pavlov\"", Issuer: "CN=CA", Thumbprint: zeros + "8", Timestamp: &stamped},
+				MSI:    &fleet.MSIFacts{ProductCode: "{23170F69-40C1-2702-2800-000001000000}"},
 			}},
 		},
 		"4.2(5),1!2^git1": { // what composite, git-windows, pep440 and rpm versions hold
@@ -71,6 +79,7 @@ func TestReleaseFile(t *testing.T) {
 	tree := edited(t, // without an upstream: these versions are of no scheme
 		edit{sevenZip, "	upstream: {\n\t\tfrom: githubReleases: {repository: \"ip7z/7zip\"}\n\t\tscheme: \"windows\"\n\t}\n", ""},
 		edit{sevenZip, "\t\tsource: asset: \"7z{digits}-x64.msi\"\n", ""},
+		edit{"catalog/igor-pavlov/publisher.cue", "unsigned:", "signers: main: {kind: \"authenticode\", subject: \"CN=Igor \\\"Pavlov\\\"\"}\n\tunsigned:"},
 	)
 	for version, r := range releases {
 		tree[ReleasePath("igor-pavlov/7-zip", version)] = ReleaseFile(version, r)

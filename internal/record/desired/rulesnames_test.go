@@ -64,6 +64,7 @@ func TestCatalogNames(t *testing.T) {
 		{"detection that does not look at the version", []edit{{sevenZip, `detect: [{msiProduct: true}]`, `detect: [{file: path: #"C:\Program Files\7-Zip\7z.exe"#}]`}}},
 		{"releases of one product code", []edit{{sevenZip9, `2702-2409`, `2702-2408`}}},
 		{"unsigned and not accepted", []edit{{ledger31, `subject:  "CN=Acme AB"`, `unsigned: true`}}},
+		{"unsigned with an issuer", []edit{{sevenZip9, `signer: unsigned: true`, `signer: {unsigned: true, issuer: "CN=CA"}`}}},
 		{"unknown signer", []edit{{ledger31, `"CN=Acme AB"`, `"CN=Acme AB, C=RU"`}}},
 		{"no product code", []edit{{sevenZip9, "\n\t\tmsi: productCode: \"{23170F69-40C1-2702-2409-000001000000}\"", ""}}},
 		{"member without digest", []edit{{sevenZip9, `signer: unsigned: true`, "signer: unsigned: true\n\t\tmember: \"7z.msi\""}}},

@@ -142,7 +142,8 @@ type Release struct {
 
 // What became of the code signature of an installer.
 const (
-	SignerSame     = "same"     // the subject of the release before
+	SignerSame     = "same"     // the subject of the release before, by the same issuer as far as both are known
+	SignerReissued = "reissued" // the same subject, but another issuer vouches for it
 	SignerChanged  = "changed"  // another subject than before
 	SignerLost     = "lost"     // signed before, unsigned now
 	SignerUnsigned = "unsigned" // unsigned, as before or for the first time
@@ -166,6 +167,8 @@ type Installer struct {
 	PreviousSize   int64        `json:"previousSize,omitempty"`
 	Signer         string       `json:"signer"` // subject, "" when unsigned
 	PreviousSigner string       `json:"previousSigner,omitempty"`
+	Issuer         string       `json:"issuer,omitempty"` // of the signer's certificate, where it was noted
+	PreviousIssuer string       `json:"previousIssuer,omitempty"`
 	SignerState    string       `json:"signerState"`
 	Read           string       `json:"read,omitempty"` // version read from the bytes
 }

@@ -78,6 +78,33 @@ func TestReleaseFindings(t *testing.T) {
 			risk: "high",
 		},
 		{
+			name: "certificate renewed",
+			base: func(d *fleet.Download) {
+				d.Signer = fleet.SignedBy{Subject: "CN=Igor Pavlov", Issuer: "CN=CA", Thumbprint: "aa"}
+			},
+			head: func(d *fleet.Download, _ *fleet.Release) {
+				d.Signer = fleet.SignedBy{Subject: "CN=Igor Pavlov", Issuer: "CN=CA", Thumbprint: "bb"}
+			},
+			risk: "low",
+		},
+		{
+			name: "certificate of another issuer",
+			base: func(d *fleet.Download) { d.Signer = fleet.SignedBy{Subject: "CN=Igor Pavlov", Issuer: "CN=CA"} },
+			head: func(d *fleet.Download, _ *fleet.Release) {
+				d.Signer = fleet.SignedBy{Subject: "CN=Igor Pavlov", Issuer: "CN=Igor Pavlov"}
+			},
+			want: []string{"decide igor-pavlov/7-zip@24.09: x64: the certificate of CN=Igor Pavlov is issued by CN=Igor Pavlov, no longer by CN=CA"},
+			risk: "medium",
+		},
+		{
+			name: "issuer noted for the first time",
+			base: func(d *fleet.Download) { d.Signer = signed },
+			head: func(d *fleet.Download, _ *fleet.Release) {
+				d.Signer = fleet.SignedBy{Subject: "CN=Igor Pavlov", Issuer: "CN=CA"}
+			},
+			risk: "low",
+		},
+		{
 			name: "signature lost",
 			base: func(d *fleet.Download) { d.Signer = signed },
 			head: func(*fleet.Download, *fleet.Release) {},

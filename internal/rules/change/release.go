@@ -106,6 +106,7 @@ func installer(key string, i fleet.Installer, publisher fleet.Publisher, now, be
 		Source: sourceOf(now), Host: hostOf(now.URL), PreviousHost: hostOf(before.URL),
 		Digest: now.SHA256, Size: now.Size, PreviousSize: before.Size,
 		Signer: now.Signer.Subject, PreviousSigner: before.Signer.Subject, Read: versionRead(now),
+		Issuer: now.Signer.Issuer, PreviousIssuer: before.Signer.Issuer,
 	}
 	out.HostKnown = now.URL == "" || slices.ContainsFunc(publisher.Hosts, func(h string) bool { return strings.EqualFold(h, out.Host) })
 	out.SignerState = signerState(publisher, now, before)
@@ -115,19 +116,21 @@ func installer(key string, i fleet.Installer, publisher fleet.Publisher, now, be
 // signerState compares code signatures. A signature that is expected by the
 // publisher's file does not count as changed on a first release.
 func signerState(publisher fleet.Publisher, now, before fleet.Download) string {
-	is, was := now.Signer.Subject, before.Signer.Subject
-	switch {
-	case is == "" && was != "":
-		return SignerLost
-	case is == "":
+	if now.Signer.Subject == "" && before.Signer.Subject == "" {
 		return SignerUnsigned
-	case is == was:
+	}
+	switch now.Signer.Since(before.Signer) {
+	case fleet.SignerLost:
+		return SignerLost
+	case fleet.SignerSame, fleet.SignerRenewed: // certificates run out
 		return SignerSame
-	case was != "":
+	case fleet.SignerReissued:
+		return SignerReissued
+	case fleet.SignerChanged:
 		return SignerChanged
 	}
 	for _, s := range publisher.Signers {
-		if s.Subject == is {
+		if s.Subject == now.Signer.Subject {
 			return SignerExpected
 		}
 	}
@@ -143,6 +146,8 @@ func (c *comparison) checkRelease(r Release, publisher fleet.Publisher, file str
 			c.find(Decide, about, file, i.Key+": unsigned, where the release before was signed by "+i.PreviousSigner, "ask the publisher before approving")
 		case SignerChanged:
 			c.find(Decide, about, file, i.Key+": signed by "+i.Signer+", no longer by "+i.PreviousSigner, "compare the certificates")
+		case SignerReissued:
+			c.find(Decide, about, file, i.Key+": the certificate of "+i.Signer+" is issued by "+i.Issuer+", no longer by "+i.PreviousIssuer, "anybody can make a certificate with that name: check the issuer")
 		case SignerFirst:
 			c.find(Decide, about, file, i.Key+": signed by "+i.Signer+", whom "+publisherFile(r.Package)+" does not name", "name the signer there if it is the publisher's")
 		case SignerUnsigned:
@@ -221,6 +226,8 @@ func (r Release) Risk() (level, why string) {
 		}
 	}
 	switch {
+	case slices.ContainsFunc(r.Installers, func(i Installer) bool { return i.SignerState == SignerReissued }):
+		return "medium", "an installer's certificate has another issuer than before"
 	case r.Class == "major":
 		return "medium", "major version"
 	case r.From == "":
