@@ -51,18 +51,23 @@ func (f *Factory) unpackContainer(ctx context.Context, file fleet.BuiltFile, dir
 	if err != nil {
 		return "", err
 	}
+	return strings.ReplaceAll(container.SetupFile, `\`, "/"), unpackInner(ctx, container, dir)
+}
+
+// unpackInner writes the files of a setup folder below dir.
+func unpackInner(ctx context.Context, container *intunewin.File, dir *os.Root) error {
 	for _, e := range container.Inner().File {
 		if e.Mode().IsDir() {
 			continue // made with what lies in it
 		}
 		if err := ctx.Err(); err != nil {
-			return "", err
+			return err
 		}
 		if err := unzipInto(dir, e); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return strings.ReplaceAll(container.SetupFile, `\`, "/"), nil
+	return nil
 }
 
 func unzipInto(dir *os.Root, e *zip.File) error {

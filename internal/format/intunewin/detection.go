@@ -168,8 +168,11 @@ func parseDetection(data []byte) (*File, error) {
 	e := info.Encryption
 	f.Encryption.ProfileIdentifier = e.ProfileIdentifier
 	f.Encryption.FileDigestAlgorithm = e.FileDigestAlgorithm
-	if e.ProfileIdentifier != profile || e.FileDigestAlgorithm != digestAlgorithm {
-		return nil, invalid("Detection.xml: profile %q with digest %q is not supported", e.ProfileIdentifier, e.FileDigestAlgorithm)
+	if e.ProfileIdentifier != profile {
+		return nil, invalid("Detection.xml: ProfileIdentifier %q is not %q, the one there is", e.ProfileIdentifier, profile)
+	}
+	if e.FileDigestAlgorithm != digestAlgorithm {
+		return nil, invalid("Detection.xml: FileDigestAlgorithm %q is not %q, the one there is", e.FileDigestAlgorithm, digestAlgorithm)
 	}
 	for _, v := range []struct {
 		name, text string

@@ -39,7 +39,8 @@ const (
 // decrypted, the padding, the size and digest of the plain zip, the names in it
 // and that the setup file is there. It reads the content twice and holds none
 // of it. What is no container is an error of kind Invalid, one that was altered
-// of kind Refused.
+// of kind Refused. Errors name the field of Detection.xml that is wrong, where it
+// is one.
 func Read(r io.ReaderAt, size int64) (*File, error) {
 	f, err := readOuter(r, size)
 	if err != nil {
@@ -109,7 +110,7 @@ func readOuter(r io.ReaderAt, size int64) (*File, error) {
 	}
 	content := byName["IntuneWinPackage/Contents/"+f.fileName]
 	if content == nil || len(outer.File) != 2 {
-		return nil, invalid("the container holds %d entries, not Detection.xml and %q alone", len(outer.File), f.fileName)
+		return nil, invalid("the container holds %d entries, not Detection.xml and its FileName %q alone", len(outer.File), f.fileName)
 	}
 	at, err := content.DataOffset()
 	length := int64(content.UncompressedSize64)
@@ -125,7 +126,7 @@ func readOuter(r io.ReaderAt, size int64) (*File, error) {
 func (f *File) authenticate() error {
 	size := f.content.Size()
 	if size < prefix+aes.BlockSize || (size-prefix)%aes.BlockSize != 0 || size != prefix+(f.UnencryptedSize/aes.BlockSize+1)*aes.BlockSize {
-		return invalid("%d encrypted bytes cannot hold %d plain ones", size, f.UnencryptedSize)
+		return invalid("Detection.xml: UnencryptedContentSize %d does not fit the %d bytes of encrypted content", f.UnencryptedSize, size)
 	}
 	var head [prefix]byte
 	if _, err := f.content.ReadAt(head[:], 0); err != nil {
@@ -133,17 +134,17 @@ func (f *File) authenticate() error {
 	}
 	stated, iv := head[:sha256.Size], head[sha256.Size:]
 	if subtle.ConstantTimeCompare(stated, f.Encryption.Mac) != 1 {
-		return refused("the content's MAC is not the one in Detection.xml")
+		return refused("Detection.xml: Mac is not the one at offset 0 of the content")
 	}
 	if subtle.ConstantTimeCompare(iv, f.Encryption.InitializationVector) != 1 {
-		return refused("the content's IV is not the one in Detection.xml")
+		return refused("Detection.xml: InitializationVector is not the one at offset %d of the content", sha256.Size)
 	}
 	mac := hmac.New(sha256.New, f.Encryption.MacKey)
 	if _, err := io.Copy(mac, io.NewSectionReader(f.content, sha256.Size, size-sha256.Size)); err != nil {
 		return readError(err)
 	}
 	if !hmac.Equal(mac.Sum(nil), stated) {
-		return refused("the content was altered: its MAC does not match")
+		return refused("Mac does not match: the content was altered, or Detection.xml: MacKey is another")
 	}
 	return nil
 }
@@ -157,17 +158,17 @@ func (f *File) checkPlain() error {
 	}
 	pad := int64(last[aes.BlockSize-1])
 	if pad < 1 || pad > aes.BlockSize || !bytes.Equal(last[aes.BlockSize-pad:], bytes.Repeat([]byte{byte(pad)}, int(pad))) {
-		return refused("the decrypted content does not end in PKCS #7 padding")
+		return refused("Detection.xml: EncryptionKey is another: what it decrypts does not end in PKCS #7 padding")
 	}
 	if padded-pad != f.UnencryptedSize {
-		return refused("the decrypted content has %d bytes, Detection.xml says %d", padded-pad, f.UnencryptedSize)
+		return refused("Detection.xml: UnencryptedContentSize %d is not the %d bytes of the decrypted content", f.UnencryptedSize, padded-pad)
 	}
 	sum := sha256.New()
 	if _, err := io.CopyBuffer(sum, onlyReader{f.Plain()}, make([]byte, blockSize)); err != nil {
 		return readError(err)
 	}
 	if subtle.ConstantTimeCompare(sum.Sum(nil), f.Encryption.FileDigest) != 1 {
-		return refused("the decrypted content does not have the digest in Detection.xml")
+		return refused("Detection.xml: FileDigest is not that of the decrypted content")
 	}
 	return nil
 }
@@ -197,7 +198,7 @@ func (f *File) readInner() error {
 		found = found || name == setup && !e.Mode().IsDir()
 	}
 	if !found {
-		return invalid("the setup file %q is not in the setup folder", f.SetupFile)
+		return invalid("Detection.xml: SetupFile %q is not in the setup folder", f.SetupFile)
 	}
 	f.inner = inner
 	return nil
