@@ -6,13 +6,11 @@ import (
 	"encoding/json"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/packmill/packmill/internal/edge/signing"
 	"github.com/packmill/packmill/internal/edge/store"
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
@@ -123,57 +121,6 @@ func TestNothingToBuildWaits(t *testing.T) {
 	w := newBuildWorld(t, signer(t))
 	if _, err := w.Make(t.Context(), w.repo, "acme/mac", "1.0"); err == nil || fleet.KindOf(err) != fleet.Waiting || !strings.Contains(err.Error(), "pkg") {
 		t.Errorf("%v", err)
-	}
-}
-
-// The same release gives the same bytes, and the same key the same signatures,
-// whatever the machine is set to. Each build is a process of its own: this test
-// started again, with another zone and number of processors.
-func TestBuildTwiceIsTheSame(t *testing.T) {
-	if path := os.Getenv("PACKMILL_BUILD_KEY"); path != "" {
-		key, err := signing.Load(path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		buildAll(t, key)
-		return
-	}
-	path := filepath.Join(t.TempDir(), "mill.key")
-	if _, err := signing.GenerateFile(path, nil); err != nil {
-		t.Fatal(err)
-	}
-	var first string
-	for i, env := range [][]string{{"TZ=UTC", "GOMAXPROCS=1", "LC_ALL=C"}, {"TZ=Pacific/Auckland", "GOMAXPROCS=4", "LC_ALL=fi_FI.UTF-8"}} {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBuildTwiceIsTheSame$", "-test.v")
-		cmd.Env = append(os.Environ(), append(env, "PACKMILL_BUILD_KEY="+path, "TMPDIR="+t.TempDir())...)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		var built []string
-		for line := range strings.Lines(string(out)) {
-			if _, text, ok := strings.Cut(line, "built: "); ok {
-				built = append(built, text)
-			}
-		}
-		got := strings.Join(built, "")
-		switch {
-		case len(built) != 4:
-			t.Fatalf("%d builds:\n%s", len(built), out)
-		case i == 0:
-			first = got
-		case got != first:
-			t.Errorf("built\n%s\nthen\n%s", first, got)
-		}
-	}
-}
-
-// buildAll logs everything that must not differ.
-func buildAll(t *testing.T, key *signing.Key) {
-	w := newBuildWorld(t, key)
-	for _, id := range []fleet.PackageID{"acme/hello", "acme/setup", "acme/linux", "acme/proxy"} {
-		p := w.make(t, id, w.repo.Packages[id].Versions()[0])
-		t.Logf("built: %s %s %s %v %x %s %s", id, p.Built.Artifact, p.Built.Inputs, p.Built.Files, p.Sums, p.Built.Provenance, p.SumsBundle)
 	}
 }
 
