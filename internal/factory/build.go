@@ -257,7 +257,7 @@ func (b *builder) provenance(manifest fleet.Digest) signing.Provenance {
 	return signing.Provenance{
 		Subjects: append(subjects, signing.ResourceOf("manifest", "", manifest)),
 		Builder:  BuilderID, BuildType: BuildType, Package: b.pkg.ID, Version: b.version,
-		Parameters: map[string]any{"build": buildVersion, "intunewin": intunewin.FormatVersion, "wrap": wrapVersion},
+		Parameters: map[string]any{"build": buildVersion, "intunewin": intunewin.FormatVersion, "content": intunewin.ContentVersion, "wrap": wrapVersion},
 		Materials:  materials,
 	}
 }

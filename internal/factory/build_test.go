@@ -100,6 +100,66 @@ func TestBuildDeb(t *testing.T) {
 	}
 }
 
+// So is an .rpm.
+func TestBuildRPM(t *testing.T) {
+	w := newBuildWorld(t, signer(t))
+	f := w.make(t, "acme/redhat", "2.0").Built.Files[0]
+	if f.Name != "hello-2.0.x86_64.rpm" || f.MediaType != store.MediaTypeRPM || f.Digest != fleet.DigestOf([]byte(rpmPackage)) {
+		t.Errorf("%+v", f)
+	}
+}
+
+// Of a macOS package the console takes the encrypted bytes alone; the artifact
+// holds them and how to decrypt them, and verify looks inside.
+func TestBuildMacPackage(t *testing.T) {
+	w := newBuildWorld(t, signer(t))
+	p := w.make(t, "acme/mac", "1.0")
+	if len(p.Built.Files) != 2 || p.Built.Files[0].Name != "hello.pkg.intune" || p.Built.Files[1].Name != "hello.pkg.intune.json" {
+		t.Fatalf("%+v", p.Built.Files)
+	}
+	content, err := w.Store.Local(t.Context(), p.Built.Files[0], t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer content.Close()
+	info, err := intunewin.ParseContentInfo(w.stored(t, p.Built.Files[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := intunewin.ReadContent(content, content.Size, info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(plain.Plain()); err != nil || string(text) != macPackage || info.Name != "hello.pkg" {
+		t.Errorf("%q holds %q (%v)", info.Name, text, err)
+	}
+	if _, err := w.VerifyArtifact(t.Context(), p.Built.Artifact, w.claim()); err != nil {
+		t.Error(err)
+	}
+
+	w.files["/downloads.example/hello.pkg"] = []byte("<html>")
+	d := w.repo.Packages["acme/mac"].Releases["1.0"].Installers
+	d["mac"] = fleet.Download{URL: d["mac"].URL, Size: 6, SHA256: fleet.DigestOf([]byte("<html>")), Signer: d["mac"].Signer}
+	if _, err := w.Make(t.Context(), w.repo, "acme/mac", "1.0"); fleet.KindOf(err) != fleet.Refused || err == nil {
+		t.Errorf("a page was built: %v", err)
+	}
+}
+
+// stored is a stored file.
+func (w *buildWorld) stored(t *testing.T, f fleet.BuiltFile) []byte {
+	t.Helper()
+	r, err := w.Store.Open(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	data, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
 func TestBuildConfiguration(t *testing.T) {
 	w := newBuildWorld(t, signer(t))
 	p := w.make(t, "acme/proxy", "1")
@@ -119,7 +179,7 @@ func TestBuildConfiguration(t *testing.T) {
 
 func TestNothingToBuildWaits(t *testing.T) {
 	w := newBuildWorld(t, signer(t))
-	if _, err := w.Make(t.Context(), w.repo, "acme/mac", "1.0"); err == nil || fleet.KindOf(err) != fleet.Waiting || !strings.Contains(err.Error(), "pkg") {
+	if _, err := w.Make(t.Context(), w.repo, "acme/store", "1.0"); err == nil || fleet.KindOf(err) != fleet.Waiting || !strings.Contains(err.Error(), "msix") {
 		t.Errorf("%v", err)
 	}
 }

@@ -30,7 +30,8 @@ func (b *builder) installer(ctx context.Context, key string, in fleet.Installer)
 		b.skip(key, "the release does not ship it")
 		return nil
 	case in.Platform == "windows" && slices.Contains([]string{"msi", "exe", "portable"}, in.Type):
-	case in.Platform == "linux" && in.Type == "deb":
+	case in.Platform == "linux" && (in.Type == "deb" || in.Type == "rpm"):
+	case in.Platform == "macos" && in.Type == "pkg":
 	default:
 		b.skip(key, fmt.Sprintf("type %s for %s is deployed by no console yet", in.Type, in.Platform))
 		return nil
@@ -51,8 +52,13 @@ func (b *builder) installer(ctx context.Context, key string, in fleet.Installer)
 	if err != nil {
 		return err
 	}
-	if in.Type == "deb" {
+	switch in.Type {
+	case "deb":
 		return b.built(key, name, store.MediaTypeDeb, file.Name())
+	case "rpm":
+		return b.built(key, name, store.MediaTypeRPM, file.Name())
+	case "pkg":
+		return b.encrypt(ctx, dir, key, name, file)
 	}
 	return b.pack(ctx, dir, key, in, name, file)
 }
@@ -150,6 +156,9 @@ func asRefused(err error) error {
 // sameFacts reads the file again and compares with what was merged: a reader
 // that has changed its mind must be noticed before devices do.
 func sameFacts(file saved, in fleet.Installer, version string, merged fleet.Download) error {
+	if in.Type == "pkg" || in.Type == "rpm" {
+		return sameKind(file, in)
+	}
 	var now fleet.Download
 	if err := inspect(&now, file, in, version); err != nil {
 		return err
@@ -173,7 +182,7 @@ func sameFacts(file saved, in fleet.Installer, version string, merged fleet.Down
 // setupName is the file's name: the vendor's where it can be told and used.
 func (b *builder) setupName(key string, in fleet.Installer, d fleet.Download) (string, error) {
 	_, own, _ := strings.Cut(string(b.pkg.ID), "/")
-	extension := map[string]string{"msi": ".msi", "exe": ".exe", "portable": ".exe", "deb": ".deb"}[in.Type]
+	extension := map[string]string{"msi": ".msi", "exe": ".exe", "portable": ".exe", "deb": ".deb", "rpm": ".rpm", "pkg": ".pkg"}[in.Type]
 	name := ""
 	switch {
 	case d.Member != "":

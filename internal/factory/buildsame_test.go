@@ -56,7 +56,7 @@ func TestBuildTwiceIsTheSame(t *testing.T) {
 		}
 		got := strings.Join(built, "")
 		switch {
-		case len(built) != 4:
+		case len(built) != 5:
 			t.Fatalf("%d builds:\n%s", len(built), out)
 		case i == 0:
 			first = got
@@ -120,7 +120,7 @@ func copyFile(t *testing.T, from, to string, mode os.FileMode) {
 func buildAll(t *testing.T, key *signing.Key, days int) {
 	w := newBuildWorld(t, key)
 	w.Clock = fleet.NewManualClock(buildTime.AddDate(0, 0, days))
-	for _, id := range []fleet.PackageID{"acme/hello", "acme/setup", "acme/linux", "acme/proxy"} {
+	for _, id := range []fleet.PackageID{"acme/hello", "acme/setup", "acme/linux", "acme/mac", "acme/proxy"} {
 		p := w.make(t, id, w.repo.Packages[id].Versions()[0])
 		t.Logf("built: %s %s %s %v %x %s %s", id, p.Built.Artifact, p.Built.Inputs, p.Built.Files, p.Sums, p.Built.Provenance, p.SumsBundle)
 	}

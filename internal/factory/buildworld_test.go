@@ -82,6 +82,12 @@ func trustIn(keys ...*signing.Key) fleet.Trust {
 	return out
 }
 
+// Packages of which nothing but their beginning is read.
+const (
+	macPackage = "xar!\x00\x1c\x00\x01 and so on"
+	rpmPackage = "\xed\xab\xee\xdb\x03\x00 and so on"
+)
+
 const (
 	setScript    = "Set-ItemProperty HKLM:\\SOFTWARE\\Example -Name Proxy -Value on\r\n"
 	revertScript = "Remove-ItemProperty HKLM:\\SOFTWARE\\Example -Name Proxy\r\n"
@@ -93,7 +99,7 @@ func newBuildWorld(t testing.TB, key *signing.Key) *buildWorld {
 	archive := tgz(t, map[string][]byte{"package/package.json": []byte("{}"), "package/hello.exe": exe}, "package/package.json", "package/hello.exe")
 	w := &buildWorld{trust: trustIn(key), files: map[string][]byte{
 		"/downloads.example/hello.msi": msi, "/downloads.example/hello.deb": deb, "/downloads.example/hello-24.09.tgz": archive,
-		"/downloads.example/setup.exe": exe,
+		"/downloads.example/setup.exe": exe, "/downloads.example/hello.pkg": []byte(macPackage), "/downloads.example/hello-2.0.x86_64.rpm": []byte(rpmPackage),
 	}}
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		data, ok := w.files[r.URL.Path]
@@ -147,6 +153,8 @@ func buildRepo(commit string, exe, msi, deb, archive []byte) *fleet.Repository {
 	placed := windows("portable", "x64")
 	placed.ProgramFiles = "Hello World"
 	linux := fleet.Installer{Platform: "linux", Arch: "x64", Type: "deb"}
+	redhat := fleet.Installer{Platform: "linux", Arch: "x64", Type: "rpm"}
+	app := fleet.Installer{Platform: "macos", Arch: "universal", Type: "portable"}
 	mac := fleet.Installer{Platform: "macos", Arch: "universal", Type: "pkg"}
 	pkg := func(id fleet.PackageID, version string, installers map[string]fleet.Installer, downloads map[string]fleet.Download) fleet.Package {
 		return fleet.Package{ID: id, Name: "Hello", Kind: "application", Installers: installers,
@@ -156,10 +164,12 @@ func buildRepo(commit string, exe, msi, deb, archive []byte) *fleet.Repository {
 		Commit:     commit,
 		Publishers: map[string]fleet.Publisher{"acme": {Name: "Acme", Hosts: []string{"downloads.example"}, Unsigned: "accepted"}},
 		Packages: map[fleet.PackageID]fleet.Package{
-			"acme/hello": pkg("acme/hello", "24.09", map[string]fleet.Installer{"x64": placed, "mac": mac}, map[string]fleet.Download{"x64": portable, "mac": download("hello.pkg", exe)}),
-			"acme/setup": pkg("acme/setup", "24.09", map[string]fleet.Installer{"x64": windows("exe", "x64"), "x86": windows("msi", "x86")}, map[string]fleet.Download{"x64": setup, "x86": pack}),
-			"acme/linux": pkg("acme/linux", "1:2.0-3", map[string]fleet.Installer{"deb": linux}, map[string]fleet.Download{"deb": debian}),
-			"acme/mac":   pkg("acme/mac", "1.0", map[string]fleet.Installer{"mac": mac}, map[string]fleet.Download{"mac": download("hello.pkg", exe)}),
+			"acme/hello":  pkg("acme/hello", "24.09", map[string]fleet.Installer{"x64": placed, "mac": app}, map[string]fleet.Download{"x64": portable, "mac": download("hello.pkg", []byte(macPackage))}),
+			"acme/setup":  pkg("acme/setup", "24.09", map[string]fleet.Installer{"x64": windows("exe", "x64"), "x86": windows("msi", "x86")}, map[string]fleet.Download{"x64": setup, "x86": pack}),
+			"acme/linux":  pkg("acme/linux", "1:2.0-3", map[string]fleet.Installer{"deb": linux}, map[string]fleet.Download{"deb": debian}),
+			"acme/redhat": pkg("acme/redhat", "2.0", map[string]fleet.Installer{"rpm": redhat}, map[string]fleet.Download{"rpm": download("hello-2.0.x86_64.rpm", []byte(rpmPackage))}),
+			"acme/store":  pkg("acme/store", "1.0", map[string]fleet.Installer{"x64": windows("msix", "x64")}, map[string]fleet.Download{"x64": download("hello.msix", exe)}),
+			"acme/mac":    pkg("acme/mac", "1.0", map[string]fleet.Installer{"mac": mac}, map[string]fleet.Download{"mac": download("hello.pkg", []byte(macPackage))}),
 			"acme/proxy": {ID: "acme/proxy", Name: "Proxy", Kind: "configuration",
 				Settings: map[string]fleet.Setting{
 					"proxy":  {Scripts: &fleet.SettingScripts{Detect: "files/detect.ps1", Remediate: "files/set.ps1", Revert: "files/revert.ps1"}},

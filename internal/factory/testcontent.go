@@ -20,8 +20,11 @@ func (f *Factory) candidate(pkg fleet.Package, version, installer string, file f
 	return testbed.Candidate{
 		Version: version, Download: pkg.Releases[version].Installers[installer],
 		Unpack: func(ctx context.Context, dir *os.Root) (string, error) {
-			if file.MediaType == store.MediaTypeIntunewin {
+			switch file.MediaType {
+			case store.MediaTypeIntunewin:
 				return f.unpackContainer(ctx, file, dir)
+			case store.MediaTypeContent:
+				return "", fleet.Errorf(fleet.Invalid, "factory.test", file.Name, "is encrypted for the console: no cell here installs macOS packages")
 			}
 			return file.Name, f.copyStored(ctx, file, dir)
 		},

@@ -2,7 +2,6 @@ package factory
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"maps"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/packmill/packmill/internal/edge/signing"
 	"github.com/packmill/packmill/internal/edge/store"
 	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/format/intunewin"
 )
 
 // A Claim is what is asked of an artifact or of one built file.
@@ -46,7 +44,7 @@ func (f *Factory) VerifyArtifact(ctx context.Context, manifest fleet.Digest, c C
 	}
 	subjects := []fleet.Digest{manifest}
 	for _, file := range m.Files {
-		if err := f.checkStored(ctx, file); err != nil {
+		if err := f.checkStored(ctx, file, m.Files); err != nil {
 			return Proof{}, err
 		}
 		subjects = append(subjects, file.Digest)
@@ -75,21 +73,6 @@ func (f *Factory) VerifyArtifact(ctx context.Context, manifest fleet.Digest, c C
 		why = err
 	}
 	return Proof{}, why
-}
-
-// checkStored reads a stored file to its end, a container also from the inside.
-func (f *Factory) checkStored(ctx context.Context, file fleet.BuiltFile) error {
-	local, err := f.Store.Local(ctx, file, "")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = local.Close() }() // it was only read
-	if file.MediaType == store.MediaTypeIntunewin {
-		if _, err := intunewin.Read(local, local.Size); err != nil {
-			return fmt.Errorf("%s: %w", file.Name, err)
-		}
-	}
-	return nil
 }
 
 // VerifyFile checks one built file against a provenance bundle.

@@ -27,7 +27,12 @@ const (
 const (
 	MediaTypeIntunewin = "application/vnd.packmill.intunewin"
 	MediaTypeDeb       = "application/vnd.debian.binary-package"
+	MediaTypeRPM       = "application/x-rpm"
 	MediaTypeBundle    = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	// An encrypted macOS package, and the description of how it is encrypted,
+	// which has the name of the content with ".json" behind it.
+	MediaTypeContent     = "application/vnd.packmill.intune-content"
+	MediaTypeContentInfo = "application/vnd.packmill.intune-content-info+json"
 )
 
 // A File is one file of an artifact that is to be stored.
