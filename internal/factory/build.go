@@ -18,6 +18,7 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/intunewin"
 	"github.com/packmill/packmill/internal/record/desired"
+	"github.com/packmill/packmill/internal/rules/setting"
 )
 
 // URIs of provenance: who builds in key-file mode, and what kind of build it
@@ -257,7 +258,7 @@ func (b *builder) provenance(manifest fleet.Digest) signing.Provenance {
 	return signing.Provenance{
 		Subjects: append(subjects, signing.ResourceOf("manifest", "", manifest)),
 		Builder:  BuilderID, BuildType: BuildType, Package: b.pkg.ID, Version: b.version,
-		Parameters: map[string]any{"build": buildVersion, "intunewin": intunewin.FormatVersion, "content": intunewin.ContentVersion, "wrap": wrapVersion},
+		Parameters: map[string]any{"build": buildVersion, "intunewin": intunewin.FormatVersion, "content": intunewin.ContentVersion, "linux": linuxVersion, "setting": setting.Version, "wrap": wrapVersion},
 		Materials:  materials,
 	}
 }
@@ -265,12 +266,12 @@ func (b *builder) provenance(manifest fleet.Digest) signing.Provenance {
 // inputsDigest changes with everything that may change the artifact.
 func (b *builder) inputsDigest() fleet.Digest {
 	return fleet.DigestJSON(struct {
-		Build, Intunewin, Wrap string
-		Package                fleet.PackageID
-		Version                string
-		Release                string // git blob
-		Files                  map[string]fleet.Digest
-	}{buildVersion, intunewin.FormatVersion, wrapVersion, b.pkg.ID, b.version, b.repo.Blobs[b.releasePath()], b.inputs})
+		Build, Intunewin, Content, Linux, Setting, Wrap string
+		Package                                         fleet.PackageID
+		Version                                         string
+		Release                                         string // git blob
+		Files                                           map[string]fleet.Digest
+	}{buildVersion, intunewin.FormatVersion, intunewin.ContentVersion, linuxVersion, setting.Version, wrapVersion, b.pkg.ID, b.version, b.repo.Blobs[b.releasePath()], b.inputs})
 }
 
 // refusedBuild is a build that must not be.

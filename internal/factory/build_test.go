@@ -163,8 +163,8 @@ func (w *buildWorld) stored(t *testing.T, f fleet.BuiltFile) []byte {
 func TestBuildConfiguration(t *testing.T) {
 	w := newBuildWorld(t, signer(t))
 	p := w.make(t, "acme/proxy", "1")
-	if len(p.Skipped) != 1 || p.Skipped[0].Installer != "policy" {
-		t.Errorf("skipped %+v", p.Skipped)
+	if len(p.Built.Files) != 2 || p.Built.Files[1].MediaType != store.MediaTypeHealthScript {
+		t.Errorf("%+v", p.Built.Files)
 	}
 	file, folder := w.container(t, p.Built.Files[0])
 	if file.SetupFile != "install.cmd" || folder["set.ps1"] != setScript || folder["revert.ps1"] != revertScript || !strings.Contains(folder["install.cmd"], "set.ps1") {

@@ -89,6 +89,7 @@ const (
 )
 
 const (
+	detectScript = "exit 1\r\n"
 	setScript    = "Set-ItemProperty HKLM:\\SOFTWARE\\Example -Name Proxy -Value on\r\n"
 	revertScript = "Remove-ItemProperty HKLM:\\SOFTWARE\\Example -Name Proxy\r\n"
 )
@@ -120,7 +121,7 @@ func newBuildWorld(t testing.TB, key *signing.Key) *buildWorld {
 	}
 	commit, err := git.Commit(t.Context(), gitrepo.CommitSpec{
 		Files: map[string][]byte{
-			"catalog/acme/proxy/files/set.ps1": []byte(setScript), "catalog/acme/proxy/files/revert.ps1": []byte(revertScript),
+			"catalog/acme/proxy/files/set.ps1": []byte(setScript), "catalog/acme/proxy/files/revert.ps1": []byte(revertScript), "catalog/acme/proxy/files/detect.ps1": []byte(detectScript),
 		},
 		Message: "x", Author: fleet.Identity{Name: "a", Email: "a@example.com"}, When: buildTime,
 	})
@@ -172,11 +173,10 @@ func buildRepo(commit string, exe, msi, deb, archive []byte) *fleet.Repository {
 			"acme/mac":    pkg("acme/mac", "1.0", map[string]fleet.Installer{"mac": mac}, map[string]fleet.Download{"mac": download("hello.pkg", []byte(macPackage))}),
 			"acme/proxy": {ID: "acme/proxy", Name: "Proxy", Kind: "configuration",
 				Settings: map[string]fleet.Setting{
-					"proxy":  {Scripts: &fleet.SettingScripts{Detect: "files/detect.ps1", Remediate: "files/set.ps1", Revert: "files/revert.ps1"}},
-					"policy": {CatalogPolicy: "files/policy.json"},
+					"proxy": {Scripts: &fleet.SettingScripts{Detect: "files/detect.ps1", Remediate: "files/set.ps1", Revert: "files/revert.ps1"}},
 				},
 				Releases: map[string]fleet.Release{"1": {Counter: 1, Change: "new", Files: map[string]fleet.Digest{
-					"files/set.ps1": fleet.DigestOf([]byte(setScript)), "files/revert.ps1": fleet.DigestOf([]byte(revertScript)),
+					"files/set.ps1": fleet.DigestOf([]byte(setScript)), "files/revert.ps1": fleet.DigestOf([]byte(revertScript)), "files/detect.ps1": fleet.DigestOf([]byte(detectScript)),
 				}}}},
 		},
 		Blobs: map[string]string{"catalog/acme/hello/24.09.cue": "1111111111111111111111111111111111111111"},

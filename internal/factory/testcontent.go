@@ -18,7 +18,7 @@ import (
 // candidate is a stored file as a test cell takes it.
 func (f *Factory) candidate(pkg fleet.Package, version, installer string, file fleet.BuiltFile) testbed.Candidate {
 	return testbed.Candidate{
-		Version: version, Download: pkg.Releases[version].Installers[installer],
+		Version: version, Download: asInstalled(pkg, version, installer),
 		Unpack: func(ctx context.Context, dir *os.Root) (string, error) {
 			switch file.MediaType {
 			case store.MediaTypeIntunewin:
@@ -29,6 +29,20 @@ func (f *Factory) candidate(pkg fleet.Package, version, installer string, file f
 			return file.Name, f.copyStored(ctx, file, dir)
 		},
 	}
+}
+
+// asInstalled is the download of a release with the name under which Debian
+// knows what packmill packed itself.
+func asInstalled(pkg fleet.Package, version, installer string) fleet.Download {
+	d := pkg.Releases[version].Installers[installer]
+	in := pkg.Installers[installer]
+	switch {
+	case pkg.Settings[installer].Platform() == "linux":
+		d.Deb = &fleet.DebFacts{Package: fleet.LinuxPackage(pkg.ID, installer), Version: version}
+	case in.Platform == "linux" && in.Type == "portable":
+		d.Deb = &fleet.DebFacts{Package: fleet.LinuxPackage(pkg.ID, ""), Version: version}
+	}
+	return d
 }
 
 // copyStored copies a stored file, whose bytes are compared with its digest on

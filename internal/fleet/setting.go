@@ -119,6 +119,17 @@ func (s Setting) Platform() string {
 	return ""
 }
 
+// LinuxPackage is the name of the Debian and RPM package that packmill makes of
+// a package: of the setting with the given key, or of a program where it is "".
+// It is a lower-case name in both systems.
+func LinuxPackage(id PackageID, setting string) string {
+	name := "packmill-" + id.Slug()
+	if setting != "" {
+		name += "-" + setting
+	}
+	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
+}
+
 // Inline is the part of a setting that stands in package.cue itself and not in a
 // file: the name under which a release states its digest, and the digest. The
 // name is "" where there is no such part.

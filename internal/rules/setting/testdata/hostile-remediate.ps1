@@ -54,7 +54,8 @@ function Test-File($f) {
   return ([BitConverter]::ToString($sum).Replace('-', '') -eq $f.Sum)
 }
 
-# 0 when everything is in place; says what is not.
+# 0 when everything is in place, and says so: the service takes a silent script
+# for one that found nothing. 1 otherwise, and says what is not.
 function Test-Setting {
   $wrong = 0
   foreach ($v in $values) {
@@ -63,6 +64,7 @@ function Test-Setting {
   foreach ($f in $files) {
     if (-not (Test-File $f)) { $wrong = 1; [Console]::Out.WriteLine('not in place: ' + $f.Path) }
   }
+  if ($wrong -eq 0) { [Console]::Out.WriteLine('in place') }
   return $wrong
 }
 
