@@ -26,6 +26,7 @@ type verified struct {
 	Sources  []string          `json:"sources"`
 	Release  bool              `json:"release"` // the sources are those of the merged release
 	Policies string            `json:"policy"`  // whose keys counted
+	Parts    int               `json:"parts"`   // components of the signed bill of materials, 0 where there is none
 }
 
 // maxBundleFile is how much of a bundle file is read.
@@ -168,11 +169,28 @@ func verifyFile(path, bundle string, c factory.Claim) (factory.Proof, error) {
 	}
 	defer file.Close()
 	proof, err := factory.VerifyFile(file, data, c)
+	if err == nil {
+		proof.Parts, err = besideBill(bundle, proof.Subject, c)
+	}
 	var e *fleet.Error
 	if errors.As(err, &e) && e.Object == "" {
 		e.Object = path
 	}
 	return proof, err
+}
+
+// besideBill checks the bill of materials that lies beside a provenance bundle,
+// if there is one, and tells how many components it names.
+func besideBill(bundle string, subject fleet.Digest, c factory.Claim) (int, error) {
+	path := filepath.Join(filepath.Dir(bundle), factory.BOMBundleFile)
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	data, err := readCapped(path, maxBundleFile)
+	if err != nil {
+		return 0, err
+	}
+	return factory.VerifyBill(subject, data, c)
 }
 
 func readCapped(path string, limit int64) ([]byte, error) {
@@ -195,7 +213,7 @@ func notThere(path string, err error) error {
 }
 
 func verifyResult(p factory.Proof, key string) result {
-	v := verified{Subject: p.Subject, Package: p.Package, Version: p.Version, Builder: p.Builder, Files: p.Files, Sources: p.Sources, Release: p.Release, Policies: "operator"}
+	v := verified{Subject: p.Subject, Package: p.Package, Version: p.Version, Builder: p.Builder, Files: p.Files, Sources: p.Sources, Release: p.Release, Policies: "operator", Parts: p.Parts}
 	if key != "" {
 		v.Policies = "key"
 	}
@@ -206,6 +224,11 @@ func verifyResult(p factory.Proof, key string) result {
 	}
 	for _, s := range p.Sources {
 		fmt.Fprintf(&text, "  from     %s\n", view.Plain(s))
+	}
+	if p.Parts > 0 {
+		fmt.Fprintf(&text, "  parts    %d, by a signed bill of materials\n", p.Parts)
+	} else {
+		fmt.Fprintln(&text, "  parts    not told: there is no bill of materials")
 	}
 	if p.Release {
 		fmt.Fprintln(&text, "  release  the sources are those that were merged")

@@ -319,7 +319,7 @@ func TestExport(t *testing.T) {
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	want := []string{"SHA256SUMS", "SHA256SUMS.sigstore.json", "provenance.sigstore.json", "setup-24.09-x64.intunewin", "setup-24.09-x86.intunewin"}
+	want := []string{"SHA256SUMS", "SHA256SUMS.sigstore.json", "provenance.sigstore.json", "sbom.cdx.json", "sbom.sigstore.json", "setup-24.09-x64.intunewin", "setup-24.09-x86.intunewin"}
 	if !slices.Equal(names, want) || !strings.HasSuffix(filepath.ToSlash(dir), "dist/acme/setup/24.09") {
 		t.Errorf("%s holds %q", dir, names)
 	}

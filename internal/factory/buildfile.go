@@ -288,6 +288,7 @@ func (b *builder) write(ctx context.Context, dir, key string, p intunewin.Packag
 	if err := errors.Join(err, out.Close()); err != nil {
 		return err
 	}
+	b.hold(name, p.Entries...)
 	return b.built(key, name, store.MediaTypeIntunewin, out.Name())
 }
 

@@ -132,7 +132,13 @@ func (b *builder) linux(dir, key string, p linuxPackage) error {
 		if err := errors.Join(err, out.Close()); err != nil {
 			return fleet.Errorf(fleet.Invalid, "factory.build", key, "the .%s cannot be written: %w", kind.format, err)
 		}
-		if err := b.built(key, b.free(key, name), kind.mediaType, out.Name()); err != nil {
+		name = b.free(key, name)
+		for _, f := range p.files {
+			if err := b.holdFile(name, f); err != nil {
+				return err
+			}
+		}
+		if err := b.built(key, name, kind.mediaType, out.Name()); err != nil {
 			return err
 		}
 	}

@@ -36,6 +36,7 @@ func (b *builder) encrypt(ctx context.Context, dir, key, name string, file saved
 	if err != nil {
 		return err
 	}
+	b.hold(name+contentSuffix, entry)
 	if err := b.built(key, name+contentSuffix, store.MediaTypeContent, out.Name()); err != nil {
 		return err
 	}

@@ -123,6 +123,6 @@ func buildAll(t *testing.T, key *signing.Key, days int) {
 	w.Clock = fleet.NewManualClock(buildTime.AddDate(0, 0, days))
 	for _, id := range []fleet.PackageID{"acme/hello", "acme/setup", "acme/linux", "acme/mac", "acme/proxy", "acme/baseline"} {
 		p := w.make(t, id, w.repo.Packages[id].Versions()[0])
-		t.Logf("built: %s %s %s %v %x %s %s", id, p.Built.Artifact, p.Built.Inputs, p.Built.Files, p.Sums, p.Built.Provenance, p.SumsBundle)
+		t.Logf("built: %s %s %s %v %x %s %s %s", id, p.Built.Artifact, p.Built.Inputs, p.Built.Files, p.Sums, p.Built.Provenance, p.SumsBundle, p.BOMBundle)
 	}
 }

@@ -29,6 +29,7 @@ type Proof struct {
 	Files   []fleet.BuiltFile // of an artifact; their bytes were all read
 	Sources []string          // what it was built from: name, address and digest
 	Release bool              // the sources are those of the merged release
+	Parts   int               // components that the signed bill of materials names; 0 where there is no bill
 }
 
 // VerifyArtifact checks a stored artifact: every byte against its digest, a
@@ -60,19 +61,44 @@ func (f *Factory) VerifyArtifact(ctx context.Context, manifest fleet.Digest, c C
 	if c.Version == "" {
 		c.Version = m.Annotations[store.AnnotationVersion]
 	}
+	parts, err := c.bills(manifest, m, attached)
+	if err != nil {
+		return Proof{}, err
+	}
 	why := error(fleet.Errorf(fleet.Refused, "factory.verify", string(manifest), "the artifact has no provenance"))
 	for _, r := range attached {
-		if p := r.Annotations["dev.sigstore.bundle.predicateType"]; p != "" && p != signing.PredicateProvenance {
+		if p := r.Annotations[predicateAnnotation]; p != "" && p != signing.PredicateProvenance {
 			continue
 		}
 		proof, err := c.bundle(subjects, r.Data)
 		if err == nil {
-			proof.Files = m.Files
+			proof.Files, proof.Parts = m.Files, parts
 			return proof, nil
 		}
 		why = err
 	}
 	return Proof{}, why
+}
+
+// bills looks for a bill of materials among what is attached to an artifact. One
+// that is there must hold; an artifact of an older build has none.
+func (c Claim) bills(manifest fleet.Digest, m store.Manifest, attached []store.Referrer) (int, error) {
+	subjects := []fleet.Digest{manifest}
+	for _, f := range m.Files {
+		subjects = append(subjects, f.Digest)
+	}
+	var why error
+	for _, r := range attached {
+		if r.Annotations[predicateAnnotation] != signing.PredicateBOM {
+			continue
+		}
+		bill, err := c.checkBill(subjects, m.Files, r.Data)
+		if err == nil {
+			return bill.Components, nil
+		}
+		why = err
+	}
+	return 0, why
 }
 
 // VerifyFile checks one built file against a provenance bundle.

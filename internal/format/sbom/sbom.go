@@ -23,9 +23,6 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 )
 
-// Predicate is the predicate type of an attestation that holds such a bill.
-const Predicate = "https://cyclonedx.org/bom"
-
 // MediaType is that of the bill itself.
 const MediaType = "application/vnd.cyclonedx+json"
 
