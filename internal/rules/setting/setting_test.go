@@ -43,7 +43,7 @@ func exampleContent() map[string][]byte {
 }
 
 // The scripts are those in testdata, which other tests read as PowerShell.
-// PACKMILL_GOLDEN=write writes them anew.
+// UPDATE=1 writes them anew.
 func TestGolden(t *testing.T) {
 	for name, s := range examples() {
 		p, err := Write("acme/example", name, s, exampleContent())
@@ -56,7 +56,7 @@ func TestGolden(t *testing.T) {
 		}
 		for script, text := range map[string][]byte{DetectName: p.Detect, RemediateName: p.Remediate, RevertName: p.Revert} {
 			file := filepath.Join("testdata", name+"-"+script)
-			if os.Getenv("PACKMILL_GOLDEN") == "write" {
+			if os.Getenv("UPDATE") == "1" {
 				if err := os.WriteFile(file, text, 0o644); err != nil {
 					t.Fatal(err)
 				}
