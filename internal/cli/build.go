@@ -91,7 +91,7 @@ func (a *app) build(ctx context.Context, release string, o buildOptions) (result
 	if err != nil {
 		return result{}, err
 	}
-	mill := &factory.Factory{Clock: clock, Log: a.log(), Progress: a.progress(), Git: git, Attester: signer}
+	mill := &factory.Factory{Clock: clock, Log: a.log(), Progress: a.progress(), Git: git, Attester: signer, Version: buildVersion()}
 	if mill.Store, err = a.openStore(o.store, repo.Operator.Store); err != nil {
 		return result{}, err
 	}
@@ -164,6 +164,10 @@ func cosignCommands(b fleet.Built, folder, public string) []string {
 	for _, f := range b.Files {
 		out = append(out, fmt.Sprintf("cosign verify-blob-attestation --bundle %s --key %s --insecure-ignore-tlog --type slsaprovenance1 %s",
 			in(factory.ProvenanceFile), key, in(f.Name)))
+	}
+	for _, f := range b.Files {
+		out = append(out, fmt.Sprintf("cosign verify-blob-attestation --bundle %s --key %s --insecure-ignore-tlog --type cyclonedx %s",
+			in(factory.BOMBundleFile), key, in(f.Name)))
 	}
 	return out
 }

@@ -130,7 +130,7 @@ func TestBuildAndVerifyCommands(t *testing.T) {
 	if again := b.build(); again.Artifact != v.Artifact || again.Inputs != v.Inputs {
 		t.Errorf("built %s, then %s", v.Artifact, again.Artifact)
 	}
-	if len(v.Files) != 1 || v.Files[0].Name != "hello-24.09-x64.intunewin" || len(v.Verify) != 2 {
+	if len(v.Files) != 1 || v.Files[0].Name != "hello-24.09-x64.intunewin" || len(v.Verify) != 3 {
 		t.Fatalf("%+v", v)
 	}
 	out, _ := b.want(0, "verify", string(v.Artifact))

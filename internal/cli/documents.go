@@ -7,6 +7,7 @@ import (
 	"io"
 	"reflect"
 
+	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/change"
 	"github.com/packmill/packmill/internal/rules/why"
@@ -46,6 +47,7 @@ func documents() []document {
 		{"demo", 1, "What became of the demo's week.", demoSummary{}},
 		{"build", 1, "What build made: the artifact, its files, how to verify them.", built{}},
 		{"verification", 1, "What verify proved of an artifact or file.", verified{}},
+		{"container", 1, "What a .intunewin says of itself, after its format was found right.", factory.Container{}},
 		{"key", 1, "A signing key that keys generate made, its private half left out.", newKey{}},
 		{"test", 1, "What test found in every cell, with the signed result of each.", tested{}},
 		{"matrix", 1, "Which installer of each newest release is tested where.", matrix{}},

@@ -66,7 +66,7 @@ cell ends it with exit code 3.`,
 		if err != nil {
 			return err
 		}
-		mill := &factory.Factory{Log: a.log(), Progress: a.progress(), Git: git}
+		mill := &factory.Factory{Version: buildVersion(), Log: a.log(), Progress: a.progress(), Git: git}
 		if mill.Attester, err = a.loadKey(key); err != nil {
 			return err
 		}

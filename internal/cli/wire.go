@@ -51,7 +51,7 @@ func (a *app) factory(ctx context.Context) (*factory.Factory, *evidence.Ledger, 
 		return nil, nil, err
 	}
 	author := fleet.Identity{Name: cmp.Or(a.getenv("GIT_AUTHOR_NAME"), botName), Email: cmp.Or(a.getenv("GIT_AUTHOR_EMAIL"), botMail)}
-	f := &factory.Factory{Clock: clock, Log: a.log(), Progress: a.progress(), Author: author, Runner: a.runner(git), Git: git, Desired: load}
+	f := &factory.Factory{Version: buildVersion(), Clock: clock, Log: a.log(), Progress: a.progress(), Author: author, Runner: a.runner(git), Git: git, Desired: load}
 	if _, manual := clock.(*fleet.ManualClock); !manual {
 		f.Parallel = parallelTenants
 	}

@@ -84,6 +84,9 @@ func delivered(pkg fleet.Package, version string) []string {
 		if s.Scripts != nil {
 			out = append(out, dir+"/"+s.Scripts.Detect)
 		}
+		for _, f := range s.Files { // a written detect script tells their digests
+			out = append(out, dir+"/"+f.Content)
+		}
 	}
 	for _, p := range pkg.Health {
 		out = append(out, dir+"/"+p.Script)

@@ -17,7 +17,9 @@ import (
 	"github.com/packmill/packmill/internal/edge/store"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/intunewin"
+	"github.com/packmill/packmill/internal/format/sbom"
 	"github.com/packmill/packmill/internal/record/desired"
+	"github.com/packmill/packmill/internal/rules/setting"
 )
 
 // URIs of provenance: who builds in key-file mode, and what kind of build it
@@ -52,6 +54,8 @@ type Product struct {
 	Skipped    []Skip
 	Sums       []byte // SHA256SUMS
 	SumsBundle []byte // its Sigstore bundle
+	BOM        []byte // bill of materials, CycloneDX in JSON
+	BOMBundle  []byte // its Sigstore bundle
 }
 
 // Build is Make without what is for people.
@@ -117,11 +121,12 @@ type builder struct {
 	materials []signing.Resource
 	inputs    map[string]fleet.Digest // what went in, by name
 	skipped   []Skip
+	inside    map[string][]sbom.Part // what was put into a file, by its name
 }
 
 // all builds every installer, or every setting of a configuration.
 func (b *builder) all(ctx context.Context) error {
-	b.inputs = map[string]fleet.Digest{}
+	b.inputs, b.inside = map[string]fleet.Digest{}, map[string][]sbom.Part{}
 	keys := b.pkg.InstallerKeys()
 	if b.pkg.Kind == "configuration" {
 		keys = slices.Sorted(maps.Keys(b.pkg.Settings))
@@ -179,6 +184,9 @@ func digestOf(r io.Reader) (fleet.Digest, int64, error) {
 	return fleet.Digest("sha256:" + hex.EncodeToString(h.Sum(nil))), n, err
 }
 
+// predicateAnnotation says on a referrer what kind of statement it holds.
+const predicateAnnotation = "dev.sigstore.bundle.predicateType"
+
 // keep stores the artifact, signs for it and attaches the provenance.
 func (b *builder) keep(ctx context.Context) (Product, error) {
 	artifact := store.Artifact{Files: b.files, Annotations: map[string]string{
@@ -202,12 +210,20 @@ func (b *builder) keep(ctx context.Context) (Product, error) {
 	if p.SumsBundle, err = b.f.Attester.SignBlob(ctx, p.Sums); err != nil {
 		return Product{}, err
 	}
+	if p.BOM, p.BOMBundle, err = b.bill(ctx, manifest); err != nil {
+		return Product{}, err
+	}
 	if _, err := b.f.Store.Put(ctx, artifact); err != nil {
 		return Product{}, err
 	}
-	annotations := map[string]string{"dev.sigstore.bundle.content": "dsse-envelope", "dev.sigstore.bundle.predicateType": signing.PredicateProvenance}
-	if _, err := b.f.Store.Attach(ctx, manifest, store.MediaTypeBundle, bundle, annotations); err != nil {
-		return Product{}, err
+	for _, said := range []struct {
+		predicate string
+		bundle    []byte
+	}{{signing.PredicateProvenance, bundle}, {signing.PredicateBOM, p.BOMBundle}} {
+		annotations := map[string]string{"dev.sigstore.bundle.content": "dsse-envelope", predicateAnnotation: said.predicate}
+		if _, err := b.f.Store.Attach(ctx, manifest, store.MediaTypeBundle, said.bundle, annotations); err != nil {
+			return Product{}, err
+		}
 	}
 	p.Built = fleet.Built{
 		Package: b.pkg.ID, Version: b.version, Artifact: manifest, Inputs: b.inputsDigest(),
@@ -241,10 +257,6 @@ func (b *builder) packagePath() string { return path.Join(b.pkg.ID.Dir(), "packa
 
 // provenance says what the files and their manifest were made from.
 func (b *builder) provenance(manifest fleet.Digest) signing.Provenance {
-	subjects := make([]signing.Resource, len(b.files), len(b.files)+1)
-	for i, f := range b.files {
-		subjects[i] = signing.ResourceOf(f.Name, "", f.Digest)
-	}
 	materials := slices.Clone(b.materials)
 	for _, path := range []string{b.releasePath(), b.packagePath()} {
 		if blob := b.repo.Blobs[path]; blob != "" {
@@ -255,22 +267,38 @@ func (b *builder) provenance(manifest fleet.Digest) signing.Provenance {
 		materials = append(materials, signing.Resource{Name: "main", Digest: map[string]string{"gitCommit": b.repo.Commit}})
 	}
 	return signing.Provenance{
-		Subjects: append(subjects, signing.ResourceOf("manifest", "", manifest)),
-		Builder:  BuilderID, BuildType: BuildType, Package: b.pkg.ID, Version: b.version,
-		Parameters: map[string]any{"build": buildVersion, "intunewin": intunewin.FormatVersion, "wrap": wrapVersion},
+		Subjects: b.subjects(manifest), Builder: BuilderID, Versions: b.toolVersions(), BuildType: BuildType, Package: b.pkg.ID, Version: b.version,
+		Parameters: map[string]any{"build": buildVersion, "intunewin": intunewin.FormatVersion, "content": intunewin.ContentVersion, "linux": linuxVersion, "setting": setting.Version, "wrap": wrapVersion},
 		Materials:  materials,
 	}
+}
+
+// subjects are the files and the manifest that holds them.
+func (b *builder) subjects(manifest fleet.Digest) []signing.Resource {
+	subjects := make([]signing.Resource, len(b.files), len(b.files)+1)
+	for i, f := range b.files {
+		subjects[i] = signing.ResourceOf(f.Name, "", f.Digest)
+	}
+	return append(subjects, signing.ResourceOf("manifest", "", manifest))
+}
+
+// toolVersions are the versions of what built, nil where nobody told them.
+func (b *builder) toolVersions() map[string]string {
+	if b.f.Version == "" {
+		return nil
+	}
+	return map[string]string{"packmill": b.f.Version}
 }
 
 // inputsDigest changes with everything that may change the artifact.
 func (b *builder) inputsDigest() fleet.Digest {
 	return fleet.DigestJSON(struct {
-		Build, Intunewin, Wrap string
-		Package                fleet.PackageID
-		Version                string
-		Release                string // git blob
-		Files                  map[string]fleet.Digest
-	}{buildVersion, intunewin.FormatVersion, wrapVersion, b.pkg.ID, b.version, b.repo.Blobs[b.releasePath()], b.inputs})
+		Build, Intunewin, Content, Linux, Setting, Wrap string
+		Package                                         fleet.PackageID
+		Version                                         string
+		Release                                         string // git blob
+		Files                                           map[string]fleet.Digest
+	}{buildVersion, intunewin.FormatVersion, intunewin.ContentVersion, linuxVersion, setting.Version, wrapVersion, b.pkg.ID, b.version, b.repo.Blobs[b.releasePath()], b.inputs})
 }
 
 // refusedBuild is a build that must not be.

@@ -6,13 +6,11 @@ import (
 	"encoding/json"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/packmill/packmill/internal/edge/signing"
 	"github.com/packmill/packmill/internal/edge/store"
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
@@ -102,11 +100,71 @@ func TestBuildDeb(t *testing.T) {
 	}
 }
 
+// So is an .rpm.
+func TestBuildRPM(t *testing.T) {
+	w := newBuildWorld(t, signer(t))
+	f := w.make(t, "acme/redhat", "2.0.0").Built.Files[0]
+	if f.Name != "hello-2.0.x86_64.rpm" || f.MediaType != store.MediaTypeRPM || f.Digest != fleet.DigestOf([]byte(rpmPackage)) {
+		t.Errorf("%+v", f)
+	}
+}
+
+// Of a macOS package the console takes the encrypted bytes alone; the artifact
+// holds them and how to decrypt them, and verify looks inside.
+func TestBuildMacPackage(t *testing.T) {
+	w := newBuildWorld(t, signer(t))
+	p := w.make(t, "acme/mac", "1.0")
+	if len(p.Built.Files) != 2 || p.Built.Files[0].Name != "hello.pkg.intune" || p.Built.Files[1].Name != "hello.pkg.intune.json" {
+		t.Fatalf("%+v", p.Built.Files)
+	}
+	content, err := w.Store.Local(t.Context(), p.Built.Files[0], t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer content.Close()
+	info, err := intunewin.ParseContentInfo(w.stored(t, p.Built.Files[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := intunewin.ReadContent(content, content.Size, info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(plain.Plain()); err != nil || string(text) != macPackage || info.Name != "hello.pkg" {
+		t.Errorf("%q holds %q (%v)", info.Name, text, err)
+	}
+	if _, err := w.VerifyArtifact(t.Context(), p.Built.Artifact, w.claim()); err != nil {
+		t.Error(err)
+	}
+
+	w.files["/downloads.example/hello.pkg"] = []byte("<html>")
+	d := w.repo.Packages["acme/mac"].Releases["1.0"].Installers
+	d["mac"] = fleet.Download{URL: d["mac"].URL, Size: 6, SHA256: fleet.DigestOf([]byte("<html>")), Signer: d["mac"].Signer}
+	if _, err := w.Make(t.Context(), w.repo, "acme/mac", "1.0"); fleet.KindOf(err) != fleet.Refused || err == nil {
+		t.Errorf("a page was built: %v", err)
+	}
+}
+
+// stored is a stored file.
+func (w *buildWorld) stored(t *testing.T, f fleet.BuiltFile) []byte {
+	t.Helper()
+	r, err := w.Store.Open(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	data, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
 func TestBuildConfiguration(t *testing.T) {
 	w := newBuildWorld(t, signer(t))
 	p := w.make(t, "acme/proxy", "1")
-	if len(p.Skipped) != 1 || p.Skipped[0].Installer != "policy" {
-		t.Errorf("skipped %+v", p.Skipped)
+	if len(p.Built.Files) != 2 || p.Built.Files[1].MediaType != store.MediaTypeHealthScript {
+		t.Errorf("%+v", p.Built.Files)
 	}
 	file, folder := w.container(t, p.Built.Files[0])
 	if file.SetupFile != "install.cmd" || folder["set.ps1"] != setScript || folder["revert.ps1"] != revertScript || !strings.Contains(folder["install.cmd"], "set.ps1") {
@@ -121,59 +179,8 @@ func TestBuildConfiguration(t *testing.T) {
 
 func TestNothingToBuildWaits(t *testing.T) {
 	w := newBuildWorld(t, signer(t))
-	if _, err := w.Make(t.Context(), w.repo, "acme/mac", "1.0"); err == nil || fleet.KindOf(err) != fleet.Waiting || !strings.Contains(err.Error(), "pkg") {
+	if _, err := w.Make(t.Context(), w.repo, "acme/store", "1.0"); err == nil || fleet.KindOf(err) != fleet.Waiting || !strings.Contains(err.Error(), "msix") {
 		t.Errorf("%v", err)
-	}
-}
-
-// The same release gives the same bytes, and the same key the same signatures,
-// whatever the machine is set to. Each build is a process of its own: this test
-// started again, with another zone and number of processors.
-func TestBuildTwiceIsTheSame(t *testing.T) {
-	if path := os.Getenv("PACKMILL_BUILD_KEY"); path != "" {
-		key, err := signing.Load(path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		buildAll(t, key)
-		return
-	}
-	path := filepath.Join(t.TempDir(), "mill.key")
-	if _, err := signing.GenerateFile(path, nil); err != nil {
-		t.Fatal(err)
-	}
-	var first string
-	for i, env := range [][]string{{"TZ=UTC", "GOMAXPROCS=1", "LC_ALL=C"}, {"TZ=Pacific/Auckland", "GOMAXPROCS=4", "LC_ALL=fi_FI.UTF-8"}} {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBuildTwiceIsTheSame$", "-test.v")
-		cmd.Env = append(os.Environ(), append(env, "PACKMILL_BUILD_KEY="+path, "TMPDIR="+t.TempDir())...)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		var built []string
-		for line := range strings.Lines(string(out)) {
-			if _, text, ok := strings.Cut(line, "built: "); ok {
-				built = append(built, text)
-			}
-		}
-		got := strings.Join(built, "")
-		switch {
-		case len(built) != 4:
-			t.Fatalf("%d builds:\n%s", len(built), out)
-		case i == 0:
-			first = got
-		case got != first:
-			t.Errorf("built\n%s\nthen\n%s", first, got)
-		}
-	}
-}
-
-// buildAll logs everything that must not differ.
-func buildAll(t *testing.T, key *signing.Key) {
-	w := newBuildWorld(t, key)
-	for _, id := range []fleet.PackageID{"acme/hello", "acme/setup", "acme/linux", "acme/proxy"} {
-		p := w.make(t, id, w.repo.Packages[id].Versions()[0])
-		t.Logf("built: %s %s %s %v %x %s %s", id, p.Built.Artifact, p.Built.Inputs, p.Built.Files, p.Sums, p.Built.Provenance, p.SumsBundle)
 	}
 }
 
@@ -312,7 +319,7 @@ func TestExport(t *testing.T) {
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	want := []string{"SHA256SUMS", "SHA256SUMS.sigstore.json", "provenance.sigstore.json", "setup-24.09-x64.intunewin", "setup-24.09-x86.intunewin"}
+	want := []string{"SHA256SUMS", "SHA256SUMS.sigstore.json", "provenance.sigstore.json", "sbom.cdx.json", "sbom.sigstore.json", "setup-24.09-x64.intunewin", "setup-24.09-x86.intunewin"}
 	if !slices.Equal(names, want) || !strings.HasSuffix(filepath.ToSlash(dir), "dist/acme/setup/24.09") {
 		t.Errorf("%s holds %q", dir, names)
 	}

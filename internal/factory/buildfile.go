@@ -31,7 +31,8 @@ func (b *builder) installer(ctx context.Context, key string, in fleet.Installer)
 		b.skip(key, "the release does not ship it")
 		return nil
 	case in.Platform == "windows" && slices.Contains([]string{"msi", "exe", "portable"}, in.Type):
-	case in.Platform == "linux" && in.Type == "deb":
+	case in.Platform == "linux" && (in.Type == "deb" || in.Type == "rpm"):
+	case in.Platform == "linux" && in.Type == "portable", in.Platform == "macos" && in.Type == "pkg":
 	default:
 		b.skip(key, fmt.Sprintf("type %s for %s is deployed by no console yet", in.Type, in.Platform))
 		return nil
@@ -52,8 +53,15 @@ func (b *builder) installer(ctx context.Context, key string, in fleet.Installer)
 	if err != nil {
 		return err
 	}
-	if in.Type == "deb" {
-		return b.built(key, name, store.MediaTypeDeb, file.Name())
+	switch {
+	case in.Type == "deb":
+		return b.built(key, b.free(key, name), store.MediaTypeDeb, file.Name())
+	case in.Type == "rpm":
+		return b.built(key, b.free(key, name), store.MediaTypeRPM, file.Name())
+	case in.Type == "pkg":
+		return b.encrypt(ctx, dir, key, b.free(key, name), file)
+	case in.Platform == "linux":
+		return b.program(dir, key, in, file)
 	}
 	return b.pack(ctx, dir, key, in, name, file)
 }
@@ -179,7 +187,7 @@ func sameFacts(file saved, in fleet.Installer, version string, publisher fleet.P
 // setupName is the file's name: the vendor's where it can be told and used.
 func (b *builder) setupName(key string, in fleet.Installer, d fleet.Download) (string, error) {
 	_, own, _ := strings.Cut(string(b.pkg.ID), "/")
-	extension := map[string]string{"msi": ".msi", "exe": ".exe", "portable": ".exe", "deb": ".deb"}[in.Type]
+	extension := map[string]string{"msi": ".msi", "exe": ".exe", "portable": ".exe", "deb": ".deb", "rpm": ".rpm", "pkg": ".pkg"}[in.Type]
 	name := ""
 	switch {
 	case d.Member != "":
@@ -283,6 +291,7 @@ func (b *builder) write(ctx context.Context, dir, key string, p intunewin.Packag
 	if err := errors.Join(err, out.Close()); err != nil {
 		return err
 	}
+	b.hold(name, p.Entries...)
 	return b.built(key, name, store.MediaTypeIntunewin, out.Name())
 }
 
@@ -306,39 +315,6 @@ func msiInfo(file saved) (*intunewin.MSIInfo, error) {
 		info.ExecutionContext, info.IsUserInstall = "User", true
 	}
 	return info, nil
-}
-
-// setting builds a configuration by scripts.
-func (b *builder) setting(ctx context.Context, key string, s fleet.Setting) error {
-	if s.Scripts == nil {
-		b.skip(key, "profiles and settings-catalog policies are set through the console, not installed")
-		return nil
-	}
-	remediate, revert := path.Base(s.Scripts.Remediate), path.Base(s.Scripts.Revert)
-	scripts, err := WrapScripts(b.pkg.ID, b.version, remediate, revert)
-	if err != nil {
-		return err
-	}
-	p := intunewin.Package{Name: b.pkg.Name, SetupFile: installScript, Entries: scriptEntries(scripts)}
-	for _, name := range []string{s.Scripts.Remediate, s.Scripts.Revert} {
-		data, err := b.payload(name)
-		if err != nil {
-			return err
-		}
-		merged, ok := b.release.Files[name]
-		if sum := fleet.DigestOf(data); !ok || sum != merged {
-			e := fleet.Errorf(fleet.Refused, "factory.build", key, "release changed after merge: %s has digest %s, merged was %q", name, sum, merged)
-			e.Hint = "build an older release from the commit that holds its files: --rev"
-			return e
-		}
-		b.used(name, "", merged)
-		p.Entries = append(p.Entries, intunewin.BytesEntry(path.Base(name), data))
-	}
-	dir, err := os.MkdirTemp(b.dir, "setting-")
-	if err != nil {
-		return err
-	}
-	return b.write(ctx, dir, key, p)
 }
 
 // payload reads a file of the package at the commit that is built.

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	_ "embed"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -82,7 +83,16 @@ func trustIn(keys ...*signing.Key) fleet.Trust {
 	return out
 }
 
+// A macOS package and one of RPM, as xarbuild and nfpm made them.
+var (
+	//go:embed testdata/build/hello.pkg
+	macPackage string
+	//go:embed testdata/build/hello.rpm
+	rpmPackage string
+)
+
 const (
+	detectScript = "exit 1\r\n"
 	setScript    = "Set-ItemProperty HKLM:\\SOFTWARE\\Example -Name Proxy -Value on\r\n"
 	revertScript = "Remove-ItemProperty HKLM:\\SOFTWARE\\Example -Name Proxy\r\n"
 )
@@ -93,7 +103,7 @@ func newBuildWorld(t testing.TB, key *signing.Key) *buildWorld {
 	archive := tgz(t, map[string][]byte{"package/package.json": []byte("{}"), "package/hello.exe": exe}, "package/package.json", "package/hello.exe")
 	w := &buildWorld{trust: trustIn(key), files: map[string][]byte{
 		"/downloads.example/hello.msi": msi, "/downloads.example/hello.deb": deb, "/downloads.example/hello-24.09.tgz": archive,
-		"/downloads.example/setup.exe": exe,
+		"/downloads.example/setup.exe": exe, "/downloads.example/hello.pkg": []byte(macPackage), "/downloads.example/hello-2.0.x86_64.rpm": []byte(rpmPackage),
 	}}
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		data, ok := w.files[r.URL.Path]
@@ -114,7 +124,7 @@ func newBuildWorld(t testing.TB, key *signing.Key) *buildWorld {
 	}
 	commit, err := git.Commit(t.Context(), gitrepo.CommitSpec{
 		Files: map[string][]byte{
-			"catalog/acme/proxy/files/set.ps1": []byte(setScript), "catalog/acme/proxy/files/revert.ps1": []byte(revertScript),
+			"catalog/acme/proxy/files/set.ps1": []byte(setScript), "catalog/acme/proxy/files/revert.ps1": []byte(revertScript), "catalog/acme/proxy/files/detect.ps1": []byte(detectScript),
 		},
 		Message: "x", Author: fleet.Identity{Name: "a", Email: "a@example.com"}, When: buildTime,
 	})
@@ -147,6 +157,8 @@ func buildRepo(commit string, exe, msi, deb, archive []byte) *fleet.Repository {
 	placed := windows("portable", "x64")
 	placed.ProgramFiles = "Hello World"
 	linux := fleet.Installer{Platform: "linux", Arch: "x64", Type: "deb"}
+	redhat := fleet.Installer{Platform: "linux", Arch: "x64", Type: "rpm"}
+	app := fleet.Installer{Platform: "macos", Arch: "universal", Type: "portable"}
 	mac := fleet.Installer{Platform: "macos", Arch: "universal", Type: "pkg"}
 	pkg := func(id fleet.PackageID, version string, installers map[string]fleet.Installer, downloads map[string]fleet.Download) fleet.Package {
 		return fleet.Package{ID: id, Name: "Hello", Kind: "application", Installers: installers,
@@ -156,17 +168,18 @@ func buildRepo(commit string, exe, msi, deb, archive []byte) *fleet.Repository {
 		Commit:     commit,
 		Publishers: map[string]fleet.Publisher{"acme": {Name: "Acme", Hosts: []string{"downloads.example"}, Unsigned: "accepted"}},
 		Packages: map[fleet.PackageID]fleet.Package{
-			"acme/hello": pkg("acme/hello", "24.09", map[string]fleet.Installer{"x64": placed, "mac": mac}, map[string]fleet.Download{"x64": portable, "mac": download("hello.pkg", exe)}),
-			"acme/setup": pkg("acme/setup", "24.09", map[string]fleet.Installer{"x64": windows("exe", "x64"), "x86": windows("msi", "x86")}, map[string]fleet.Download{"x64": setup, "x86": pack}),
-			"acme/linux": pkg("acme/linux", "1:2.0-3", map[string]fleet.Installer{"deb": linux}, map[string]fleet.Download{"deb": debian}),
-			"acme/mac":   pkg("acme/mac", "1.0", map[string]fleet.Installer{"mac": mac}, map[string]fleet.Download{"mac": download("hello.pkg", exe)}),
+			"acme/hello":  pkg("acme/hello", "24.09", map[string]fleet.Installer{"x64": placed, "mac": app}, map[string]fleet.Download{"x64": portable, "mac": download("hello.pkg", []byte(macPackage))}),
+			"acme/setup":  pkg("acme/setup", "24.09", map[string]fleet.Installer{"x64": windows("exe", "x64"), "x86": windows("msi", "x86")}, map[string]fleet.Download{"x64": setup, "x86": pack}),
+			"acme/linux":  pkg("acme/linux", "1:2.0-3", map[string]fleet.Installer{"deb": linux}, map[string]fleet.Download{"deb": debian}),
+			"acme/redhat": pkg("acme/redhat", "2.0.0", map[string]fleet.Installer{"rpm": redhat}, map[string]fleet.Download{"rpm": download("hello-2.0.x86_64.rpm", []byte(rpmPackage))}),
+			"acme/store":  pkg("acme/store", "1.0", map[string]fleet.Installer{"x64": windows("msix", "x64")}, map[string]fleet.Download{"x64": download("hello.msix", exe)}),
+			"acme/mac":    pkg("acme/mac", "1.0", map[string]fleet.Installer{"mac": mac}, map[string]fleet.Download{"mac": download("hello.pkg", []byte(macPackage))}),
 			"acme/proxy": {ID: "acme/proxy", Name: "Proxy", Kind: "configuration",
 				Settings: map[string]fleet.Setting{
-					"proxy":  {Scripts: &fleet.SettingScripts{Detect: "files/detect.ps1", Remediate: "files/set.ps1", Revert: "files/revert.ps1"}},
-					"policy": {CatalogPolicy: "files/policy.json"},
+					"proxy": {Scripts: &fleet.SettingScripts{Detect: "files/detect.ps1", Remediate: "files/set.ps1", Revert: "files/revert.ps1"}},
 				},
 				Releases: map[string]fleet.Release{"1": {Counter: 1, Change: "new", Files: map[string]fleet.Digest{
-					"files/set.ps1": fleet.DigestOf([]byte(setScript)), "files/revert.ps1": fleet.DigestOf([]byte(revertScript)),
+					"files/set.ps1": fleet.DigestOf([]byte(setScript)), "files/revert.ps1": fleet.DigestOf([]byte(revertScript)), "files/detect.ps1": fleet.DigestOf([]byte(detectScript)),
 				}}}},
 		},
 		Blobs: map[string]string{"catalog/acme/hello/24.09.cue": "1111111111111111111111111111111111111111"},

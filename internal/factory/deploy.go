@@ -5,8 +5,10 @@ import (
 	"io"
 	"slices"
 
+	"github.com/packmill/packmill/internal/edge/store"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/rollout"
+	"github.com/packmill/packmill/internal/rules/setting"
 )
 
 // A visit is what one run keeps of a tenant while it makes changes there: the
@@ -273,11 +275,11 @@ func (w onTenant) app(ctx context.Context, pkg fleet.Package, slot string, built
 	for _, file := range built.Files {
 		installer, ok := pkg.Installers[file.Installer]
 		if !ok {
-			setting, isSetting := pkg.Settings[file.Installer]
-			if !isSetting || setting.Scripts == nil {
+			s := pkg.Settings[file.Installer]
+			if s.Platform() != "windows" || !takenAsApp(file) {
 				continue
 			}
-			installer = settingInstaller(setting)
+			installer = settingInstaller(s)
 		}
 		if installer.Platform == "windows" && (app.File.Name == "" || installer.Arch == "x64") {
 			app.File, app.Installer, app.Download = file, installer, release.Installers[file.Installer]
@@ -288,7 +290,7 @@ func (w onTenant) app(ctx context.Context, pkg fleet.Package, slot string, built
 	}
 	for _, d := range app.Installer.Detect {
 		if d.Script != "" {
-			text, err := w.c.script(pkg.ID, d.Script)
+			text, err := w.c.detectText(pkg, app.File.Installer, d.Script)
 			if err != nil {
 				return app, err
 			}
@@ -306,11 +308,38 @@ func (c *campaign) script(id fleet.PackageID, name string) (string, error) {
 	return c.readFile(c.facts.Repo.Commit, id, name)
 }
 
+// takenAsApp reports whether a built file of a setting is the one that is
+// installed like a program: the others are payloads of other kinds.
+func takenAsApp(f fleet.BuiltFile) bool { return f.MediaType != store.MediaTypeHealthScript }
+
+// detectText is the script of a detection rule: the package's own, or that of a
+// setting whose scripts packmill writes.
+func (c *campaign) detectText(pkg fleet.Package, key, name string) (string, error) {
+	s, isSetting := pkg.Settings[key]
+	if inline, _ := s.Inline(key); !isSetting || inline == "" {
+		return c.script(pkg.ID, name)
+	}
+	content := map[string][]byte{}
+	for _, name := range s.Payload() {
+		text, err := c.script(pkg.ID, name)
+		if err != nil {
+			return "", err
+		}
+		content[name] = []byte(text)
+	}
+	pair, err := setting.Write(pkg.ID, key, s, content)
+	return string(pair.Detect), err
+}
+
 // settingInstaller is how a configuration by scripts is installed: remediate
 // installs, revert removes, detect detects.
 func settingInstaller(s fleet.Setting) fleet.Installer {
+	detect := setting.DetectName
+	if s.Scripts != nil {
+		detect = s.Scripts.Detect
+	}
 	return fleet.Installer{
 		Platform: "windows", Arch: "x64", Type: "script", Scope: "machine", RunAs: "system", InUse: "wait", Restart: "never", Minutes: 60,
-		Detect: []fleet.Detect{{Operator: "=", Script: s.Scripts.Detect}},
+		Detect: []fleet.Detect{{Operator: "=", Script: detect}},
 	}
 }

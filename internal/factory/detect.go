@@ -277,6 +277,11 @@ func detectPayload(look Look, p fleet.Package, now time.Time) (Finding, error) {
 		}
 		finding.Payload[name] = fleet.DigestOf(data)
 	}
+	for key, s := range p.Settings {
+		if name, digest := s.Inline(key); name != "" {
+			finding.Payload[name] = digest
+		}
+	}
 	finding.Detection = bump.JudgePayload(p, finding.Payload, now)
 	return finding, nil
 }

@@ -13,6 +13,8 @@ const (
 	SumsFile       = "SHA256SUMS"
 	SumsBundleFile = "SHA256SUMS.sigstore.json"
 	ProvenanceFile = "provenance.sigstore.json"
+	BOMFile        = "sbom.cdx.json"
+	BOMBundleFile  = "sbom.sigstore.json"
 )
 
 // Export writes a product below dir, as <package>/<version>/, and returns that
@@ -39,7 +41,7 @@ func (f *Factory) Export(ctx context.Context, p Product, dir string) (string, er
 	for _, small := range []struct {
 		name string
 		data []byte
-	}{{SumsFile, p.Sums}, {SumsBundleFile, p.SumsBundle}, {ProvenanceFile, p.Built.Provenance}} {
+	}{{SumsFile, p.Sums}, {SumsBundleFile, p.SumsBundle}, {ProvenanceFile, p.Built.Provenance}, {BOMFile, p.BOM}, {BOMBundleFile, p.BOMBundle}} {
 		err := exportFile(filepath.Join(out, small.name), func(w io.Writer) error {
 			_, err := w.Write(small.data)
 			return err

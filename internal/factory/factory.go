@@ -34,6 +34,7 @@ type Factory struct {
 	Store    *store.Store    // of artifacts
 	Attester Attester        // of builds and tests
 	Cells    map[string]Cell // of this machine, by kind: chroot, wine, simulated
+	Version  string          // of packmill itself, which provenance names
 
 	Signer   fleet.Signer
 	Consoles func(ctx context.Context, t fleet.Tenant) (Console, error)

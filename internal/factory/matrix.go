@@ -38,7 +38,7 @@ func testable(pkg fleet.Package, version string, env fleet.Environment) []string
 	var keys []string
 	if pkg.Kind == "configuration" {
 		for _, key := range slices.Sorted(maps.Keys(pkg.Settings)) {
-			if pkg.Settings[key].Scripts != nil && env.Platform == "windows" {
+			if pkg.Settings[key].Platform() == env.Platform {
 				keys = append(keys, key)
 			}
 		}

@@ -18,14 +18,31 @@ import (
 // candidate is a stored file as a test cell takes it.
 func (f *Factory) candidate(pkg fleet.Package, version, installer string, file fleet.BuiltFile) testbed.Candidate {
 	return testbed.Candidate{
-		Version: version, Download: pkg.Releases[version].Installers[installer],
+		Version: version, Download: asInstalled(pkg, version, installer),
 		Unpack: func(ctx context.Context, dir *os.Root) (string, error) {
-			if file.MediaType == store.MediaTypeIntunewin {
+			switch file.MediaType {
+			case store.MediaTypeIntunewin:
 				return f.unpackContainer(ctx, file, dir)
+			case store.MediaTypeContent:
+				return "", fleet.Errorf(fleet.Invalid, "factory.test", file.Name, "is encrypted for the console: no cell here installs macOS packages")
 			}
 			return file.Name, f.copyStored(ctx, file, dir)
 		},
 	}
+}
+
+// asInstalled is the download of a release with the name under which Debian
+// knows what packmill packed itself.
+func asInstalled(pkg fleet.Package, version, installer string) fleet.Download {
+	d := pkg.Releases[version].Installers[installer]
+	in := pkg.Installers[installer]
+	switch {
+	case pkg.Settings[installer].Platform() == "linux":
+		d.Deb = &fleet.DebFacts{Package: fleet.LinuxPackage(pkg.ID, installer), Version: version}
+	case in.Platform == "linux" && in.Type == "portable":
+		d.Deb = &fleet.DebFacts{Package: fleet.LinuxPackage(pkg.ID, ""), Version: version}
+	}
+	return d
 }
 
 // copyStored copies a stored file, whose bytes are compared with its digest on
@@ -51,18 +68,23 @@ func (f *Factory) unpackContainer(ctx context.Context, file fleet.BuiltFile, dir
 	if err != nil {
 		return "", err
 	}
+	return strings.ReplaceAll(container.SetupFile, `\`, "/"), unpackInner(ctx, container, dir)
+}
+
+// unpackInner writes the files of a setup folder below dir.
+func unpackInner(ctx context.Context, container *intunewin.File, dir *os.Root) error {
 	for _, e := range container.Inner().File {
 		if e.Mode().IsDir() {
 			continue // made with what lies in it
 		}
 		if err := ctx.Err(); err != nil {
-			return "", err
+			return err
 		}
 		if err := unzipInto(dir, e); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return strings.ReplaceAll(container.SetupFile, `\`, "/"), nil
+	return nil
 }
 
 func unzipInto(dir *os.Root, e *zip.File) error {

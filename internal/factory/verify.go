@@ -2,7 +2,6 @@ package factory
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"maps"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/packmill/packmill/internal/edge/signing"
 	"github.com/packmill/packmill/internal/edge/store"
 	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/format/intunewin"
 )
 
 // A Claim is what is asked of an artifact or of one built file.
@@ -31,6 +29,7 @@ type Proof struct {
 	Files   []fleet.BuiltFile // of an artifact; their bytes were all read
 	Sources []string          // what it was built from: name, address and digest
 	Release bool              // the sources are those of the merged release
+	Parts   int               // components that the signed bill of materials names; 0 where there is no bill
 }
 
 // VerifyArtifact checks a stored artifact: every byte against its digest, a
@@ -46,7 +45,7 @@ func (f *Factory) VerifyArtifact(ctx context.Context, manifest fleet.Digest, c C
 	}
 	subjects := []fleet.Digest{manifest}
 	for _, file := range m.Files {
-		if err := f.checkStored(ctx, file); err != nil {
+		if err := f.checkStored(ctx, file, m.Files); err != nil {
 			return Proof{}, err
 		}
 		subjects = append(subjects, file.Digest)
@@ -62,14 +61,18 @@ func (f *Factory) VerifyArtifact(ctx context.Context, manifest fleet.Digest, c C
 	if c.Version == "" {
 		c.Version = m.Annotations[store.AnnotationVersion]
 	}
+	parts, err := c.bills(manifest, m, attached)
+	if err != nil {
+		return Proof{}, err
+	}
 	why := error(fleet.Errorf(fleet.Refused, "factory.verify", string(manifest), "the artifact has no provenance"))
 	for _, r := range attached {
-		if p := r.Annotations["dev.sigstore.bundle.predicateType"]; p != "" && p != signing.PredicateProvenance {
+		if p := r.Annotations[predicateAnnotation]; p != "" && p != signing.PredicateProvenance {
 			continue
 		}
 		proof, err := c.bundle(subjects, r.Data)
 		if err == nil {
-			proof.Files = m.Files
+			proof.Files, proof.Parts = m.Files, parts
 			return proof, nil
 		}
 		why = err
@@ -77,19 +80,25 @@ func (f *Factory) VerifyArtifact(ctx context.Context, manifest fleet.Digest, c C
 	return Proof{}, why
 }
 
-// checkStored reads a stored file to its end, a container also from the inside.
-func (f *Factory) checkStored(ctx context.Context, file fleet.BuiltFile) error {
-	local, err := f.Store.Local(ctx, file, "")
-	if err != nil {
-		return err
+// bills looks for a bill of materials among what is attached to an artifact. One
+// that is there must hold; an artifact of an older build has none.
+func (c Claim) bills(manifest fleet.Digest, m store.Manifest, attached []store.Referrer) (int, error) {
+	subjects := []fleet.Digest{manifest}
+	for _, f := range m.Files {
+		subjects = append(subjects, f.Digest)
 	}
-	defer func() { _ = local.Close() }() // it was only read
-	if file.MediaType == store.MediaTypeIntunewin {
-		if _, err := intunewin.Read(local, local.Size); err != nil {
-			return fmt.Errorf("%s: %w", file.Name, err)
+	var why error
+	for _, r := range attached {
+		if r.Annotations[predicateAnnotation] != signing.PredicateBOM {
+			continue
 		}
+		bill, err := c.checkBill(subjects, m.Files, r.Data)
+		if err == nil {
+			return bill.Components, nil
+		}
+		why = err
 	}
-	return nil
+	return 0, why
 }
 
 // VerifyFile checks one built file against a provenance bundle.

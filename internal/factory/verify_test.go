@@ -102,7 +102,7 @@ func TestVerifyNoticesFlippedBits(t *testing.T) {
 	w.Store = kept
 	p := w.make(t, "acme/hello", "24.09")
 	blobs, err := filepath.Glob(filepath.Join(dir, "blobs", "sha256", "*"))
-	if err != nil || len(blobs) != 5 { // layer, manifest, empty config, bundle, its manifest
+	if err != nil || len(blobs) != 7 { // layer, manifest, empty config, two bundles, their manifests
 		t.Fatalf("%d blobs (%v)", len(blobs), err)
 	}
 	for _, blob := range blobs {

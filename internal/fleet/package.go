@@ -182,21 +182,6 @@ type Needs struct {
 	Script   string `json:"script,omitempty"`
 }
 
-// A Setting is one configuration; exactly one field is set.
-type Setting struct {
-	CatalogPolicy string          `json:"catalogPolicy,omitempty"`
-	Profile       string          `json:"profile,omitempty"`
-	Scripts       *SettingScripts `json:"scripts,omitempty"`
-}
-
-// SettingScripts detect a setting, remediate it, and revert it.
-type SettingScripts struct {
-	Detect    string   `json:"detect"`
-	Remediate string   `json:"remediate"`
-	Revert    string   `json:"revert"`
-	Every     Duration `json:"every"`
-}
-
 // A Driver is what a driver package applies to.
 type Driver struct {
 	HardwareIDs []string `json:"hardwareIds"`

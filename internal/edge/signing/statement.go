@@ -11,6 +11,7 @@ import (
 const (
 	StatementType       = "https://in-toto.io/Statement/v1"
 	PredicateProvenance = "https://slsa.dev/provenance/v1"
+	PredicateBOM        = "https://cyclonedx.org/bom"
 	PredicateTestResult = "https://in-toto.io/attestation/test-result/v0.1"
 )
 
@@ -88,6 +89,20 @@ func ParseProvenance(s Statement) (ProvenancePredicate, error) {
 		return p, fleet.Errorf(fleet.Refused, "signing.verify", "", "the provenance cannot be read: %w", err)
 	}
 	return p, nil
+}
+
+// BOMStatement says what subjects are made of: an in-toto statement whose
+// predicate is a CycloneDX document.
+func BOMStatement(subjects []Resource, document []byte) ([]byte, error) {
+	return statement(subjects, PredicateBOM, json.RawMessage(document))
+}
+
+// ParseBOM is the CycloneDX document of a statement.
+func ParseBOM(s Statement) ([]byte, error) {
+	if s.PredicateType != PredicateBOM {
+		return nil, fleet.Errorf(fleet.Refused, "signing.verify", "", "the statement is %q, no bill of materials", s.PredicateType)
+	}
+	return s.Predicate, nil
 }
 
 // A TestResult says how an artifact fared in one matrix cell.

@@ -27,8 +27,18 @@ const (
 const (
 	MediaTypeIntunewin = "application/vnd.packmill.intunewin"
 	MediaTypeDeb       = "application/vnd.debian.binary-package"
+	MediaTypeRPM       = "application/x-rpm"
 	MediaTypeBundle    = "application/vnd.dev.sigstore.bundle.v0.3+json"
 	MediaTypeUpload    = "application/vnd.packmill.upload" // a vendor's file that was handed in
+	// What configurations are set by, each in the form its console takes.
+	MediaTypeCatalogPolicy = "application/vnd.packmill.intune-catalog-policy+json"
+	MediaTypeDeviceConfig  = "application/vnd.packmill.intune-device-configuration+json"
+	MediaTypeHealthScript  = "application/vnd.packmill.intune-health-script+json"
+	MediaTypeProfile       = "application/x-apple-aspen-config"
+	// An encrypted macOS package, and the description of how it is encrypted,
+	// which has the name of the content with ".json" behind it.
+	MediaTypeContent     = "application/vnd.packmill.intune-content"
+	MediaTypeContentInfo = "application/vnd.packmill.intune-content-info+json"
 )
 
 // A File is one file of an artifact that is to be stored.

@@ -28,12 +28,23 @@ type Spec struct {
 }
 
 // installer is the installer under test. A configuration's scripts count as one
-// that its detect script detects.
+// that its detect script detects; what packmill makes a Debian package of is one.
 func (s Spec) installer() fleet.Installer {
-	if set, ok := s.Package.Settings[s.Installer]; ok && set.Scripts != nil {
+	set := s.Package.Settings[s.Installer]
+	switch {
+	case set.Platform() == "linux":
+		name := fleet.LinuxPackage(s.Package.ID, s.Installer)
+		return fleet.Installer{Platform: "linux", Type: "deb", Detect: []fleet.Detect{{Operator: "=", Package: name}}}
+	case set.Scripts != nil:
 		return fleet.Installer{Platform: "windows", Arch: "x64", Type: "script", Detect: []fleet.Detect{{Operator: "=", Script: set.Scripts.Detect}}}
+	case set.Platform() == "windows": // by scripts that packmill writes
+		return fleet.Installer{Platform: "windows", Arch: "x64", Type: "script", Detect: []fleet.Detect{{Operator: "=", Script: "detect.ps1"}}}
 	}
-	return s.Package.Installers[s.Installer]
+	in := s.Package.Installers[s.Installer]
+	if in.Platform == "linux" && in.Type == "portable" {
+		in.Type = "deb"
+	}
+	return in
 }
 
 // A Candidate is the built content of one release.

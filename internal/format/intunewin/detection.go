@@ -2,6 +2,8 @@ package intunewin
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/xml"
 	"fmt"
@@ -27,13 +29,13 @@ const (
 // EncryptionInfo is how the content is encrypted: the fileEncryptionInfo of a
 // Graph commit call.
 type EncryptionInfo struct {
-	EncryptionKey        []byte // 32 bytes
-	MacKey               []byte // 32 bytes
-	InitializationVector []byte // 16 bytes
-	Mac                  []byte // 32 bytes, of IV and ciphertext
-	ProfileIdentifier    string // ProfileVersion1
-	FileDigest           []byte // SHA-256 of the plain inner zip
-	FileDigestAlgorithm  string // SHA256
+	EncryptionKey        []byte `json:"encryptionKey"`        // 32 bytes
+	MacKey               []byte `json:"macKey"`               // 32 bytes
+	InitializationVector []byte `json:"initializationVector"` // 16 bytes
+	Mac                  []byte `json:"mac"`                  // 32 bytes, of IV and ciphertext
+	ProfileIdentifier    string `json:"profileIdentifier"`    // ProfileVersion1
+	FileDigest           []byte `json:"fileDigest"`           // SHA-256 of the plain content
+	FileDigestAlgorithm  string `json:"fileDigestAlgorithm"`  // SHA256
 }
 
 // MSIInfo is what Detection.xml says of an .msi setup file.
@@ -168,19 +170,22 @@ func parseDetection(data []byte) (*File, error) {
 	e := info.Encryption
 	f.Encryption.ProfileIdentifier = e.ProfileIdentifier
 	f.Encryption.FileDigestAlgorithm = e.FileDigestAlgorithm
-	if e.ProfileIdentifier != profile || e.FileDigestAlgorithm != digestAlgorithm {
-		return nil, invalid("Detection.xml: profile %q with digest %q is not supported", e.ProfileIdentifier, e.FileDigestAlgorithm)
+	if e.ProfileIdentifier != profile {
+		return nil, invalid("Detection.xml: ProfileIdentifier %q is not %q, the one there is", e.ProfileIdentifier, profile)
+	}
+	if e.FileDigestAlgorithm != digestAlgorithm {
+		return nil, invalid("Detection.xml: FileDigestAlgorithm %q is not %q, the one there is", e.FileDigestAlgorithm, digestAlgorithm)
 	}
 	for _, v := range []struct {
 		name, text string
 		to         *[]byte
 		length     int
 	}{
-		{"EncryptionKey", e.EncryptionKey, &f.Encryption.EncryptionKey, 32},
-		{"MacKey", e.MacKey, &f.Encryption.MacKey, 32},
-		{"InitializationVector", e.InitializationVector, &f.Encryption.InitializationVector, 16},
-		{"Mac", e.Mac, &f.Encryption.Mac, 32},
-		{"FileDigest", e.FileDigest, &f.Encryption.FileDigest, 32},
+		{"EncryptionKey", e.EncryptionKey, &f.Encryption.EncryptionKey, sha256.Size},
+		{"MacKey", e.MacKey, &f.Encryption.MacKey, sha256.Size},
+		{"InitializationVector", e.InitializationVector, &f.Encryption.InitializationVector, aes.BlockSize},
+		{"Mac", e.Mac, &f.Encryption.Mac, sha256.Size},
+		{"FileDigest", e.FileDigest, &f.Encryption.FileDigest, sha256.Size},
 	} {
 		b, err := base64.StdEncoding.DecodeString(v.text)
 		if err != nil || len(b) != v.length {

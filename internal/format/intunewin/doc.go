@@ -9,6 +9,10 @@
 //	offset 32  16 bytes  IV
 //	offset 48            AES-256-CBC(encryption key, IV, PKCS #7(zip))
 //
+// A macOS package is uploaded as content alone, the package in place of the zip
+// and without the outer one; WriteContent makes that, and ContentInfo says what
+// Detection.xml would.
+//
 // The encryption hides nothing, since the keys travel beside it: it is what the
 // service's protocol asks for. That is why keys and IV may be derived from the
 // content, which makes the same input give the same file to the byte.

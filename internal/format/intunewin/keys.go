@@ -24,6 +24,11 @@ type Keys struct {
 // (RFC 5869) over the digest of their names, sizes and SHA-256 sums. Different
 // content has different keys, so no key and IV meet two plaintexts.
 func Derive(setupFile string, entries []Entry) (Keys, error) {
+	return derive(FormatVersion, setupFile, entries)
+}
+
+// derive is Derive under a label: no two kinds of output share a key.
+func derive(label, setupFile string, entries []Entry) (Keys, error) {
 	h := sha256.New()
 	field := func(s string) {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(s))))
@@ -36,7 +41,7 @@ func Derive(setupFile string, entries []Entry) (Keys, error) {
 		field(string(e.SHA256[:]))
 	}
 	var k Keys
-	out, err := hkdf.Key(sha256.New, h.Sum(nil), nil, FormatVersion, len(k.Encryption)+len(k.Mac)+len(k.IV))
+	out, err := hkdf.Key(sha256.New, h.Sum(nil), nil, label, len(k.Encryption)+len(k.Mac)+len(k.IV))
 	if err != nil {
 		return Keys{}, err
 	}

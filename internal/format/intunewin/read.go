@@ -2,12 +2,6 @@ package intunewin
 
 import (
 	"archive/zip"
-	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hmac"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"io"
 	"strings"
@@ -15,17 +9,14 @@ import (
 
 // A File is a container that was read and found whole.
 type File struct {
-	Name            string
-	Description     string
-	SetupFile       string
-	ToolVersion     string
-	UnencryptedSize int64 // bytes of the inner zip
-	Encryption      EncryptionInfo
-	MSI             *MSIInfo // nil when Detection.xml has none
+	Content     // of the inner zip
+	Name        string
+	Description string
+	SetupFile   string
+	ToolVersion string
+	MSI         *MSIInfo // nil when Detection.xml has none
 
 	fileName string
-	content  *io.SectionReader
-	block    cipher.Block
 	inner    *zip.Reader
 }
 
@@ -39,33 +30,17 @@ const (
 // decrypted, the padding, the size and digest of the plain zip, the names in it
 // and that the setup file is there. It reads the content twice and holds none
 // of it. What is no container is an error of kind Invalid, one that was altered
-// of kind Refused.
+// of kind Refused. Errors name the field of Detection.xml that is wrong, where it
+// is one.
 func Read(r io.ReaderAt, size int64) (*File, error) {
 	f, err := readOuter(r, size)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.authenticate(); err != nil {
-		return nil, err
-	}
-	if f.block, err = aes.NewCipher(f.Encryption.EncryptionKey); err != nil {
-		return nil, err
-	}
-	if err := f.checkPlain(); err != nil {
+	if err := f.check(); err != nil {
 		return nil, err
 	}
 	return f, f.readInner()
-}
-
-// Encrypted is the encrypted content: MAC, IV, ciphertext. It is what is
-// uploaded.
-func (f *File) Encrypted() *io.SectionReader {
-	return io.NewSectionReader(f.content, 0, f.content.Size())
-}
-
-// Plain is the decrypted inner zip.
-func (f *File) Plain() *io.SectionReader {
-	return io.NewSectionReader(plainReader{f}, 0, f.UnencryptedSize)
 }
 
 // Inner is the setup folder.
@@ -109,7 +84,7 @@ func readOuter(r io.ReaderAt, size int64) (*File, error) {
 	}
 	content := byName["IntuneWinPackage/Contents/"+f.fileName]
 	if content == nil || len(outer.File) != 2 {
-		return nil, invalid("the container holds %d entries, not Detection.xml and %q alone", len(outer.File), f.fileName)
+		return nil, invalid("the container holds %d entries, not Detection.xml and its FileName %q alone", len(outer.File), f.fileName)
 	}
 	at, err := content.DataOffset()
 	length := int64(content.UncompressedSize64)
@@ -118,58 +93,6 @@ func readOuter(r io.ReaderAt, size int64) (*File, error) {
 	}
 	f.content = io.NewSectionReader(r, at, length)
 	return f, nil
-}
-
-// authenticate compares MAC and IV with those of Detection.xml and with the
-// bytes.
-func (f *File) authenticate() error {
-	size := f.content.Size()
-	if size < prefix+aes.BlockSize || (size-prefix)%aes.BlockSize != 0 || size != prefix+(f.UnencryptedSize/aes.BlockSize+1)*aes.BlockSize {
-		return invalid("%d encrypted bytes cannot hold %d plain ones", size, f.UnencryptedSize)
-	}
-	var head [prefix]byte
-	if _, err := f.content.ReadAt(head[:], 0); err != nil {
-		return readError(err)
-	}
-	stated, iv := head[:sha256.Size], head[sha256.Size:]
-	if subtle.ConstantTimeCompare(stated, f.Encryption.Mac) != 1 {
-		return refused("the content's MAC is not the one in Detection.xml")
-	}
-	if subtle.ConstantTimeCompare(iv, f.Encryption.InitializationVector) != 1 {
-		return refused("the content's IV is not the one in Detection.xml")
-	}
-	mac := hmac.New(sha256.New, f.Encryption.MacKey)
-	if _, err := io.Copy(mac, io.NewSectionReader(f.content, sha256.Size, size-sha256.Size)); err != nil {
-		return readError(err)
-	}
-	if !hmac.Equal(mac.Sum(nil), stated) {
-		return refused("the content was altered: its MAC does not match")
-	}
-	return nil
-}
-
-// checkPlain checks padding, size and digest of the decrypted bytes.
-func (f *File) checkPlain() error {
-	padded := f.content.Size() - prefix
-	var last [aes.BlockSize]byte
-	if _, err := (plainReader{f}).ReadAt(last[:], padded-aes.BlockSize); err != nil {
-		return readError(err)
-	}
-	pad := int64(last[aes.BlockSize-1])
-	if pad < 1 || pad > aes.BlockSize || !bytes.Equal(last[aes.BlockSize-pad:], bytes.Repeat([]byte{byte(pad)}, int(pad))) {
-		return refused("the decrypted content does not end in PKCS #7 padding")
-	}
-	if padded-pad != f.UnencryptedSize {
-		return refused("the decrypted content has %d bytes, Detection.xml says %d", padded-pad, f.UnencryptedSize)
-	}
-	sum := sha256.New()
-	if _, err := io.CopyBuffer(sum, onlyReader{f.Plain()}, make([]byte, blockSize)); err != nil {
-		return readError(err)
-	}
-	if subtle.ConstantTimeCompare(sum.Sum(nil), f.Encryption.FileDigest) != 1 {
-		return refused("the decrypted content does not have the digest in Detection.xml")
-	}
-	return nil
 }
 
 // readInner opens the setup folder and checks its names.
@@ -197,58 +120,11 @@ func (f *File) readInner() error {
 		found = found || name == setup && !e.Mode().IsDir()
 	}
 	if !found {
-		return invalid("the setup file %q is not in the setup folder", f.SetupFile)
+		return invalid("Detection.xml: SetupFile %q is not in the setup folder", f.SetupFile)
 	}
 	f.inner = inner
 	return nil
 }
-
-// plainReader decrypts on the way. CBC needs only the block before, so any
-// place can be read.
-type plainReader struct{ f *File }
-
-// ReadAt reads decrypted bytes, padding included.
-func (p plainReader) ReadAt(b []byte, off int64) (int, error) {
-	padded := p.f.content.Size() - prefix
-	if off < 0 || off >= padded {
-		return 0, io.EOF
-	}
-	want := int64(len(b))
-	if want > padded-off {
-		want = padded - off
-	}
-	done := int64(0)
-	for done < want {
-		n, err := p.chunk(b[done:want], off+done)
-		done += int64(n)
-		if err != nil {
-			return int(done), err
-		}
-	}
-	if want < int64(len(b)) {
-		return int(want), io.EOF
-	}
-	return int(want), nil
-}
-
-// chunk decrypts the start of b, at most blockSize bytes.
-func (p plainReader) chunk(b []byte, off int64) (int, error) {
-	first := off / aes.BlockSize * aes.BlockSize
-	skip := off - first
-	blocks := (skip + int64(len(b)) + aes.BlockSize - 1) / aes.BlockSize
-	blocks = min(blocks, blockSize/aes.BlockSize)
-	// The block before the first one is its IV; before them all stands the IV.
-	buf := make([]byte, (blocks+1)*aes.BlockSize)
-	if _, err := p.f.content.ReadAt(buf, sha256.Size+first); err != nil {
-		return 0, err
-	}
-	text := buf[aes.BlockSize:]
-	cipher.NewCBCDecrypter(p.f.block, buf[:aes.BlockSize]).CryptBlocks(text, text)
-	return copy(b, text[skip:]), nil
-}
-
-// onlyReader hides WriteTo, whose small buffer would decrypt in small steps.
-type onlyReader struct{ io.Reader }
 
 func readEntry(e *zip.File) ([]byte, error) {
 	r, err := e.Open()
@@ -257,14 +133,6 @@ func readEntry(e *zip.File) ([]byte, error) {
 	}
 	defer r.Close()
 	return io.ReadAll(io.LimitReader(r, maxDetection))
-}
-
-// readError tells a container that ends early from one that cannot be read.
-func readError(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return invalid("the container is truncated")
-	}
-	return err
 }
 
 // openZip reads a zip's directory, of which it believes maxDirectory bytes.

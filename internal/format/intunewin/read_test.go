@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"hash/crc32"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -97,23 +98,36 @@ func TestReadRefuses(t *testing.T) {
 		"no content":        {outer(t, zip.Store, whole, detectionPath), fleet.Invalid},
 		"a third entry":     {outer(t, zip.Store, whole, contentPath, detectionPath, "extra"), fleet.Invalid},
 		"two detections":    {outer(t, zip.Store, whole, contentPath, detectionPath, detectionPath), fleet.Invalid},
-		"profile":           {outer(t, zip.Store, with("ProfileVersion1", "ProfileVersion2"), both...), fleet.Invalid},
-		"digest algorithm":  {outer(t, zip.Store, with("SHA256", "SHA1"), both...), fleet.Invalid},
-		"size":              {outer(t, zip.Store, with(">142<", ">141<"), both...), fleet.Refused},
-		"size too far":      {outer(t, zip.Store, with(">142<", ">9999<"), both...), fleet.Invalid},
-		"negative size":     {outer(t, zip.Store, with(">142<", ">-1<"), both...), fleet.Invalid},
-		"file name":         {outer(t, zip.Store, with(">IntunePackage.intunewin<", ">../x<"), both...), fleet.Invalid},
-		"setup file":        {outer(t, zip.Store, with("<SetupFile>install.cmd", "<SetupFile>other.cmd"), both...), fleet.Invalid},
-		"encryption key":    {outer(t, zip.Store, with("AAECAwQF", "BAECAwQF"), both...), fleet.Refused},
-		"short key":         {outer(t, zip.Store, with("AAECAwQF", ""), both...), fleet.Invalid},
-		"MAC key":           {outer(t, zip.Store, with("ICEiIyQl", "JCEiIyQl"), both...), fleet.Refused},
-		"IV":                {outer(t, zip.Store, with("QEFCQ0RF", "REFCQ0RF"), both...), fleet.Refused},
-		"MAC":               {outer(t, zip.Store, with("cspv1Miq", "dspv1Miq"), both...), fleet.Refused},
-		"file digest":       {outer(t, zip.Store, with("wtbQ1IYd", "xtbQ1IYd"), both...), fleet.Refused},
 		"unclosed document": {outer(t, zip.Store, with("</ApplicationInfo>", ""), both...), fleet.Invalid},
 	} {
 		if err := readAll(c.data); err == nil || fleet.KindOf(err) != c.kind {
 			t.Errorf("%s: %v, want kind %v", name, err, c.kind)
+		}
+	}
+	// Every field that a reader needs, and how the error names it.
+	for _, c := range []struct {
+		field, old, new string
+		kind            fleet.Kind
+	}{
+		{"UnencryptedContentSize", ">142<", ">141<", fleet.Refused},
+		{"UnencryptedContentSize", ">142<", ">9999<", fleet.Invalid},
+		{"UnencryptedContentSize", ">142<", ">-1<", fleet.Invalid},
+		{"FileName", ">IntunePackage.intunewin<", ">../x<", fleet.Invalid},
+		{"FileName", ">IntunePackage.intunewin<", ">Other.intunewin<", fleet.Invalid},
+		{"SetupFile", "<SetupFile>install.cmd", "<SetupFile>other.cmd", fleet.Invalid},
+		{"EncryptionKey", "AAECAwQF", "BAECAwQF", fleet.Refused},
+		{"EncryptionKey", "AAECAwQF", "", fleet.Invalid},
+		{"MacKey", "ICEiIyQl", "JCEiIyQl", fleet.Refused},
+		{"MacKey", "ICEiIyQl", "ICEi*yQl", fleet.Invalid},
+		{"InitializationVector", "QEFCQ0RF", "REFCQ0RF", fleet.Refused},
+		{"Mac ", "cspv1Miq", "dspv1Miq", fleet.Refused},
+		{"ProfileIdentifier", "ProfileVersion1", "ProfileVersion2", fleet.Invalid},
+		{"FileDigest ", "wtbQ1IYd", "xtbQ1IYd", fleet.Refused},
+		{"FileDigestAlgorithm", "SHA256", "SHA1", fleet.Invalid},
+	} {
+		err := readAll(outer(t, zip.Store, with(c.old, c.new), both...))
+		if err == nil || fleet.KindOf(err) != c.kind || !strings.Contains(err.Error(), c.field) {
+			t.Errorf("%q for %q: %v, want kind %v and %s", c.new, c.old, err, c.kind, c.field)
 		}
 	}
 }

@@ -55,10 +55,7 @@ func Write(ctx context.Context, w io.WriterAt, p Package) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	encryption := EncryptionInfo{
-		EncryptionKey: keys.Encryption[:], MacKey: keys.Mac[:], InitializationVector: keys.IV[:],
-		Mac: sealed.mac, ProfileIdentifier: profile, FileDigest: sealed.digest, FileDigestAlgorithm: digestAlgorithm,
-	}
+	encryption := encryptionOf(keys, sealed)
 	head := append(bytes.Clone(sealed.mac), keys.IV[:]...)
 	content.crc = crcJoin(crc32.ChecksumIEEE(head), sealed.crc, cipherSize)
 

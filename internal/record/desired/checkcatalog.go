@@ -57,6 +57,7 @@ func (x *checks) pkg(file, id string, p fleet.Package) {
 	before := len(x.findings)
 	x.references(file, id, p)
 	x.kind(file, p)
+	x.settings(file, p)
 	x.feeds(file, p)
 	x.upstream(file, p)
 	for _, key := range p.InstallerKeys() {

@@ -32,7 +32,7 @@ func TestSchemaMatchesTypes(t *testing.T) {
 		"#SourceForge": fleet.SourceForge{}, "#Cask": fleet.Cask{}, "#ElectronBuilder": fleet.ElectronBuilder{}, "#Squirrel": fleet.Squirrel{}, "#Omaha": fleet.Omaha{},
 		"#Evergreen": fleet.Evergreen{}, "#Static": fleet.Static{}, "#InFile": fleet.InFile{},
 		"#Installer": fleet.Installer{}, "#Source": fleet.Source{}, "#Checksum": fleet.Checksum{}, "#Detect": fleet.Detect{}, "#File": fleet.FileRule{}, "#Registry": fleet.RegistryRule{}, "#Needs": fleet.Needs{},
-		"#Setting": fleet.Setting{}, "#SettingScripts": fleet.SettingScripts{}, "#Driver": fleet.Driver{}, "#OSPatch": fleet.OSPatch{}, "#Tests": fleet.Tests{}, "#Probe": fleet.Probe{},
+		"#Setting": fleet.Setting{}, "#RegistryValue": fleet.RegistryValue{}, "#SettingFile": fleet.SettingFile{}, "#SettingScripts": fleet.SettingScripts{}, "#Driver": fleet.Driver{}, "#OSPatch": fleet.OSPatch{}, "#Tests": fleet.Tests{}, "#Probe": fleet.Probe{},
 		"#Advisories": fleet.Advisories{}, "#Release": fleet.Release{}, "#Download": fleet.Download{}, "#SignedBy": fleet.SignedBy{}, "#Patched": fleet.Patched{}, "#Blob": fleet.Blob{},
 		"#AdvisorySources": fleet.AdvisorySources{}, "#Environment": fleet.Environment{}, "#Runner": fleet.Runner{}, "#Week": fleet.Week{}, "#WeekStep": fleet.WeekStep{}, "#Holidays": fleet.Holidays{}, "#DST": fleet.DSTRule{}, "#Wave": fleet.Wave{}, "#Select": fleet.Select{}, "#Opens": fleet.Opens{}, "#Gate": fleet.Gate{},
 		"#Freeze": fleet.Freeze{}, "#Hold": fleet.Hold{}, "#Cycle": fleet.Cycle{}, "#Plan": fleet.PlanRecord{}, "#Summary": fleet.Summary{}, "#Approval": fleet.Approval{}, "#TenantApproval": fleet.TenantApproval{},

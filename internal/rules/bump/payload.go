@@ -37,10 +37,7 @@ func JudgePayload(p fleet.Package, payload map[string]fleet.Digest, now time.Tim
 func Payload(p fleet.Package) []string {
 	var out []string
 	for _, s := range p.Settings {
-		out = append(out, s.CatalogPolicy, s.Profile)
-		if s.Scripts != nil {
-			out = append(out, s.Scripts.Detect, s.Scripts.Remediate, s.Scripts.Revert)
-		}
+		out = append(out, s.Payload()...)
 	}
 	out = slices.DeleteFunc(out, func(s string) bool { return strings.TrimSpace(s) == "" })
 	slices.Sort(out)

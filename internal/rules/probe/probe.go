@@ -67,7 +67,7 @@ func windows(pkg fleet.Package) (key string, ok bool) {
 		}
 	}
 	for _, s := range pkg.Settings {
-		ok = ok || s.Scripts != nil
+		ok = ok || s.Platform() == "windows"
 	}
 	return key, ok || key != ""
 }

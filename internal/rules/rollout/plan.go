@@ -289,7 +289,7 @@ func Serves(pkg fleet.Package, platform string) bool {
 		}
 	}
 	for _, s := range pkg.Settings {
-		if s.Scripts != nil {
+		if s.Platform() == platform {
 			return true
 		}
 	}

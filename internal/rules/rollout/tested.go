@@ -44,16 +44,13 @@ func untested(pkg fleet.Package, built *fleet.Built, tests []fleet.Tested) []str
 }
 
 // platformOf is the platform of what a file or a cell is of: an installer, or a
-// setting of a configuration, whose scripts run on Windows. It is "" when the
+// setting of a configuration that is installed like one. It is "" when the
 // package has no such thing.
 func platformOf(pkg fleet.Package, installer string) string {
 	if in, ok := pkg.Installers[installer]; ok {
 		return in.Platform
 	}
-	if s, ok := pkg.Settings[installer]; ok && s.Scripts != nil {
-		return "windows"
-	}
-	return ""
+	return pkg.Settings[installer].Platform()
 }
 
 // lacking tells people of a release whose tests are over and which may enter no
