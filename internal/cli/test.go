@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -149,13 +151,17 @@ func (a *app) localCells() (map[string]localCell, error) {
 		return nil, err
 	}
 	bed := testbed.Bed{Dir: dir, System: os.DirFS("/"), Getenv: a.getenv, Say: func(what string) { fmt.Fprintln(a.stderr, "packmill: "+what) }}
-	return map[string]localCell{"chroot": testbed.NewChroot(bed), "wine": testbed.NewWine(bed), "simulated": testbed.Simulated{}}, nil
+	return map[string]localCell{
+		"chroot": testbed.NewChroot(bed), "rpm": testbed.NewRPM(bed), "wine": testbed.NewWine(bed), "simulated": testbed.Simulated{},
+	}, nil
 }
 
 // A localCell can be prepared before it is used.
 type localCell interface {
 	factory.Cell
-	Prepare(ctx context.Context) error
+	// Prepare makes the base of a release of the system, of its own choice if the
+	// name is empty, if there is none.
+	Prepare(ctx context.Context, release string) error
 }
 
 // testbedDir is where bases and running cells lie: PACKMILL_TESTBED, or a folder
@@ -180,8 +186,9 @@ func (a *app) wireCells(f *factory.Factory) error {
 	return nil
 }
 
-// prepareCells makes the bases of all cells, or of one. What this machine lacks
-// is told and is no failure: other cells may still run.
+// prepareCells makes the bases of all cells, or of one: those that a machine has
+// by itself, and the releases that the repository's matrices name. What this
+// machine lacks is told and is no failure: other cells may still run.
 func (a *app) prepareCells(ctx context.Context, only string) error {
 	cells, err := a.localCells()
 	if err != nil {
@@ -191,19 +198,39 @@ func (a *app) prepareCells(ctx context.Context, only string) error {
 		return usageErrorf("--cell %q is none of %v", only, slices.Sorted(maps.Keys(cells)))
 	}
 	t := view.Table{Columns: view.Cols("cell", "state")}
-	for _, kind := range slices.Sorted(maps.Keys(cells)) {
-		if only != "" && kind != only {
+	for _, r := range a.bases(ctx, cells) {
+		if only != "" && r.Local != only {
 			continue
 		}
-		err := cells[kind].Prepare(ctx)
+		name := strings.TrimSpace(r.Local + " " + r.Release)
+		err := cells[r.Local].Prepare(ctx, r.Release)
 		switch {
 		case err == nil:
-			t.Add(kind, "ready")
+			t.Add(name, "ready")
 		case fleet.KindOf(err) == fleet.Waiting && ctx.Err() == nil:
-			t.Add(kind, "not here: "+err.Error())
+			t.Add(name, "not here: "+err.Error())
 		default:
 			return err
 		}
 	}
 	return a.write(formatTable, result{table: t})
+}
+
+// bases are the bases that may be wanted here, sorted. Outside of a repository,
+// or in one that cannot be read, these are the cells' own.
+func (a *app) bases(ctx context.Context, cells map[string]localCell) []fleet.Runner {
+	wanted := map[fleet.Runner]bool{}
+	for kind := range cells {
+		wanted[fleet.Runner{Local: kind}] = true
+	}
+	if repo, err := a.loadTree(ctx, ""); err == nil {
+		for _, env := range repo.Matrices {
+			if _, ok := cells[env.Runner.Local]; ok {
+				wanted[env.Runner] = true
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(wanted), func(a, b fleet.Runner) int {
+		return cmp.Or(cmp.Compare(a.Local, b.Local), cmp.Compare(a.Release, b.Release))
+	})
 }
