@@ -33,11 +33,13 @@ func newTestCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test PACKAGE[@VERSION]",
 		Short: "Install, upgrade and remove a release in the cells of this machine",
-		Long: `test builds a release, and the one before it, and takes it through its life in
+		Long: `test builds a release, and the two before it, and takes it through its life in
 every cell of its matrix that runs on this machine: detection must not hold
-before, must hold after the installation; the program starts; the release before
-is upgraded; after the removal nothing is detected any more. Linux cells are
-Debian systems in a folder and take root; Windows cells are Wine prefixes.
+before, must hold after the installation; the program starts; the releases before
+are upgraded, and settings survive that; after the removal nothing is detected
+any more. What it adds that acts by itself, and what it leaves behind, is
+reported. Linux cells are systems in a folder and take root; Windows cells are
+Wine prefixes.
 
 What packages bring runs in a sandbox without network and without anything of
 this machine. What was found is signed and attached to the artifact. packmill run
@@ -114,12 +116,12 @@ func (a *app) test(ctx context.Context, mill *factory.Factory, repo *fleet.Repos
 		return v, err
 	}
 	rec := &fleet.Record{Builds: []fleet.Built{built}}
-	if older, _, ok := repo.Packages[id].Before(version); ok {
-		before, err := mill.Build(ctx, repo, id, older)
+	for _, other := range beside(repo, id, version) {
+		more, err := mill.Build(ctx, repo, other.id, other.version)
 		if err != nil {
-			return v, fmt.Errorf("the release before, %s: %w", older, err)
+			return v, fmt.Errorf("%s %s, which the test needs as well: %w", other.id, other.version, err)
 		}
-		rec.Builds = append(rec.Builds, before)
+		rec.Builds = append(rec.Builds, more)
 	}
 	cells, err := mill.TestCells(ctx, repo, built, rec, cell)
 	if err != nil {
@@ -128,6 +130,33 @@ func (a *app) test(ctx context.Context, mill *factory.Factory, repo *fleet.Repos
 	v = tested{Package: id, Version: version, Artifact: built.Artifact, Store: mill.Store.Where(), Cells: cells}
 	v.Passed = !v.failed() && slices.ContainsFunc(cells, func(t fleet.Tested) bool { return t.Result == "passed" })
 	return v, nil
+}
+
+// A release is one version of one package.
+type release struct {
+	id      fleet.PackageID
+	version string
+}
+
+// beside are the releases that a test of one needs as well: the two before it,
+// and the newest of its neighbours.
+func beside(repo *fleet.Repository, id fleet.PackageID, version string) []release {
+	var out []release
+	pkg := repo.Packages[id]
+	for range 2 {
+		older, _, ok := pkg.Before(version)
+		if !ok {
+			break
+		}
+		out = append(out, release{id, older})
+		version = older
+	}
+	for _, n := range pkg.Tests.Neighbours {
+		if newest, _, ok := repo.Packages[n].Latest(); ok {
+			out = append(out, release{n, newest})
+		}
+	}
+	return out
 }
 
 func (v tested) failed() bool {
