@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -29,7 +30,7 @@ type tested struct {
 
 func newTestCmd(a *app) *cobra.Command {
 	var cell, at, key, rev string
-	var prepare bool
+	var prepare, here bool
 	cmd := &cobra.Command{
 		Use:   "test PACKAGE[@VERSION]",
 		Short: "Install, upgrade and remove a release in the cells of this machine",
@@ -42,7 +43,10 @@ reported. Linux cells are systems in a folder and take root; Windows cells are
 Wine prefixes.
 
 What packages bring runs in a sandbox without network and without anything of
-this machine. What was found is signed and attached to the artifact. packmill run
+this machine. On a runner that GitHub hosts, --cell with the name of its
+environment installs on the runner itself, outside of any sandbox; elsewhere that
+takes --this-machine as well, and leaves a machine that nobody should use again.
+What was found is signed and attached to the artifact. packmill run
 tests what is due by itself and records it in evidence.
 
 The cells' systems are fetched once, when first needed or by --prepare. A failed
@@ -55,6 +59,7 @@ cell ends it with exit code 3.`,
 	flags := cmd.Flags()
 	flags.StringVar(&cell, "cell", "", "only this environment of catalog/matrices.cue; with --prepare chroot or wine")
 	flags.BoolVar(&prepare, "prepare", false, "only make the systems that cells stand on")
+	flags.BoolVar(&here, "this-machine", false, "install on this machine itself, which nobody needs afterwards, for the cell of a GitHub runner that --cell names")
 	flags.StringVar(&at, "store", "", storeFlagText)
 	flags.StringVar(&key, "key", "", keyFlagText)
 	flags.StringVar(&rev, "rev", "", "read the release from this commit")
@@ -65,6 +70,8 @@ cell ends it with exit code 3.`,
 			return a.prepareCells(cmd.Context(), cell)
 		case len(args) == 0:
 			return usageErrorf("test needs a package: packmill test PACKAGE")
+		case here && cell == "":
+			return usageErrorf("--this-machine needs the name of its cell: --cell windows-11")
 		}
 		git, repo, err := a.loadMain(cmd.Context(), rev)
 		if err != nil {
@@ -77,7 +84,7 @@ cell ends it with exit code 3.`,
 		if mill.Store, err = a.openStore(at, repo.Operator.Store); err != nil {
 			return err
 		}
-		v, err := a.test(cmd.Context(), mill, repo, args[0], cell)
+		v, err := a.test(cmd.Context(), mill, repo, args[0], cell, here)
 		if err != nil {
 			return err
 		}
@@ -95,7 +102,7 @@ func (a *app) tellTest(f format, v tested) error {
 }
 
 // test builds what the argument names and the release before, and tests it.
-func (a *app) test(ctx context.Context, mill *factory.Factory, repo *fleet.Repository, arg, cell string) (v tested, err error) {
+func (a *app) test(ctx context.Context, mill *factory.Factory, repo *fleet.Repository, arg, cell string, here bool) (v tested, err error) {
 	id, version, err := releaseOf(repo, arg)
 	if err != nil {
 		return v, err
@@ -110,6 +117,16 @@ func (a *app) test(ctx context.Context, mill *factory.Factory, repo *fleet.Repos
 	mill.Upstream = client
 	if err := a.wireCells(mill); err != nil {
 		return v, err
+	}
+	if cell != "" && (here || testbed.Disposable(a.getenv)) {
+		work, err := os.MkdirTemp("", "packmill-cell-")
+		if err != nil {
+			return v, err
+		}
+		defer os.RemoveAll(work) // what a program still holds open goes with the machine
+		if mill.Cells[factory.OnRunner], err = testbed.NewRunner(runtime.GOOS, runtime.GOARCH, work); err != nil {
+			return v, err
+		}
 	}
 	built, err := mill.Build(ctx, repo, id, version)
 	if err != nil {

@@ -44,43 +44,69 @@ func (c *Chroot) Run(ctx context.Context, spec Spec) ([]fleet.TestStep, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lifecycle(ctx, spec, func(ctx context.Context, log *transcript) (endpoint, error) {
+	archives, err := c.bed.scratch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	from := &debSource{bed: c.bed, base: base, dir: archives.dir, had: map[string]string{}}
+	steps, err := lifecycle(ctx, spec, func(ctx context.Context, log *transcript) (endpoint, error) {
 		layer, err := c.bed.layer(ctx, systemOf(base))
 		if err != nil {
 			return nil, err
 		}
-		return &debian{linux: linux{layer: layer, box: linuxBox(bwrap, layer.root), log: log}, bed: c.bed, base: base}, nil
+		return &debian{linux: linux{layer: layer, box: linuxBox(bwrap, layer.root), log: log}, from: from}, nil
 	})
+	return steps, errors.Join(err, archives.remove())
 }
 
-// debian is one fresh Debian device.
-type debian struct {
-	linux
-	bed   Bed
-	base  string
-	count int // of installs
+// A debSource is where the devices of one run have their .deb files from: each
+// release once, with what it depends on.
+type debSource struct {
+	bed  Bed
+	base string
+	dir  string
+	had  map[string]string // by package and version: folder of .deb files
 }
 
-// install fetches what the package depends on outside, and installs both inside,
-// where there is no network.
-func (d *debian) install(ctx context.Context, it item) (string, error) {
-	d.count++
-	scratch := filepath.Join(d.layer.dir, fmt.Sprintf("install-%d", d.count))
-	archives := filepath.Join(scratch, "archives")
-	if err := os.MkdirAll(archives, 0o755); err != nil {
+// archives is the folder with a candidate's .deb and its dependencies.
+func (s *debSource) archives(ctx context.Context, it item) (string, error) {
+	key := string(it.id) + "@" + it.Version
+	if dir, ok := s.had[key]; ok {
+		return dir, nil
+	}
+	dir := filepath.Join(s.dir, fmt.Sprintf("release-%d", len(s.had)+1))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	setup, err := unpack(ctx, it.Candidate, archives)
+	setup, err := unpack(ctx, it.Candidate, dir)
 	if err != nil {
 		return "", err
 	}
 	if filepath.Base(setup) != setup || filepath.Ext(setup) != ".deb" {
 		return "", fleet.Errorf(fleet.Invalid, "testbed.chroot", setup, "is no name of a .deb")
 	}
-	if err := d.fetch(ctx, archives, filepath.Join(archives, setup)); err != nil {
+	if err := s.fetch(ctx, dir, filepath.Join(dir, setup)); err != nil {
 		return "", err
 	}
-	names, err := d.place(archives, scratch)
+	s.had[key] = dir
+	return dir, nil
+}
+
+// debian is one fresh Debian device.
+type debian struct {
+	linux
+	from  *debSource
+	count int // of installs
+}
+
+// install fetches what the package depends on outside, and installs both inside,
+// where there is no network.
+func (d *debian) install(ctx context.Context, it item) (string, error) {
+	archives, err := d.from.archives(ctx, it)
+	if err != nil {
+		return "", err
+	}
+	names, err := d.place(archives)
 	if err != nil {
 		return "", err
 	}
@@ -102,21 +128,21 @@ func unpack(ctx context.Context, c Candidate, dir string) (setup string, err err
 }
 
 // fetch downloads a .deb's dependencies beside it.
-func (d *debian) fetch(ctx context.Context, archives, deb string) error {
+func (s *debSource) fetch(ctx context.Context, archives, deb string) error {
 	call := []string{"--download-only", "install", deb}
-	if d.bed.apt(ctx, d.base, archives, call...) == nil {
+	if s.bed.apt(ctx, s.base, archives, call...) == nil {
 		return nil
 	}
 	// The lists of the base may be older than what the mirror still has.
-	unlock, err := lock(ctx, d.base+".lock")
+	unlock, err := lock(ctx, s.base+".lock")
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := d.bed.apt(ctx, d.base, archives, "update"); err != nil {
+	if err := s.bed.apt(ctx, s.base, archives, "update"); err != nil {
 		return err
 	}
-	err = d.bed.apt(ctx, d.base, archives, call...)
+	err = s.bed.apt(ctx, s.base, archives, call...)
 	var failed *fleet.Error
 	if errors.As(err, &failed) && ctx.Err() == nil {
 		return failf("its dependencies cannot be had: %v", failed.Err)
@@ -126,13 +152,14 @@ func (d *debian) fetch(ctx context.Context, archives, deb string) error {
 
 // place copies the archives into the cell, through a root that no link leaves,
 // and tells where they are inside.
-func (d *debian) place(archives, scratch string) ([]string, error) {
+func (d *debian) place(archives string) ([]string, error) {
+	d.count++
 	root, err := os.OpenRoot(d.layer.root)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	folder := "var/cache/packmill-" + filepath.Base(scratch)
+	folder := fmt.Sprintf("var/cache/packmill-%d", d.count)
 	if err := root.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}

@@ -92,12 +92,22 @@ func (b Bed) apt(ctx context.Context, base, archives string, args ...string) err
 			return err
 		}
 	}
+	// A copy: apt locks the folder in which the status lies, and others want to
+	// know what depends on what at the same time.
+	status := filepath.Join(archives, "status")
+	data, err := os.ReadFile(filepath.Join(systemOf(base), "var/lib/dpkg/status"))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(status, data, 0o644); err != nil {
+		return err
+	}
 	options := []string{
 		"-q", "-y",
 		"-o", "Dir::Etc::sourcelist=" + filepath.Join(base, "sources.list"),
 		"-o", "Dir::Etc::sourceparts=-",
 		"-o", "Dir::State=" + filepath.Join(base, "apt"),
-		"-o", "Dir::State::status=" + filepath.Join(systemOf(base), "var/lib/dpkg/status"),
+		"-o", "Dir::State::status=" + status,
 		"-o", "Dir::Cache=" + filepath.Join(base, "cache"),
 		"-o", "Dir::Cache::archives=" + archives,
 		"-o", "Dir::Cache::pkgcache=pkgcache.bin", "-o", "Dir::Cache::srcpkgcache=srcpkgcache.bin", // container images turn them off

@@ -1,0 +1,97 @@
+//go:build unix
+
+package testbed
+
+import (
+	"fmt"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// measure runs and reports seconds beside their bound, and the seconds of a
+// processor that all of it took.
+func measure(b *testing.B, bound float64, run func()) float64 {
+	b.Helper()
+	var before, after syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_CHILDREN, &before)
+	begin := time.Now()
+	run()
+	s := time.Since(begin).Seconds()
+	_ = syscall.Getrusage(syscall.RUSAGE_CHILDREN, &after)
+	cpu := time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
+	b.ReportMetric(s, "s")
+	b.ReportMetric(bound, "bound-s")
+	b.ReportMetric(cpu.Seconds(), "cpu-s")
+	return s
+}
+
+// mustPass fails the figure of a cell that did not do its work.
+func mustPass(b *testing.B, steps []fleet.TestStep, err error) {
+	if err != nil {
+		b.Error(err)
+	}
+	wantSteps(b, steps, "install:passed", "detect:passed", "gone:passed", "upgrade:passed", "rollback:passed")
+}
+
+// debLife is the spec of a .deb with a release before.
+func debLife(b *testing.B) Spec {
+	candidate := func(version string) Candidate {
+		return debFixture{version: version, program: "#!/bin/sh\necho " + version + "\n", contents: settled(b, version)}.candidate(b)
+	}
+	previous := candidate("1.0.0")
+	return debSpec(candidate("1.1.0"), &previous)
+}
+
+// BenchmarkFigureLinuxCell takes a .deb through its whole life, on two devices,
+// over a base that is there.
+func BenchmarkFigureLinuxCell(b *testing.B) {
+	cell, spec := chrootCell(b), debLife(b)
+	for b.Loop() {
+		measure(b, 5, func() {
+			steps, err := cell.Run(b.Context(), spec)
+			mustPass(b, steps, err)
+		})
+	}
+}
+
+// BenchmarkFigureWineMSICell takes an MSI through its whole life, with upgrade,
+// refused downgrade and the way back, over a base that is there.
+func BenchmarkFigureWineMSICell(b *testing.B) {
+	cell := wineCell(b)
+	previous := msi(b, "1.0.0", "{0D4B3F3E-6A9B-4C1E-9B43-5D8E0C6A1F01}")
+	spec := windowsSpec(fleet.Installer{Type: "msi", Detect: []fleet.Detect{{Operator: "=", MSIProduct: true}}}, msi(b, "1.1.0", "{0D4B3F3E-6A9B-4C1E-9B43-5D8E0C6A1F02}"), &previous)
+	for b.Loop() {
+		measure(b, 15, func() {
+			steps, err := cell.Run(b.Context(), spec)
+			mustPass(b, steps, err)
+		})
+	}
+}
+
+// BenchmarkFigureEightCells runs eight Linux cells at once. They may take no
+// longer than one after the other: they share processors and nothing else.
+func BenchmarkFigureEightCells(b *testing.B) {
+	cell, spec := chrootCell(b), debLife(b)
+	for b.Loop() {
+		begin := time.Now()
+		steps, err := cell.Run(b.Context(), spec)
+		mustPass(b, steps, err)
+		one := time.Since(begin).Seconds()
+		measure(b, 8*one, func() {
+			var wait sync.WaitGroup
+			for range 8 {
+				wait.Go(func() {
+					steps, err := cell.Run(b.Context(), spec)
+					mustPass(b, steps, err)
+				})
+			}
+			wait.Wait()
+		})
+		b.ReportMetric(one, "one-s")
+		b.Logf("one cell alone: %s", fmt.Sprintf("%.1f s", one))
+	}
+}
