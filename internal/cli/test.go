@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,13 +29,8 @@ type tested struct {
 	Cells    []fleet.Tested  `json:"cells"`
 }
 
-func newTestCmd(a *app) *cobra.Command {
-	var cell, at, key, rev string
-	var prepare, here bool
-	cmd := &cobra.Command{
-		Use:   "test PACKAGE[@VERSION]",
-		Short: "Install, upgrade and remove a release in the cells of this machine",
-		Long: `test builds a release, and the two before it, and takes it through its life in
+// testAbout is the help of test.
+const testAbout = `test builds a release, and the two before it, and takes it through its life in
 every cell of its matrix that runs on this machine: detection must not hold
 before, must hold after the installation; the program starts; the releases before
 are upgraded, and settings survive that; after the removal nothing is detected
@@ -50,7 +46,15 @@ What was found is signed and attached to the artifact. packmill run
 tests what is due by itself and records it in evidence.
 
 The cells' systems are fetched once, when first needed or by --prepare. A failed
-cell ends it with exit code 3.`,
+cell ends it with exit code 3.`
+
+func newTestCmd(a *app) *cobra.Command {
+	var cell, at, key, rev string
+	var prepare, here bool
+	cmd := &cobra.Command{
+		Use:   "test PACKAGE[@VERSION]",
+		Short: "Install, upgrade and remove a release in the cells of this machine",
+		Long:  testAbout,
 		Example: `  packmill test --prepare
   packmill test igor-pavlov/7-zip@24.09 --cell wine`,
 		Args:              cobra.MaximumNArgs(1),
@@ -124,7 +128,7 @@ func (a *app) test(ctx context.Context, mill *factory.Factory, repo *fleet.Repos
 			return v, err
 		}
 		defer os.RemoveAll(work) // what a program still holds open goes with the machine
-		if mill.Cells[factory.OnRunner], err = testbed.NewRunner(runtime.GOOS, runtime.GOARCH, work); err != nil {
+		if mill.Cells[factory.OnRunner], err = testbed.NewRunner(runtime.GOOS, runtime.GOARCH, work, time.Now); err != nil {
 			return v, err
 		}
 	}

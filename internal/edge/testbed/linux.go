@@ -110,7 +110,7 @@ func (d *linux) survey(context.Context) (survey, error) {
 // passing reports whether a path of a Linux system is none of a package's doing.
 func passing(inside string) bool {
 	for _, dir := range []string{
-		"/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp", "/var/cache", "/var/log", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/rpm",
+		"/dev", "/proc", "/sys", "/run", "/tmp", "/var/tmp", "/var/cache", "/var/log", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/rpm", "/root/.rpmdb",
 		"/usr/lib/sysimage/rpm", "/etc/ld.so.cache", "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-",
 	} {
 		if inside == dir || strings.HasPrefix(inside, dir+"/") {

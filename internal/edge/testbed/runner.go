@@ -41,14 +41,15 @@ func Disposable(getenv func(string) string) bool {
 }
 
 // NewRunner is the cell of this machine, which the caller knows to be disposable.
-func NewRunner(goos, goarch, work string) (*Runner, error) {
+// now is the machine's own clock, by which its log tells what is new.
+func NewRunner(goos, goarch, work string, now func() time.Time) (*Runner, error) {
 	system := map[string]string{"windows": "windows", "darwin": "macos", "linux": "linux"}[goos]
 	if system == "" {
 		return nil, fleet.Errorf(fleet.Invalid, "testbed.runner", goos, "no package is installed on such a system")
 	}
 	return &Runner{
 		OS: system, Arch: map[string]string{"amd64": "x64"}[goarch] + map[string]string{"arm64": "arm64"}[goarch], Work: work, Inside: work,
-		Root: os.Geteuid() == 0, Now: time.Now, Exec: execute,
+		Root: os.Geteuid() == 0, Now: now, Exec: execute,
 	}, nil
 }
 
