@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -26,7 +27,8 @@ type buildBench struct {
 	repo string
 	env  map[string]string
 	key  string
-	exe  []byte // what the vendor serves
+	exe  []byte            // what the vendor serves
+	more map[string][]byte // what it serves under other names
 }
 
 // newBuildBench trusts the key it makes in tenants/operator.cue.
@@ -37,7 +39,13 @@ func newBuildBench(t *testing.T) *buildBench {
 		t.Fatal(err)
 	}
 	b := &buildBench{t: t, repo: t.TempDir(), key: filepath.Join(t.TempDir(), "mill.key"), exe: exe}
-	vendor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(b.exe) }))
+	vendor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if data, ok := b.more[path.Base(path.Dir(r.URL.Path))+"/"+path.Base(r.URL.Path)]; ok {
+			_, _ = w.Write(data)
+			return
+		}
+		_, _ = w.Write(b.exe)
+	}))
 	t.Cleanup(vendor.Close)
 	b.env = map[string]string{
 		"PACKMILL_KEY": b.key, "PACKMILL_CACHE": t.TempDir(), "PACKMILL_STORE": filepath.Join(t.TempDir(), "store"), "PACKMILL_MIRROR": vendor.URL,

@@ -1,11 +1,15 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,24 +29,32 @@ type tested struct {
 	Cells    []fleet.Tested  `json:"cells"`
 }
 
-func newTestCmd(a *app) *cobra.Command {
-	var cell, at, key, rev string
-	var prepare bool
-	cmd := &cobra.Command{
-		Use:   "test PACKAGE[@VERSION]",
-		Short: "Install, upgrade and remove a release in the cells of this machine",
-		Long: `test builds a release, and the one before it, and takes it through its life in
+// testAbout is the help of test.
+const testAbout = `test builds a release, and the two before it, and takes it through its life in
 every cell of its matrix that runs on this machine: detection must not hold
-before, must hold after the installation; the program starts; the release before
-is upgraded; after the removal nothing is detected any more. Linux cells are
-Debian systems in a folder and take root; Windows cells are Wine prefixes.
+before, must hold after the installation; the program starts; the releases before
+are upgraded, and settings survive that; after the removal nothing is detected
+any more. What it adds that acts by itself, and what it leaves behind, is
+reported. Linux cells are systems in a folder and take root; Windows cells are
+Wine prefixes.
 
 What packages bring runs in a sandbox without network and without anything of
-this machine. What was found is signed and attached to the artifact. packmill run
+this machine. On a runner that GitHub hosts, --cell with the name of its
+environment installs on the runner itself, outside of any sandbox; elsewhere that
+takes --this-machine as well, and leaves a machine that nobody should use again.
+What was found is signed and attached to the artifact. packmill run
 tests what is due by itself and records it in evidence.
 
 The cells' systems are fetched once, when first needed or by --prepare. A failed
-cell ends it with exit code 3.`,
+cell ends it with exit code 3.`
+
+func newTestCmd(a *app) *cobra.Command {
+	var cell, at, key, rev string
+	var prepare, here bool
+	cmd := &cobra.Command{
+		Use:   "test PACKAGE[@VERSION]",
+		Short: "Install, upgrade and remove a release in the cells of this machine",
+		Long:  testAbout,
 		Example: `  packmill test --prepare
   packmill test igor-pavlov/7-zip@24.09 --cell wine`,
 		Args:              cobra.MaximumNArgs(1),
@@ -51,6 +63,7 @@ cell ends it with exit code 3.`,
 	flags := cmd.Flags()
 	flags.StringVar(&cell, "cell", "", "only this environment of catalog/matrices.cue; with --prepare chroot or wine")
 	flags.BoolVar(&prepare, "prepare", false, "only make the systems that cells stand on")
+	flags.BoolVar(&here, "this-machine", false, "install on this machine itself, which nobody needs afterwards, for the cell of a GitHub runner that --cell names")
 	flags.StringVar(&at, "store", "", storeFlagText)
 	flags.StringVar(&key, "key", "", keyFlagText)
 	flags.StringVar(&rev, "rev", "", "read the release from this commit")
@@ -61,6 +74,8 @@ cell ends it with exit code 3.`,
 			return a.prepareCells(cmd.Context(), cell)
 		case len(args) == 0:
 			return usageErrorf("test needs a package: packmill test PACKAGE")
+		case here && cell == "":
+			return usageErrorf("--this-machine needs the name of its cell: --cell windows-11")
 		}
 		git, repo, err := a.loadMain(cmd.Context(), rev)
 		if err != nil {
@@ -73,7 +88,7 @@ cell ends it with exit code 3.`,
 		if mill.Store, err = a.openStore(at, repo.Operator.Store); err != nil {
 			return err
 		}
-		v, err := a.test(cmd.Context(), mill, repo, args[0], cell)
+		v, err := a.test(cmd.Context(), mill, repo, args[0], cell, here)
 		if err != nil {
 			return err
 		}
@@ -91,7 +106,7 @@ func (a *app) tellTest(f format, v tested) error {
 }
 
 // test builds what the argument names and the release before, and tests it.
-func (a *app) test(ctx context.Context, mill *factory.Factory, repo *fleet.Repository, arg, cell string) (v tested, err error) {
+func (a *app) test(ctx context.Context, mill *factory.Factory, repo *fleet.Repository, arg, cell string, here bool) (v tested, err error) {
 	id, version, err := releaseOf(repo, arg)
 	if err != nil {
 		return v, err
@@ -107,17 +122,27 @@ func (a *app) test(ctx context.Context, mill *factory.Factory, repo *fleet.Repos
 	if err := a.wireCells(mill); err != nil {
 		return v, err
 	}
+	if cell != "" && (here || testbed.Disposable(a.getenv)) {
+		work, err := os.MkdirTemp("", "packmill-cell-")
+		if err != nil {
+			return v, err
+		}
+		defer os.RemoveAll(work) // what a program still holds open goes with the machine
+		if mill.Cells[factory.OnRunner], err = testbed.NewRunner(runtime.GOOS, runtime.GOARCH, work, time.Now); err != nil {
+			return v, err
+		}
+	}
 	built, err := mill.Build(ctx, repo, id, version)
 	if err != nil {
 		return v, err
 	}
 	rec := &fleet.Record{Builds: []fleet.Built{built}}
-	if older, _, ok := repo.Packages[id].Before(version); ok {
-		before, err := mill.Build(ctx, repo, id, older)
+	for _, other := range beside(repo, id, version) {
+		more, err := mill.Build(ctx, repo, other.id, other.version)
 		if err != nil {
-			return v, fmt.Errorf("the release before, %s: %w", older, err)
+			return v, fmt.Errorf("%s %s, which the test needs as well: %w", other.id, other.version, err)
 		}
-		rec.Builds = append(rec.Builds, before)
+		rec.Builds = append(rec.Builds, more)
 	}
 	cells, err := mill.TestCells(ctx, repo, built, rec, cell)
 	if err != nil {
@@ -126,6 +151,33 @@ func (a *app) test(ctx context.Context, mill *factory.Factory, repo *fleet.Repos
 	v = tested{Package: id, Version: version, Artifact: built.Artifact, Store: mill.Store.Where(), Cells: cells}
 	v.Passed = !v.failed() && slices.ContainsFunc(cells, func(t fleet.Tested) bool { return t.Result == "passed" })
 	return v, nil
+}
+
+// A release is one version of one package.
+type release struct {
+	id      fleet.PackageID
+	version string
+}
+
+// beside are the releases that a test of one needs as well: the two before it,
+// and the newest of its neighbours.
+func beside(repo *fleet.Repository, id fleet.PackageID, version string) []release {
+	var out []release
+	pkg := repo.Packages[id]
+	for range 2 {
+		older, _, ok := pkg.Before(version)
+		if !ok {
+			break
+		}
+		out = append(out, release{id, older})
+		version = older
+	}
+	for _, n := range pkg.Tests.Neighbours {
+		if newest, _, ok := repo.Packages[n].Latest(); ok {
+			out = append(out, release{n, newest})
+		}
+	}
+	return out
 }
 
 func (v tested) failed() bool {
@@ -149,13 +201,17 @@ func (a *app) localCells() (map[string]localCell, error) {
 		return nil, err
 	}
 	bed := testbed.Bed{Dir: dir, System: os.DirFS("/"), Getenv: a.getenv, Say: func(what string) { fmt.Fprintln(a.stderr, "packmill: "+what) }}
-	return map[string]localCell{"chroot": testbed.NewChroot(bed), "wine": testbed.NewWine(bed), "simulated": testbed.Simulated{}}, nil
+	return map[string]localCell{
+		"chroot": testbed.NewChroot(bed), "rpm": testbed.NewRPM(bed), "wine": testbed.NewWine(bed), "simulated": testbed.Simulated{},
+	}, nil
 }
 
 // A localCell can be prepared before it is used.
 type localCell interface {
 	factory.Cell
-	Prepare(ctx context.Context) error
+	// Prepare makes the base of a release of the system, of its own choice if the
+	// name is empty, if there is none.
+	Prepare(ctx context.Context, release string) error
 }
 
 // testbedDir is where bases and running cells lie: PACKMILL_TESTBED, or a folder
@@ -180,8 +236,9 @@ func (a *app) wireCells(f *factory.Factory) error {
 	return nil
 }
 
-// prepareCells makes the bases of all cells, or of one. What this machine lacks
-// is told and is no failure: other cells may still run.
+// prepareCells makes the bases of all cells, or of one: those that a machine has
+// by itself, and the releases that the repository's matrices name. What this
+// machine lacks is told and is no failure: other cells may still run.
 func (a *app) prepareCells(ctx context.Context, only string) error {
 	cells, err := a.localCells()
 	if err != nil {
@@ -191,19 +248,39 @@ func (a *app) prepareCells(ctx context.Context, only string) error {
 		return usageErrorf("--cell %q is none of %v", only, slices.Sorted(maps.Keys(cells)))
 	}
 	t := view.Table{Columns: view.Cols("cell", "state")}
-	for _, kind := range slices.Sorted(maps.Keys(cells)) {
-		if only != "" && kind != only {
+	for _, r := range a.bases(ctx, cells) {
+		if only != "" && r.Local != only {
 			continue
 		}
-		err := cells[kind].Prepare(ctx)
+		name := strings.TrimSpace(r.Local + " " + r.Release)
+		err := cells[r.Local].Prepare(ctx, r.Release)
 		switch {
 		case err == nil:
-			t.Add(kind, "ready")
+			t.Add(name, "ready")
 		case fleet.KindOf(err) == fleet.Waiting && ctx.Err() == nil:
-			t.Add(kind, "not here: "+err.Error())
+			t.Add(name, "not here: "+err.Error())
 		default:
 			return err
 		}
 	}
 	return a.write(formatTable, result{table: t})
+}
+
+// bases are the bases that may be wanted here, sorted. Outside of a repository,
+// or in one that cannot be read, these are the cells' own.
+func (a *app) bases(ctx context.Context, cells map[string]localCell) []fleet.Runner {
+	wanted := map[fleet.Runner]bool{}
+	for kind := range cells {
+		wanted[fleet.Runner{Local: kind}] = true
+	}
+	if repo, err := a.loadTree(ctx, ""); err == nil {
+		for _, env := range repo.Matrices {
+			if _, ok := cells[env.Runner.Local]; ok {
+				wanted[env.Runner] = true
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(wanted), func(a, b fleet.Runner) int {
+		return cmp.Or(cmp.Compare(a.Local, b.Local), cmp.Compare(a.Release, b.Release))
+	})
 }

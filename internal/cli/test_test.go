@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,13 +135,16 @@ func TestMatrixCommand(t *testing.T) {
 	if !strings.Contains(out, "this machine (simulated)") || !strings.Contains(out, "GitHub (windows-11)") {
 		t.Errorf("%s", out)
 	}
+	if !strings.Contains(out, "No inventory in evidence") {
+		t.Errorf("a share of no inventory:\n%s", out)
+	}
 	b.want(exitInvalid, "matrix", "bench/nothing")
 
 	outputs := filepath.Join(t.TempDir(), "outputs")
 	b.env["GITHUB_OUTPUT"] = outputs
 	var jobs struct{ Include []map[string]string }
 	out, _ = b.want(0, "matrix", "bench/hello", "--format", "github")
-	if err := json.Unmarshal([]byte(out), &jobs); err != nil || len(jobs.Include) != 1 || jobs.Include[0]["runner"] != "windows-11" || jobs.Include[0]["package"] != "bench/hello" {
+	if err := json.Unmarshal([]byte(out), &jobs); err != nil || len(jobs.Include) != 1 || jobs.Include[0]["runner"] != "windows-11" || jobs.Include[0]["releases"] != "bench/hello@24.09" {
 		t.Errorf("%v %s", err, out)
 	}
 	shards, _ := b.want(0, "matrix", "--shards", "2", "--format", "github")
@@ -153,5 +157,33 @@ func TestMatrixCommand(t *testing.T) {
 	}
 	for _, args := range [][]string{{"--shards", "0", "--format", "github"}, {"--shards", "17", "--format", "github"}, {"--shards", "2"}, {"bench/hello", "--shards", "2", "--format", "github"}} {
 		b.want(exitInvalid, append([]string{"matrix"}, args...)...)
+	}
+}
+
+// TestMatrixJobs: GitHub takes 256 jobs; above that releases share them, and
+// none is lost.
+func TestMatrixJobs(t *testing.T) {
+	cells := func(packages int) []matrixCell {
+		var out []matrixCell
+		for i := range packages {
+			for _, cell := range []string{"windows-11", "windows-2025"} {
+				for _, installer := range []string{"x64", "fi"} {
+					out = append(out, matrixCell{Package: fleet.PackageID(fmt.Sprintf("a/p%03d", i)), Version: "1", Installer: installer, Cell: cell, Runner: cell})
+				}
+			}
+		}
+		return out
+	}
+	for _, c := range []struct{ packages, jobs int }{{0, 0}, {1, 2}, {128, 256}, {129, 130}, {1000, 250}} {
+		jobs := jobsOf(cells(c.packages))
+		releases := map[string]int{}
+		for _, j := range jobs {
+			for name := range strings.FieldsSeq(j.Releases) {
+				releases[j.Cell+" "+name]++
+			}
+		}
+		if len(jobs) != c.jobs || len(releases) != 2*c.packages {
+			t.Errorf("%d packages: %d jobs with %d releases", c.packages, len(jobs), len(releases))
+		}
 	}
 }

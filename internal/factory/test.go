@@ -10,7 +10,6 @@ import (
 	"github.com/packmill/packmill/internal/edge/store"
 	"github.com/packmill/packmill/internal/edge/testbed"
 	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
 // A Cell takes an installer through its life in one kind of environment of this
@@ -54,7 +53,7 @@ func (f *Factory) TestCells(ctx context.Context, repo *fleet.Repository, built f
 	var missing error // of the first cell that could not run
 	for i, c := range cells {
 		f.progress(i, len(cells), fmt.Sprintf("test %s %s in %s", built.Package, built.Version, c.Cell))
-		t, err := f.test(ctx, pkg, built, rec, c)
+		t, err := f.test(ctx, repo, built, rec, c, only != "")
 		if err != nil && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -82,27 +81,36 @@ func notRun(why string) []fleet.TestStep {
 	return []fleet.TestStep{{Name: "cell", Result: "skipped", Detail: why}}
 }
 
-// test runs one cell.
-func (f *Factory) test(ctx context.Context, pkg fleet.Package, built fleet.Built, rec *fleet.Record, c MatrixCell) (fleet.Tested, error) {
+// OnRunner is the kind of cell that is the machine itself, of a runner of GitHub
+// that nobody needs afterwards. Cells of GitHub's runners run there when they are
+// named: which of them this machine is, its workflow knows.
+const OnRunner = "github"
+
+// test runs one cell; named says that it was asked for by its name.
+func (f *Factory) test(ctx context.Context, repo *fleet.Repository, built fleet.Built, rec *fleet.Record, c MatrixCell, named bool) (fleet.Tested, error) {
+	pkg := repo.Packages[built.Package]
 	t := fleet.Tested{
 		Package: built.Package, Version: built.Version, Artifact: built.Artifact, Cell: c.Cell, Installer: c.Installer,
 		Result: "skipped", At: f.Clock.Now(),
 	}
+	kind := c.Environment.Runner.Local
 	if c.Environment.Runner.GitHub != "" {
-		t.Steps = notRun("runs on GitHub, on " + c.Environment.Runner.GitHub)
-		return t, nil
+		if kind = OnRunner; !named || f.Cells[kind] == nil {
+			t.Steps = notRun("runs on GitHub, on " + c.Environment.Runner.GitHub)
+			return t, nil
+		}
 	}
 	file, ok := fileOf(built, c.Installer)
 	if !ok {
 		t.Steps = notRun("the artifact has no file of this installer")
 		return t, nil
 	}
-	cell := f.Cells[c.Environment.Runner.Local]
+	cell := f.Cells[kind]
 	if cell == nil {
-		return t, fleet.Errorf(fleet.Waiting, "factory.test", c.Cell, "this machine has no cells of kind %q", c.Environment.Runner.Local)
+		return t, fleet.Errorf(fleet.Waiting, "factory.test", c.Cell, "this machine has no cells of kind %q", kind)
 	}
-	spec := testbed.Spec{Package: pkg, Installer: c.Installer, This: f.candidate(pkg, built.Version, c.Installer, file)}
-	spec.Previous, spec.Without = f.before(pkg, built.Version, c.Installer, rec)
+	spec := f.specOf(repo, pkg, built, rec, c)
+	spec.This = f.candidate(pkg, built.Version, c.Installer, file)
 	steps, err := cell.Run(ctx, spec)
 	if err != nil {
 		return t, err
@@ -115,39 +123,15 @@ func (f *Factory) test(ctx context.Context, pkg fleet.Package, built fleet.Built
 	return t, err
 }
 
-// before is the release that devices have before this one, as it was built.
-func (f *Factory) before(pkg fleet.Package, version, installer string, rec *fleet.Record) (*testbed.Candidate, string) {
-	older, release, ok := pkg.Before(version)
-	if !ok {
-		return nil, "there is no release before"
-	}
-	if _, ships := release.Installers[installer]; !ships && pkg.Kind != "configuration" {
-		return nil, older + " does not ship it"
-	}
-	var built *fleet.Built
-	if rec != nil {
-		built = rollout.BuiltOf(rec, pkg.ID, older)
-	}
-	if built == nil {
-		return nil, older + " has not been built"
-	}
-	file, ok := fileOf(*built, installer)
-	if !ok {
-		return nil, older + " has not been built for it"
-	}
-	c := f.candidate(pkg, older, installer, file)
-	return &c, ""
-}
-
-// outcome is the result of a cell: failed if a step failed, passed if any
-// passed.
+// outcome is the result of a cell: failed if a step failed, passed if the release
+// was seen installed. What was skipped or reported decides nothing.
 func outcome(steps []fleet.TestStep) string {
 	result := "skipped"
 	for _, s := range steps {
 		switch {
 		case s.Result == "failed":
 			return "failed"
-		case s.Result == "passed":
+		case s.Name == testbed.StepDetect && s.Result == "passed":
 			result = "passed"
 		}
 	}
@@ -174,9 +158,14 @@ func (f *Factory) attestTest(ctx context.Context, t fleet.Tested, env fleet.Envi
 	}
 	for _, s := range t.Steps {
 		name := t.Cell + "/" + t.Installer + "/" + s.Name
+		if s.Log != "" {
+			r.Logs = append(r.Logs, signing.ResourceOf(name, "", s.Log))
+		}
 		switch s.Result {
 		case "passed":
 			r.PassedTests = append(r.PassedTests, name)
+		case "reported":
+			r.WarnedTests = append(r.WarnedTests, name)
 		case "failed":
 			r.FailedTests = append(r.FailedTests, name)
 		}

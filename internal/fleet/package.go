@@ -202,6 +202,7 @@ type Tests struct {
 	Matrix     []string    `json:"matrix"`
 	Launch     string      `json:"launch,omitempty"`
 	Services   []string    `json:"services,omitempty"`
+	Keeps      []string    `json:"keeps,omitempty"` // files and registry values that an upgrade leaves alone
 	Neighbours []PackageID `json:"neighbours,omitempty"`
 }
 
@@ -350,8 +351,9 @@ type Environment struct {
 	Runner   Runner `json:"runner"`
 }
 
-// A Runner is who runs a cell; exactly one field is set.
+// A Runner is who runs a cell; exactly one of Local and GitHub is set.
 type Runner struct {
-	Local  string `json:"local,omitempty"`  // this machine: chroot, wine, simulated
-	GitHub string `json:"github,omitempty"` // label of a GitHub runner
+	Local   string `json:"local,omitempty"`   // this machine: chroot, rpm, wine, simulated
+	Release string `json:"release,omitempty"` // code name of a chroot's Debian release, "" for the machine's own
+	GitHub  string `json:"github,omitempty"`  // label of a GitHub runner
 }

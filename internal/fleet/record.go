@@ -98,12 +98,16 @@ type Tested struct {
 	At          time.Time       `json:"at"`
 }
 
-// A TestStep is one step of a cell: absent, install, detect, launch, upgrade,
-// uninstall, gone.
+// A TestStep is one step of a cell, as docs/test.md lists them.
 type TestStep struct {
-	Name   string `json:"name"`
-	Result string `json:"result"` // passed, failed, skipped
+	Name string `json:"name"`
+	// Result is passed, failed, skipped (not looked at: it proves nothing), or
+	// reported: what was found is for people to judge, and fails nothing.
+	Result string `json:"result"`
 	Detail string `json:"detail,omitempty"`
+	// Log is the digest of what the step's programs were called with and wrote,
+	// "" where none ran. The store has it, attached to the artifact.
+	Log Digest `json:"log,omitempty"`
 }
 
 // A Merge records one merge into main: what, by whom, on whose word.

@@ -111,21 +111,30 @@ type TestResult struct {
 	Passed        bool
 	Configuration []Resource // what the cell ran on
 	PassedTests   []string   // named by cell: "windows-11/x64/install"
+	WarnedTests   []string   // found something that people should look at
 	FailedTests   []string
+	Logs          []Resource // what the tests' programs wrote, named like the tests
 }
 
-// Statement is the result as an in-toto statement.
+// Statement is the result as an in-toto statement. Logs are a field of our own,
+// which the predicate's readers pass over (in-toto attestation framework,
+// "parsing rules").
 func (r TestResult) Statement() ([]byte, error) {
 	result := "FAILED"
-	if r.Passed {
+	switch {
+	case r.Passed && len(r.WarnedTests) > 0:
+		result = "WARNED"
+	case r.Passed:
 		result = "PASSED"
 	}
 	return statement(r.Subjects, PredicateTestResult, struct {
 		Result        string     `json:"result"`
 		Configuration []Resource `json:"configuration"`
 		PassedTests   []string   `json:"passedTests,omitempty"`
+		WarnedTests   []string   `json:"warnedTests,omitempty"`
 		FailedTests   []string   `json:"failedTests,omitempty"`
-	}{result, r.Configuration, r.PassedTests, r.FailedTests})
+		Logs          []Resource `json:"logs,omitempty"`
+	}{result, r.Configuration, r.PassedTests, r.WarnedTests, r.FailedTests, r.Logs})
 }
 
 func statement(subjects []Resource, predicateType string, predicate any) ([]byte, error) {

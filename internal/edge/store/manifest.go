@@ -26,6 +26,7 @@ const (
 // Media types of layers.
 const (
 	MediaTypeIntunewin = "application/vnd.packmill.intunewin"
+	MediaTypeTestLog   = "application/vnd.packmill.test-log" // UTF-8 text of one step of a test cell
 	MediaTypeDeb       = "application/vnd.debian.binary-package"
 	MediaTypeRPM       = "application/x-rpm"
 	MediaTypeBundle    = "application/vnd.dev.sigstore.bundle.v0.3+json"

@@ -153,3 +153,13 @@ func stanzaSources(text string) []aptSource {
 	flush()
 	return out
 }
+
+// ofRelease are the sources of the machine's own release as another release has
+// them: the same mirrors and keys, and the suites of that release.
+func ofRelease(sources []aptSource, own, release string) []aptSource {
+	out := slices.Clone(sources)
+	for i := range out {
+		out[i].suite = release + strings.TrimPrefix(out[i].suite, own)
+	}
+	return out
+}

@@ -82,6 +82,18 @@ type layer struct {
 
 // layer lays a writable view over base: an overlay for root, a copy for others.
 func (b Bed) layer(ctx context.Context, base string) (*layer, error) {
+	l, err := b.scratch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.cover(ctx, base); err != nil {
+		return nil, errors.Join(err, l.remove())
+	}
+	return l, nil
+}
+
+// scratch is a folder for as long as something runs, which goes like a layer.
+func (b Bed) scratch(ctx context.Context) (*layer, error) {
 	runs := filepath.Join(b.Dir, "run")
 	if err := os.MkdirAll(runs, 0o755); err != nil {
 		return nil, err
@@ -97,11 +109,7 @@ func (b Bed) layer(ctx context.Context, base string) (*layer, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	l := &layer{dir: dir, root: filepath.Join(dir, "root"), unlock: unlock}
-	if err := l.cover(ctx, base); err != nil {
-		return nil, errors.Join(err, l.remove())
-	}
-	return l, nil
+	return &layer{dir: dir, root: filepath.Join(dir, "root"), unlock: unlock}, nil
 }
 
 func (l *layer) cover(ctx context.Context, base string) error {

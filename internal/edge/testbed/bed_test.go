@@ -14,7 +14,7 @@ import (
 )
 
 // realBed is the bed of this machine's user, whose bases tests share.
-func realBed(t *testing.T) Bed {
+func realBed(t testing.TB) Bed {
 	t.Helper()
 	testreq.Program(t, "bwrap")
 	dir := os.Getenv("PACKMILL_TESTBED")
@@ -28,7 +28,7 @@ func realBed(t *testing.T) Bed {
 
 // prepared needs a base to be there already, unless all parts are required: a
 // plain `go test` does not fetch a system.
-func prepared(t *testing.T, bed Bed, glob string) {
+func prepared(t testing.TB, bed Bed, glob string) {
 	t.Helper()
 	if os.Getenv("PACKMILL_REQUIRE") == "all" {
 		return
@@ -52,28 +52,51 @@ func files(setup string, content map[string][]byte) func(context.Context, *os.Ro
 	}
 }
 
-// results are the steps as "name:result".
-func results(steps []fleet.TestStep) []string {
+// results are the steps that want names, as "name:result", and all that failed.
+func results(steps []fleet.TestStep, want []string) []string {
+	named := map[string]bool{}
+	for _, w := range want {
+		name, _, _ := strings.Cut(w, ":")
+		named[name] = true
+	}
 	var out []string
 	for _, s := range steps {
-		out = append(out, s.Name+":"+s.Result)
+		if named[s.Name] || s.Result == "failed" {
+			out = append(out, s.Name+":"+s.Result)
+		}
 	}
 	return out
 }
 
-// wantSteps compares steps and tells the details of what differs.
-func wantSteps(t *testing.T, steps []fleet.TestStep, want ...string) {
+// wantSteps compares the steps that want names, and that no other failed, and
+// tells the details of what differs.
+func wantSteps(t testing.TB, steps []fleet.TestStep, want ...string) {
 	t.Helper()
-	if got := results(steps); !slices.Equal(got, want) {
+	if got := results(steps, want); !slices.Equal(got, want) {
 		t.Errorf("steps\n got %v\nwant %v", got, want)
-		for _, s := range steps {
-			t.Logf("%-9s %-7s %s", s.Name, s.Result, s.Detail)
-		}
+		tellSteps(t, steps)
 	}
 }
 
+func tellSteps(t testing.TB, steps []fleet.TestStep) {
+	t.Helper()
+	for _, s := range steps {
+		t.Logf("%-13s %-8s %s", s.Name, s.Result, s.Detail)
+	}
+}
+
+// detailOf is what a step says.
+func detailOf(steps []fleet.TestStep, name string) string {
+	for _, s := range steps {
+		if s.Name == name {
+			return s.Detail
+		}
+	}
+	return ""
+}
+
 // noLeftovers checks that a bed has no layer and no mount left.
-func noLeftovers(t *testing.T, bed Bed) {
+func noLeftovers(t testing.TB, bed Bed) {
 	t.Helper()
 	left, err := filepath.Glob(filepath.Join(bed.Dir, "run", "*"))
 	if err != nil || len(left) > 0 {

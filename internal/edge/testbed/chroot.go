@@ -7,123 +7,28 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/detection"
 )
 
-// Chroot is the Linux cell: the machine's own Debian release in a folder.
+// Chroot is the cell for .deb packages: a Debian system in a folder, of the
+// machine's own release or of another that its mirror has.
 type Chroot struct{ bed Bed }
 
-// NewChroot is the Linux cell of a bed.
+// NewChroot is the Debian cell of a bed.
 func NewChroot(bed Bed) *Chroot { return &Chroot{bed} }
 
-// aptPath is the search path of everything that runs for apt or in the cell.
-const aptPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-// Prepare makes the cell's base if there is none: a minimal system of the
-// machine's own release and mirror, with the mirror's package lists.
-func (c *Chroot) Prepare(ctx context.Context) error {
-	_, err := c.prepare(ctx)
+// Prepare makes the base of a release, of the machine's own if the name is
+// empty, if there is none.
+func (c *Chroot) Prepare(ctx context.Context, release string) error {
+	_, err := c.prepare(ctx, release)
 	return err
 }
 
-func (c *Chroot) prepare(ctx context.Context) (string, error) {
-	if os.Geteuid() != 0 {
-		return "", waiting("chroot", "run as root, or leave this cell to a GitHub runner", "a Linux cell changes file ownership and mounts, which takes root")
-	}
-	codename, sources, err := aptSources(c.bed.System)
-	if err != nil || len(sources) == 0 || sources[0].suite != codename {
-		return "", waiting("chroot", "use a Debian or Ubuntu machine", "the machine's package sources name no mirror for its release %q", codename)
-	}
-	debootstrap, err := program("chroot", "debootstrap", "debootstrap")
-	if err != nil {
-		return "", err
-	}
-	return c.bed.base(ctx, "chroot-"+codename+"-"+runtime.GOARCH+"-v2", func(dir string) error {
-		ctx, cancel := context.WithTimeout(ctx, prepareLimit)
-		defer cancel()
-		c.bed.say("making a " + codename + " system for Linux cells")
-		args := []string{"--mount", debootstrap, "--variant=minbase", "--force-check-gpg"}
-		if key := sources[0].signedBy; key != "" {
-			args = append(args, "--keyring="+key)
-		}
-		// In a mount namespace, so that what it mounts goes when it is killed.
-		args = append(args, codename, systemOf(dir), sources[0].uri)
-		if err := toolEnv(ctx, c.fetchEnv(), "unshare", args...); err != nil {
-			return err
-		}
-		if err := forget(systemOf(dir)); err != nil {
-			return err
-		}
-		var list strings.Builder
-		for _, s := range sources {
-			list.WriteString(s.line())
-		}
-		if err := os.WriteFile(filepath.Join(dir, "sources.list"), []byte(list.String()), 0o644); err != nil {
-			return err
-		}
-		return c.apt(ctx, dir, filepath.Join(dir, "archives"), "update")
-	})
-}
-
-// forget leaves a new system without archives, lists and sources: inside a cell
-// they would make apt look for a network that is not there.
-func forget(system string) error {
-	var err error
-	for _, dir := range []string{"var/cache/apt/archives", "var/lib/apt/lists"} {
-		dir = filepath.Join(system, dir)
-		err = errors.Join(err, os.RemoveAll(dir), os.MkdirAll(filepath.Join(dir, "partial"), 0o755))
-	}
-	return errors.Join(err, os.WriteFile(filepath.Join(system, "etc/apt/sources.list"), nil, 0o644))
-}
-
-// systemOf is the part of a base that cells stand on.
-func systemOf(base string) string { return filepath.Join(base, "system") }
-
-// apt runs the machine's own apt-get as if it stood in the untouched system of a
-// base, with the base's sources and lists. This is where the network is used:
-// outside, before anything of a package has run, reading nothing that a package
-// could have written but the .deb itself.
-func (c *Chroot) apt(ctx context.Context, base, archives string, args ...string) error {
-	for _, dir := range []string{filepath.Join(base, "apt/lists/partial"), filepath.Join(base, "cache"), filepath.Join(archives, "partial")} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-	}
-	options := []string{
-		"-q", "-y",
-		"-o", "Dir::Etc::sourcelist=" + filepath.Join(base, "sources.list"),
-		"-o", "Dir::Etc::sourceparts=-",
-		"-o", "Dir::State=" + filepath.Join(base, "apt"),
-		"-o", "Dir::State::status=" + filepath.Join(systemOf(base), "var/lib/dpkg/status"),
-		"-o", "Dir::Cache=" + filepath.Join(base, "cache"),
-		"-o", "Dir::Cache::archives=" + archives,
-		"-o", "Dir::Cache::pkgcache=pkgcache.bin", "-o", "Dir::Cache::srcpkgcache=srcpkgcache.bin", // container images turn them off
-		"-o", "APT::Sandbox::User=root",
-		"-o", "APT::Install-Recommends=false",
-		"-o", "Acquire::Languages=none",
-		"-o", "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
-		"-o", "Acquire::Retries=3",
-	}
-	return toolEnv(ctx, c.fetchEnv(), "apt-get", slices.Concat(options, args)...)
-}
-
-// fetchEnv is the environment of what fetches: the way to the network, no more.
-func (c *Chroot) fetchEnv() []string {
-	env := []string{aptPath, "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive"}
-	if c.bed.Getenv == nil {
-		return env
-	}
-	for _, name := range []string{"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
-		if value := c.bed.Getenv(name); value != "" {
-			env = append(env, name+"="+value)
-		}
-	}
-	return env
+func (c *Chroot) prepare(ctx context.Context, release string) (string, error) {
+	return c.bed.debian(ctx, "chroot", release)
 }
 
 // Run takes a .deb through its life.
@@ -131,7 +36,7 @@ func (c *Chroot) Run(ctx context.Context, spec Spec) ([]fleet.TestStep, error) {
 	if t := spec.installer().Type; t != "deb" {
 		return nil, fleet.Errorf(fleet.Invalid, "testbed.chroot", string(spec.Package.ID), "a chroot cell installs deb packages, not %s", t)
 	}
-	base, err := c.prepare(ctx)
+	base, err := c.prepare(ctx, spec.Environment.Runner.Release)
 	if err != nil {
 		return nil, err
 	}
@@ -139,63 +44,76 @@ func (c *Chroot) Run(ctx context.Context, spec Spec) ([]fleet.TestStep, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lifecycle(ctx, spec, func(ctx context.Context) (endpoint, error) {
+	archives, err := c.bed.scratch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	from := &debSource{bed: c.bed, base: base, dir: archives.dir, had: map[string]string{}}
+	steps, err := lifecycle(ctx, spec, func(ctx context.Context, log *transcript) (endpoint, error) {
 		layer, err := c.bed.layer(ctx, systemOf(base))
 		if err != nil {
 			return nil, err
 		}
-		return &debian{cell: c, base: base, layer: layer, rules: spec.installer().Detect, box: debianBox(bwrap, layer.root)}, nil
+		return &debian{linux: linux{layer: layer, box: linuxBox(bwrap, layer.root), log: log}, from: from}, nil
 	})
+	return steps, errors.Join(err, archives.remove())
 }
 
-// debianBox is the view from inside: the cell's root and nothing else, with the
-// rights that package installation needs and not those by which root leaves a
-// folder (mounting, devices, tracing, kernel).
-func debianBox(bwrap, root string) sandbox {
-	view := []string{"--bind", root, "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run", "--chdir", "/", "--hostname", "cell"}
-	for _, right := range []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETFCAP"} {
-		view = append(view, "--cap-add", "CAP_"+right)
+// A debSource is where the devices of one run have their .deb files from: each
+// release once, with what it depends on.
+type debSource struct {
+	bed  Bed
+	base string
+	dir  string
+	had  map[string]string // by package and version: folder of .deb files
+}
+
+// archives is the folder with a candidate's .deb and its dependencies.
+func (s *debSource) archives(ctx context.Context, it item) (string, error) {
+	key := string(it.id) + "@" + it.Version
+	if dir, ok := s.had[key]; ok {
+		return dir, nil
 	}
-	return sandbox{bwrap: bwrap, view: view, env: []string{aptPath, "HOME=/root", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", "TERM=dumb"}}
-}
-
-// debian is one fresh Debian device.
-type debian struct {
-	cell  *Chroot
-	base  string
-	layer *layer
-	rules []fleet.Detect
-	box   sandbox
-	count int // of installs
-}
-
-func (d *debian) close() error { return d.layer.remove() }
-
-// install fetches what the package depends on outside, and installs both inside,
-// where there is no network.
-func (d *debian) install(ctx context.Context, c Candidate) (string, error) {
-	d.count++
-	scratch := filepath.Join(d.layer.dir, fmt.Sprintf("install-%d", d.count))
-	archives := filepath.Join(scratch, "archives")
-	if err := os.MkdirAll(archives, 0o755); err != nil {
+	dir := filepath.Join(s.dir, fmt.Sprintf("release-%d", len(s.had)+1))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	setup, err := unpack(ctx, c, archives)
+	setup, err := unpack(ctx, it.Candidate, dir)
 	if err != nil {
 		return "", err
 	}
 	if filepath.Base(setup) != setup || filepath.Ext(setup) != ".deb" {
 		return "", fleet.Errorf(fleet.Invalid, "testbed.chroot", setup, "is no name of a .deb")
 	}
-	if err := d.fetch(ctx, archives, filepath.Join(archives, setup)); err != nil {
+	if err := s.fetch(ctx, dir, filepath.Join(dir, setup)); err != nil {
 		return "", err
 	}
-	names, err := d.place(archives, scratch)
+	s.had[key] = dir
+	return dir, nil
+}
+
+// debian is one fresh Debian device.
+type debian struct {
+	linux
+	from  *debSource
+	count int // of installs
+}
+
+// install fetches what the package depends on outside, and installs both inside,
+// where there is no network.
+func (d *debian) install(ctx context.Context, it item) (string, error) {
+	archives, err := d.from.archives(ctx, it)
+	if err != nil {
+		return "", err
+	}
+	names, err := d.place(archives)
 	if err != nil {
 		return "", err
 	}
 	call := []string{"apt-get", "-q", "-y", "--allow-downgrades", "-o", "APT::Install-Recommends=false", "-o", "APT::Sandbox::User=root",
-		"-o", "DPkg::Options::=--force-unsafe-io", "install"} // the cell does not outlive a crash anyway
+		"-o", "DPkg::Options::=--force-unsafe-io", // the cell does not outlive a crash anyway
+		"-o", "DPkg::Options::=--force-confdef", "-o", "DPkg::Options::=--force-confold", // nobody is asked
+		"install"}
 	return d.do(ctx, append(call, names...)...)
 }
 
@@ -210,21 +128,21 @@ func unpack(ctx context.Context, c Candidate, dir string) (setup string, err err
 }
 
 // fetch downloads a .deb's dependencies beside it.
-func (d *debian) fetch(ctx context.Context, archives, deb string) error {
+func (s *debSource) fetch(ctx context.Context, archives, deb string) error {
 	call := []string{"--download-only", "install", deb}
-	if d.cell.apt(ctx, d.base, archives, call...) == nil {
+	if s.bed.apt(ctx, s.base, archives, call...) == nil {
 		return nil
 	}
 	// The lists of the base may be older than what the mirror still has.
-	unlock, err := lock(ctx, d.base+".lock")
+	unlock, err := lock(ctx, s.base+".lock")
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := d.cell.apt(ctx, d.base, archives, "update"); err != nil {
+	if err := s.bed.apt(ctx, s.base, archives, "update"); err != nil {
 		return err
 	}
-	err = d.cell.apt(ctx, d.base, archives, call...)
+	err = s.bed.apt(ctx, s.base, archives, call...)
 	var failed *fleet.Error
 	if errors.As(err, &failed) && ctx.Err() == nil {
 		return failf("its dependencies cannot be had: %v", failed.Err)
@@ -234,13 +152,14 @@ func (d *debian) fetch(ctx context.Context, archives, deb string) error {
 
 // place copies the archives into the cell, through a root that no link leaves,
 // and tells where they are inside.
-func (d *debian) place(archives, scratch string) ([]string, error) {
+func (d *debian) place(archives string) ([]string, error) {
+	d.count++
 	root, err := os.OpenRoot(d.layer.root)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	folder := "var/cache/packmill-" + filepath.Base(scratch)
+	folder := fmt.Sprintf("var/cache/packmill-%d", d.count)
 	if err := root.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
@@ -274,36 +193,50 @@ func copyInto(root *os.Root, name, from string) error {
 	return errors.Join(err, out.Close())
 }
 
-func (d *debian) uninstall(ctx context.Context, c Candidate) (string, error) {
-	if c.Download.Deb == nil {
-		return "", fleet.Errorf(fleet.Invalid, "testbed.chroot", c.Version, "the release does not say which Debian package it is")
+func (d *debian) uninstall(ctx context.Context, it item) (string, error) {
+	name := packageName(it)
+	if name == "" {
+		return "", fleet.Errorf(fleet.Invalid, "testbed.chroot", it.Version, "neither the release nor a detection rule says which Debian package it is")
 	}
-	return d.do(ctx, "apt-get", "-q", "-y", "remove", "--", c.Download.Deb.Package)
+	return d.do(ctx, "apt-get", "-q", "-y", "remove", "--", name)
 }
 
-// launch runs the command line with the cell's shell. It must end well, and in
-// time.
-func (d *debian) launch(ctx context.Context, command string) (string, error) {
-	r, err := d.box.run(ctx, launchLimit, nil, "/bin/sh", "-c", command)
-	return ended(r, err, launchLimit)
+func (d *debian) present(ctx context.Context, it item) (bool, string, error) {
+	return judge(it, func(rule fleet.Detect) (detection.Observation, error) { return d.observe(ctx, rule) })
 }
 
-// do runs a program that must end well.
-func (d *debian) do(ctx context.Context, argv ...string) (string, error) {
-	r, err := d.box.run(ctx, installLimit, nil, argv...)
-	_, err = ended(r, err, installLimit)
-	return "", err
-}
-
-// ended judges how a program ended.
-func ended(r result, err error, limit time.Duration) (string, error) {
-	switch {
-	case err != nil:
-		return "", err
-	case r.exit == -1:
-		return "", failf("not done after %s: %s", limit, detail(r.output))
-	case r.exit != 0:
-		return "", failf("exit code %d: %s", r.exit, detail(r.output))
+func (d *debian) observe(ctx context.Context, rule fleet.Detect) (detection.Observation, error) {
+	if rule.Package == "" {
+		return d.file("chroot", rule)
 	}
-	return r.output, nil
+	r, err := d.run(ctx, probeLimit, "dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", "--", rule.Package)
+	if err != nil || r.exit != 0 {
+		return detection.Observation{}, err
+	}
+	status, version, _ := strings.Cut(strings.TrimSpace(r.output), " ")
+	if status != "installed" {
+		return detection.Observation{}, nil
+	}
+	return detection.Observation{Found: true, Value: version}, nil
+}
+
+// alter changes what is declared, or the package's conffiles (Debian Policy,
+// appendix E): each line names one and its digest, "obsolete" behind those that
+// the release has given up.
+func (d *debian) alter(ctx context.Context, it item, declared []string) ([]string, error) {
+	name := packageName(it)
+	if len(declared) > 0 || name == "" {
+		return d.append(declared)
+	}
+	r, err := d.run(ctx, probeLimit, "dpkg-query", "-W", "-f", "${Conffiles}", "--", name)
+	if err != nil || r.exit != 0 {
+		return nil, err
+	}
+	var found []string
+	for line := range strings.Lines(r.output) {
+		if words := strings.Fields(line); len(words) == 2 {
+			found = append(found, words[0])
+		}
+	}
+	return d.append(found)
 }

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"bytes"
+	"cmp"
 	"os"
 	"runtime"
 	"strings"
@@ -22,21 +23,25 @@ type debFixture struct {
 	program string // shell script that becomes /usr/bin/widget
 	scripts nfpm.Scripts
 	depends []string
+
+	name     string // packmill-widget without one
+	contents nfiles.Contents
 }
 
 // candidate builds the .deb of a fixture.
-func (f debFixture) candidate(t *testing.T) Candidate {
+func (f debFixture) candidate(t testing.TB) Candidate {
 	t.Helper()
 	program := t.TempDir() + "/widget"
 	if err := os.WriteFile(program, []byte(f.program), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	name := cmp.Or(f.name, "packmill-widget")
 	info := nfpm.WithDefaults(&nfpm.Info{
-		Name: "packmill-widget", Arch: runtime.GOARCH, Platform: "linux", Version: f.version, VersionSchema: "none",
+		Name: name, Arch: runtime.GOARCH, Platform: "linux", Version: f.version, VersionSchema: "none",
 		Maintainer: "Widget Makers <widgets@example.org>", Description: "a widget", MTime: time.Unix(1, 0),
 		Overridables: nfpm.Overridables{
 			Depends: f.depends, Scripts: f.scripts,
-			Contents: nfiles.Contents{{Source: program, Destination: "/usr/bin/widget", FileInfo: &nfiles.ContentFileInfo{Mode: 0o755}}},
+			Contents: append(f.contents, &nfiles.Content{Source: program, Destination: "/usr/bin/" + name[len("packmill-"):], FileInfo: &nfiles.ContentFileInfo{Mode: 0o755}}),
 		},
 	})
 	if err := nfpm.PrepareForPackager(info, "deb"); err != nil {
@@ -48,13 +53,13 @@ func (f debFixture) candidate(t *testing.T) Candidate {
 	}
 	return Candidate{
 		Version:  f.version,
-		Download: fleet.Download{Deb: &fleet.DebFacts{Package: "packmill-widget", Version: f.version, Architecture: runtime.GOARCH}},
-		Unpack:   files("packmill-widget.deb", map[string][]byte{"packmill-widget.deb": out.Bytes()}),
+		Download: fleet.Download{Deb: &fleet.DebFacts{Package: name, Version: f.version, Architecture: runtime.GOARCH}},
+		Unpack:   files(name+".deb", map[string][]byte{name + ".deb": out.Bytes()}),
 	}
 }
 
 // script is a maintainer script in a file.
-func script(t *testing.T, text string) string {
+func script(t testing.TB, text string) string {
 	t.Helper()
 	name := t.TempDir() + "/script"
 	if err := os.WriteFile(name, []byte(text), 0o755); err != nil {
@@ -73,14 +78,14 @@ func debSpec(this Candidate, previous *Candidate) Spec {
 	}
 }
 
-func chrootCell(t *testing.T) *Chroot {
+func chrootCell(t testing.TB) *Chroot {
 	t.Helper()
 	testreq.Root(t)
 	testreq.Program(t, "debootstrap")
 	bed := realBed(t)
 	prepared(t, bed, "chroot-*")
 	cell := NewChroot(bed)
-	if err := cell.Prepare(t.Context()); err != nil {
+	if err := cell.Prepare(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { noLeftovers(t, bed) })
@@ -98,7 +103,7 @@ func TestChrootLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSteps(t, steps, "absent:passed", "install:passed", "detect:passed", "launch:passed",
-		"upgrade:passed", "rollback:passed", "uninstall:passed", "gone:passed")
+		"uninstall:passed", "gone:passed", "upgrade:passed", "rollback:passed")
 	if len(steps) > 3 && steps[3].Detail != "Hello, world! widget 1.1.0" {
 		t.Errorf("launch says %q", steps[3].Detail)
 	}
@@ -118,41 +123,41 @@ func TestChrootFailures(t *testing.T) {
 	}{
 		"script fails": {
 			fixture: debFixture{version: "2", program: good, scripts: nfpm.Scripts{PostInstall: script(t, "#!/bin/sh\necho no luck >&2\nexit 7\n")}},
-			want:    "absent:passed install:failed detect:skipped launch:skipped upgrade:skipped rollback:skipped uninstall:skipped gone:skipped",
+			want:    "absent:passed install:failed detect:skipped launch:skipped uninstall:skipped gone:skipped upgrade:skipped rollback:skipped",
 			detail:  "no luck",
 		},
 		"dependency unknown": {
 			fixture: debFixture{version: "2", program: good, depends: []string{"packmill-no-such-package"}},
-			want:    "absent:passed install:failed detect:skipped launch:skipped upgrade:skipped rollback:skipped uninstall:skipped gone:skipped",
+			want:    "absent:passed install:failed detect:skipped launch:skipped uninstall:skipped gone:skipped upgrade:skipped rollback:skipped",
 			detail:  "dependencies",
 		},
 		"program crashes": {
 			fixture: debFixture{version: "2", program: "#!/bin/sh\necho broken; exit 3\n"},
-			want:    "absent:passed install:passed detect:passed launch:failed upgrade:skipped rollback:skipped uninstall:skipped gone:skipped",
+			want:    "absent:passed install:passed detect:passed launch:failed uninstall:skipped gone:skipped upgrade:skipped rollback:skipped",
 			detail:  "exit code 3: broken",
 		},
 		"detects another package": {
 			fixture: debFixture{version: "2", program: good},
 			rules:   []fleet.Detect{{Package: "packmill-gadget"}},
-			want:    "absent:passed install:passed detect:failed launch:skipped upgrade:skipped rollback:skipped uninstall:skipped gone:skipped",
+			want:    "absent:passed install:passed detect:failed launch:skipped uninstall:skipped gone:skipped upgrade:skipped rollback:skipped",
 			detail:  "2 is not detected",
 		},
 		"rule holds before": {
 			fixture: debFixture{version: "2", program: good},
 			rules:   []fleet.Detect{{File: &fleet.FileRule{Path: "/bin/sh"}}},
-			want:    "absent:failed install:skipped detect:skipped launch:skipped upgrade:skipped rollback:skipped uninstall:skipped gone:skipped",
+			want:    "absent:failed install:skipped detect:skipped launch:skipped uninstall:skipped gone:skipped upgrade:skipped rollback:skipped",
 			detail:  "detected already",
 		},
 		"rule holds with the old version": {
 			fixture: debFixture{version: "2", program: good}, previous: &old,
 			rules:  []fleet.Detect{{File: &fleet.FileRule{Path: "/usr/bin/widget"}}},
-			want:   "absent:passed install:passed detect:passed launch:passed upgrade:failed rollback:skipped uninstall:passed gone:passed",
+			want:   "absent:passed install:passed detect:passed launch:passed uninstall:passed gone:passed upgrade:failed rollback:skipped",
 			detail: "2 is detected already",
 		},
 		"stays after removal": {
 			fixture: debFixture{version: "2", program: good, scripts: nfpm.Scripts{PostInstall: script(t, "#!/bin/sh\ntouch /opt/left\n")}},
 			rules:   []fleet.Detect{{File: &fleet.FileRule{Path: "/opt/left"}}},
-			want:    "absent:passed install:passed detect:passed launch:passed upgrade:skipped rollback:skipped uninstall:passed gone:failed",
+			want:    "absent:passed install:passed detect:passed launch:passed uninstall:passed gone:failed upgrade:skipped rollback:skipped",
 			detail:  "detected already",
 		},
 	} {
@@ -222,7 +227,7 @@ func TestChrootInterrupted(t *testing.T) {
 	}
 	noLeftovers(t, cell.bed)
 
-	base, err := cell.prepare(t.Context())
+	base, err := cell.prepare(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,98 +18,55 @@ func unanswerable(cell, what string) error {
 	return fleet.Errorf(fleet.Invalid, "testbed."+cell, what, "this cell cannot evaluate such a detection rule: leave the installer to another environment of the matrix")
 }
 
-func (d *debian) present(ctx context.Context, c Candidate) (bool, string, error) {
-	return judge(d.rules, c, func(rule fleet.Detect) (detection.Observation, error) { return d.observe(ctx, rule) })
-}
-
-func (d *windows) present(ctx context.Context, c Candidate) (bool, string, error) {
-	return judge(d.in.Detect, c, func(rule fleet.Detect) (detection.Observation, error) { return d.observe(ctx, rule, c) })
+func (d *windows) present(_ context.Context, it item) (bool, string, error) {
+	return judge(it, func(rule fleet.Detect) (detection.Observation, error) { return d.observe(rule, it.Candidate) })
 }
 
 // judge puts every rule to the device and judges the answers.
-func judge(rules []fleet.Detect, c Candidate, observe func(fleet.Detect) (detection.Observation, error)) (bool, string, error) {
-	seen := make([]detection.Observation, len(rules))
-	for i, rule := range rules {
+func judge(it item, observe func(fleet.Detect) (detection.Observation, error)) (bool, string, error) {
+	seen := make([]detection.Observation, len(it.in.Detect))
+	for i, rule := range it.in.Detect {
 		var err error
 		if seen[i], err = observe(rule); err != nil {
 			return false, "", err
 		}
 	}
-	return detection.Judge(rules, c.Version, c.Download, seen)
+	return detection.Judge(it.in.Detect, it.Version, it.Download, seen)
 }
 
-func (d *debian) observe(ctx context.Context, rule fleet.Detect) (detection.Observation, error) {
-	switch {
-	case rule.Package != "":
-		r, err := d.box.run(ctx, probeLimit, nil, "dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", "--", rule.Package)
-		if err != nil || r.exit != 0 {
-			return detection.Observation{}, err
-		}
-		status, version, _ := strings.Cut(strings.TrimSpace(r.output), " ")
-		if status != "installed" {
-			return detection.Observation{}, nil
-		}
-		return detection.Observation{Found: true, Value: version}, nil
-	case rule.File != nil && !rule.File.Version:
-		r, err := d.box.run(ctx, probeLimit, nil, "test", "-e", rule.File.Path)
-		return detection.Observation{Found: err == nil && r.exit == 0}, err
-	}
-	return detection.Observation{}, unanswerable("chroot", detection.Name(rule))
-}
-
-func (d *windows) observe(ctx context.Context, rule fleet.Detect, c Candidate) (detection.Observation, error) {
+func (d *windows) observe(rule fleet.Detect, c Candidate) (detection.Observation, error) {
 	switch {
 	case rule.MSIProduct:
 		if c.Download.MSI == nil {
 			return detection.Observation{}, fleet.Errorf(fleet.Invalid, "testbed.wine", c.Version, "the release does not say its MSI product code")
 		}
 		key := `HKLM\Software\Microsoft\Windows\CurrentVersion\Uninstall\` + c.Download.MSI.ProductCode
-		seen, err := d.registry(ctx, key, "DisplayVersion", 64)
+		seen, err := d.value(key, "DisplayVersion", 64)
 		if err != nil || seen.Found {
 			return seen, err
 		}
-		return d.registry(ctx, key, "DisplayVersion", 32)
+		return d.value(key, "DisplayVersion", 32)
 	case rule.Registry != nil:
-		return d.registry(ctx, rule.Registry.Key, rule.Registry.Value, rule.Registry.View)
+		return d.value(rule.Registry.Key, rule.Registry.Value, rule.Registry.View)
 	case rule.File != nil:
 		return d.file(*rule.File)
 	}
 	return detection.Observation{}, unanswerable("wine", detection.Name(rule))
 }
 
-// registry asks the cell's own registry program for a value, or for a key alone.
-func (d *windows) registry(ctx context.Context, key, value string, view int) (detection.Observation, error) {
-	query := []string{"reg", "query", key}
-	if value != "" {
-		query = append(query, "/v", value)
-	}
-	if view == 32 {
-		query = append(query, "/reg:32")
-	} else {
-		query = append(query, "/reg:64")
-	}
-	const run = `cd drive_c; "$SERVER" -p0; "$WINE" "$@" </dev/null; status=$?; "$SERVER" -k; exit $status`
-	r, err := d.box.run(ctx, probeLimit, nil, append([]string{"/bin/sh", "-c", run, "sh"}, query...)...)
-	if err != nil || r.exit != 0 {
+// value looks a registry value up, or a key alone, in what the last program left.
+func (d *windows) value(key, name string, view int) (detection.Observation, error) {
+	prefix, err := os.OpenRoot(d.layer.root)
+	if err != nil {
 		return detection.Observation{}, err
 	}
-	if value == "" {
-		return detection.Observation{Found: true}, nil
+	defer prefix.Close()
+	all, err := registryOf(prefix)
+	if err != nil {
+		return detection.Observation{}, err
 	}
-	text, found := registryValue(r.output, value)
-	return detection.Observation{Found: found, Value: text}, nil
-}
-
-// registryValue finds a value in what `reg query` prints: lines of four blanks,
-// name, type and data, four blanks between them.
-func registryValue(output, name string) (string, bool) {
-	for line := range strings.Lines(output) {
-		fields := strings.SplitN(strings.Trim(line, "\r\n"), "    ", 4)
-		if len(fields) == 4 && fields[0] == "" && strings.EqualFold(fields[1], name) && strings.HasPrefix(fields[2], "REG_") {
-			return strings.TrimSpace(fields[3]), true
-		}
-	}
-	return "", false
+	text, found := all.value(key, name, view)
+	return detection.Observation{Found: found, Value: strings.TrimSpace(text)}, nil
 }
 
 // file looks for a file on drive C:, and reads its version resource where the

@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ type sandbox struct {
 	bwrap string   // path of the program
 	view  []string // mounts and capabilities
 	env   []string // NAME=value; nothing is inherited
+	most  int      // of a program's output that is kept, maxOutput if 0
 }
 
 // isolation is what every sandbox has: no network, no processes, queues or host
@@ -51,7 +53,7 @@ func (s sandbox) run(ctx context.Context, limit time.Duration, input io.Reader, 
 	cmd := exec.CommandContext(limited, s.bwrap, args...)
 	cmd.Env = []string{}
 	cmd.Stdin = input
-	out := &cappedBuffer{limit: maxOutput}
+	out := &cappedBuffer{limit: cmp.Or(s.most, maxOutput)}
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = 5 * time.Second
 	err := cmd.Run()

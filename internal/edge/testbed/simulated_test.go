@@ -10,7 +10,7 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 )
 
-const allPassed = "absent:passed install:passed detect:passed launch:skipped upgrade:passed rollback:passed uninstall:passed gone:passed"
+const allPassed = "absent:passed install:passed detect:passed launch:skipped uninstall:passed gone:passed upgrade:passed rollback:passed"
 
 func TestSimulated(t *testing.T) {
 	msi := func(version, code string) Candidate {
@@ -41,18 +41,22 @@ func TestSimulated(t *testing.T) {
 		"bundle":    {fleet.Detect{Operator: "=", Bundle: "org.example.w"}, plain("1.0"), plain("1.1"), allPassed, ""},
 		"same code": {fleet.Detect{Operator: "=", MSIProduct: true}, msi("1.0", "{A}"), msi("1.1", "{A}"), allPassed, ""},
 		"the file has another version than the release": {file, exe("1.0", "7.0"), exe("1.1", "7.1"),
-			"absent:passed install:passed detect:failed launch:skipped upgrade:failed rollback:skipped uninstall:skipped gone:skipped", "is 7.1"},
+			"absent:passed install:passed detect:failed launch:skipped uninstall:skipped gone:skipped upgrade:failed rollback:skipped", "is 7.1"},
 		"the rule cannot tell releases apart": {anyFile, exe("1.0", "1.0"), exe("1.1", "1.1"),
-			"absent:passed install:passed detect:passed launch:skipped upgrade:failed rollback:skipped uninstall:passed gone:passed", "1.1 is detected already"},
+			"absent:passed install:passed detect:passed launch:skipped uninstall:passed gone:passed upgrade:failed rollback:skipped", "1.1 is detected already"},
 		"the rule names another package": {fleet.Detect{Package: "v"}, deb("1.0", "w"), deb("1.1", "w"),
-			"absent:passed install:passed detect:failed launch:skipped upgrade:failed rollback:skipped uninstall:skipped gone:skipped", "package v is not there"},
+			"absent:passed install:passed detect:failed launch:skipped uninstall:skipped gone:skipped upgrade:failed rollback:skipped", "package v is not there"},
 		"the product code is not known": {fleet.Detect{MSIProduct: true}, plain("1.0"), plain("1.1"),
-			"absent:passed install:failed detect:skipped launch:skipped upgrade:failed rollback:skipped uninstall:skipped gone:skipped", "product code"},
+			"absent:passed install:failed detect:skipped launch:skipped uninstall:skipped gone:skipped upgrade:failed rollback:skipped", "product code"},
 		"a newer release is there with an at-least rule": {atLeast, plain("1.2"), plain("1.1"),
-			"absent:passed install:passed detect:passed launch:skipped upgrade:failed rollback:skipped uninstall:passed gone:passed", "1.1 is detected already"},
+			"absent:passed install:passed detect:passed launch:skipped uninstall:passed gone:passed upgrade:failed rollback:skipped", "1.1 is detected already"},
 	} {
+		in := fleet.Installer{Detect: []fleet.Detect{c.rule}}
+		if c.this.Download.PE != nil {
+			in.Type = "portable" // only there the file that was read is the one that devices have
+		}
 		spec := Spec{
-			Package:   fleet.Package{ID: "example/w", Rollback: "previous", Installers: map[string]fleet.Installer{"x64": {Detect: []fleet.Detect{c.rule}}}},
+			Package:   fleet.Package{ID: "example/w", Rollback: "previous", Installers: map[string]fleet.Installer{"x64": in}},
 			Installer: "x64", This: c.this, Previous: &c.previous,
 		}
 		steps, err := Simulated{}.Run(t.Context(), spec)
@@ -60,7 +64,7 @@ func TestSimulated(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if got := results(steps); !slices.Equal(got, strings.Fields(c.want)) {
+		if got := results(steps, strings.Fields(c.want)); !slices.Equal(got, strings.Fields(c.want)) {
 			t.Errorf("%s\n got %v\nwant %v\n%+v", name, got, c.want, steps)
 		}
 		failed := slices.IndexFunc(steps, func(s fleet.TestStep) bool { return s.Result == "failed" })
@@ -82,13 +86,13 @@ func TestSimulatedConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantSteps(t, steps, "absent:passed", "install:passed", "detect:passed", "launch:skipped", "upgrade:passed", "uninstall:passed", "gone:passed")
+	wantSteps(t, steps, "absent:passed", "install:passed", "detect:passed", "launch:skipped", "uninstall:passed", "gone:passed", "upgrade:passed", "rollback:passed")
 	spec.Previous = nil
 	steps, err = Simulated{}.Run(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantSteps(t, steps, "absent:passed", "install:passed", "detect:passed", "launch:skipped", "upgrade:skipped", "uninstall:passed", "gone:passed")
+	wantSteps(t, steps, "absent:passed", "install:passed", "detect:passed", "launch:skipped", "uninstall:passed", "gone:passed", "upgrade:skipped", "rollback:skipped")
 	spec.Installer = "no-such-setting"
 	if _, err := (Simulated{}).Run(t.Context(), spec); fleet.KindOf(err) != fleet.Invalid {
 		t.Errorf("an installer that is not there: %v", err)
@@ -102,11 +106,11 @@ type faulty struct {
 	closed             *int
 }
 
-func (f *faulty) install(ctx context.Context, c Candidate) (string, error) {
+func (f *faulty) install(ctx context.Context, it item) (string, error) {
 	if f.onInstall != nil {
 		return "", f.onInstall
 	}
-	return f.imagined.install(ctx, c)
+	return f.imagined.install(ctx, it)
 }
 
 func (f *faulty) close() error {
@@ -119,7 +123,7 @@ func (f *faulty) close() error {
 func TestLifecycleErrors(t *testing.T) {
 	broken := errors.New("the device broke")
 	in := fleet.Installer{Detect: []fleet.Detect{{Registry: &fleet.RegistryRule{Key: `HKLM\W`, Value: "V"}}}}
-	spec := Spec{Package: fleet.Package{ID: "example/w"}, This: Candidate{Version: "2"}, Previous: &Candidate{Version: "1"}}
+	spec := Spec{Package: fleet.Package{ID: "example/w", Installers: map[string]fleet.Installer{"x64": in}}, Installer: "x64", This: Candidate{Version: "2"}, Previous: &Candidate{Version: "1"}}
 	for name, c := range map[string]struct {
 		devices []*faulty
 		closed  int
@@ -127,15 +131,15 @@ func TestLifecycleErrors(t *testing.T) {
 		"first device":      {[]*faulty{{onInstall: broken}}, 1},
 		"second device":     {[]*faulty{{}, {onInstall: broken}}, 2},
 		"second not opened": {[]*faulty{{}}, 1},
-		"does not close":    {[]*faulty{{onClose: broken}, {}}, 2},
+		"does not close":    {[]*faulty{{onClose: broken}, {}}, 1},
 	} {
 		closed, opened := 0, 0
-		_, err := lifecycle(t.Context(), spec, func(context.Context) (endpoint, error) {
+		_, err := lifecycle(t.Context(), spec, func(context.Context, *transcript) (endpoint, error) {
 			if opened == len(c.devices) {
 				return nil, broken
 			}
 			d := c.devices[opened]
-			d.imagined, d.closed = imagined{in: in, there: map[string]trace{}}, &closed
+			d.imagined, d.closed = *newImagined(), &closed
 			opened++
 			return d, nil
 		})

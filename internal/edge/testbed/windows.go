@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,9 +18,9 @@ import (
 // windows is one fresh Windows device.
 type windows struct {
 	layer  *layer
-	in     fleet.Installer
 	box    sandbox
-	placed map[string]content // by version
+	log    *transcript
+	placed map[string]content // by package and version
 	count  int                // of command files
 }
 
@@ -37,33 +35,34 @@ type content struct {
 // workFolder is where content and command files lie, below drive_c.
 const workFolder = "packmill"
 
-func (d *windows) install(ctx context.Context, c Candidate) (string, error) {
-	at, err := d.place(ctx, c)
+func (d *windows) install(ctx context.Context, it item) (string, error) {
+	at, err := d.place(ctx, it)
 	if err != nil {
 		return "", err
 	}
-	line, _, err := d.commands(c, at)
+	line, _, err := d.commands(it, at)
 	if err != nil {
 		return "", err
 	}
-	return d.do(ctx, at.folder, line)
+	return d.do(ctx, it.in, at.folder, line)
 }
 
-func (d *windows) uninstall(ctx context.Context, c Candidate) (string, error) {
-	at, err := d.place(ctx, c)
+func (d *windows) uninstall(ctx context.Context, it item) (string, error) {
+	at, err := d.place(ctx, it)
 	if err != nil {
 		return "", err
 	}
-	_, line, err := d.commands(c, at)
+	_, line, err := d.commands(it, at)
 	if err != nil {
 		return "", err
 	}
-	return d.do(ctx, at.folder, line)
+	return d.do(ctx, it.in, at.folder, line)
 }
 
 // place unpacks a candidate's content, once.
-func (d *windows) place(ctx context.Context, c Candidate) (content, error) {
-	if at, ok := d.placed[c.Version]; ok {
+func (d *windows) place(ctx context.Context, it item) (content, error) {
+	key := string(it.id) + "@" + it.Version
+	if at, ok := d.placed[key]; ok {
 		return at, nil
 	}
 	root, err := d.drive()
@@ -80,10 +79,10 @@ func (d *windows) place(ctx context.Context, c Candidate) (content, error) {
 		return content{}, err
 	}
 	defer dir.Close()
-	if at.setup, err = c.Unpack(ctx, dir); err != nil {
+	if at.setup, err = it.Unpack(ctx, dir); err != nil {
 		return content{}, err
 	}
-	d.placed[c.Version] = at
+	d.placed[key] = at
 	return at, nil
 }
 
@@ -100,7 +99,7 @@ func (d *windows) drive() (*os.Root, error) {
 // commands are the command lines devices run in the content's folder: the
 // wrapper scripts where the content brings them, else what the type of the
 // installer says.
-func (d *windows) commands(c Candidate, at content) (install, uninstall string, err error) {
+func (d *windows) commands(it item, at content) (install, uninstall string, err error) {
 	root, err := d.drive()
 	if err != nil {
 		return "", "", err
@@ -112,66 +111,30 @@ func (d *windows) commands(c Candidate, at content) (install, uninstall string, 
 		// A cmd of its own: `call` makes every exit code a 1 in Wine.
 		return "cmd /c install.cmd", "cmd /c uninstall.cmd", nil
 	}
-	setup := `"` + strings.ReplaceAll(at.setup, "/", `\`) + `"`
-	switch {
-	case strings.ContainsAny(at.setup, "\"%\r\n"):
-		return "", "", fleet.Errorf(fleet.Invalid, "testbed.wine", at.setup, "cannot stand on a command line")
-	case d.in.Type == "msi" && c.Download.MSI != nil:
-		line := "msiexec /i " + setup + " /qn /norestart"
-		for _, name := range slices.Sorted(maps.Keys(d.in.Properties)) {
-			line += " " + name + `="` + strings.ReplaceAll(d.in.Properties[name], `"`, `""`) + `"`
-		}
-		if len(d.in.Transforms) > 0 {
-			var names []string
-			for _, t := range d.in.Transforms {
-				names = append(names, path.Base(t))
-			}
-			line += ` TRANSFORMS="` + strings.Join(names, ";") + `"`
-		}
-		return line, "msiexec /x " + c.Download.MSI.ProductCode + " /qn /norestart", nil
-	case d.in.Type == "exe" && d.in.Arguments != nil:
-		away := d.in.Arguments.Uninstall
-		if !strings.HasPrefix(away, `"`) && !strings.HasPrefix(away, "%") {
-			away = setup + " " + away
-		}
-		return setup + " " + d.in.Arguments.Install, away, nil
-	}
-	return "", "", fleet.Errorf(fleet.Invalid, "testbed.wine", string(d.in.Type), "the content has no install.cmd and uninstall.cmd, and its type tells no command line")
+	return windowsCommands(it, at.setup)
 }
 
 // do runs a command line that must end with an exit code of success.
-func (d *windows) do(ctx context.Context, folder, line string) (string, error) {
+func (d *windows) do(ctx context.Context, in fleet.Installer, folder, line string) (string, error) {
 	limit := installLimit
-	if d.in.Minutes > 0 {
-		limit = min(limit, time.Duration(d.in.Minutes)*time.Minute)
+	if in.Minutes > 0 {
+		limit = min(limit, time.Duration(in.Minutes)*time.Minute)
 	}
 	code, output, err := d.command(ctx, folder, line, limit)
 	if err != nil {
 		return "", err
 	}
-	if d.success(code) {
+	if succeeded(in, code) {
 		return "", nil
 	}
 	return "", failf("exit code %d: %s", code, detail(output))
 }
 
-// success reports whether an installer's exit code says that it worked: 0, the
-// codes of MSI that ask for a restart, and those that the package names.
-func (d *windows) success(code int) bool {
-	switch d.in.ExitCodes[strconv.Itoa(code)] {
-	case "success", "softReboot", "hardReboot":
-		return true
-	case "":
-		return code == 0 || d.in.Type == "msi" && (code == 3010 || code == 1641)
-	}
-	return false
-}
-
 // launch starts the program in its folder, as the first word of the command
 // names it.
-func (d *windows) launch(ctx context.Context, command string) (string, error) {
+func (d *windows) launch(ctx context.Context, it item, command string) (string, error) {
 	name, _, _ := strings.Cut(strings.TrimSpace(command), " ")
-	folder, err := d.find(strings.Trim(name, `"`))
+	folder, err := d.find(it.in, strings.Trim(name, `"`))
 	if err != nil {
 		return "", err
 	}
@@ -187,14 +150,14 @@ func (d *windows) launch(ctx context.Context, command string) (string, error) {
 
 // find is the folder below drive_c that holds the program, the package's own
 // program folder before others.
-func (d *windows) find(name string) (string, error) {
+func (d *windows) find(in fleet.Installer, name string) (string, error) {
 	root, err := d.drive()
 	if err != nil {
 		return "", err
 	}
 	defer root.Close()
 	var found []string
-	for _, top := range []string{path.Join("Program Files", d.in.ProgramFiles), "Program Files", "Program Files (x86)", "users"} {
+	for _, top := range []string{path.Join("Program Files", in.ProgramFiles), "Program Files", "Program Files (x86)", "users"} {
 		err := fs.WalkDir(root.FS(), top, func(at string, e fs.DirEntry, err error) error {
 			if err == nil && !e.IsDir() && strings.EqualFold(e.Name(), name) {
 				found = append(found, path.Dir(at))
@@ -240,6 +203,7 @@ func (d *windows) command(ctx context.Context, folder, line string, limit time.D
 	case err != nil:
 		return 0, "", err
 	case r.exit == -1:
+		d.log.called(line, r)
 		return 0, "", failf("not done after %s: %s", limit, detail(r.output))
 	}
 	said, err := readCapped(root, step+".exit", 64)
@@ -252,7 +216,9 @@ func (d *windows) command(ctx context.Context, folder, line string, limit time.D
 	if err != nil {
 		return 0, "", failf("ended with the exit code %q", said)
 	}
-	return int(code), r.output, nil
+	r.exit = int(code)
+	d.log.called(line, r)
+	return r.exit, r.output, nil
 }
 
 // readCapped reads a regular file of at most limit bytes.

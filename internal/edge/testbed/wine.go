@@ -34,7 +34,7 @@ func (w *Wine) programs() (p winePrograms, err error) {
 
 // Prepare makes the cell's base if there is none: a prefix that says it is
 // Windows 10, without a drive that shows this machine's files.
-func (w *Wine) Prepare(ctx context.Context) error {
+func (w *Wine) Prepare(ctx context.Context, _ string) error {
 	p, err := w.programs()
 	if err != nil {
 		return err
@@ -106,12 +106,12 @@ func (w *Wine) Run(ctx context.Context, spec Spec) ([]fleet.TestStep, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lifecycle(ctx, spec, func(ctx context.Context) (endpoint, error) {
+	return lifecycle(ctx, spec, func(ctx context.Context, log *transcript) (endpoint, error) {
 		layer, err := w.bed.layer(ctx, base)
 		if err != nil {
 			return nil, err
 		}
-		return &windows{layer: layer, in: in, box: wineBox(p, layer.root), placed: map[string]content{}}, nil
+		return &windows{layer: layer, log: log, box: wineBox(p, layer.root), placed: map[string]content{}}, nil
 	})
 }
 

@@ -11,13 +11,13 @@ import (
 	"github.com/packmill/packmill/internal/testreq"
 )
 
-func wineCell(t *testing.T) *Wine {
+func wineCell(t testing.TB) *Wine {
 	t.Helper()
 	testreq.Program(t, "wine")
 	bed := realBed(t)
 	prepared(t, bed, "wine-*")
 	cell := NewWine(bed)
-	if err := cell.Prepare(t.Context()); err != nil {
+	if err := cell.Prepare(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { noLeftovers(t, bed) })
@@ -25,7 +25,7 @@ func wineCell(t *testing.T) *Wine {
 }
 
 // compile makes a Windows program of C source and the text of a resource script.
-func compile(t *testing.T, source, resource string) string {
+func compile(t testing.TB, source, resource string) string {
 	t.Helper()
 	gcc := testreq.Program(t, "x86_64-w64-mingw32-gcc")
 	windres := testreq.Program(t, "x86_64-w64-mingw32-windres")
@@ -49,7 +49,7 @@ func compile(t *testing.T, source, resource string) string {
 }
 
 // widget is a program that prints its version and has it as a resource.
-func widget(t *testing.T, version string) string {
+func widget(t testing.TB, version string) string {
 	t.Helper()
 	numbers := strings.ReplaceAll(version, ".", ",") + ",0"
 	return compile(t, `#include <stdio.h>
@@ -64,7 +64,7 @@ END
 `)
 }
 
-func read(t *testing.T, name string) []byte {
+func read(t testing.TB, name string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(name)
 	if err != nil {
@@ -74,7 +74,7 @@ func read(t *testing.T, name string) []byte {
 }
 
 // msi builds the widget's MSI.
-func msi(t *testing.T, version, code string) Candidate {
+func msi(t testing.TB, version, code string) Candidate {
 	t.Helper()
 	source, err := filepath.Abs(filepath.Join("testdata", "widget.wxs"))
 	if err != nil {
@@ -114,19 +114,25 @@ func TestWineMSI(t *testing.T) {
 		{Operator: "=", MSIProduct: true},
 		{Operator: "=", Registry: &fleet.RegistryRule{Key: `HKLM\Software\Example\Widget`, Value: "Version", View: 64}},
 	}}
-	steps, err := cell.Run(t.Context(), windowsSpec(in, this, &previous))
+	spec := windowsSpec(in, this, &previous)
+	spec.Package.Tests.Keeps = []string{`HKCU\Software\Example\Widget\Server`}
+	steps, err := cell.Run(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantSteps(t, steps, "absent:passed", "install:passed", "detect:passed", "launch:passed",
-		"upgrade:passed", "rollback:passed", "uninstall:passed", "gone:passed")
+	wantSteps(t, steps, "absent:passed", "install:passed", "detect:passed", "launch:passed", "adds:passed",
+		"uninstall:passed", "gone:passed", "leftovers:passed", "upgrade:passed", "keeps:passed", "downgrade:passed", "rollback:passed")
+	if got := detailOf(steps, "downgrade"); !strings.Contains(got, "exit code 1603") {
+		t.Errorf("downgrade says %q", got)
+	}
+	tellSteps(t, steps)
 	if len(steps) > 3 && steps[3].Detail != "widget 1.1.0" {
 		t.Errorf("launch says %q", steps[3].Detail)
 	}
 }
 
 // portable is a program with the command files that put it in place.
-func portable(t *testing.T, version string, extra string) Candidate {
+func portable(t testing.TB, version string, extra string) Candidate {
 	t.Helper()
 	crlf := func(lines ...string) []byte { return []byte(strings.Join(lines, "\r\n") + "\r\n") }
 	return Candidate{
@@ -156,7 +162,7 @@ func TestWinePortable(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSteps(t, steps, "absent:passed", "install:passed", "detect:passed", "launch:passed",
-		"upgrade:passed", "rollback:passed", "uninstall:passed", "gone:passed")
+		"uninstall:passed", "gone:passed", "upgrade:passed", "rollback:passed")
 	if len(steps) > 3 && steps[3].Detail != "widget 2.1.0" {
 		t.Errorf("launch says %q", steps[3].Detail)
 	}
@@ -192,20 +198,6 @@ func TestWineFailures(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestRegistryValue(t *testing.T) {
-	const output = "\r\nHKEY_LOCAL_MACHINE\\Software\\X\r\n    Other Value    REG_SZ    no\r\n    Version    REG_SZ    1.2 beta    3\r\n    Empty    REG_SZ    \r\n\r\n"
-	for _, c := range []struct {
-		name, want string
-		found      bool
-	}{
-		{"version", "1.2 beta    3", true}, {"Other Value", "no", true}, {"Empty", "", true}, {"Absent", "", false}, {"Other", "", false},
-	} {
-		if got, found := registryValue(output, c.name); got != c.want || found != c.found {
-			t.Errorf("%s: %q %v", c.name, got, found)
-		}
 	}
 }
 

@@ -226,7 +226,11 @@ func (c *checker) matrices(files []literalFile) (map[string]fleet.Environment, f
 					continue
 				}
 				var env fleet.Environment
-				findings = append(findings, c.decode("#Environment", join("matrices", m.name), m.sources, &env)...)
+				found := c.decode("#Environment", join("matrices", m.name), m.sources, &env)
+				if len(found) == 0 && env.Runner.Release != "" && env.Runner.Local != "chroot" {
+					found = append(found, invalid(m.sources[0].at, join("matrices", m.name)+".runner.release", "only a chroot is of a chosen release"))
+				}
+				findings = append(findings, found...)
 				out[m.name] = env
 			}
 		}

@@ -76,6 +76,7 @@ func TestCatalogNames(t *testing.T) {
 		{"paths as versions", []edit{{sevenZip, `from: githubReleases: {repository: "ip7z/7zip"}`, `from: sourceforge: {project: "sevenzip"}`}}},
 		{"base that differs", []edit{{sevenZip9, `url:    "https://github.com/ip7z/7zip/releases/download/24.09/7z2409-x64.msi"`, `base: {base: {upload: "sha256:0000000000000000000000000000000000000000000000000000000000000009", size: 1, sha256: "sha256:0000000000000000000000000000000000000000000000000000000000000009"}, patches: [{url: "https://evil.example/x.msp", size: 1, sha256: "sha256:0000000000000000000000000000000000000000000000000000000000000009"}]}`}}},
 		{"matrices sets something else", []edit{{"catalog/matrices.cue", `matrices: "debian-12": schema.#Environment & {`, `machines: "debian-12": {`}}},
+		{"environment's release", []edit{{"catalog/matrices.cue", `runner: github: "windows-11"`, `runner: {local: "wine", release: "trixie"}`}}},
 		{"environment's runner", []edit{{"catalog/matrices.cue", `runner: local: "chroot"`, `runner: {local: "chroot", github: "ubuntu-24.04"}`}}},
 	})
 }

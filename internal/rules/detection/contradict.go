@@ -54,7 +54,7 @@ func contradicts(p fleet.Package, key string, in fleet.Installer, version string
 		out = append(out, "a device without the package passes for one that has it")
 	}
 	after := NewMachine()
-	leave(after, in, version, d)
+	after.Leave(in, version, d)
 	if present, why, err := Present(in.Detect, version, d, after); err != nil {
 		return append(out, err.Error())
 	} else if !present && len(out) == 0 {
@@ -66,7 +66,7 @@ func contradicts(p fleet.Package, key string, in fleet.Installer, version string
 		return out
 	}
 	device := NewMachine()
-	leave(device, in, older, old)
+	device.Leave(in, older, old)
 	if present, _, err := Present(in.Detect, version, d, device); err == nil && present {
 		out = append(out, fmt.Sprintf("a device that still has %s passes for one that has %s: it would never be updated; compare a version", older, version))
 	}
@@ -88,32 +88,4 @@ func lacks(rule fleet.Detect, in fleet.Installer, version string, d fleet.Downlo
 		}
 	}
 	return ""
-}
-
-// leave puts on the machine what a release leaves there, as far as its rules
-// look and its facts tell. Where facts are silent, what the rule looks for is
-// there in the release's version.
-func leave(m *Machine, in fleet.Installer, version string, d fleet.Download) {
-	if d.MSI != nil && d.MSI.ProductCode != "" {
-		m.Product(d.MSI.ProductCode, d.MSI.ProductVersion)
-	}
-	if d.Deb != nil {
-		m.Package(d.Deb.Package, d.Deb.Version)
-	}
-	for _, rule := range in.Detect {
-		switch {
-		case rule.File != nil && in.Type == "portable" && d.PE != nil:
-			m.File(rule.File.Path, d.PE.FileVersion)
-		case rule.File != nil:
-			m.File(rule.File.Path, version)
-		case rule.Registry != nil:
-			m.Registry(rule.Registry.Key, rule.Registry.Value, rule.Registry.View, version)
-		case rule.Bundle != "":
-			m.Bundle(rule.Bundle, version)
-		case rule.Package != "" && d.Deb == nil:
-			m.Package(rule.Package, version)
-		case rule.Script != "":
-			m.Script(rule.Script, version)
-		}
-	}
 }

@@ -45,24 +45,35 @@ func TestContradictions(t *testing.T) {
 	other := pkg(rules(file), fleet.Download{}, fleet.Download{})
 	other.Releases["1.0"] = fleet.Release{Counter: 1, Installers: map[string]fleet.Download{"arm64": {}}}
 
+	between := func(rule fleet.Detect, kind, old, new string) fleet.Package {
+		p := pkg(fleet.Installer{Type: kind, Detect: []fleet.Detect{rule}}, fleet.Download{}, fleet.Download{})
+		p.Releases = map[string]fleet.Release{
+			old: {Counter: 1, Installers: map[string]fleet.Download{"x64": {}}}, new: {Counter: 2, Installers: map[string]fleet.Download{"x64": {}}},
+		}
+		return p
+	}
 	for name, c := range map[string]struct {
 		p    fleet.Package
 		want []string
 	}{
-		"file version":                  {pkg(rules(fileVersion), fleet.Download{}, fleet.Download{}), nil},
-		"at least":                      {pkg(rules(atLeast), fleet.Download{}, fleet.Download{}), nil},
-		"registry value":                {pkg(rules(value), fleet.Download{}, fleet.Download{}), nil},
-		"bundle":                        {pkg(rules(fleet.Detect{Bundle: "org.w"}), fleet.Download{}, fleet.Download{}), nil},
-		"package without facts":         {pkg(rules(fleet.Detect{Package: "w"}), fleet.Download{}, fleet.Download{}), nil},
-		"script is believed":            {pkg(rules(fleet.Detect{Script: "files/d.ps1"}), fleet.Download{}, fleet.Download{}), nil},
-		"new product code":              {pkg(rules(product), msi("{A}", "1.0"), msi("{B}", "1.1")), nil},
-		"same product code, version":    {pkg(rules(product), msi("{A}", "1.0"), msi("{A}", "1.1")), nil},
-		"deb":                           {pkg(rules(fleet.Detect{Package: "w"}), deb("w", "1.0-1"), deb("w", "1.1-1")), nil},
-		"first release":                 {first, nil},
-		"other installer before":        {other, nil},
-		"one rule that tells is enough": {pkg(rules(file, value), fleet.Download{}, fleet.Download{}), nil},
-		"portable":                      {pkg(portable, pe("1.0.0.0"), pe("1.1.0.0")), nil},
-		"tolerated, at least":           {tolerantWell, nil},
+		"bundle, missing parts are zero":   {between(fleet.Detect{Bundle: "org.w"}, "pkg", "1.0", "1.0.0"), []string{"1.0.0: a device that still has 1.0 passes"}},
+		"bundle, at least, numbered anew":  {between(fleet.Detect{Operator: ">=", Bundle: "org.w"}, "pkg", "2024.1", "2.0"), []string{"2.0: a device that still has 2024.1 passes"}},
+		"package, at least, numbered anew": {between(fleet.Detect{Operator: ">=", Package: "w"}, "rpm", "2024.1", "2.0"), []string{"2.0: a device that still has 2024.1 passes"}},
+		"package, a new release of an rpm": {between(fleet.Detect{Operator: "=", Package: "w"}, "rpm", "1.0-1", "1.0-2"), nil},
+		"file version":                     {pkg(rules(fileVersion), fleet.Download{}, fleet.Download{}), nil},
+		"at least":                         {pkg(rules(atLeast), fleet.Download{}, fleet.Download{}), nil},
+		"registry value":                   {pkg(rules(value), fleet.Download{}, fleet.Download{}), nil},
+		"bundle":                           {pkg(rules(fleet.Detect{Bundle: "org.w"}), fleet.Download{}, fleet.Download{}), nil},
+		"package without facts":            {pkg(rules(fleet.Detect{Package: "w"}), fleet.Download{}, fleet.Download{}), nil},
+		"script is believed":               {pkg(rules(fleet.Detect{Script: "files/d.ps1"}), fleet.Download{}, fleet.Download{}), nil},
+		"new product code":                 {pkg(rules(product), msi("{A}", "1.0"), msi("{B}", "1.1")), nil},
+		"same product code, version":       {pkg(rules(product), msi("{A}", "1.0"), msi("{A}", "1.1")), nil},
+		"deb":                              {pkg(rules(fleet.Detect{Package: "w"}), deb("w", "1.0-1"), deb("w", "1.1-1")), nil},
+		"first release":                    {first, nil},
+		"other installer before":           {other, nil},
+		"one rule that tells is enough":    {pkg(rules(file, value), fleet.Download{}, fleet.Download{}), nil},
+		"portable":                         {pkg(portable, pe("1.0.0.0"), pe("1.1.0.0")), nil},
+		"tolerated, at least":              {tolerantWell, nil},
 
 		"file alone":            {pkg(rules(file), fleet.Download{}, fleet.Download{}), []string{"1.1: a device that still has 1.0 passes"}},
 		"key alone":             {pkg(rules(key), fleet.Download{}, fleet.Download{}), []string{"1.1: a device that still has 1.0 passes"}},
