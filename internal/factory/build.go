@@ -18,6 +18,7 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/intunewin"
 	"github.com/packmill/packmill/internal/record/desired"
+	"github.com/packmill/packmill/internal/rules/wrapper"
 )
 
 // URIs of provenance: who builds in key-file mode, and what kind of build it
@@ -257,7 +258,7 @@ func (b *builder) provenance(manifest fleet.Digest) signing.Provenance {
 	return signing.Provenance{
 		Subjects: append(subjects, signing.ResourceOf("manifest", "", manifest)),
 		Builder:  BuilderID, BuildType: BuildType, Package: b.pkg.ID, Version: b.version,
-		Parameters: map[string]any{"build": buildVersion, "intunewin": intunewin.FormatVersion, "wrap": wrapVersion},
+		Parameters: map[string]any{"build": buildVersion, "intunewin": intunewin.FormatVersion, "wrap": wrapper.Version},
 		Materials:  materials,
 	}
 }
@@ -270,7 +271,7 @@ func (b *builder) inputsDigest() fleet.Digest {
 		Version                string
 		Release                string // git blob
 		Files                  map[string]fleet.Digest
-	}{buildVersion, intunewin.FormatVersion, wrapVersion, b.pkg.ID, b.version, b.repo.Blobs[b.releasePath()], b.inputs})
+	}{buildVersion, intunewin.FormatVersion, wrapper.Version, b.pkg.ID, b.version, b.repo.Blobs[b.releasePath()], b.inputs})
 }
 
 // refusedBuild is a build that must not be.
