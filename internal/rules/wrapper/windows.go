@@ -136,3 +136,31 @@ func notation(windows []fleet.Window) (string, error) {
 
 // Signed reports whether a script carries an Authenticode signature.
 func Signed(script []byte) bool { return strings.Contains(string(script), signedBy) }
+
+// A Start is what a console's command line tells the script.
+type Start struct {
+	Mode, Window, Reboot, Shut string
+}
+
+var (
+	startLine = regexp.MustCompile(`^"%SystemRoot%\\System32\\WindowsPowerShell\\v1\.0\\powershell\.exe" -NoLogo -NoProfile -NonInteractive -ExecutionPolicy (?:Bypass|AllSigned)` +
+		` -File packmill\.ps1 -Mode (Install|Uninstall)(?: -Window (\S+))?(?: -Reboot (\S+))?(?: -Shut ([0-9+-]+))?$`)
+	windowText = regexp.MustCompile(`^([A-Za-z+]+)@([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])(=[hgs]{1,3})?$`)
+)
+
+// ParseConsoleLine reads a console's command line as the script takes it; what
+// is none, or holds a window that the script cannot read, is Invalid.
+func ParseConsoleLine(line string) (Start, error) {
+	m := startLine.FindStringSubmatch(line)
+	if m == nil {
+		return Start{}, invalid(line, "does not start the wrapper script")
+	}
+	for _, text := range m[2:4] {
+		for one := range strings.SplitSeq(text, "/") {
+			if text != "" && !windowText.MatchString(one) {
+				return Start{}, invalid(line, "the window %q cannot be read", one)
+			}
+		}
+	}
+	return Start{m[1], m[2], m[3], m[4]}, nil
+}
