@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/encoding/charmap"
+
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/wrapper"
 )
@@ -263,6 +265,11 @@ func (d *windows) find(name string) (string, error) {
 func (d *windows) command(ctx context.Context, folder, line string, limit time.Duration) (int, string, error) {
 	if strings.ContainsAny(line, "\r\n") {
 		return 0, "", fleet.Errorf(fleet.Invalid, "testbed.wine", line, "is more than one line")
+	}
+	// Command files are read in the code page of a machine without a language.
+	line, err := charmap.CodePage437.NewEncoder().String(line)
+	if err != nil {
+		return 0, "", skipped{"the command line holds characters that command files cannot hold here"}
 	}
 	root, err := d.drive()
 	if err != nil {

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -241,7 +242,7 @@ int wmain(int n, wchar_t **arg) {
 }
 `, `STRINGTABLE BEGIN 1 "x" END`+"\n", "-municode")
 	want := []string{
-		"", "a b", `a"b`, `C:\x y\`, `a\`, `a b\\`, `\"`, "%PATH%", "100%", "^a^", "a&b", "a & b", "a|b<c>d", "$env:x", "$(calc)", "\x60whoami\x60", "it's", "!a!", "@x", "(a)", ";,=",
+		"", "a b", `a"b`, `C:\x y\`, `a\`, `a b\\`, `\"`, "%PATH%", "100%", "^a^", "a&b", "a & b", "a|b<c>d", "$env:x", "$(calc)", "\x60whoami\x60", "it's", "!a!", "@x", "(a)", ";,=", "äÖé",
 	}
 	c := wrapped(t, fleet.Installer{Type: "exe", Arguments: &fleet.Arguments{Install: "/S", Uninstall: "/x"}}, Candidate{
 		Version: "1", Unpack: files("args.exe", map[string][]byte{"args.exe": read(t, program)}),
@@ -275,6 +276,10 @@ int wmain(int n, wchar_t **arg) {
 	}()
 	if _, err := d.install(t.Context(), c); err != nil {
 		t.Fatal(err)
+	}
+	var none skipped
+	if _, _, err := d.command(t.Context(), "packmill", "args.exe 日本", launchLimit); !errors.As(err, &none) {
+		t.Errorf("characters of another code page: %v", err)
 	}
 	data, err := os.ReadFile(filepath.Join(layer.root, "drive_c", "packmill", "read.txt"))
 	if err != nil {

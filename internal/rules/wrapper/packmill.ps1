@@ -172,23 +172,30 @@ function Test-Busy {
         if ($line -match '\A([A-Z]+):\s*\z') { $section = $Matches[1] }
         if ($section -eq 'DISPLAY' -and $line.StartsWith('[PROCESS]')) { return $true }
     }
+    $store = '\Software\Microsoft\Windows\CurrentVersion\CapabilityAccessManager\ConsentStore\'
     foreach ($user in @([Microsoft.Win32.Registry]::Users.GetSubKeyNames())) {
-        foreach ($device in @('microphone', 'webcam')) {
-            $path = $user + '\Software\Microsoft\Windows\CurrentVersion\CapabilityAccessManager\ConsentStore\' + $device
-            foreach ($below in @('', '\NonPackaged')) {
-                $key = [Microsoft.Win32.Registry]::Users.OpenSubKey($path + $below)
-                if ($null -eq $key) { continue }
-                foreach ($program in @($key.GetSubKeyNames())) {
-                    $uses = $key.OpenSubKey($program)
-                    if ($null -eq $uses) { continue }
-                    # The instant it stopped: 0 while it goes on.
-                    $stopped = $uses.GetValue('LastUsedTimeStop')
-                    $begun = [datetime]::FromFileTimeUtc([int64]$uses.GetValue('LastUsedTimeStart', [int64]0))
-                    # After a crash it stays 0: nobody is in a call for half a day.
-                    if ($null -ne $stopped -and [int64]$stopped -eq 0 -and $begun -gt [datetime]::UtcNow.AddHours(-12)) { return $true }
-                }
+        foreach ($below in @('microphone', 'microphone\NonPackaged', 'webcam', 'webcam\NonPackaged')) {
+            try {
+                if (Test-InUse ([Microsoft.Win32.Registry]::Users.OpenSubKey($user + $store + $below))) { return $true }
+            } catch {
+                continue # another account's, which this one may not read
             }
         }
+    }
+    return $false
+}
+
+# Test-InUse looks through the programs below a key for one that has begun to
+# use a device and not stopped: LastUsedTimeStop is 0 then. After a crash it stays
+# 0, and nobody is in a call for half a day.
+function Test-InUse($Key) {
+    if ($null -eq $Key) { return $false }
+    foreach ($program in @($Key.GetSubKeyNames())) {
+        $uses = $Key.OpenSubKey($program)
+        $stopped = $uses.GetValue('LastUsedTimeStop')
+        if ($null -eq $stopped -or [int64]$stopped -ne 0) { continue }
+        $begun = [datetime]::FromFileTimeUtc([int64]$uses.GetValue('LastUsedTimeStart', [int64]0))
+        if ($begun -gt [datetime]::UtcNow.AddHours(-12)) { return $true }
     }
     return $false
 }
