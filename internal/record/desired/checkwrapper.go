@@ -26,7 +26,9 @@ func (x *checks) wrapper(file, key string, p fleet.Package) {
 			x.fault(file, at("keep", index(i), "key"), "is the user's, and the installer runs as the system: another account's registry would be kept")
 		}
 	}
-	if !wrapper.Wraps(in) || len(x.findings) > before || in.Type == "exe" && in.Arguments == nil {
+	// Whoever drafts a package may not know yet how it runs silently; a build asks.
+	silent := in.Arguments != nil && in.Arguments.Install != "" && in.Arguments.Uninstall != ""
+	if !wrapper.Wraps(in) || len(x.findings) > before || in.Type == "exe" && !silent {
 		return
 	}
 	// A release brings the product code: any does here.
