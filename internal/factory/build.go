@@ -20,6 +20,7 @@ import (
 	"github.com/packmill/packmill/internal/format/sbom"
 	"github.com/packmill/packmill/internal/record/desired"
 	"github.com/packmill/packmill/internal/rules/setting"
+	"github.com/packmill/packmill/internal/rules/wrapper"
 )
 
 // URIs of provenance: who builds in key-file mode, and what kind of build it
@@ -268,7 +269,7 @@ func (b *builder) provenance(manifest fleet.Digest) signing.Provenance {
 	}
 	return signing.Provenance{
 		Subjects: b.subjects(manifest), Builder: BuilderID, Versions: b.toolVersions(), BuildType: BuildType, Package: b.pkg.ID, Version: b.version,
-		Parameters: map[string]any{"build": buildVersion, "intunewin": intunewin.FormatVersion, "content": intunewin.ContentVersion, "linux": linuxVersion, "setting": setting.Version, "wrap": wrapVersion},
+		Parameters: map[string]any{"build": buildVersion, "intunewin": intunewin.FormatVersion, "content": intunewin.ContentVersion, "linux": linuxVersion, "setting": setting.Version, "wrap": wrapper.Version},
 		Materials:  materials,
 	}
 }
@@ -298,7 +299,7 @@ func (b *builder) inputsDigest() fleet.Digest {
 		Version                                         string
 		Release                                         string // git blob
 		Files                                           map[string]fleet.Digest
-	}{buildVersion, intunewin.FormatVersion, intunewin.ContentVersion, linuxVersion, setting.Version, wrapVersion, b.pkg.ID, b.version, b.repo.Blobs[b.releasePath()], b.inputs})
+	}{buildVersion, intunewin.FormatVersion, intunewin.ContentVersion, linuxVersion, setting.Version, wrapper.Version, b.pkg.ID, b.version, b.repo.Blobs[b.releasePath()], b.inputs})
 }
 
 // refusedBuild is a build that must not be.

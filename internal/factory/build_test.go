@@ -15,6 +15,7 @@ import (
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/intunewin"
+	"github.com/packmill/packmill/internal/rules/wrapper"
 )
 
 func (w *buildWorld) make(t *testing.T, id fleet.PackageID, version string) factory.Product {
@@ -63,10 +64,10 @@ func TestBuildPortable(t *testing.T) {
 		t.Errorf("skipped %+v", p.Skipped)
 	}
 	file, folder := w.container(t, p.Built.Files[0])
-	if file.SetupFile != "install.cmd" || len(folder) != 3 || folder["hello.exe"] != string(fixture(t, "pe/testdata/hello.exe")) {
+	if file.SetupFile != "install.cmd" || len(folder) != 5 || folder["hello.exe"] != string(fixture(t, "pe/testdata/hello.exe")) {
 		t.Errorf("setup file %q, folder of %d files", file.SetupFile, len(folder))
 	}
-	if folder["install.cmd"] != wantInstall {
+	if !strings.Contains(folder["install.cmd"], `set "target=%root%\Hello World"`) || folder["packmill.ps1"] != string(wrapper.Script()) {
 		t.Errorf("install.cmd:\n%s", folder["install.cmd"])
 	}
 	if p.Built.Package != "acme/hello" || p.Built.Version != "24.09" || !p.Built.At.Equal(buildTime) || !p.Built.Inputs.Valid() {
@@ -84,7 +85,11 @@ func TestBuildInstallers(t *testing.T) {
 	if exe.SetupFile != "setup.exe" || exe.MSI != nil {
 		t.Errorf("%+v", exe)
 	}
-	msi, _ := w.container(t, p.Built.Files[1])
+	msi, folder := w.container(t, p.Built.Files[1])
+	setup, err := wrapper.Read([]byte(folder["packmill.json"]))
+	if err != nil || setup.Package != "acme/setup" || setup.Installer != "x86" || !slices.Contains(setup.Install.Arguments, `"{folder}\hello.msi"`) {
+		t.Errorf("%+v, %v", setup, err)
+	}
 	if msi.SetupFile != "hello.msi" || msi.MSI == nil || msi.MSI.ExecutionContext != "System" || !msi.MSI.IsMachineInstall ||
 		msi.MSI.ProductCode != "{6F4B2D0E-6C4B-4C0B-9B57-0C0D7D1F4E11}" || msi.MSI.Publisher != "Example AS" {
 		t.Errorf("%+v", msi.MSI)

@@ -21,6 +21,7 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/intunewin"
 	"github.com/packmill/packmill/internal/format/msi"
+	"github.com/packmill/packmill/internal/rules/wrapper"
 )
 
 // installer builds the file of one installer, or says why it is left out.
@@ -226,7 +227,8 @@ func clean(name string) string {
 	}, name), ".-")
 }
 
-// pack wraps a Windows installer into a .intunewin.
+// pack puts a Windows installer, the wrapper script and what it does for this
+// installer into a .intunewin.
 func (b *builder) pack(ctx context.Context, dir, key string, in fleet.Installer, name string, file saved) error {
 	setup, err := entryOf(name, file)
 	if err != nil {
@@ -239,11 +241,11 @@ func (b *builder) pack(ctx context.Context, dir, key string, in fleet.Installer,
 		if folder == "" {
 			_, folder, _ = strings.Cut(string(b.pkg.ID), "/")
 		}
-		scripts, err := WrapPortable(b.pkg.ID, b.version, folder, name)
+		scripts, err := wrapper.Portable(b.pkg.ID, b.version, folder, name)
 		if err != nil {
 			return err
 		}
-		p.SetupFile = installScript
+		p.SetupFile = wrapper.InstallScript
 		p.Entries = append(p.Entries, scriptEntries(scripts)...)
 	case "msi":
 		if p.MSI, err = msiInfo(file); err != nil {
@@ -258,7 +260,30 @@ func (b *builder) pack(ctx context.Context, dir, key string, in fleet.Installer,
 			p.Entries = append(p.Entries, intunewin.BytesEntry(path.Base(t), data))
 		}
 	}
+	if err := b.wrap(key, name, &p); err != nil {
+		return err
+	}
 	return b.write(ctx, dir, key, p)
+}
+
+// wrap adds the script and its data to a setup folder.
+func (b *builder) wrap(key, name string, p *intunewin.Package) error {
+	setup, err := wrapper.Make(b.pkg, b.version, key, name)
+	if err != nil {
+		return err
+	}
+	data, err := setup.Encode()
+	if err != nil {
+		return err
+	}
+	added := []intunewin.Entry{intunewin.BytesEntry(wrapper.ScriptName, wrapper.Script()), intunewin.BytesEntry(wrapper.SetupName, data)}
+	for _, e := range p.Entries {
+		if strings.EqualFold(e.Name, wrapper.ScriptName) || strings.EqualFold(e.Name, wrapper.SetupName) {
+			return fleet.Errorf(fleet.Invalid, "factory.build", key, "the file %s has the name of one of packmill's own", e.Name)
+		}
+	}
+	p.Entries = append(p.Entries, added...)
+	return nil
 }
 
 func entryOf(name string, file saved) (intunewin.Entry, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/packmill/packmill/internal/format/graphpolicy"
 	"github.com/packmill/packmill/internal/format/intunewin"
 	"github.com/packmill/packmill/internal/rules/setting"
+	"github.com/packmill/packmill/internal/rules/wrapper"
 )
 
 // setting builds one setting of a configuration: a payload for its console, and
@@ -91,11 +92,11 @@ func (b *builder) fileName(key string) string {
 // remediates and whose uninstall reverts, and a remediation script of the
 // console, which looks again and again.
 func (b *builder) scripts(ctx context.Context, key, remediate, revert string, pair setting.Pair) error {
-	wrapped, err := WrapScripts(b.pkg.ID, b.version, remediate, revert)
+	wrapped, err := wrapper.Scripts(b.pkg.ID, b.version, remediate, revert)
 	if err != nil {
 		return err
 	}
-	p := intunewin.Package{Name: b.pkg.Name, SetupFile: installScript, Entries: scriptEntries(wrapped)}
+	p := intunewin.Package{Name: b.pkg.Name, SetupFile: wrapper.InstallScript, Entries: scriptEntries(wrapped)}
 	p.Entries = append(p.Entries, intunewin.BytesEntry(remediate, pair.Remediate), intunewin.BytesEntry(revert, pair.Revert))
 	dir, err := os.MkdirTemp(b.dir, "setting-")
 	if err != nil {

@@ -152,7 +152,11 @@ func buildRepo(commit string, exe, msi, deb, archive []byte) *fleet.Repository {
 	pack.MSI = &fleet.MSIFacts{ProductCode: "{6F4B2D0E-6C4B-4C0B-9B57-0C0D7D1F4E11}", UpgradeCode: "{B1D2B6C4-3E9A-4F5D-8A55-3C7B1A7F9C02}", ProductVersion: "24.9.0"}
 	debian.Deb = &fleet.DebFacts{Package: "packmill-hello", Version: "1:2.0-3", Architecture: "all"}
 	windows := func(kind, arch string) fleet.Installer {
-		return fleet.Installer{Platform: "windows", Arch: arch, Type: kind, Scope: "machine", RunAs: "system", ProgramFiles: ""}
+		in := fleet.Installer{Platform: "windows", Arch: arch, Type: kind, Scope: "machine", RunAs: "system", ProgramFiles: ""}
+		if kind == "exe" {
+			in.Arguments = &fleet.Arguments{Install: "/S", Uninstall: "/uninstall /S"}
+		}
+		return in
 	}
 	placed := windows("portable", "x64")
 	placed.ProgramFiles = "Hello World"

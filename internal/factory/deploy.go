@@ -271,6 +271,9 @@ func (w onTenant) app(ctx context.Context, pkg fleet.Package, slot string, built
 	if app.Description == "" {
 		app.Description = pkg.Name
 	}
+	if err := w.keepWindows(&app); err != nil {
+		return app, err
+	}
 	release := pkg.Releases[built.Version]
 	for _, file := range built.Files {
 		installer, ok := pkg.Installers[file.Installer]
@@ -298,6 +301,16 @@ func (w onTenant) app(ctx context.Context, pkg fleet.Package, slot string, built
 		}
 	}
 	return app, nil
+}
+
+// keepWindows has devices keep to the tenant's windows themselves: a console
+// knows a start and a deadline, and no end of a window.
+func (w onTenant) keepWindows(app *fleet.App) (err error) {
+	repo := w.facts.Repo
+	offered := intentOf(w.assignment()) == "available" || rollout.Offered(repo, repo.Cycles[w.e.Cycle], w.e.Wave, w.e.Package, w.e.Entry.Release)
+	app.RebootsOnly = w.tenant.Policy.Reboot == "windowOnly"
+	app.Windows, app.Shut, err = rollout.DeviceWindows(repo.Week, w.tenant, w.intent.At, offered)
+	return err
 }
 
 // script is a package's script as main has it, the same that asApproved

@@ -273,3 +273,30 @@ func TestCarryOutAsApproved(t *testing.T) {
 		t.Errorf("without an approval: %v", err)
 	}
 }
+
+// Devices are told the tenant's windows, and that restarts stay in them. A
+// package that is only offered has none for installations: who asks for it has
+// chosen the time.
+func TestDevicesAreToldWindows(t *testing.T) {
+	w := newEffectWorld(t, 2)
+	early := fleet.Window{On: []string{"Thu", "Fri"}, From: "07:00", Until: "10:00", For: []string{"install", "reboot"}, Holidays: "shut"}
+	for n, id := range w.tenants {
+		tenant := w.repo.Tenants[id]
+		tenant.Zone, tenant.Windows, tenant.Policy.Reboot = "Europe/Helsinki", map[string]fleet.Window{"early": early}, "windowOnly"
+		tenant.Holidays = &fleet.Holidays{Add: map[string]string{"2026-12-25": "x"}}
+		if n == 1 {
+			tenant.Packages = map[fleet.PackageID][]fleet.Assignment{thePkg: {{Intent: "available", Group: "all devices"}}}
+		}
+		w.repo.Tenants[id] = tenant
+	}
+	if made, _, err := w.run(t, rollout.Deploy); made != 2 || err != nil {
+		t.Fatalf("made %d: %v", made, err)
+	}
+	for n, want := range []string{"install reboot", "reboot"} {
+		told := w.consoles[w.tenants[n]].told
+		if len(told) != 1 || len(told[0].Windows) != 1 || strings.Join(told[0].Windows[0].For, " ") != want ||
+			!told[0].RebootsOnly || strings.Join(told[0].Shut, " ") != "2026-12-25" {
+			t.Errorf("tenant %d: %+v", n, told)
+		}
+	}
+}

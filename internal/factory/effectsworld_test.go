@@ -94,6 +94,7 @@ type memoryConsole struct {
 	uploads int
 	assigns int
 	broken  error
+	told    []fleet.App // what was asked to be published
 	probes  []fleet.DeviceProbe
 	unprobe int
 	// onUpload is told before a slot's content changes.
@@ -111,6 +112,7 @@ func (c *memoryConsole) Observe(_ context.Context, id fleet.PackageID, slot stri
 
 func (c *memoryConsole) Publish(ctx context.Context, app fleet.App, content fleet.Content) (fleet.AppState, error) {
 	at := string(app.Package) + "/" + app.Slot
+	c.told = append(c.told, app)
 	if s := c.slots[at]; s == nil || s.Artifact != app.Artifact {
 		r, err := content()
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/packmill/packmill/internal/edge/testbed"
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/wrapper"
 )
 
 // A cellFunc is a cell by a function.
@@ -44,7 +45,7 @@ func newTestWorld(t *testing.T) *testWorld {
 	}
 	hello := w.repo.Packages["acme/hello"]
 	in := hello.Installers["x64"]
-	in.Detect = []fleet.Detect{{Operator: "=", Registry: &fleet.RegistryRule{Key: factory.MarkKey("acme/hello"), Value: "Version", View: 64}}}
+	in.Detect = []fleet.Detect{{Operator: "=", Registry: &fleet.RegistryRule{Key: wrapper.MarkKey("acme/hello"), Value: "Version", View: 64}}}
 	hello.Installers = map[string]fleet.Installer{"x64": in, "mac": hello.Installers["mac"]}
 	newer := hello.Releases["24.09"]
 	newer.Counter = 2
@@ -219,7 +220,7 @@ func TestTestContent(t *testing.T) {
 		}
 	}
 	want := map[string][]string{
-		"acme/hello": {"setup install.cmd", "hello.exe", "install.cmd", "uninstall.cmd"},
+		"acme/hello": {"setup install.cmd", "hello.exe", "install.cmd", "packmill.json", "packmill.ps1", "uninstall.cmd"},
 		"acme/linux": {"setup packmill-hello_2.0-3_all.deb", "packmill-hello_2.0-3_all.deb"},
 		"acme/proxy": {"setup install.cmd", "install.cmd", "revert.ps1", "set.ps1", "uninstall.cmd"},
 	}

@@ -36,6 +36,10 @@ type App struct {
 	DetectText  string // text of the detection script, when a rule names one
 	NeedText    string // text of the requirement script, when Installer.Needs names one
 	Generation  int    // rises with every change of the slot
+
+	Windows     []Window // the tenant's maintenance windows; none is no restriction
+	Shut        []string // days it does not work, soon, 2006-01-02
+	RebootsOnly bool     // devices may restart in a window for reboots alone
 }
 
 // Content opens the bytes of an App's file; it may be opened more than once.

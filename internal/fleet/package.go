@@ -37,6 +37,7 @@ type Package struct {
 	Driver      *Driver              `json:"driver,omitempty"`
 	Patch       *OSPatch             `json:"patch,omitempty"`
 	Updater     string               `json:"updater"` // none, disable, tolerate
+	UpdaterOff  *UpdaterParts        `json:"updaterOff,omitempty"`
 	Requires    []PackageID          `json:"requires,omitempty"`
 	Conflicts   []PackageID          `json:"conflicts,omitempty"`
 	Tests       Tests                `json:"tests"`
@@ -112,8 +113,11 @@ type Installer struct {
 	Transforms   []string          `json:"transforms,omitempty"`
 	Licence      string            `json:"licence,omitempty"`
 	Secrets      []string          `json:"secrets,omitempty"`
-	RunAs        string            `json:"runAs"`   // system, user
-	InUse        string            `json:"inUse"`   // wait, close, fail
+	RunAs        string            `json:"runAs"`              // system, user
+	InUse        string            `json:"inUse"`              // wait, close, fail
+	Programs     []string          `json:"programs,omitempty"` // file names of what InUse is about
+	PutOff       []string          `json:"putOff,omitempty"`   // busy, restartPending
+	Keep         []Kept            `json:"keep,omitempty"`
 	Restart      string            `json:"restart"` // never, byExitCode
 	Minutes      int               `json:"minutes"` // run-time limit
 	Detect       []Detect          `json:"detect"`
@@ -146,6 +150,32 @@ type Checksum struct {
 type Arguments struct {
 	Install   string `json:"install,omitempty"`
 	Uninstall string `json:"uninstall,omitempty"`
+}
+
+// A Kept is a file, a folder or a registry key that outlives an installation;
+// exactly one of File and Key is set.
+type Kept struct {
+	File    string `json:"file,omitempty"`
+	Key     string `json:"key,omitempty"`
+	View    int    `json:"view"`    // of the registry, 64 or 32
+	Restore string `json:"restore"` // onFailure, always
+}
+
+// UpdaterParts are what a vendor's updater consists of, to be switched off after
+// the installation.
+type UpdaterParts struct {
+	Services []string       `json:"services,omitempty"` // names of services
+	Tasks    []string       `json:"tasks,omitempty"`    // paths of scheduled tasks
+	Values   []UpdaterValue `json:"values,omitempty"`   // that are set
+}
+
+// An UpdaterValue is set below HKLM: a text, or a number.
+type UpdaterValue struct {
+	Key    string  `json:"key"`
+	Value  string  `json:"value"` // its name
+	Text   *string `json:"text,omitempty"`
+	Number *int    `json:"number,omitempty"`
+	View   int     `json:"view"` // 64 or 32
 }
 
 // A Detect is one detection rule; exactly one of the fields after Operator is

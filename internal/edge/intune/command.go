@@ -1,6 +1,8 @@
 package intune
 
 import (
+	"fmt"
+	"io"
 	"maps"
 	"path"
 	"slices"
@@ -9,20 +11,82 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/intunewin"
+	"github.com/packmill/packmill/internal/rules/wrapper"
 )
 
-// The wrapper scripts a built package may bring. They then do the installer's
-// work, inside the maintenance window and with the restart they were told.
-const (
-	installScript   = "install.cmd"
-	uninstallScript = "uninstall.cmd"
-)
+// wrapped is what the content's wrapper script does, nil where the content has
+// none: configurations, and what was built before there was one.
+func wrapped(app fleet.App, f *intunewin.File) (s *wrapper.Setup, signed bool, err error) {
+	data, err := setupFile(f, wrapper.SetupName, wrapper.MaxSetup)
+	if err != nil || data == nil {
+		return nil, false, err
+	}
+	script, err := setupFile(f, wrapper.ScriptName, maxScript)
+	if err != nil {
+		return nil, false, err
+	}
+	if script == nil {
+		return nil, false, invalid(app, "the content has %s and no %s", wrapper.SetupName, wrapper.ScriptName)
+	}
+	read, err := wrapper.Read(data)
+	if err != nil {
+		return nil, false, err
+	}
+	if read.Package != app.Package || read.Version != app.Version || app.File.Installer != "" && read.Installer != app.File.Installer {
+		return nil, false, invalid(app, "%s is for %s %s %s, the app is %s %s", wrapper.SetupName, read.Package, read.Version, read.Installer, app.Version, app.File.Installer)
+	}
+	return &read, wrapper.Signed(script), nil
+}
 
-// commands are the two command lines devices run in the setup folder.
+// maxScript is how large a wrapper script may be, with its signature.
+const maxScript = 1 << 20
+
+// setupFile is a file at the top of the setup folder, nil when it is not there.
+func setupFile(f *intunewin.File, name string, limit int64) ([]byte, error) {
+	for _, e := range f.Inner().File {
+		if !strings.EqualFold(e.Name, name) {
+			continue
+		}
+		r, err := e.Open()
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		data, err := io.ReadAll(io.LimitReader(r, limit+1))
+		if err == nil && int64(len(data)) > limit {
+			err = fleet.Errorf(fleet.Invalid, "intune.publish", name, "has more than %d bytes", limit)
+		}
+		return data, err
+	}
+	return nil, nil
+}
+
+// commands are the two command lines devices run in the setup folder: those of
+// the wrapper script with the tenant's windows, where there is one.
 func commands(app fleet.App, f *intunewin.File) (install, uninstall string, err error) {
+	s, signed, err := wrapped(app, f)
+	if err != nil {
+		return "", "", err
+	}
+	if s != nil {
+		when := wrapper.WhenOf(app.Windows, app.Shut)
+		if !app.RebootsOnly {
+			when.Reboot = nil // the console restarts devices, as the exit code asks
+		}
+		if install, err = wrapper.ConsoleLine(wrapper.ModeInstall, when, signed); err != nil {
+			return "", "", fmt.Errorf("the tenant's windows: %w", err)
+		}
+		uninstall, err = wrapper.ConsoleLine(wrapper.ModeUninstall, when, signed)
+		return install, uninstall, err
+	}
 	in := app.Installer
-	if has(f, installScript) && has(f, uninstallScript) {
-		return installScript, uninstallScript, nil
+	if app.RebootsOnly && in.Restart == "byExitCode" {
+		return "", "", &fleet.Error{Op: "intune.publish", Object: string(app.Package), Kind: fleet.Refused,
+			Err:  fmt.Errorf("policy keeps restarts to the window, and %s has no wrapper script that could", app.Version),
+			Hint: "build the release again"}
+	}
+	if has(f, wrapper.InstallScript) && has(f, wrapper.UninstallScript) {
+		return wrapper.InstallScript, wrapper.UninstallScript, nil
 	}
 	switch in.Type {
 	case "msi":
@@ -39,7 +103,7 @@ func commands(app fleet.App, f *intunewin.File) (install, uninstall string, err 
 		setup, err := quoted(app, f.SetupFile)
 		return setup + " " + in.Arguments.Install, uninstallLine(setup, in.Arguments.Uninstall), err
 	case "portable", "script":
-		return "", "", invalid(app, "a package of type %s needs %s and %s in its setup folder", in.Type, installScript, uninstallScript)
+		return "", "", invalid(app, "a package of type %s needs %s and %s in its setup folder", in.Type, wrapper.InstallScript, wrapper.UninstallScript)
 	}
 	return "", "", invalid(app, "type %q cannot be deployed as a Win32 app", in.Type)
 }

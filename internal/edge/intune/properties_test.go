@@ -10,6 +10,7 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/intunewin"
+	"github.com/packmill/packmill/internal/rules/wrapper"
 )
 
 const code = "{23170F69-40C1-2702-2409-000001000000}"
@@ -28,10 +29,16 @@ func sample() fleet.App {
 
 func opened(t *testing.T, setup string, names ...string) *intunewin.File {
 	t.Helper()
-	p := intunewin.Package{Name: setup, SetupFile: setup, Entries: []intunewin.Entry{intunewin.BytesEntry(setup, []byte("x"))}}
+	files := []intunewin.Entry{intunewin.BytesEntry(setup, []byte("x"))}
 	for _, name := range names {
-		p.Entries = append(p.Entries, intunewin.BytesEntry(name, []byte("y")))
+		files = append(files, intunewin.BytesEntry(name, []byte("y")))
 	}
+	return openedFiles(t, setup, files)
+}
+
+func openedFiles(t *testing.T, setup string, files []intunewin.Entry) *intunewin.File {
+	t.Helper()
+	p := intunewin.Package{Name: setup, SetupFile: setup, Entries: files}
 	var w memory
 	if _, err := intunewin.Write(t.Context(), &w, p); err != nil {
 		t.Fatal(err)
@@ -91,6 +98,105 @@ func TestCommands(t *testing.T) {
 		}
 		if err != nil || install != tt.install || uninstall != tt.uninstall {
 			t.Errorf("%s: %q, %q, %v", name, install, uninstall, err)
+		}
+	}
+}
+
+// folder is a content with the wrapper script for an app.
+func folder(t *testing.T, app fleet.App, script string, change func(*wrapper.Setup)) *intunewin.File {
+	t.Helper()
+	pkg := fleet.Package{ID: app.Package, Installers: map[string]fleet.Installer{"x64": app.Installer},
+		Releases: map[string]fleet.Release{app.Version: {Installers: map[string]fleet.Download{"x64": app.Download}}}}
+	s, err := wrapper.Make(pkg, app.Version, "x64", "7zip.msi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(&s)
+	}
+	data, err := s.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := []intunewin.Entry{intunewin.BytesEntry("7zip.msi", []byte("x")), intunewin.BytesEntry(wrapper.SetupName, data)}
+	if script != "" {
+		files = append(files, intunewin.BytesEntry(wrapper.ScriptName, []byte(script)))
+	}
+	return openedFiles(t, "7zip.msi", files)
+}
+
+// TestWrapped: the script runs in the tenant's windows, translates exit codes,
+// and is all that is signed where it is signed.
+func TestWrapped(t *testing.T) {
+	app := sample()
+	app.Installer.Restart, app.Installer.InUse, app.Installer.Programs = "byExitCode", "close", []string{"7zFM.exe"}
+	app.Installer.ExitCodes = map[string]string{"5": "success"}
+	app.Windows = []fleet.Window{
+		{On: []string{"Mon", "Tue"}, From: "22:00", Until: "04:00", For: []string{"install"}},
+		{On: []string{"Sun"}, From: "02:00", Until: "04:00", For: []string{"reboot"}, Holidays: "shut"},
+	}
+	app.Shut = []string{"2026-12-25"}
+	const start = `"%SystemRoot%\System32\WindowsPowerShell\v1.0\powershell.exe" -NoLogo -NoProfile -NonInteractive -ExecutionPolicy `
+	p, err := properties(app, folder(t, app, "exit 0", nil))
+	if err != nil || p.InstallCommandLine != start+"Bypass -File packmill.ps1 -Mode Install -Window Mon+Tue@22:00-04:00" ||
+		p.UninstallCommandLine != start+"Bypass -File packmill.ps1 -Mode Uninstall -Window Mon+Tue@22:00-04:00" {
+		t.Errorf("%q, %q, %v", p.InstallCommandLine, p.UninstallCommandLine, err)
+	}
+	if want := (installExperience{"system", "basedOnReturnCode", 75, "notEnabled"}); *p.InstallExperience != want {
+		t.Errorf("experience %+v", *p.InstallExperience)
+	}
+	if p.SetupFilePath != "7zip.msi" || p.MSIInformation == nil {
+		t.Errorf("the MSI is not told: %+v", p)
+	}
+	if got := fmt.Sprint(p.ReturnCodes); got != "[{0 success} {1618 retry} {1641 hardReboot} {3010 softReboot} {79001 retry} {79002 retry} {79003 retry} {79004 retry}]" {
+		t.Errorf("return codes %s", got)
+	}
+	app.RebootsOnly = true
+	p, err = properties(app, folder(t, app, "exit 0\r\n# SIG # Begin signature block\r\n", nil))
+	if err != nil || p.InstallCommandLine != start+"AllSigned -File packmill.ps1 -Mode Install -Window Mon+Tue@22:00-04:00 -Reboot Sun@02:00-04:00=h -Shut 2026-12-25" {
+		t.Errorf("%q, %v", p.InstallCommandLine, err)
+	}
+	if p.InstallExperience.DeviceRestartBehavior != "suppress" {
+		t.Errorf("experience %+v", *p.InstallExperience)
+	}
+	if _, err := properties(app, opened(t, "7zip.msi")); fleet.KindOf(err) != fleet.Refused {
+		t.Errorf("restarts in the window alone, without the script: %v", err)
+	}
+	for name, c := range map[string]struct {
+		script string
+		change func(*wrapper.Setup)
+	}{
+		"no script":         {"", nil},
+		"another package":   {"x", func(s *wrapper.Setup) { s.Package = "a/b" }},
+		"another version":   {"x", func(s *wrapper.Setup) { s.Version = "1" }},
+		"another installer": {"x", func(s *wrapper.Setup) { s.Installer = "arm64" }},
+	} {
+		app := sample()
+		app.File.Installer = "x64"
+		if p, err := properties(app, folder(t, app, c.script, c.change)); fleet.KindOf(err) != fleet.Invalid || err == nil {
+			t.Errorf("%s: %q, %v", name, p.InstallCommandLine, err)
+		}
+	}
+	app.Windows[0].From = "22:00 -Mode"
+	if p, err := properties(app, folder(t, app, "x", nil)); fleet.KindOf(err) != fleet.Invalid || err == nil {
+		t.Errorf("a window: %q, %v", p.InstallCommandLine, err)
+	}
+}
+
+// TestPutOff: a device that was told "not now" has not failed.
+func TestPutOff(t *testing.T) {
+	column := map[string]int{"DeviceId": 0, "AppVersion": 1, "InstallState": 2, "HexErrorCode": 3, "LastModifiedDateTime": 4}
+	for code, want := range map[string]string{"0x13499": "pending", "0x1349C": "pending", "0x1349d": "failed", "0x652": "failed", "0x80070643": "failed", "": "failed"} {
+		var row []json.RawMessage
+		for _, cell := range []string{"d", "1", "failed", code, ""} {
+			data, err := json.Marshal(cell)
+			if err != nil {
+				t.Fatal(err)
+			}
+			row = append(row, data)
+		}
+		if got := reportRow(row, column); got.State != want {
+			t.Errorf("%s: %+v, want %s", code, got, want)
 		}
 	}
 }

@@ -10,11 +10,14 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/intunewin"
+	"github.com/packmill/packmill/internal/rules/wrapper"
 )
 
 const (
 	odataApp       = "#microsoft.graph.win32LobApp"
 	defaultMinutes = 60
+	ownMinutes     = 15   // of the wrapper script, for copies and waiting
+	mostMinutes    = 1440 // that the service takes
 )
 
 // properties are the app object's properties for a release, all but its notes
@@ -35,7 +38,11 @@ func properties(app fleet.App, f *intunewin.File) (win32LobApp, error) {
 	if err != nil {
 		return win32LobApp{}, err
 	}
-	codes, err := returnCodes(app)
+	setup, _, err := wrapped(app, f)
+	if err != nil {
+		return win32LobApp{}, err
+	}
+	codes, err := returnCodes(app, setup)
 	if err != nil {
 		return win32LobApp{}, err
 	}
@@ -48,7 +55,7 @@ func properties(app fleet.App, f *intunewin.File) (win32LobApp, error) {
 		Description: cmp.Or(app.Description, app.Name), DisplayVersion: app.Version,
 		FileName: cmp.Or(app.File.Name, "IntunePackage.intunewin"), SetupFilePath: f.SetupFile,
 		InstallCommandLine: install, UninstallCommandLine: uninstall,
-		InstallExperience: experience(in), ReturnCodes: codes, Rules: rules,
+		InstallExperience: experience(app, setup), ReturnCodes: codes, Rules: rules,
 		ApplicableArchitectures: "none", AllowedArchitectures: architectures(in.Arch), MinimumRelease: release,
 	}
 	if in.Needs != nil {
@@ -86,7 +93,11 @@ func positive(n int) *int {
 	return &n
 }
 
-func experience(in fleet.Installer) *installExperience {
+// experience is how the agent runs the installer. What the wrapper script does
+// the agent is not asked to do as well, and it gives the script the time it may
+// wait and what it does itself.
+func experience(app fleet.App, setup *wrapper.Setup) *installExperience {
+	in := app.Installer
 	e := &installExperience{
 		RunAsAccount: "system", DeviceRestartBehavior: "suppress", InUseBehavior: "notEnabled",
 		MaxRunTimeInMinutes: cmp.Or(in.Minutes, defaultMinutes),
@@ -103,6 +114,16 @@ func experience(in fleet.Installer) *installExperience {
 	case "fail":
 		e.InUseBehavior = "fail"
 	}
+	if setup == nil {
+		return e
+	}
+	e.MaxRunTimeInMinutes = min(setup.Minutes+setup.WaitMinutes+ownMinutes, mostMinutes)
+	if len(setup.Programs) > 0 {
+		e.InUseBehavior = "notEnabled"
+	}
+	if app.RebootsOnly {
+		e.DeviceRestartBehavior = "suppress"
+	}
 	return e
 }
 
@@ -118,9 +139,13 @@ func architectures(arch string) string {
 	return arch
 }
 
-// returnCodes are the service's own defaults and what the package adds.
-func returnCodes(app fleet.App) ([]returnCode, error) {
+// returnCodes are the service's own defaults and what the package adds, or what
+// the wrapper script has made of them.
+func returnCodes(app fleet.App, setup *wrapper.Setup) ([]returnCode, error) {
 	types := map[int]string{0: "success", 1707: "success", 3010: "softReboot", 1641: "hardReboot", 1618: "retry"}
+	if setup != nil {
+		return listed(wrapper.ConsoleCodes()), nil
+	}
 	for text, meaning := range app.Installer.ExitCodes {
 		code, err := strconv.ParseInt(text, 10, 32)
 		if err != nil {
@@ -133,11 +158,15 @@ func returnCodes(app fleet.App) ([]returnCode, error) {
 			return nil, invalid(app, "exit code %s: %q is no meaning the service knows", text, meaning)
 		}
 	}
+	return listed(types), nil
+}
+
+func listed(types map[int]string) []returnCode {
 	var out []returnCode
 	for _, code := range slices.Sorted(maps.Keys(types)) {
 		out = append(out, returnCode{code, types[code]})
 	}
-	return out, nil
+	return out
 }
 
 // windowsReleases are the builds of Windows releases under the names that

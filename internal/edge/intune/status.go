@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/wrapper"
 	"github.com/packmill/packmill/internal/transport"
 )
 
@@ -132,6 +133,9 @@ func reportRow(row []json.RawMessage, column map[string]int) fleet.DeviceStatus 
 	s := fleet.DeviceStatus{Device: cell("DeviceId"), Version: cell("AppVersion"), State: installState(cell("InstallState"))}
 	if code := strings.ToLower(strings.TrimPrefix(cell("HexErrorCode"), "0x")); strings.Trim(code, "0") != "" {
 		s.Error = "0x" + code
+		if n, err := strconv.ParseInt(code, 16, 64); err == nil && s.State == "failed" && putOff(int(n)) {
+			s.State = "pending"
+		}
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05"} {
 		if at, err := time.Parse(layout, cell("LastModifiedDateTime")); err == nil {
@@ -140,6 +144,13 @@ func reportRow(row []json.RawMessage, column map[string]int) fleet.DeviceStatus 
 		}
 	}
 	return s
+}
+
+// putOff reports whether an exit code is the wrapper script's "not now". The
+// service calls it a failure once its own attempts are over, until the next day's:
+// the release has done nothing on the device yet that could be judged.
+func putOff(code int) bool {
+	return code >= wrapper.CodeOutsideWindow && wrapper.ConsoleCodes()[code] == wrapper.Retry
 }
 
 // installState maps Graph's resultantAppState, a number in reports, to the

@@ -14,6 +14,7 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/detection"
+	"github.com/packmill/packmill/internal/rules/wrapper"
 )
 
 // Runner is the cell that is this machine itself: packages are installed on it,
@@ -94,10 +95,9 @@ func (r *Runner) Run(ctx context.Context, spec Spec) ([]fleet.TestStep, error) {
 // the version; a list is one thing a line, named as in a survey. A line that
 // begins with notLooked says why there is no answer.
 type dialect interface {
-	// install and uninstall run in folder, where the content lies. wrapped says
-	// that it brings install.cmd and uninstall.cmd.
-	install(it item, folder, setup string, wrapped bool) ([]string, error)
-	uninstall(it item, folder, setup string, wrapped bool) ([]string, error)
+	// install and uninstall run in the folder where the content lies.
+	install(it item, at brought) ([]string, error)
+	uninstall(it item, at brought) ([]string, error)
 	launch(it item, command string) []string
 	observe(rule fleet.Detect, c Candidate) ([]string, error)
 	running(service string) []string // exit code 0 if it does
@@ -170,20 +170,35 @@ func (d *hosted) things(ctx context.Context, argv []string) (survey, error) {
 	return s, err
 }
 
+// A brought is an unpacked candidate, and what it has beside the vendor's file.
+type brought struct {
+	folder   string
+	setup    string // the vendor's file, in the folder
+	commands bool   // install.cmd and uninstall.cmd
+	script   bool   // the wrapper script, which is then what devices run
+	signed   bool   // that script is
+}
+
 // place unpacks a candidate into a new folder.
-func (d *hosted) place(ctx context.Context, it item) (folder, setup string, wrapped bool, err error) {
+func (d *hosted) place(ctx context.Context, it item) (at brought, err error) {
 	d.placed++
 	name := fmt.Sprintf("content-%d-%d", d.since.UnixNano(), d.placed)
 	dir := filepath.Join(d.runner.Work, name)
+	at.folder = filepath.Join(d.runner.Inside, name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", "", false, err
+		return at, err
 	}
-	setup, err = unpack(ctx, it.Candidate, dir)
-	if err != nil {
-		return "", "", false, err
+	if at.setup, err = unpack(ctx, it.Candidate, dir); err != nil {
+		return at, err
 	}
-	_, missing := os.Stat(filepath.Join(dir, "install.cmd"))
-	return filepath.Join(d.runner.Inside, name), setup, !errors.Is(missing, fs.ErrNotExist), nil
+	_, missing := os.Stat(filepath.Join(dir, wrapper.InstallScript))
+	at.commands = !errors.Is(missing, fs.ErrNotExist)
+	script, err := os.ReadFile(filepath.Join(dir, wrapper.ScriptName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return at, nil
+	}
+	at.script, at.signed = err == nil, wrapper.Signed(script)
+	return at, err
 }
 
 func (d *hosted) install(ctx context.Context, it item) (string, error) {
@@ -203,12 +218,12 @@ func (d *hosted) uninstall(ctx context.Context, it item) (string, error) {
 }
 
 // change places the content, and installs or removes it.
-func (d *hosted) change(ctx context.Context, it item, how func(it item, folder, setup string, wrapped bool) ([]string, error)) error {
-	folder, setup, wrapped, err := d.place(ctx, it)
+func (d *hosted) change(ctx context.Context, it item, how func(item, brought) ([]string, error)) error {
+	at, err := d.place(ctx, it)
 	if err != nil {
 		return err
 	}
-	argv, err := how(it, folder, setup, wrapped)
+	argv, err := how(it, at)
 	if err != nil {
 		return err
 	}
@@ -217,11 +232,20 @@ func (d *hosted) change(ctx context.Context, it item, how func(it item, folder, 
 		limit = min(limit, time.Duration(it.in.Minutes)*time.Minute)
 	}
 	r, err := d.call(ctx, limit, argv)
-	if err == nil && d.runner.OS == "windows" && r.exit != -1 && succeeded(it.in, r.exit) {
+	if err == nil && d.runner.OS == "windows" && r.exit != -1 && at.succeeded(it.in, r.exit) {
 		r.exit = 0
 	}
 	_, err = ended(r, err, limit)
 	return err
+}
+
+// succeeded reports whether an exit code says that it worked. The wrapper script
+// has translated the vendor's.
+func (b brought) succeeded(in fleet.Installer, code int) bool {
+	if b.script {
+		return code == 0 || code == 3010 || code == 1641
+	}
+	return succeeded(in, code)
 }
 
 func (d *hosted) launch(ctx context.Context, it item, command string) (string, error) {

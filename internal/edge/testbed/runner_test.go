@@ -42,18 +42,19 @@ func TestRunnerCommands(t *testing.T) {
 		got  []string
 		want string
 	}{
-		{must(ps.install(msi, `C:\w's`, "w.msi", false)), `PS> $p = Start-Process -FilePath $env:ComSpec -ArgumentList '/d /s /c "msiexec /i "w.msi" /qn /norestart ALLUSERS="1""'` + run},
-		{must(ps.uninstall(msi, `C:\w's`, "w.msi", false)), `PS> $p = Start-Process -FilePath $env:ComSpec -ArgumentList '/d /s /c "msiexec /x {A} /qn /norestart"'` + run},
-		{must(ps.install(msi, `C:\w's`, "w.msi", true)), `PS> $p = Start-Process -FilePath $env:ComSpec -ArgumentList '/d /s /c "install.cmd"'` + run},
+		{must(ps.install(msi, brought{folder: `C:\w's`, setup: "w.msi"})), `PS> $p = Start-Process -FilePath $env:ComSpec -ArgumentList '/d /s /c "msiexec /i "w.msi" /qn /norestart ALLUSERS="1""'` + run},
+		{must(ps.uninstall(msi, brought{folder: `C:\w's`, setup: "w.msi"})), `PS> $p = Start-Process -FilePath $env:ComSpec -ArgumentList '/d /s /c "msiexec /x {A} /qn /norestart"'` + run},
+		{must(ps.install(msi, brought{folder: `C:\w's`, setup: "w.msi", commands: true})), `PS> $p = Start-Process -FilePath $env:ComSpec -ArgumentList '/d /s /c "install.cmd"'` + run},
+		{must(ps.install(msi, brought{folder: `C:\w's`, setup: "w.msi", commands: true, script: true})), `PS> $p = Start-Process -FilePath $env:ComSpec -ArgumentList '/d /s /c ""%SystemRoot%\System32\WindowsPowerShell\v1.0\powershell.exe" -NoLogo -NoProfile -NonInteractive -ExecutionPolicy Bypass -File packmill.ps1 -Mode Install"'` + run},
 		{must(ps.observe(fleet.Detect{Registry: &fleet.RegistryRule{Key: `HKLM\SOFTWARE\W`, View: 32}}, msi.Candidate)),
 			`PS> $key = [Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', 'Registry32').OpenSubKey('SOFTWARE\W')` + "\nif ($key) { Write-Output 'found'; exit 0 }"},
 		{ps.running("W's"), "PS> $s = Get-Service -Name 'W''s'\nWrite-Output $s.Status\nif ($s.Status -ne 'Running') { exit 1 }"},
-		{must(linux.install(deb, "/w", "w.deb", false)), "sudo -n env DEBIAN_FRONTEND=noninteractive apt-get -q -y --allow-downgrades -o APT::Install-Recommends=false -o DPkg::Options::=--force-confdef -o DPkg::Options::=--force-confold install /w/w.deb"},
-		{must(linux.uninstall(deb, "/w", "w.deb", false)), "sudo -n env DEBIAN_FRONTEND=noninteractive apt-get -q -y remove -- w"},
-		{must(linux.install(rpm, "/w", "w.rpm", false)), "sudo -n rpm -U -- /w/w.rpm"},
-		{must(unix{root: true}.uninstall(rpm, "/w", "w.rpm", false)), "rpm -e -- w"},
-		{must(mac.install(pkg, "/w", "w.pkg", false)), "sudo -n installer -pkg /w/w.pkg -target /"},
-		{must(mac.uninstall(pkg, "/w", "w.pkg", false)), "sudo -n sh -c /Library/W/uninstall.sh"},
+		{must(linux.install(deb, brought{folder: "/w", setup: "w.deb"})), "sudo -n env DEBIAN_FRONTEND=noninteractive apt-get -q -y --allow-downgrades -o APT::Install-Recommends=false -o DPkg::Options::=--force-confdef -o DPkg::Options::=--force-confold install /w/w.deb"},
+		{must(linux.uninstall(deb, brought{folder: "/w", setup: "w.deb"})), "sudo -n env DEBIAN_FRONTEND=noninteractive apt-get -q -y remove -- w"},
+		{must(linux.install(rpm, brought{folder: "/w", setup: "w.rpm"})), "sudo -n rpm -U -- /w/w.rpm"},
+		{must(unix{root: true}.uninstall(rpm, brought{folder: "/w", setup: "w.rpm"})), "rpm -e -- w"},
+		{must(mac.install(pkg, brought{folder: "/w", setup: "w.pkg"})), "sudo -n installer -pkg /w/w.pkg -target /"},
+		{must(mac.uninstall(pkg, brought{folder: "/w", setup: "w.pkg"})), "sudo -n sh -c /Library/W/uninstall.sh"},
 		{must(mac.observe(fleet.Detect{Package: "org.w"}, Candidate{})), `sh -c v=$(pkgutil --pkg-info "$1" 2>/dev/null) || exit 0; echo found; echo "$v" | sed -n 's/^version: //p' sh org.w`},
 		{linux.running("w.service"), "systemctl is-active -- w.service"},
 		{mac.running("org.w"), "sudo -n launchctl print system/org.w"},
@@ -63,8 +64,8 @@ func TestRunnerCommands(t *testing.T) {
 		}
 	}
 	for _, refused := range []func() ([]string, error){
-		func() ([]string, error) { return mac.uninstall(item{in: fleet.Installer{Type: "pkg"}}, "", "", false) },
-		func() ([]string, error) { return linux.install(msi, "", "", false) },
+		func() ([]string, error) { return mac.uninstall(item{in: fleet.Installer{Type: "pkg"}}, brought{}) },
+		func() ([]string, error) { return linux.install(msi, brought{folder: "", setup: ""}) },
 		func() ([]string, error) { return ps.observe(fleet.Detect{Script: "x.ps1"}, Candidate{}) },
 		func() ([]string, error) {
 			return ps.observe(fleet.Detect{Registry: &fleet.RegistryRule{Key: `HKU\X`}}, Candidate{})

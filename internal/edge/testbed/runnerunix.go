@@ -27,8 +27,8 @@ func (u unix) sh(script string, args ...string) []string {
 	return append([]string{"sh", "-c", script, "sh"}, args...)
 }
 
-func (u unix) install(it item, folder, setup string, _ bool) ([]string, error) {
-	file := path.Join(folder, setup)
+func (u unix) install(it item, at brought) ([]string, error) {
+	file := path.Join(at.folder, at.setup)
 	switch it.in.Type {
 	case "pkg":
 		return u.admin("installer", "-pkg", file, "-target", "/"), nil
@@ -41,7 +41,7 @@ func (u unix) install(it item, folder, setup string, _ bool) ([]string, error) {
 	return nil, fleet.Errorf(fleet.Invalid, "testbed.runner", string(it.in.Type), "a runner installs deb, rpm and pkg")
 }
 
-func (u unix) uninstall(it item, _, _ string, _ bool) ([]string, error) {
+func (u unix) uninstall(it item, _ brought) ([]string, error) {
 	name := packageName(it)
 	switch {
 	case it.in.Arguments != nil && it.in.Arguments.Uninstall != "":

@@ -9,6 +9,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/wrapper"
 )
 
 // powershell is how Windows is told: Windows PowerShell 5.1, which every Windows
@@ -60,20 +61,29 @@ func (p powershell) run(folder, line string) []string {
 	)
 }
 
-func (p powershell) install(it item, folder, setup string, wrapped bool) ([]string, error) {
-	if wrapped {
-		return p.run(folder, "install.cmd"), nil
-	}
-	line, _, err := windowsCommands(it, setup)
-	return p.run(folder, line), err
+func (p powershell) install(it item, at brought) ([]string, error) {
+	line, _, err := p.lines(it, at)
+	return p.run(at.folder, line), err
 }
 
-func (p powershell) uninstall(it item, folder, setup string, wrapped bool) ([]string, error) {
-	if wrapped {
-		return p.run(folder, "uninstall.cmd"), nil
+func (p powershell) uninstall(it item, at brought) ([]string, error) {
+	_, line, err := p.lines(it, at)
+	return p.run(at.folder, line), err
+}
+
+// lines are the command lines that a console gives a device for the content, with
+// no word about windows: they are a tenant's.
+func (powershell) lines(it item, at brought) (install, uninstall string, err error) {
+	switch {
+	case at.script:
+		if install, err = wrapper.ConsoleLine("Install", wrapper.When{}, at.signed); err == nil {
+			uninstall, err = wrapper.ConsoleLine("Uninstall", wrapper.When{}, at.signed)
+		}
+		return install, uninstall, err
+	case at.commands:
+		return wrapper.InstallScript, wrapper.UninstallScript, nil
 	}
-	_, line, err := windowsCommands(it, setup)
-	return p.run(folder, line), err
+	return windowsCommands(it, at.setup)
 }
 
 func (p powershell) launch(it item, command string) []string {

@@ -12,7 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/encoding/charmap"
+
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/wrapper"
 )
 
 // windows is one fresh Windows device.
@@ -28,8 +31,9 @@ func (d *windows) close() error { return d.layer.remove() }
 
 // A content is an unpacked candidate.
 type content struct {
-	folder string // below drive_c
-	setup  string // file in it
+	folder string         // below drive_c
+	file   string         // in it, that is installed
+	setup  *wrapper.Setup // what the wrapper script does, nil without one
 }
 
 // workFolder is where content and command files lie, below drive_c.
@@ -39,6 +43,9 @@ func (d *windows) install(ctx context.Context, it item) (string, error) {
 	at, err := d.place(ctx, it)
 	if err != nil {
 		return "", err
+	}
+	if at.setup != nil {
+		return d.vendor(ctx, at, at.setup.Install)
 	}
 	line, _, err := d.commands(it, at)
 	if err != nil {
@@ -52,11 +59,45 @@ func (d *windows) uninstall(ctx context.Context, it item) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if at.setup != nil {
+		return d.vendor(ctx, at, at.setup.Uninstall)
+	}
 	_, line, err := d.commands(it, at)
 	if err != nil {
 		return "", err
 	}
 	return d.do(ctx, it.in, at.folder, line)
+}
+
+// vendorAlone is what a cell says of a step that the wrapper script would do on
+// a device: this much of it was tried, and no more.
+const vendorAlone = "the vendor's command was run as " + wrapper.SetupName + " has it; the wrapper script was not: there is no PowerShell here"
+
+// vendor runs the very command that the wrapper script would run.
+func (d *windows) vendor(ctx context.Context, at content, c wrapper.Command) (string, error) {
+	program, arguments, err := c.Line(*at.setup, wrapper.Places{
+		Folder: `C:\` + strings.ReplaceAll(at.folder, "/", `\`), System: `C:\windows\system32`, Log: `C:\` + workFolder + `\vendor.log`,
+	})
+	if fleet.KindOf(err) == fleet.Waiting && err != nil {
+		return "", skipped{"a cell has no secrets of a tenant: " + err.Error()}
+	} else if err != nil {
+		return "", err
+	}
+	// Only the program's path may name variables, which cmd expands as the
+	// script does.
+	if arguments, err = wrapper.BatchLine(arguments); err != nil {
+		return "", err
+	}
+	limit := min(installLimit, time.Duration(at.setup.Minutes)*time.Minute)
+	code, output, err := d.command(ctx, at.folder, strings.TrimSpace(`"`+program+`" `+arguments), limit)
+	if err != nil {
+		return "", err
+	}
+	switch at.setup.ExitCodes[strconv.Itoa(code)] {
+	case wrapper.Success, wrapper.SoftReboot, wrapper.HardReboot:
+		return vendorAlone, nil
+	}
+	return "", failf("exit code %d: %s", code, detail(output))
 }
 
 // place unpacks a candidate's content, once.
@@ -79,7 +120,17 @@ func (d *windows) place(ctx context.Context, it item) (content, error) {
 		return content{}, err
 	}
 	defer dir.Close()
-	if at.setup, err = it.Unpack(ctx, dir); err != nil {
+	if at.file, err = it.Unpack(ctx, dir); err != nil {
+		return content{}, err
+	}
+	data, err := readCapped(dir, wrapper.SetupName, wrapper.MaxSetup)
+	if err == nil {
+		read, err := wrapper.Read(data)
+		if err != nil {
+			return content{}, err
+		}
+		at.setup = &read
+	} else if !errors.Is(err, fs.ErrNotExist) {
 		return content{}, err
 	}
 	d.placed[key] = at
@@ -96,9 +147,9 @@ func (d *windows) drive() (*os.Root, error) {
 	return prefix.OpenRoot("drive_c")
 }
 
-// commands are the command lines devices run in the content's folder: the
-// wrapper scripts where the content brings them, else what the type of the
-// installer says.
+// commands are the command lines devices run in the folder of a content without
+// wrapper script: its command files where it brings them, else what the type of
+// the installer says.
 func (d *windows) commands(it item, at content) (install, uninstall string, err error) {
 	root, err := d.drive()
 	if err != nil {
@@ -111,7 +162,7 @@ func (d *windows) commands(it item, at content) (install, uninstall string, err 
 		// A cmd of its own: `call` makes every exit code a 1 in Wine.
 		return "cmd /c install.cmd", "cmd /c uninstall.cmd", nil
 	}
-	return windowsCommands(it, at.setup)
+	return windowsCommands(it, at.file)
 }
 
 // do runs a command line that must end with an exit code of success.
@@ -177,6 +228,11 @@ func (d *windows) find(in fleet.Installer, name string) (string, error) {
 func (d *windows) command(ctx context.Context, folder, line string, limit time.Duration) (int, string, error) {
 	if strings.ContainsAny(line, "\r\n") {
 		return 0, "", fleet.Errorf(fleet.Invalid, "testbed.wine", line, "is more than one line")
+	}
+	// Command files are read in the code page of a machine without a language.
+	line, err := charmap.CodePage437.NewEncoder().String(line)
+	if err != nil {
+		return 0, "", skipped{"the command line holds characters that command files cannot hold here"}
 	}
 	root, err := d.drive()
 	if err != nil {

@@ -1,13 +1,18 @@
 package testbed
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/wrapper"
 	"github.com/packmill/packmill/internal/testreq"
 )
 
@@ -25,7 +30,7 @@ func wineCell(t testing.TB) *Wine {
 }
 
 // compile makes a Windows program of C source and the text of a resource script.
-func compile(t testing.TB, source, resource string) string {
+func compile(t testing.TB, source, resource string, flags ...string) string {
 	t.Helper()
 	gcc := testreq.Program(t, "x86_64-w64-mingw32-gcc")
 	windres := testreq.Program(t, "x86_64-w64-mingw32-windres")
@@ -37,7 +42,7 @@ func compile(t testing.TB, source, resource string) string {
 	}
 	for _, call := range [][]string{
 		{windres, "main.rc", "-O", "coff", "-o", "main.res"},
-		{gcc, "-s", "-o", "widget.exe", "main.c", "main.res"},
+		append([]string{gcc, "-s", "-o", "widget.exe", "main.c", "main.res"}, flags...),
 	} {
 		cmd := exec.CommandContext(t.Context(), call[0], call[1:]...)
 		cmd.Dir = dir
@@ -165,6 +170,141 @@ func TestWinePortable(t *testing.T) {
 		"uninstall:passed", "gone:passed", "upgrade:passed", "rollback:passed")
 	if len(steps) > 3 && steps[3].Detail != "widget 2.1.0" {
 		t.Errorf("launch says %q", steps[3].Detail)
+	}
+}
+
+// wrapped adds a packmill.json for the candidate to its content.
+func wrapped(t *testing.T, in fleet.Installer, c Candidate, change func(*wrapper.Setup)) Candidate {
+	t.Helper()
+	in.Platform, in.Arch = "windows", "x64"
+	unpack := c.Unpack
+	c.Unpack = func(ctx context.Context, dir *os.Root) (string, error) {
+		file, err := unpack(ctx, dir)
+		if err != nil {
+			return "", err
+		}
+		s, err := wrapper.Make(fleet.Package{
+			ID: "example/widget", Installers: map[string]fleet.Installer{"x64": in},
+			Releases: map[string]fleet.Release{c.Version: {Installers: map[string]fleet.Download{"x64": c.Download}}},
+		}, c.Version, "x64", file)
+		if err != nil {
+			return "", err
+		}
+		if change != nil {
+			change(&s)
+		}
+		data, err := s.Encode()
+		if err != nil {
+			return "", err
+		}
+		return file, dir.WriteFile(wrapper.SetupName, data, 0o644)
+	}
+	return c
+}
+
+// TestWineWrapped takes a wrapped MSI through its life, by the commands of
+// packmill.json: with a property, a log and a suppressed restart.
+func TestWineWrapped(t *testing.T) {
+	cell := wineCell(t)
+	in := fleet.Installer{Type: "msi", Properties: map[string]string{"SAYS": `a "b" & 100% ^c`}, Detect: []fleet.Detect{{Operator: "=", MSIProduct: true}}}
+	previous := wrapped(t, in, msi(t, "1.0.0", "{0D4B3F3E-6A9B-4C1E-9B43-5D8E0C6A1F01}"), nil)
+	this := wrapped(t, in, msi(t, "1.1.0", "{0D4B3F3E-6A9B-4C1E-9B43-5D8E0C6A1F02}"), nil)
+	steps, err := cell.Run(t.Context(), windowsSpec(in, this, &previous))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSteps(t, steps, "absent:passed", "install:passed", "detect:passed", "launch:passed",
+		"upgrade:passed", "rollback:passed", "uninstall:passed", "gone:passed")
+	for _, s := range steps {
+		if (s.Name == "install" || s.Name == "uninstall") && !strings.Contains(s.Detail, "the wrapper script was not") {
+			t.Errorf("%s does not say what was not tried: %q", s.Name, s.Detail)
+		}
+	}
+	// A portable program's command files, the same way.
+	steps, err = cell.Run(t.Context(), windowsSpec(portableInstaller(), wrapped(t, portableInstaller(), portable(t, "2.1.0", "rem"), nil), nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSteps(t, steps, "absent:passed", "install:passed", "detect:passed", "launch:passed", "upgrade:skipped", "rollback:skipped", "uninstall:passed", "gone:passed")
+	// A cell has no secret: what needs one is not tried.
+	in.Secrets, in.Properties = []string{"key"}, map[string]string{"KEYFILE": "{secret:key}"}
+	steps, err = cell.Run(t.Context(), windowsSpec(in, wrapped(t, in, msi(t, "1.1.0", "{0D4B3F3E-6A9B-4C1E-9B43-5D8E0C6A1F02}"), nil), nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSteps(t, steps[:2], "absent:passed", "install:skipped")
+}
+
+// TestWineArguments: what was quoted is what a real program reads, by the C
+// runtime's own rules, whatever characters are in it.
+func TestWineArguments(t *testing.T) {
+	cell := wineCell(t)
+	program := compile(t, `#include <stdio.h>
+#include <wchar.h>
+int wmain(int n, wchar_t **arg) {
+  FILE *f = fopen("C:\\packmill\\read.txt", "wb");
+  for (int i = 1; i < n; i++) { for (wchar_t *c = arg[i]; *c; c++) fprintf(f, "%04x", *c); fputc('\n', f); }
+  return fclose(f);
+}
+`, `STRINGTABLE BEGIN 1 "x" END`+"\n", "-municode")
+	want := []string{
+		"", "a b", `a"b`, `C:\x y\`, `a\`, `a b\\`, `\"`, "%PATH%", "100%", "^a^", "a&b", "a & b", "a|b<c>d", "$env:x", "$(calc)", "\x60whoami\x60", "it's", "!a!", "@x", "(a)", ";,=", "äÖé",
+	}
+	c := wrapped(t, fleet.Installer{Type: "exe", Arguments: &fleet.Arguments{Install: "/S", Uninstall: "/x"}}, Candidate{
+		Version: "1", Unpack: files("args.exe", map[string][]byte{"args.exe": read(t, program)}),
+	}, func(s *wrapper.Setup) {
+		s.Install.Arguments = nil
+		for _, a := range want {
+			q, err := wrapper.Argument(a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Install.Arguments = append(s.Install.Arguments, q)
+		}
+	})
+	p, err := cell.programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := cell.prepare(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer, err := cell.bed.layer(t.Context(), base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &windows{layer: layer, box: wineBox(p, layer.root), placed: map[string]content{}}
+	defer func() {
+		if err := d.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := d.install(t.Context(), item{Candidate: c, id: "acme/args", in: fleet.Installer{Platform: "windows", Type: "exe"}}); err != nil {
+		t.Fatal(err)
+	}
+	var none skipped
+	if _, _, err := d.command(t.Context(), "packmill", "args.exe 日本", launchLimit); !errors.As(err, &none) {
+		t.Errorf("characters of another code page: %v", err)
+	}
+	data, err := os.ReadFile(filepath.Join(layer.root, "drive_c", "packmill", "read.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.Lines(string(data)) {
+		var text []rune
+		for line = strings.TrimSpace(line); len(line) >= 4; line = line[4:] {
+			n, err := strconv.ParseUint(line[:4], 16, 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = append(text, rune(n))
+		}
+		got = append(got, string(text))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("\n got %q\nwant %q", got, want)
 	}
 }
 

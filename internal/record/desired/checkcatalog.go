@@ -62,7 +62,9 @@ func (x *checks) pkg(file, id string, p fleet.Package) {
 	x.upstream(file, p)
 	for _, key := range p.InstallerKeys() {
 		x.installer(file, id, key, p)
+		x.wrapper(file, key, p)
 	}
+	x.updaterOff(file, p)
 	x.release(id, p)
 	if len(x.findings) == before { // what is wrong in itself need not be tried out
 		x.detection(file, p)

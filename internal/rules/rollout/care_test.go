@@ -16,6 +16,14 @@ func TestUnserved(t *testing.T) {
 	tenant := func(p fleet.Policy, a []fleet.Assignment) fleet.Tenant {
 		return fleet.Tenant{Packages: map[fleet.PackageID][]fleet.Assignment{id: a}, Policy: p}
 	}
+	windowed := func(what string) fleet.Tenant {
+		t := tenant(fleet.Policy{Reboot: "windowOnly"}, all)
+		t.Windows = map[string]fleet.Window{"w": {On: []string{"Sun"}, From: "02:00", Until: "04:00", For: []string{what}}}
+		return t
+	}
+	as := func(kind, account string) fleet.Package {
+		return fleet.Package{ID: id, Installers: map[string]fleet.Installer{"x64": {Platform: "windows", Type: kind, RunAs: account, Restart: "byExitCode"}}}
+	}
 	for name, c := range map[string]struct {
 		tenant fleet.Tenant
 		pkg    fleet.Package
@@ -24,12 +32,37 @@ func TestUnserved(t *testing.T) {
 		"plain":                       {tenant(fleet.Policy{Approval: "implicit", Reboot: "windowOnly"}, all), pkg, ""},
 		"restart, any time":           {tenant(fleet.Policy{Reboot: "anytime"}, all), restarts, ""},
 		"restart, in the window only": {tenant(fleet.Policy{Reboot: "windowOnly"}, all), restarts, "restarts by its exit code"},
+		"no window for that":          {windowed("install"), as("msi", "system"), "no window for reboots"},
+		"a window for that":           {windowed("reboot"), as("msi", "system"), ""},
+		"no script for that":          {windowed("reboot"), as("msix", "system"), "no wrapper script"},
+		"nobody who may":              {windowed("reboot"), as("exe", "user"), "runs as the user"},
 		"partner approves":            {tenant(fleet.Policy{Approval: "partner"}, all), pkg, ""},
 		"update only":                 {tenant(fleet.Policy{}, []fleet.Assignment{{Intent: "updateOnly", Group: "all devices"}}), pkg, "updateOnly"},
 	} {
 		if got := unserved(c.tenant, c.pkg); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+func TestDeviceWindows(t *testing.T) {
+	days := &fleet.Holidays{Add: map[string]string{"2026-12-25": "x", "2026-11-01": "past", "2027-06-24": "far"}}
+	tenant := fleet.Tenant{Zone: "Europe/Helsinki", Holidays: days, Windows: map[string]fleet.Window{
+		"b": {On: []string{"Sun"}, From: "02:00", Until: "04:00", For: []string{"reboot", "install"}, Holidays: "shut"},
+		"a": {On: []string{"Mon"}, From: "20:00", Until: "23:00", For: []string{"install"}},
+	}}
+	from := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	windows, shut, err := DeviceWindows(fleet.Week{}, tenant, from, false)
+	if err != nil || len(windows) != 2 || windows[0].From != "20:00" || strings.Join(shut, " ") != "2026-12-25" {
+		t.Errorf("%+v %q %v", windows, shut, err)
+	}
+	windows, _, err = DeviceWindows(fleet.Week{}, tenant, from, true)
+	if err != nil || len(windows) != 2 || len(windows[0].For) != 0 || strings.Join(windows[1].For, " ") != "reboot" {
+		t.Errorf("offered: %+v %v", windows, err)
+	}
+	delete(tenant.Windows, "b")
+	if _, shut, err := DeviceWindows(fleet.Week{}, tenant, from, false); err != nil || shut != nil {
+		t.Errorf("no window is shut: %q %v", shut, err)
 	}
 }
 

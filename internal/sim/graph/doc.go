@@ -18,6 +18,12 @@
 // withdrawn assignment is never installed by a device that had not checked in
 // before it was withdrawn, as in the world.
 //
+// Content is decrypted and its setup folder read when it is committed. A device
+// fails to install what its command line, or packmill.json, does not find there,
+// and what the wrapper script could not read. It does not keep to the windows on
+// the command line: it installs at its check-ins, which come a few times a day,
+// where a real agent wakes up at a deadline.
+//
 // # Storage
 //
 // Every change is in the tenant's journal before the request is answered. A

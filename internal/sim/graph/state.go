@@ -78,6 +78,7 @@ type file struct {
 	Signed        int      // how often an address was signed
 	Blocks        []string // committed block list
 	Lost          string   // what the commit found wrong
+	Folder        folder   // what is in it
 }
 
 type assignment struct {
@@ -95,6 +96,7 @@ type epoch struct {
 	Artifact    fleet.Digest
 	Props       map[string]json.RawMessage
 	Assignments []assignment
+	Unable      string // why devices cannot run its command lines
 
 	wants []assigned  // Assignments, read once
 	rules []detection // detection rules of Props, read once
@@ -156,6 +158,13 @@ func text(props map[string]json.RawMessage, name string) string {
 func (a *app) record(now time.Time) {
 	e := epoch{
 		At: now, Live: a.Committed != "", Version: text(a.Props, "displayVersion"), Props: a.Props, Assignments: slices.Clone(a.Assignments),
+	}
+	if c, _ := a.find(a.Committed, ""); c != nil {
+		for _, f := range c.Files {
+			if f.State == stateCommitted {
+				e.Unable = f.Folder.unable(text(a.Props, "installCommandLine"))
+			}
+		}
 	}
 	// The package is known to the devices' world alone; a real one would know
 	// the program by what it installs.

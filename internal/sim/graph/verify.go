@@ -53,9 +53,15 @@ func (t *tenant) verify(f *file, e *encryption) error {
 	if !bytes.Equal(head[:sha256.Size], e.Mac) || !bytes.Equal(head[sha256.Size:], e.InitializationVector) {
 		return errors.New("the blob does not start with MAC and IV")
 	}
+	// Devices unpack it, which takes a file to look about in.
+	out, err := os.CreateTemp(t.blobDir(f.ID), "plain-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = errors.Join(out.Close(), os.Remove(out.Name())) }()
 	mac, plain := hmac.New(sha256.New, e.MacKey), sha256.New()
 	mac.Write(head[sha256.Size:])
-	size, total, err := decrypt(plain, io.TeeReader(blob, mac), cipher.NewCBCDecrypter(block, e.InitializationVector))
+	size, total, err := decrypt(io.MultiWriter(plain, out), io.TeeReader(blob, mac), cipher.NewCBCDecrypter(block, e.InitializationVector))
 	switch {
 	case err != nil:
 		return err
@@ -66,7 +72,8 @@ func (t *tenant) verify(f *file, e *encryption) error {
 	case size != f.Size || total+int64(len(head)) != f.SizeEncrypted:
 		return errors.New("the sizes do not match")
 	}
-	return nil
+	f.Folder, err = unpacked(out, size)
+	return err
 }
 
 // decrypt writes the plain text of r to w, without its padding, and tells the
@@ -80,7 +87,9 @@ func decrypt(w io.Writer, r io.Reader, mode cipher.BlockMode) (plain, total int6
 			return 0, 0, errors.New("the blob ends within a cipher block")
 		}
 		if n > 0 {
-			w.Write(last) // a hash never fails
+			if _, err := w.Write(last); err != nil {
+				return 0, 0, err
+			}
 			plain += int64(len(last))
 			mode.CryptBlocks(buf[:n], buf[:n])
 			last = append(last[:0], buf[:n]...)
@@ -98,6 +107,6 @@ func decrypt(w io.Writer, r io.Reader, mode cipher.BlockMode) (plain, total int6
 		return 0, 0, errors.New("the padding is not valid")
 	}
 	last = last[:len(last)-pad]
-	w.Write(last)
-	return plain + int64(len(last)), total, nil
+	_, err = w.Write(last)
+	return plain + int64(len(last)), total, err
 }

@@ -17,6 +17,7 @@ const (
 	failedState    = 2
 	notInstalled   = 3
 	pendingInstall = 5
+	errNotFound    = 0x80070002 // the system cannot find the file specified
 	errInstall     = 0x80070643 // fatal error during installation
 	errNotDetected = 0x87D1041C // the app was not detected after its installation
 )
@@ -248,6 +249,9 @@ func (r *run) act(a *app, e *epoch, intent string, started bool, at time.Time) s
 // install runs the installer. A device on which a release breaks keeps what it
 // had, and breaks again whenever it tries.
 func (r *run) install(e *epoch) (int, uint32) {
+	if e.Unable != "" {
+		return failedState, errNotFound
+	}
 	if r.t.fails(r.d, e) {
 		return failedState, errInstall
 	}

@@ -1,11 +1,11 @@
-package factory_test
+package wrapper_test
 
 import (
 	"strings"
 	"testing"
 
-	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/wrapper"
 )
 
 const wantInstall = "@echo off\r\n" +
@@ -22,8 +22,8 @@ const wantInstall = "@echo off\r\n" +
 	"if errorlevel 1 exit /b 1\r\n" +
 	"exit /b 0\r\n"
 
-func TestWrapPortable(t *testing.T) {
-	got, err := factory.WrapPortable("acme/hello", "24.09", "Hello World", "hello.exe")
+func TestPortable(t *testing.T) {
+	got, err := wrapper.Portable("acme/hello", "24.09", "Hello World", "hello.exe")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,8 +38,8 @@ func TestWrapPortable(t *testing.T) {
 	}
 }
 
-func TestWrapScripts(t *testing.T) {
-	got, err := factory.WrapScripts("msp/proxy", "3", "proxy-set.ps1", "proxy-revert.ps1")
+func TestScripts(t *testing.T) {
+	got, err := wrapper.Scripts("msp/proxy", "3", "proxy-set.ps1", "proxy-revert.ps1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,24 +52,24 @@ func TestWrapScripts(t *testing.T) {
 }
 
 // Nothing that cmd takes for syntax gets into a command file.
-func TestWrapRefusesSyntax(t *testing.T) {
+func TestCommandsRefuseSyntax(t *testing.T) {
 	for _, bad := range []string{"", "a&b", "a|b", "a%PATH%b", `a"b`, "a^b", "a\r\nb", "a>b", "a!b", "..", "a/b", `a\b`, "a(b)", "ä", "-a", "a."} {
-		if _, err := factory.WrapPortable("acme/hello", "1", bad, "hello.exe"); fleet.KindOf(err) != fleet.Invalid || err == nil {
+		if _, err := wrapper.Portable("acme/hello", "1", bad, "hello.exe"); fleet.KindOf(err) != fleet.Invalid || err == nil {
 			t.Errorf("folder %q: %v", bad, err)
 		}
-		if _, err := factory.WrapPortable("acme/hello", "1", "Hello", bad); fleet.KindOf(err) != fleet.Invalid || err == nil {
+		if _, err := wrapper.Portable("acme/hello", "1", "Hello", bad); fleet.KindOf(err) != fleet.Invalid || err == nil {
 			t.Errorf("program %q: %v", bad, err)
 		}
-		if _, err := factory.WrapScripts("acme/hello", "1", bad, "x.ps1"); fleet.KindOf(err) != fleet.Invalid || err == nil {
+		if _, err := wrapper.Scripts("acme/hello", "1", bad, "x.ps1"); fleet.KindOf(err) != fleet.Invalid || err == nil {
 			t.Errorf("script %q: %v", bad, err)
 		}
 	}
 	for _, bad := range []string{"", "1&2", "1%x%", "1\n2", `1"`} {
-		if _, err := factory.WrapPortable("acme/hello", bad, "Hello", "hello.exe"); fleet.KindOf(err) != fleet.Invalid || err == nil {
+		if _, err := wrapper.Portable("acme/hello", bad, "Hello", "hello.exe"); fleet.KindOf(err) != fleet.Invalid || err == nil {
 			t.Errorf("version %q: %v", bad, err)
 		}
 	}
-	if _, err := factory.WrapPortable("acme/hello&x", "1", "Hello", "hello.exe"); err == nil {
+	if _, err := wrapper.Portable("acme/hello&x", "1", "Hello", "hello.exe"); err == nil {
 		t.Error("an id with syntax was accepted")
 	}
 }

@@ -1,4 +1,4 @@
-package factory
+package wrapper
 
 import (
 	"path"
@@ -8,15 +8,12 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 )
 
-// The wrapper scripts of a setup folder. Consoles and test cells run them in
-// place of the vendor's installer where both are there.
+// Command files of a setup folder: what installs and removes a program that has
+// no installer, or a setting.
 const (
-	installScript   = "install.cmd"
-	uninstallScript = "uninstall.cmd"
+	InstallScript   = "install.cmd"
+	UninstallScript = "uninstall.cmd"
 )
-
-// wrapVersion labels the text of the wrapper scripts: raise it with any change.
-const wrapVersion = "packmill wrap v1"
 
 // MarkKey is the registry key under which a placed program notes its version,
 // as value Version in the 64-bit view: what a detection rule of a portable
@@ -31,10 +28,10 @@ var (
 	wrapID   = regexp.MustCompile(`^[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*$`)
 )
 
-// WrapPortable writes the scripts that put a single program below the program
+// Portable writes the scripts that put a single program below the program
 // folder, note the version, and take both away again. The 64-bit program folder
 // is meant even if a 32-bit agent runs the scripts.
-func WrapPortable(id fleet.PackageID, version, folder, program string) (map[string][]byte, error) {
+func Portable(id fleet.PackageID, version, folder, program string) (map[string][]byte, error) {
 	if err := wrappable(id, version, folder, program); err != nil {
 		return nil, err
 	}
@@ -63,13 +60,13 @@ func WrapPortable(id fleet.PackageID, version, folder, program string) (map[stri
 		`reg delete "`+MarkKey(id)+`" /f /reg:64 >nul 2>nul`,
 		`exit /b 0`,
 	)
-	return map[string][]byte{installScript: commandFile(install), uninstallScript: commandFile(uninstall)}, nil
+	return map[string][]byte{InstallScript: commandFile(install), UninstallScript: commandFile(uninstall)}, nil
 }
 
-// WrapScripts writes the command files that run a setting's PowerShell scripts:
+// Scripts writes the command files that run a setting's PowerShell scripts:
 // install remediates, uninstall reverts. The scripts are named as they lie in
 // the setup folder. Exit codes pass through.
-func WrapScripts(id fleet.PackageID, version, remediate, revert string) (map[string][]byte, error) {
+func Scripts(id fleet.PackageID, version, remediate, revert string) (map[string][]byte, error) {
 	if err := wrappable(id, version, remediate, revert); err != nil {
 		return nil, err
 	}
@@ -85,17 +82,17 @@ func WrapScripts(id fleet.PackageID, version, remediate, revert string) (map[str
 			`exit /b %errorlevel%`,
 		})
 	}
-	return map[string][]byte{installScript: run(remediate), uninstallScript: run(revert)}, nil
+	return map[string][]byte{InstallScript: run(remediate), UninstallScript: run(revert)}, nil
 }
 
 // wrappable refuses values that cmd would take apart.
 func wrappable(id fleet.PackageID, version string, names ...string) error {
 	if !wrapID.MatchString(string(id)) || !wrapText.MatchString(version) {
-		return fleet.Errorf(fleet.Invalid, "factory.wrap", string(id), "id and version %q cannot stand in a command file", version)
+		return fleet.Errorf(fleet.Invalid, "wrapper", string(id), "id and version %q cannot stand in a command file", version)
 	}
 	for _, name := range names {
 		if !wrapName.MatchString(name) || strings.HasSuffix(name, ".") || strings.HasSuffix(name, " ") || path.Base(name) != name {
-			return fleet.Errorf(fleet.Invalid, "factory.wrap", string(id), "the name %q cannot stand in a command file", name)
+			return fleet.Errorf(fleet.Invalid, "wrapper", string(id), "the name %q cannot stand in a command file", name)
 		}
 	}
 	return nil
