@@ -3,11 +3,13 @@ package factory
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"time"
 
 	"github.com/packmill/packmill/internal/edge/store"
+	"github.com/packmill/packmill/internal/edge/upstream"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/desired"
 	"github.com/packmill/packmill/internal/rules/adopt"
@@ -45,13 +47,25 @@ func Add(ctx context.Context, tree desired.Tree, repo *fleet.Repository, s *Samp
 			err = checkSigner(publisher, s.kind, d.Signer)
 		}
 		if err != nil {
-			return nil, asRefused(err)
+			return nil, unsignedBy(asRefused(err), id.Publisher())
 		}
 		release.Installers[key] = d
 	}
 	out.Files[desired.ReleasePath(id, out.Version)] = desired.ReleaseFile(out.Version, release)
 	_, err = desired.Load(ctx, Overlay(tree, out.Files), check)
 	return out, err
+}
+
+// unsignedBy says at a refused signer what can be done about it.
+func unsignedBy(err error, publisher string) error {
+	var e *fleet.Error
+	hold, held := upstream.HoldOf(err)
+	if !held || hold.Name != fleet.HoldSigner || !errors.As(err, &e) || e.Hint != "" {
+		return err
+	}
+	with := *e
+	with.Hint = "look at it with packmill inspect; if the signer is the vendor's, name it in " + desired.PublisherPath(publisher) + " first, or give an RPM package's key with --key"
+	return &with
 }
 
 // next makes of what a file tells the next release of a package that is there:

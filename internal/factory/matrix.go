@@ -45,9 +45,7 @@ func testable(pkg fleet.Package, version string, env fleet.Environment) []string
 		return keys
 	}
 	for _, key := range pkg.InstallerKeys() {
-		in := pkg.Installers[key]
-		_, ships := pkg.Releases[version].Installers[key]
-		if ships && in.Platform == env.Platform && (in.Arch == env.Arch || in.Arch == "universal") {
+		if _, ships := pkg.Releases[version].Installers[key]; ships && env.Takes(pkg.Installers[key]) {
 			keys = append(keys, key)
 		}
 	}

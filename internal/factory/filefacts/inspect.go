@@ -26,6 +26,7 @@ var readers = map[sniff.Kind]reader{
 	sniff.RPM:   readRPM,
 	sniff.Xar:   readPkg,
 	sniff.MachO: readMachO,
+	sniff.ELF:   readELF,
 	sniff.XML:   readProfile,
 	sniff.Zip:   readZip,
 	sniff.Tar:   readArchive,

@@ -77,7 +77,7 @@ func readMachO(f *found, r io.ReaderAt, size int64) error {
 		return err
 	}
 	out := f.out
-	out.Type, out.Platform, out.Arch = "portable", "macos", "universal"
+	out.Platform, out.Arch = "macos", "universal"
 	if len(img.Machines) == 1 {
 		out.Arch = img.Machines[0]
 	}

@@ -1,6 +1,8 @@
 package filefacts
 
 import (
+	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -126,4 +128,28 @@ func (f *found) updaterPath(path string) {
 			f.out.Updaters = append(f.out.Updaters, "the file "+path)
 		}
 	}
+}
+
+// elfMachines are the schema's names of the processors of ELF files.
+var elfMachines = map[elf.Machine]string{elf.EM_X86_64: "x64", elf.EM_AARCH64: "arm64", elf.EM_386: "x86"}
+
+// readELF reads the header alone: what a program for Linux says of itself beyond
+// its processor has no form of its own.
+func readELF(f *found, r io.ReaderAt, size int64) error {
+	head := make([]byte, min(size, 64))
+	if _, err := r.ReadAt(head, 0); err != nil && err != io.EOF {
+		return err
+	}
+	const machineAt = 18 // e_machine, in both classes (System V ABI, "ELF Header")
+	if len(head) < machineAt+2 {
+		return fleet.Errorf(fleet.Invalid, "filefacts.elf", "", "offset %d: the ELF header is cut off", len(head))
+	}
+	order := binary.ByteOrder(binary.LittleEndian)
+	if elf.Data(head[elf.EI_DATA]) == elf.ELFDATA2MSB {
+		order = binary.BigEndian
+	}
+	machine := elf.Machine(order.Uint16(head[machineAt:]))
+	f.out.Type, f.out.Platform, f.out.Scope, f.out.Arch = "portable", "linux", "machine", elfMachines[machine]
+	f.fact("machine", machine.String())
+	return nil
 }

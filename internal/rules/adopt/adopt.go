@@ -134,7 +134,8 @@ func (w *work) tests(picked []fleet.Offer) {
 	for _, name := range slices.Sorted(maps.Keys(w.options.Environments)) {
 		env := w.options.Environments[name]
 		if slices.ContainsFunc(picked, func(o fleet.Offer) bool {
-			return o.Platform == env.Platform && (o.Arch == env.Arch || o.Arch == "universal")
+			ours, _ := typeOf(o.Type)
+			return env.Takes(fleet.Installer{Platform: o.Platform, Arch: o.Arch, Type: ours})
 		}) {
 			matrix = append(matrix, name)
 		}

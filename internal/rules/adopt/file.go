@@ -205,7 +205,9 @@ func (w *work) inspected(at string, i *fleet.Inspection, o fleet.Offer, source *
 			in.Arguments = &arguments
 		}
 	case "portable":
-		in.ProgramFiles = folder(w.m.Name)
+		if o.Platform == "windows" {
+			in.ProgramFiles = folder(w.m.Name)
+		}
 	}
 	in.Detect = w.seen(at+".detect", i, o, in)
 	return in
@@ -232,7 +234,12 @@ func (w *work) seen(at string, i *fleet.Inspection, o fleet.Offer, in fleet.Inst
 			o.Family = i.Packages[0] + "_"
 		}
 		return w.detect(at, o, in)
-	case "msi", "portable":
+	case "portable":
+		if o.Platform == "linux" { // packmill makes a package of it
+			return []fleet.Detect{{Package: fleet.LinuxPackage(w.result.Package.ID, "")}}
+		}
+		return w.detect(at, o, in)
+	case "msi":
 		return w.detect(at, o, in)
 	}
 	return []fleet.Detect{{Registry: &fleet.RegistryRule{Key: unansweredKey}}}
@@ -309,6 +316,8 @@ func otherwise(kind string) string {
 	switch kind {
 	case "a macOS disk image":
 		return "packmill installs .pkg files on macOS: look whether the vendor offers one for managed devices, or build a .pkg of the application in it and add that"
+	case "a macOS program":
+		return "build a .pkg of it and add that: packmill places no single program on macOS"
 	case "a zip archive", "a tar archive", "a gzip archive", "an xz archive", "a zstd archive", "a bzip2 archive", "a 7z archive":
 		return "take the installer out of it and add that; then write the archive as source and its path as member"
 	}
