@@ -41,7 +41,7 @@ func TestBillOfMaterials(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	file := (*bom.Components)[0]
-	if file.Name != "hello-24.09-x64.intunewin" || (*file.Hashes)[0].Value != p.Built.Files[0].Digest.Hex() || len(*file.Components) != 3 {
+	if file.Name != "hello-24.09-x64.intunewin" || (*file.Hashes)[0].Value != p.Built.Files[0].Digest.Hex() || len(*file.Components) != 5 {
 		t.Fatalf("%+v", file)
 	}
 	for _, part := range *file.Components {
@@ -57,7 +57,7 @@ func TestBillOfMaterials(t *testing.T) {
 		}
 	}
 	proof, err := w.VerifyArtifact(t.Context(), p.Built.Artifact, w.claim())
-	if err != nil || proof.Parts != 4 {
+	if err != nil || proof.Parts != 6 {
 		t.Errorf("%d parts (%v)", proof.Parts, err)
 	}
 }

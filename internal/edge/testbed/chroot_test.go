@@ -84,12 +84,10 @@ func chrootCell(t testing.TB) *Chroot {
 	testreq.Program(t, "debootstrap")
 	bed := realBed(t)
 	prepared(t, bed, "chroot-*")
-	cell := NewChroot(bed)
-	if err := cell.Prepare(t.Context(), ""); err != nil {
+	if err := NewChroot(bed).Prepare(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { noLeftovers(t, bed) })
-	return cell
+	return NewChroot(ownBed(t, bed))
 }
 
 // TestChrootLife takes a real .deb, with a dependency from the machine's mirror,

@@ -136,12 +136,10 @@ func rpmCell(t testing.TB) *RPM {
 	testreq.Program(t, "debootstrap")
 	bed := realBed(t)
 	prepared(t, bed, "rpm-*")
-	cell := NewRPM(bed)
-	if err := cell.Prepare(t.Context(), ""); err != nil {
+	if err := NewRPM(bed).Prepare(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { noLeftovers(t, bed) })
-	return cell
+	return NewRPM(ownBed(t, bed))
 }
 
 // TestRPMLife takes a real .rpm through its life; rpm itself keeps the older
