@@ -115,7 +115,7 @@ func liveFiles(t *testing.T, dir string) (out []liveFile) {
 	err = errors.Join(err, json.Unmarshal(module, &at))
 	for _, f := range []liveFile{
 		{path: "dummy.msi", id: "go-a/dummy", version: "1.0.0"}, {path: "dummy.pkg", id: "go-b/dummy-mac", version: "1.0"},
-		{path: "App1_1.0.3.0_x64.appx", id: "go-c/app", version: "1.0.3.0"},
+		{path: "App1_1.0.3.0_x64.appx", id: "go-c/app", refused: "nothing of an MSIX"},
 		{path: "WindowsFormsApplication1.exe", id: "go-d/forms", refused: "(expired)"},
 		{path: "rocky-basesystem-11-13.el9.noarch.rpm", id: "go-f/basesystem", refused: "--key"},
 		{path: "zlib1g_1.2.8.dfsg-5_i386.deb", id: "go-e/zlib1g", version: "1:1.2.8.dfsg-5"},

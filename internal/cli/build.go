@@ -102,7 +102,7 @@ func (a *app) build(ctx context.Context, release string, o buildOptions) (result
 	mill.Upstream = client
 	product, err := mill.Make(ctx, repo, id, version)
 	if err != nil {
-		return result{}, err
+		return result{}, asked(err)
 	}
 	folder := ""
 	if o.out != "" {

@@ -279,9 +279,9 @@ func importResult(got *factory.Imported, written bool) result {
 
 // importText tells what was written, what is open, and what comes next.
 func importText(v imported) string {
-	next := "packmill detect"
-	if v.Manifest == "" {
-		next = "packmill test"
+	next := "packmill detect " + string(v.Package)
+	if v.Manifest == "" { // test reads commits
+		next = "git add catalog && git commit -m \"Add " + string(v.Package) + "\"\n  packmill test --rev HEAD " + string(v.Package)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s is %s\n", cmp.Or(v.Manifest, "release"), v.Version, v.Package)
@@ -310,6 +310,6 @@ func importText(v imported) string {
 	} else {
 		b.WriteString("\nnext:\n")
 	}
-	fmt.Fprintf(&b, "  %s %s\n", next, v.Package)
+	fmt.Fprintf(&b, "  %s\n", next)
 	return b.String()
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/adopt"
+	"github.com/packmill/packmill/internal/view"
 )
 
 // addOptions are the flags of catalog add.
@@ -102,7 +103,7 @@ func (a *app) addFile(ctx context.Context, source string, o addOptions) (*factor
 		if err := s.Keep(ctx, to, got.Package.ID, got.Version); err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(a.stderr, "packmill: put %s into %s\n", s.File.Name, to.Where())
+		fmt.Fprintf(a.stderr, "packmill: put %s into %s\n", view.Plain(s.File.Name), view.Plain(to.Where()))
 	}
 	return got, a.writeImported(got.Files)
 }

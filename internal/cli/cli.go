@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/view"
 )
 
 // An app is what every command is given: the process around it, as values, and
@@ -149,16 +150,38 @@ func (a *app) report(err error) int {
 func (a *app) reportOne(err error) {
 	var e *fleet.Error
 	if !errors.As(err, &e) {
-		fmt.Fprintf(a.stderr, "packmill: error: %v\n", err)
+		fmt.Fprintf(a.stderr, "packmill: error: %s\n", onTerminal(err.Error()))
 		return
 	}
 	if a.getenv("GITHUB_ACTIONS") == "true" && e.Pos.File != "" {
 		fmt.Fprintf(a.stderr, "::error file=%s,line=%d,col=%d::%s\n", e.Pos.File, e.Pos.Line, e.Pos.Col, escapeCommand(e.Error()))
 	}
-	fmt.Fprintf(a.stderr, "packmill: error: %s\n", e.Error())
+	fmt.Fprintf(a.stderr, "packmill: error: %s\n", onTerminal(e.Error()))
 	if e.Hint != "" {
-		fmt.Fprintf(a.stderr, "packmill: hint: %s\n", e.Hint)
+		fmt.Fprintf(a.stderr, "packmill: hint: %s\n", onTerminal(e.Hint))
 	}
+}
+
+// onTerminal is a text for a terminal: names of files and vendors' words in it cannot
+// move the cursor. Lines stay lines.
+func onTerminal(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = view.Plain(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// asked is the error of work that a person asked for by name: what a run would
+// wait for is for that person to mend.
+func asked(err error) error {
+	var e *fleet.Error
+	if fleet.KindOf(err) != fleet.Waiting || !errors.As(err, &e) {
+		return err
+	}
+	with := *e
+	with.Kind = fleet.Stalled
+	return &with
 }
 
 // findings flattens joined errors into those to tell one by one.

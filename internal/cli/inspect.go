@@ -56,23 +56,23 @@ func (a *app) sample(ctx context.Context, source string, hosts []string, keyFile
 		return nil, err
 	}
 
+	clock, err := a.clock()
+	if err != nil {
+		return nil, err
+	}
 	if !strings.HasPrefix(source, "https://") {
 		if _, err := os.Stat(source); err != nil && strings.Contains(source, "://") {
 			e := fleet.Errorf(fleet.Invalid, "cli.inspect", source, "only https addresses are downloaded")
 			e.Hint = "download it yourself if you trust where it comes from, and name the file"
 			return nil, e
 		}
-		return factory.OpenSample(source, key)
-	}
-	clock, err := a.clock()
-	if err != nil {
-		return nil, err
+		return factory.OpenSample(source, key, clock.Now())
 	}
 	client, err := a.upstream(ctx, clock)
 	if err != nil {
 		return nil, err
 	}
-	return factory.FetchSample(ctx, client, source, hosts, key)
+	return factory.FetchSample(ctx, client, source, hosts, key, clock.Now())
 }
 
 const pgpFlagText = "file with the armored OpenPGP key that should have signed an RPM package"

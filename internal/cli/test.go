@@ -97,12 +97,21 @@ func newTestCmd(a *app) *cobra.Command {
 	return cmd
 }
 
-// tellTest prints what was found; a failed cell is a failed verification.
+// tellTest prints what was found; a failed cell is a failed verification. That no
+// cell could look is no success either: somebody must give it one that can.
 func (a *app) tellTest(f format, v tested) error {
-	if err := a.write(f, testResult(v)); err != nil || !v.failed() {
+	if err := a.write(f, testResult(v)); err != nil {
 		return err
 	}
-	return errTold{exitRefused}
+	switch {
+	case v.failed():
+		return errTold{exitRefused}
+	case !v.Passed:
+		e := fleet.Errorf(fleet.Stalled, "cli.test", string(v.Package), "no cell of %s was able to look: nothing is proven", v.Version)
+		e.Hint = "the list above says what each lacks; tests: matrix in package.cue names the cells"
+		return e
+	}
+	return nil
 }
 
 // test builds what the argument names and the release before, and tests it.
@@ -134,7 +143,7 @@ func (a *app) test(ctx context.Context, mill *factory.Factory, repo *fleet.Repos
 	}
 	built, err := mill.Build(ctx, repo, id, version)
 	if err != nil {
-		return v, err
+		return v, asked(err)
 	}
 	rec := &fleet.Record{Builds: []fleet.Built{built}}
 	for _, other := range beside(repo, id, version) {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
@@ -36,7 +37,7 @@ func TestAddAltered(t *testing.T) {
 		if err := os.WriteFile(path, c.data, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		s, err := factory.OpenSample(path, "")
+		s, err := factory.OpenSample(path, "", time.Date(2026, 11, 18, 6, 0, 0, 0, time.UTC))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -317,8 +317,15 @@ func (i *Imported) hosts(repo *fleet.Repository) error {
 // notes are the comments that a file carries.
 func notes(questions []adopt.Question, leftOut []string) desired.Notes {
 	out := desired.Notes{}
+	told := map[string]string{} // where, by the text
 	for _, q := range questions {
-		out[q.At] = append(out[q.At], "QUESTION: "+q.Text)
+		text := q.Text
+		if at, twice := told[text]; twice {
+			text = "the one at " + at
+		} else {
+			told[text] = q.At
+		}
+		out[q.At] = append(out[q.At], "QUESTION: "+text)
 	}
 	for _, text := range leftOut {
 		out["installers"] = append(out["installers"], "Left out: "+text+".")

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path"
 	"path/filepath"
+	"time"
 
 	"github.com/packmill/packmill/internal/edge/upstream"
 	"github.com/packmill/packmill/internal/factory/filefacts"
@@ -31,25 +33,32 @@ type Fetcher interface {
 }
 
 // OpenSample reads a file on this machine. Keys are armored OpenPGP keys that may
-// have signed it, "" for none.
-func OpenSample(name, keys string) (*Sample, error) {
-	file, err := os.Open(name)
+// have signed it, "" for none. Signatures are judged as of an instant.
+func OpenSample(name, keys string, at time.Time) (*Sample, error) {
+	// Before it is opened: a pipe that nobody writes to would wait for ever.
+	info, err := os.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("is no file")
+	} else if err == nil && info.Size() == 0 {
+		err = errors.New("is empty")
+	}
+	var file *os.File
+	if err == nil {
+		file, err = os.Open(name)
+	}
 	if err != nil {
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
 		return nil, &fleet.Error{Op: "factory.inspect", Object: name, Kind: fleet.Invalid, Err: err}
 	}
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fleet.Errorf(fleet.Invalid, "factory.inspect", name, "is no file")
-	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return sampled(&Sample{bytes: saved{File: file, size: info.Size()}}, filepath.Base(name), keys)
+	return sampled(&Sample{bytes: saved{File: file, size: info.Size()}}, filepath.Base(name), keys, at)
 }
 
 // FetchSample downloads a file from an https address. It may be redirected to the
 // given hosts beside its own, and no further.
-func FetchSample(ctx context.Context, from Fetcher, address string, hosts []string, keys string) (*Sample, error) {
+func FetchSample(ctx context.Context, from Fetcher, address string, hosts []string, keys string, at time.Time) (*Sample, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Hostname() == "" {
 		return nil, fleet.Errorf(fleet.Invalid, "factory.inspect", address, "is no address of a file")
@@ -69,7 +78,7 @@ func FetchSample(ctx context.Context, from Fetcher, address string, hosts []stri
 	if err != nil {
 		return nil, errors.Join(unfetched(address, err), os.RemoveAll(dir))
 	}
-	return sampled(&Sample{URL: address, bytes: file, dir: dir}, path.Base(u.Path), keys)
+	return sampled(&Sample{URL: address, bytes: file, dir: dir}, path.Base(u.Path), keys, at)
 }
 
 // unfetched is the error of a download for a person who asked for it.
@@ -86,7 +95,7 @@ func unfetched(address string, err error) error {
 }
 
 // sampled reads what the file says of itself.
-func sampled(s *Sample, name, keys string) (*Sample, error) {
+func sampled(s *Sample, name, keys string, at time.Time) (*Sample, error) {
 	var err error
 	if s.bytes.digest == "" {
 		s.bytes.digest, err = fleet.DigestOfReader(io.NewSectionReader(s.bytes.File, 0, s.bytes.size))
@@ -95,7 +104,7 @@ func sampled(s *Sample, name, keys string) (*Sample, error) {
 		s.kind, err = sniff.File(s.bytes.File, s.bytes.size)
 	}
 	if err == nil {
-		s.File, err = filefacts.Read(s.bytes.File, s.bytes.size, name, s.bytes.digest, keys)
+		s.File, err = filefacts.Read(s.bytes.File, s.bytes.size, name, s.bytes.digest, keys, at)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -18,7 +18,7 @@ func TestEnvironmentTakes(t *testing.T) {
 		{debian, "linux", "x64", "rpm", false}, {debian, "linux", "x64", "portable", true}, {debian, "windows", "x64", "msi", false},
 		{fedora, "linux", "x64", "rpm", true}, {fedora, "linux", "x64", "deb", false}, {fedora, "linux", "x86", "rpm", false},
 		{windows, "windows", "x64", "msi", true}, {windows, "windows", "x86", "exe", true}, {windows, "windows", "arm64", "msi", false},
-		{wine, "windows", "x64", "msi", true}, {wine, "windows", "x86", "exe", false},
+		{wine, "windows", "x64", "msi", true}, {wine, "windows", "x64", "msix", false}, {wine, "windows", "x86", "exe", false},
 		{mac, "macos", "universal", "pkg", true}, {mac, "macos", "x64", "pkg", false},
 	} {
 		if got := c.env.Takes(Installer{Platform: c.platform, Arch: c.arch, Type: c.kind}); got != c.want {

@@ -28,11 +28,17 @@ type Inspection struct {
 	Signer SignedBy `json:"signer"`
 	// Trouble is why the signature does not hold, "" when it does or there is none.
 	Trouble string `json:"trouble,omitempty"`
+	// Verdict is what the signature of a Windows file is worth at the moment of the
+	// inspection, without any root being asked (format/authenticode): selfSigned,
+	// untrustedRoot (no root of anybody's was compared), expired, tampered, …; ""
+	// for other files and without a signature.
+	Verdict string `json:"verdict,omitempty"`
 
 	// Silent are the arguments that every installer of its maker takes.
 	Silent Arguments `json:"silent,omitzero"`
 	// Identities name it on a device: what a detection rule looks for.
 	MSI      *MSIFacts `json:"msi,omitempty"`
+	Replaces bool      `json:"replaces,omitempty"` // an MSI that removes older versions of itself
 	PE       *PEFacts  `json:"pe,omitempty"`
 	Deb      *DebFacts `json:"deb,omitempty"`
 	RPM      *RPMFacts `json:"rpm,omitempty"`

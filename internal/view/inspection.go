@@ -37,6 +37,7 @@ func InspectionTables(i *fleet.Inspection) []Table {
 		row("takes", fmt.Sprintf("%d MB on disk", i.DiskMB))
 	}
 	row("signed by", signedWords(i))
+	row("which is worth", worth(i))
 	row("certificate by", i.Signer.Issuer)
 	row("thumbprint", i.Signer.Thumbprint)
 	if i.Signer.Timestamp != nil {
@@ -80,7 +81,7 @@ func deployedAs(i *fleet.Inspection) string {
 
 func signedWords(i *fleet.Inspection) string {
 	switch {
-	case i.Type == "" && i.Signer.Unsigned:
+	case i.Type == "" && i.Signer.Unsigned && i.Kind != "a cabinet" && i.Kind != "a PowerShell script":
 		return ""
 	case i.Signer.Unsigned:
 		return "nobody"
@@ -90,4 +91,17 @@ func signedWords(i *fleet.Inspection) string {
 		return i.Signer.Subject + ", by the file's own word: " + i.Trouble
 	}
 	return i.Signer.Subject
+}
+
+// worth is what a Windows code signature is worth by itself.
+func worth(i *fleet.Inspection) string {
+	switch i.Verdict {
+	case "selfSigned":
+		return "nobody's word but the signer's own: the certificate vouches for itself"
+	case "untrustedRoot", "good":
+		return "the signature holds; whose root its chain ends in was not compared"
+	case "goodTimestamp":
+		return "the signature holds, and a timestamp is older than the end of its certificate; no root was compared"
+	}
+	return ""
 }

@@ -66,6 +66,9 @@ func (c *Client) EPSS(ctx context.Context, address string, ids []string) (map[st
 		if s.failed != nil {
 			break
 		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		found, err := c.askEPSS(ctx, address, batch)
 		if err != nil {
 			if ctx.Err() == nil {

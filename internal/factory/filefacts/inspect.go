@@ -10,6 +10,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/sniff"
@@ -41,15 +42,16 @@ var readers = map[sniff.Kind]reader{
 }
 
 // Read reads a file of the given name, size and digest. Keys are armored OpenPGP
-// keys that may have signed an RPM package, "" for none. A format that packmill
+// keys that may have signed an RPM package, "" for none; code signatures are judged
+// as of an instant. A format that packmill
 // does not read gives its kind alone. A file that claims a format and breaks it is
 // an error of kind Invalid that names the structure.
-func Read(r io.ReaderAt, size int64, name string, sum fleet.Digest, keys string) (*fleet.Inspection, error) {
+func Read(r io.ReaderAt, size int64, name string, sum fleet.Digest, keys string, at time.Time) (*fleet.Inspection, error) {
 	kind, err := sniff.File(r, size)
 	if err != nil {
 		return nil, err
 	}
-	f := &found{keys: keys, out: &fleet.Inspection{
+	f := &found{keys: keys, at: at, out: &fleet.Inspection{
 		Name: path.Base(strings.ReplaceAll(name, `\`, "/")), Size: size, SHA256: sum, Kind: string(kind), Signer: fleet.SignedBy{Unsigned: true},
 	}}
 	if read := readers[kind]; read != nil {
@@ -75,6 +77,7 @@ func named(name string, err error) error {
 type found struct {
 	out  *fleet.Inspection
 	keys string
+	at   time.Time
 }
 
 // fact notes a value unless it is empty.

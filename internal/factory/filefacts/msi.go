@@ -68,6 +68,9 @@ func upgrades(f *found, pkg *msi.File) error {
 	rows, err := pkg.Upgrades()
 	add := f.list("Upgrades", "code", "from", "to", "effect")
 	for _, u := range rows {
+		if u.UpgradeCode == pkg.Facts.UpgradeCode && !u.OnlyDetect {
+			f.out.Replaces = true
+		}
 		add(u.UpgradeCode, bound(u.VersionMin, u.MinInclusive), bound(u.VersionMax, u.MaxInclusive), cmp.Or(yes(u.OnlyDetect, "detects"), "removes"))
 	}
 	return err

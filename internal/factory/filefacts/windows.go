@@ -93,16 +93,16 @@ func (f *found) signed(signature []byte, digest authenticode.Digester) {
 		return
 	}
 	f.out.Signer = fleet.SignedBy{}
-	// Whether its certificate is valid today, and whose it is, is not asked.
-	r, err := authenticode.Verify(signature, digest, authenticode.Options{})
+	// Whose certificate it is, is not asked: no root is compared.
+	r, err := authenticode.Verify(signature, digest, authenticode.Options{At: f.at})
 	switch {
 	case err != nil:
 		f.out.Trouble = fmt.Sprintf("the file cannot be compared with the signature: %v", err)
 		return
-	case !r.Verdict.Intact():
+	case !r.Verdict.Holds():
 		f.out.Trouble = r.Why.Error()
 	}
-	f.out.Signer = r.Signer.SignedBy()
+	f.out.Signer, f.out.Verdict = r.Signer.SignedBy(), string(r.Verdict)
 }
 
 func readCabinet(f *found, r io.ReaderAt, size int64) error {

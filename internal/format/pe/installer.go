@@ -19,6 +19,8 @@ type Installer struct {
 	Bundle string
 	// Payload is the name of the MSI that an InstallShield setup carries.
 	Payload string
+
+	missing int64 // bytes that it states and that are not there
 }
 
 // installer tells the kinds apart by their marks. Each mark is described, with

@@ -116,6 +116,12 @@ func (f *File) nsis(t resources, overlay span) (Installer, bool) {
 			continue
 		}
 		found := Installer{Kind: fleet.InstallerNSIS}
+		// length_of_all_following_data counts from the header's own beginning.
+		const lengthAt = 4 + 16 + 4
+		if len(window) >= at+lengthAt+4 {
+			stated := int64(binary.LittleEndian.Uint32(window[at+lengthAt:]))
+			found.missing = max(0, stated-(overlay.to-overlay.from-start-int64(at)))
+		}
 		manifest := t.load(key{id: typeManifest}, key{any: true}, maxResource)
 		if m := nsisVersion.FindSubmatch(manifest); m != nil {
 			found.Version = string(m[1])

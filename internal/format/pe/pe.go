@@ -97,6 +97,9 @@ func Read(r io.ReaderAt, size int64) (*File, error) {
 		f.Execution = executionLevel(tree)
 	}
 	f.Installer = f.installer(tree)
+	if f.Installer.missing > 0 {
+		return nil, invalid("offset %d: the installer is cut off: its header states %d bytes more than there are", f.size, f.Installer.missing)
+	}
 	return f, nil
 }
 

@@ -36,6 +36,11 @@ func File(g Given, o Options) (*Result, error) {
 		e.Hint = otherwise(g.File.Kind)
 		return nil, e
 	}
+	if g.File.Type == "msix" {
+		e := w.refuse("packmill builds nothing of an MSIX: its console for Windows takes programs as Win32 apps, which carry none")
+		e.Hint = "add the vendor's MSI or exe"
+		return nil, e
+	}
 	if w.m.Version == "" {
 		e := w.refuse("the file does not say which version it is")
 		e.Hint = "--release names it, as the vendor does"
@@ -200,6 +205,11 @@ func (w *work) inspected(at string, i *fleet.Inspection, o fleet.Offer, source *
 	}
 	switch in.Type {
 	case "exe":
+		switch fleet.InstallerKind(i.Maker) {
+		case fleet.InstallerBurn, fleet.InstallerInstallShieldMSI, fleet.InstallerAdvanced:
+			// They hand on what Windows Installer says.
+			in.ExitCodes = map[string]string{"3010": "softReboot", "1641": "hardReboot"}
+		}
 		if i.Silent != (fleet.Arguments{}) {
 			arguments := i.Silent
 			in.Arguments = &arguments
@@ -229,11 +239,6 @@ func (w *work) seen(at string, i *fleet.Inspection, o fleet.Offer, in fleet.Inst
 		}
 		w.ask(at, "By which of its application bundles is it seen to be there? It installs %s.%s", some(i.Bundles, i.Packages), untilThen)
 		return []fleet.Detect{{Bundle: unansweredBundle}}
-	case "msix":
-		if len(i.Packages) == 1 {
-			o.Family = i.Packages[0] + "_"
-		}
-		return w.detect(at, o, in)
 	case "portable":
 		if o.Platform == "linux" { // packmill makes a package of it
 			return []fleet.Detect{{Package: fleet.LinuxPackage(w.result.Package.ID, "")}}
@@ -269,13 +274,17 @@ func (w *work) afterwards(at string, g Given, in fleet.Installer) {
 		for _, field := range []string{at + ".arguments", at + ".detect", "updater", "rollback"} {
 			w.ask(field, "%s", text)
 		}
+	case "msi":
+		if !i.Replaces {
+			w.ask(at, "What becomes of the version before? The package's Upgrade table removes none, so that both would be installed side by side.")
+		}
 	case "portable":
 		if g.Type == "" && in.Platform == "windows" {
 			w.ask(at+".type", "Is it the program itself, which packmill puts in place? No maker of installers left a mark in it. An installer is added with --type exe.")
 		}
-	case "pkg", "msix":
+	case "pkg":
 		p.Rollback = "forwardOnly"
-		w.ask("rollback", "How is it taken off a device? macOS and the store format have no command for it that fits all. Once it is known: \"uninstall\", or \"previous\" if an older one installs over a newer one.")
+		w.ask("rollback", "How is it taken off a device? macOS has no command for it that fits all. Once it is known: \"uninstall\", or \"previous\" if an older one installs over a newer one.")
 	}
 	if in.Type != "exe" && len(i.Updaters) > 0 {
 		w.ask("updater", "Does it update itself? It contains %s. If it does: \"disable\" where the installation can, else \"tolerate\", and compare with \">=\".", strings.Join(i.Updaters, ", "))
@@ -295,6 +304,9 @@ func (w *work) vendorOf(g Given) {
 	if s := g.File.Signer; s.Unsigned {
 		p.Unsigned = "accepted"
 	} else {
+		if g.File.Verdict == "selfSigned" {
+			w.result.PublisherQuestions = append(w.result.PublisherQuestions, Question{"signers", "Is this the vendor's own certificate? It vouches for itself: anybody can make one with this name."})
+		}
 		p.Signers = map[string]fleet.ExpectedSigner{"first": {Kind: signerKind(g.File), Subject: s.Subject, Key: g.Key}}
 	}
 	w.result.Publisher = p
@@ -321,5 +333,5 @@ func otherwise(kind string) string {
 	case "a zip archive", "a tar archive", "a gzip archive", "an xz archive", "a zstd archive", "a bzip2 archive", "a 7z archive":
 		return "take the installer out of it and add that; then write the archive as source and its path as member"
 	}
-	return "packmill inspect shows what is in it"
+	return "it deploys .msi, .exe, .pkg, .deb and .rpm files, and single programs"
 }

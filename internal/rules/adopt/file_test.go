@@ -13,7 +13,7 @@ import (
 var inspected = map[string]fleet.Inspection{
 	"msi": {
 		Name: "agent-2.1.0.msi", Kind: "an MSI package", Type: "msi", Platform: "windows", Arch: "x64", Product: "Acme Agent 2.1.0 (x64)",
-		Publisher: "Acme GmbH", Version: "2.1.0", MSI: &fleet.MSIFacts{ProductCode: "{01D48E5F-8885-47C2-8D89-793CFC9DE165}"},
+		Publisher: "Acme GmbH", Version: "2.1.0", MSI: &fleet.MSIFacts{ProductCode: "{01D48E5F-8885-47C2-8D89-793CFC9DE165}"}, Replaces: true,
 		Signer: fleet.SignedBy{Subject: "CN=Acme GmbH, O=Acme GmbH, C=DE"}, OS: "6.1.7601",
 	},
 	"inno": {
@@ -157,6 +157,33 @@ func TestFileOrigin(t *testing.T) {
 	}
 }
 
+// TestFileAsks is what else the bytes make somebody ask.
+func TestFileAsks(t *testing.T) {
+	ask := func(change func(*fleet.Inspection)) *Result {
+		i := inspected["msi"]
+		change(&i)
+		r, err := File(Given{File: &i}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if r := ask(func(i *fleet.Inspection) { i.Replaces = false }); !asked(r, "installers.x64", "side by side") {
+		t.Errorf("nobody asks after the version before: %+v", r.Questions)
+	}
+	r := ask(func(i *fleet.Inspection) { i.Verdict = "selfSigned" })
+	if q := r.PublisherQuestions; len(q) != 1 || q[0].At != "signers" || !strings.Contains(q[0].Text, "vouches for itself") {
+		t.Errorf("nobody asks whose certificate it is: %+v", q)
+	}
+	r = ask(func(i *fleet.Inspection) {
+		i.Type, i.Maker, i.Silent = "exe", "burn", fleet.Arguments{Install: "/quiet /norestart", Uninstall: "/uninstall /quiet /norestart"}
+	})
+	in := r.Package.Installers["x64"]
+	if in.ExitCodes["3010"] != "softReboot" || in.Arguments.Uninstall != "/uninstall /quiet /norestart" {
+		t.Errorf("a bundle: %+v", in)
+	}
+}
+
 func TestFileRefused(t *testing.T) {
 	for _, c := range []struct {
 		why   string
@@ -165,6 +192,7 @@ func TestFileRefused(t *testing.T) {
 	}{
 		{"packmill deploys no such file: it is a macOS disk image", Given{File: &fleet.Inspection{Name: "x.dmg", Kind: "a macOS disk image"}}, "build a .pkg"},
 		{"packmill deploys no such file: it is a zip archive", Given{File: &fleet.Inspection{Name: "x.zip", Kind: "a zip archive"}}, "take the installer out"},
+		{"packmill builds nothing of an MSIX", Given{File: &fleet.Inspection{Name: "x.msix", Kind: "an MSIX package", Type: "msix", Version: "1"}}, "MSI or exe"},
 		{"does not say which version", Given{File: &fleet.Inspection{Name: "x.exe", Type: "exe", Platform: "windows", Publisher: "Acme"}}, "--release"},
 		{"is no plain https address", Given{File: &fleet.Inspection{Name: "x.msi", Type: "msi", Platform: "windows", Version: "1", Publisher: "Acme"}, URL: "https://u@acme.example/x.msi"}, ""},
 		{"cannot be the publisher and the package of an id", Given{File: &fleet.Inspection{Name: "x.msi", Type: "msi", Version: "1"}}, "--id"},
