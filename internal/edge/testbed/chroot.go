@@ -49,7 +49,7 @@ func (c *Chroot) Run(ctx context.Context, spec Spec) ([]fleet.TestStep, error) {
 		return nil, err
 	}
 	from := &debSource{bed: c.bed, base: base, dir: archives.dir, had: map[string]string{}}
-	steps, err := lifecycle(ctx, spec, func(ctx context.Context, log *transcript) (endpoint, error) {
+	steps, err := lifecycle(ctx, spec, 1, func(ctx context.Context, log *transcript) (endpoint, error) {
 		layer, err := c.bed.layer(ctx, systemOf(base))
 		if err != nil {
 			return nil, err

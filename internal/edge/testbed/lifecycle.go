@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/packmill/packmill/internal/fleet"
 )
 
@@ -64,23 +66,51 @@ type endpoint interface {
 // lifecycle takes a package through its life: on a device that never had it, on
 // one that had the release before, on one that had the release before that, and
 // on one with its neighbours. open gives a fresh device, whose programs write
-// into the transcript; one is closed before the next is opened.
-func lifecycle(ctx context.Context, spec Spec, open func(context.Context, *transcript) (endpoint, error)) ([]fleet.TestStep, error) {
-	r := &run{ctx: ctx, spec: spec, log: &transcript{}, open: open}
-	r.device(r.fresh)
-	if spec.Previous == nil {
-		r.skip(stepUpgrade, cmp.Or(spec.Without, "there is no release before"))
-		r.skip(stepRollback, cmp.Or(spec.Without, "there is no release before"))
-	} else {
-		r.device(r.used)
-	}
+// into the transcript. Where devices are apart, atOnce of them live at the same
+// time; steps are listed in the order of the lives in any case.
+func lifecycle(ctx context.Context, spec Spec, atOnce int, open func(context.Context, *transcript) (endpoint, error)) ([]fleet.TestStep, error) {
+	lives := []func(*run){func(r *run) { r.device(r.fresh) }, (*run).upgraded}
 	if spec.Older != nil {
-		r.device(func(d endpoint) {
-			r.step(stepUpgradeOlder, func(ctx context.Context) (string, error) { return r.upgrade(ctx, d, *spec.Older) })
+		lives = append(lives, func(r *run) {
+			r.device(func(d endpoint) {
+				r.step(stepUpgradeOlder, func(ctx context.Context) (string, error) { return r.upgrade(ctx, d, *spec.Older) })
+			})
 		})
 	}
-	r.neighbours()
-	return r.steps, r.err
+	lives = append(lives, (*run).neighbours)
+	runs := make([]*run, len(lives))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, live := range lives {
+		runs[i] = &run{ctx: ctx, spec: spec, log: &transcript{}, open: open}
+		group.Go(func() error {
+			live(runs[i])
+			return runs[i].err
+		})
+		if atOnce == 1 && group.Wait() != nil {
+			runs = runs[:i+1]
+			break
+		}
+	}
+	_ = group.Wait() // the errors are in the runs
+	var steps []fleet.TestStep
+	for _, r := range runs {
+		steps = append(steps, r.steps...)
+		if r.err != nil {
+			return steps, r.err
+		}
+	}
+	return steps, nil
+}
+
+// upgraded is the life on a device that had the release before, if there is one.
+func (r *run) upgraded() {
+	if r.spec.Previous == nil {
+		r.skip(stepUpgrade, cmp.Or(r.spec.Without, "there is no release before"))
+		r.skip(stepRollback, cmp.Or(r.spec.Without, "there is no release before"))
+		return
+	}
+	r.device(r.used)
 }
 
 // fresh is the life on a device that never had the package.

@@ -39,7 +39,7 @@ func (c *RPM) Run(ctx context.Context, spec Spec) ([]fleet.TestStep, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lifecycle(ctx, spec, func(ctx context.Context, log *transcript) (endpoint, error) {
+	return lifecycle(ctx, spec, 1, func(ctx context.Context, log *transcript) (endpoint, error) {
 		layer, err := c.bed.layer(ctx, systemOf(base))
 		if err != nil {
 			return nil, err

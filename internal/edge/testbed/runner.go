@@ -85,7 +85,7 @@ func (r *Runner) Run(ctx context.Context, spec Spec) ([]fleet.TestStep, error) {
 	if r.OS == "windows" {
 		speaks = powershell{}
 	}
-	return lifecycle(ctx, spec, func(_ context.Context, log *transcript) (endpoint, error) {
+	return lifecycle(ctx, spec, 1, func(_ context.Context, log *transcript) (endpoint, error) {
 		return &hosted{runner: r, speaks: speaks, log: log, since: r.Now()}, nil
 	})
 }

@@ -24,7 +24,7 @@ func (Simulated) Run(ctx context.Context, spec Spec) ([]fleet.TestStep, error) {
 	if len(spec.installer().Detect) == 0 {
 		return nil, fleet.Errorf(fleet.Invalid, "testbed.simulated", string(spec.Package.ID), "%s has no detection rule", spec.Installer)
 	}
-	return lifecycle(ctx, spec, func(context.Context, *transcript) (endpoint, error) { return newImagined(), nil })
+	return lifecycle(ctx, spec, 1, func(context.Context, *transcript) (endpoint, error) { return newImagined(), nil })
 }
 
 // imagined is a device that exists as what detection rules can see of it.

@@ -134,7 +134,7 @@ func TestLifecycleErrors(t *testing.T) {
 		"does not close":    {[]*faulty{{onClose: broken}, {}}, 1},
 	} {
 		closed, opened := 0, 0
-		_, err := lifecycle(t.Context(), spec, func(context.Context, *transcript) (endpoint, error) {
+		_, err := lifecycle(t.Context(), spec, 1, func(context.Context, *transcript) (endpoint, error) {
 			if opened == len(c.devices) {
 				return nil, broken
 			}

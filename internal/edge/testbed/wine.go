@@ -18,6 +18,10 @@ type Wine struct{ bed Bed }
 // NewWine is the Windows cell of a bed.
 func NewWine(bed Bed) *Wine { return &Wine{bed} }
 
+// winesAtOnce is how many devices of one cell live at the same time: much of a
+// Wine device's life is waiting for its server to end.
+const winesAtOnce = 2
+
 // winePrograms are the programs of this machine that a Windows cell needs.
 type winePrograms struct{ bwrap, wine, server string }
 
@@ -106,7 +110,7 @@ func (w *Wine) Run(ctx context.Context, spec Spec) ([]fleet.TestStep, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lifecycle(ctx, spec, func(ctx context.Context, log *transcript) (endpoint, error) {
+	return lifecycle(ctx, spec, winesAtOnce, func(ctx context.Context, log *transcript) (endpoint, error) {
 		layer, err := w.bed.layer(ctx, base)
 		if err != nil {
 			return nil, err
