@@ -72,20 +72,25 @@ function Stop-Run([int]$Code, [string]$Why) {
 
 $script:Trusted = @('S-1-5-18', 'S-1-5-32-544') # the system, and administrators
 
+function Get-Private {
+    $security = New-Object System.Security.AccessControl.DirectorySecurity
+    $security.SetSecurityDescriptorSddlForm('O:BAG:BAD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)', 'Access, Owner, Group')
+    return $security
+}
+
 # Open-Private makes a folder that only administrators read and change, and what
 # is made in it later with it. Logs, copies and the script that restarts the
 # device lie below Program Files, where nobody else can have made something first.
 function Open-Private([string]$Path) {
-    $security = New-Object System.Security.AccessControl.DirectorySecurity
-    $security.SetSecurityDescriptorSddlForm('O:BAG:BAD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)', 'Access, Owner, Group')
-    [void][IO.Directory]::CreateDirectory($Path, $security)
-    (Get-Item -LiteralPath $Path -Force).SetAccessControl($security)
+    [void][IO.Directory]::CreateDirectory($Path, (Get-Private))
+    (Get-Item -LiteralPath $Path -Force).SetAccessControl((Get-Private))
 }
 
 # Open-Secrets closes the folder of secrets to others than administrators. It
 # lies below ProgramData, where 32-bit and 64-bit programs find the same folder
 # but everybody may create one: one that somebody else made first, or a link, is
-# moved out of the way and not used.
+# moved out of the way and not used. Whose it is has to be asked before it is
+# made the administrators' own: somebody may be quicker.
 function Open-Secrets([string]$Path) {
     if ((Test-Path -LiteralPath $Path) -and -not (Test-Ours $Path)) {
         try {
@@ -94,6 +99,8 @@ function Open-Secrets([string]$Path) {
             Stop-Run 79005 ('somebody else made ' + $Path + ', and it cannot be moved away')
         }
     }
+    [void][IO.Directory]::CreateDirectory($Path, (Get-Private))
+    if (-not (Test-Ours $Path)) { Stop-Run 79005 ('somebody else made ' + $Path) }
     Open-Private $Path
     $script:Secrets = Join-Path $Path 'secrets'
 }
