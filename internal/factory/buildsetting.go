@@ -32,6 +32,11 @@ func (b *builder) setting(ctx context.Context, key string, s fleet.Setting) erro
 	case s.Platform() == "linux":
 		return b.linuxSetting(key, s, content)
 	case s.Scripts != nil:
+		for _, name := range s.Payload() {
+			if err := setting.Readable(name, content[name]); err != nil {
+				return err
+			}
+		}
 		return b.scripts(ctx, key, path.Base(s.Scripts.Remediate), path.Base(s.Scripts.Revert), setting.Pair{
 			Detect: content[s.Scripts.Detect], Remediate: content[s.Scripts.Remediate], Revert: content[s.Scripts.Revert],
 		})

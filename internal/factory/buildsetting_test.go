@@ -36,6 +36,7 @@ const (
 	detectShell    = "#!/bin/sh\ntest -e /var/lib/example-on\n"
 	remediateShell = "#!/bin/sh\ntouch /var/lib/example-on\n"
 	revertShell    = "#!/bin/sh\nrm -f /var/lib/example-on\n"
+	dashScript     = "Write-Host 'a \u2013 b'\r\n"
 )
 
 // settingsWorld is a world with one more package, whose settings are of every
@@ -45,7 +46,7 @@ func settingsWorld(t *testing.T) *buildWorld {
 	w := newBuildWorld(t, signer(t))
 	payload := map[string]string{
 		"files/policy.json": examplePolicy, "files/ring.json": exampleRing, "files/x.mobileconfig": exampleProfile, "files/motd": "mind the gap\n",
-		"files/detect.sh": detectShell, "files/remediate.sh": remediateShell, "files/revert.sh": revertShell, "files/x.ini": "[x]\r\n",
+		"files/detect.sh": detectShell, "files/remediate.sh": remediateShell, "files/revert.sh": revertShell, "files/x.ini": "[x]\r\n", "files/dash.ps1": dashScript,
 	}
 	pkg := fleet.Package{ID: "acme/baseline", Name: "Baseline", Kind: "configuration", Settings: map[string]fleet.Setting{
 		"policy":   {CatalogPolicy: "files/policy.json"},
@@ -146,6 +147,10 @@ func TestBuildSettingsRefuses(t *testing.T) {
 		"no profile": {func(s map[string]fleet.Setting, _ fleet.Release) {
 			s["profile"] = fleet.Setting{Profile: "files/x.ini"}
 		}, fleet.Invalid, "no property list"},
+		"a script that is not ASCII": {func(s map[string]fleet.Setting, r fleet.Release) {
+			s["own"] = fleet.Setting{Scripts: &fleet.SettingScripts{Detect: "files/x.ini", Remediate: "files/dash.ps1", Revert: "files/x.ini"}}
+			r.Files["files/dash.ps1"] = fleet.DigestOf([]byte(dashScript))
+		}, fleet.Invalid, "files/dash.ps1: line 1, column 15: byte 0xe2 is not ASCII"},
 	} {
 		w := settingsWorld(t)
 		pkg := w.repo.Packages["acme/baseline"]

@@ -330,7 +330,11 @@ func takenAsApp(f fleet.BuiltFile) bool { return f.MediaType != store.MediaTypeH
 func (c *campaign) detectText(pkg fleet.Package, key, name string) (string, error) {
 	s, isSetting := pkg.Settings[key]
 	if inline, _ := s.Inline(key); !isSetting || inline == "" {
-		return c.script(pkg.ID, name)
+		text, err := c.script(pkg.ID, name)
+		if err != nil {
+			return "", err
+		}
+		return text, setting.Readable(name, []byte(text))
 	}
 	content := map[string][]byte{}
 	for _, name := range s.Payload() {

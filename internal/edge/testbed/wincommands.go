@@ -42,13 +42,13 @@ func windowsCommands(it item, setup string) (install, uninstall string, err erro
 }
 
 // succeeded reports whether an installer's exit code says that it worked: 0, the
-// codes of MSI that ask for a restart, and those that the package names.
+// codes of MSI that ask for a restart, which bundles around one give too, and those that the package names.
 func succeeded(in fleet.Installer, code int) bool {
 	switch in.ExitCodes[strconv.Itoa(code)] {
 	case "success", "softReboot", "hardReboot":
 		return true
 	case "":
-		return code == 0 || in.Type == "msi" && (code == 3010 || code == 1641)
+		return code == 0 || (in.Type == "msi" || in.Type == "exe") && (code == 3010 || code == 1641)
 	}
 	return false
 }

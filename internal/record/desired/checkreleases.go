@@ -2,10 +2,14 @@ package desired
 
 import (
 	"cmp"
+	"errors"
 	"maps"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/setting"
 	"github.com/packmill/packmill/internal/rules/version"
 )
 
@@ -64,11 +68,21 @@ func settingFiles(p fleet.Package) []namedFile {
 	return list
 }
 
-// payloads checks that the files a package names are there, below files/.
+// payloads checks that the files a package names are there, below files/, and
+// that PowerShell reads its scripts as they were written.
 func (x *checks) payloads(file, id string, p fleet.Package) {
 	for _, n := range payloadFiles(p) {
 		if _, ok := x.payload[id][n.path]; !ok {
 			x.fault(file, n.keys, "there is no file %s/%s", fleet.PackageID(id).Dir(), n.path)
+			continue
+		}
+		if !strings.EqualFold(path.Ext(n.path), ".ps1") {
+			continue
+		}
+		var why *fleet.Error
+		data, err := x.tree.Read(x.payload[id][n.path].Path)
+		if err == nil && errors.As(setting.Readable(n.path, data), &why) {
+			x.fault(file, n.keys, "%s: %v", n.path, why.Err)
 		}
 	}
 }

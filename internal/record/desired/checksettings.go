@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -45,6 +46,27 @@ func (x *checks) registry(file string, at []string, values []fleet.RegistryValue
 	}
 }
 
+// machinePlaces are the variables that Windows sets to places of the machine. All
+// others are of an account, such as %AppData%, and another place for the system,
+// or none, and then a folder that is called "%NAME%".
+var machinePlaces = []string{
+	"%ProgramData%", "%AllUsersProfile%", "%ProgramFiles%", "%ProgramFiles(x86)%", "%ProgramW6432%",
+	"%CommonProgramFiles%", "%CommonProgramFiles(x86)%", "%CommonProgramW6432%", "%Public%", "%SystemDrive%", "%SystemRoot%", "%WinDir%",
+}
+
+// machineless is the first variable in a path on Windows that stands for no place
+// of the machine, "" where there is none.
+func machineless(path string) string {
+	for _, v := range variable.FindAllString(path, -1) {
+		if !slices.ContainsFunc(machinePlaces, func(m string) bool { return strings.EqualFold(m, v) }) {
+			return v
+		}
+	}
+	return ""
+}
+
+var variable = regexp.MustCompile(`%[^%\\]*%`)
+
 // settingFiles checks that files are of one system, none of them twice.
 func (x *checks) settingFiles(file string, at []string, files []fleet.SettingFile) {
 	seen := map[string]bool{}
@@ -61,6 +83,8 @@ func (x *checks) settingFiles(file string, at []string, files []fleet.SettingFil
 		case strings.Contains(f.Path, "/../"), strings.HasSuffix(f.Path, "/.."), strings.Contains(f.Path, "/./"), strings.HasSuffix(f.Path, "/."),
 			strings.Contains(f.Path, `\..\`), strings.HasSuffix(f.Path, `\..`):
 			x.fault(file, here, "has a part \".\" or \"..\"")
+		case machineless(f.Path) != "":
+			x.fault(file, here, "%s is no place of the machine: the scripts run as the system, and know %s", machineless(f.Path), strings.Join(machinePlaces, ", "))
 		case seen[id]:
 			x.fault(file, here, "the file stands here twice")
 		}

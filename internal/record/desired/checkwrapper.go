@@ -25,6 +25,9 @@ func (x *checks) wrapper(file, key string, p fleet.Package) {
 		if user && in.RunAs != "user" {
 			x.fault(file, at("keep", index(i), "key"), "is the user's, and the installer runs as the system: another account's registry would be kept")
 		}
+		if v := machineless(kept.File); v != "" && in.RunAs != "user" {
+			x.fault(file, at("keep", index(i), "file"), "%s is no place of the machine, and the installer runs as the system: known are %s", v, strings.Join(machinePlaces, ", "))
+		}
 	}
 	// Whoever drafts a package may not know yet how it runs silently; a build asks.
 	silent := in.Arguments != nil && in.Arguments.Install != "" && in.Arguments.Uninstall != ""

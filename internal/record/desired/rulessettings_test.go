@@ -19,6 +19,9 @@ func TestSettingRules(t *testing.T) {
 		{"a way up on Windows", with(`settings: edge: files: [{path: "%ProgramData%\\..\\x", content: "files/edge.json"}]`)},
 		{"a file twice", with(`settings: edge: files: [{path: "C:\\x", content: "files/edge.json"}, {path: "c:\\X", content: "files/edge.json"}]`)},
 		{"no content", with(`settings: edge: files: [{path: "C:\\x", content: "files/none"}]`)},
+		{"a script that is not ASCII", []edit{{"catalog/acme/ledger-client/files/alive.ps1", "", "Write-Output 'gr\u00f6n'\n"}}},
+		{"a file of who runs the script", with(`settings: edge: files: [{path: "%AppData%\\Acme\\acme.ini", content: "files/edge.json"}]`)},
+		{"a file below what is no place", with(`settings: edge: files: [{path: "%ProgamData%\\Acme\\acme.ini", content: "files/edge.json"}]`)},
 		{"scripts of two systems", with(`settings: edge: scripts: {detect: "files/edge.json", remediate: "files/a.sh", revert: "files/edge.json"}`)},
 	})
 }

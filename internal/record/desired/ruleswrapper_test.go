@@ -14,6 +14,8 @@ func TestWrapperRules(t *testing.T) {
 		{"a file and a key", []edit{{ledger, `restore: "always"`, `key: "HKLM\\SOFTWARE\\X"`}}},
 		{"restored sometimes", []edit{{ledger, `restore: "always"`, `restore: "sometimes"`}}},
 		{"another account's key", []edit{{ledger, `HKLM\\SOFTWARE\\Ledger\\Sites`, `HKCU\\SOFTWARE\\Ledger\\Sites`}}},
+		{"another account's file", []edit{{ledger, `%ProgramData%\\Ledger`, `%LocalAppData%\\Ledger`}}},
+		{"a place outside quotation marks", []edit{{sevenZip, `type:     "msi"`, `type:     "msi", arguments: install: "/log={log}"`}}},
 		{"another hive", []edit{{ledger, `HKLM\\SOFTWARE\\Policies`, `HKCU\\SOFTWARE\\Policies`}}},
 		{"neither text nor number", []edit{{ledger, `, number: 0`, ``}}},
 		{"an updater that is tolerated", []edit{{ledger, `updater: "disable"`, `updater: "tolerate"`}}},

@@ -9,7 +9,7 @@ import (
 )
 
 // Version labels the text of the scripts: raise it with any change.
-const Version = "packmill setting v1"
+const Version = "packmill setting v2"
 
 // MaxScript is the largest script in bytes: what the service takes of a
 // remediation script.

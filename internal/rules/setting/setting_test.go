@@ -122,6 +122,18 @@ func FuzzLiteral(f *testing.F) {
 	})
 }
 
+func TestReadable(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "exit 0\r\n# 'x' `n\t$(1)\x00": "", "# a \u2013 b": "line 1, column 5", "exit 0\r\n  'gr\u00f6\u00dfe'\r\n": "line 2, column 6",
+		"\ufeffexit 0": "line 1, column 1", "\xff\xfee\x00": "line 1, column 1", "exit 0 \x93": "line 1, column 8",
+	} {
+		err := Readable("files/x.ps1", []byte(text))
+		if (err == nil) != (want == "") || err != nil && (fleet.KindOf(err) != fleet.Invalid || !strings.Contains(err.Error(), want+":")) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
 func TestWriteRefuses(t *testing.T) {
 	value := fleet.RegistryValue{Key: `HKLM\SOFTWARE\X`, Value: "v", Type: "dword", Data: fleet.NumberData(1), View: 64}
 	change := func(f func(v *fleet.RegistryValue)) fleet.Setting {

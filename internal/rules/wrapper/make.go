@@ -71,8 +71,13 @@ func Make(pkg fleet.Package, version, key, file string) (Setup, error) {
 // exitCodes are the meanings a package gives, and those its type has by itself.
 func exitCodes(in fleet.Installer) map[string]string {
 	out := map[string]string{"0": Success}
-	if in.Type == "msi" {
+	switch in.Type {
+	case "msi":
 		out["1641"], out["3010"], out["1618"] = HardReboot, SoftReboot, Retry
+	case "exe":
+		// Bundles around MSIs end with them too. As failures they would have what
+		// is kept put back over a version that is installed.
+		out["1641"], out["3010"] = HardReboot, SoftReboot
 	}
 	maps.Copy(out, in.ExitCodes)
 	return out
@@ -172,7 +177,7 @@ var (
 
 func logName(s string) bool { return logPart.MatchString(s) }
 
-// placed refuses places that are none, secrets that the package does not list,
+// placed refuses places that are none or not quoted, secrets that the package does not list,
 // and listed secrets that go nowhere.
 func (s Setup) placed() error {
 	used := map[string]bool{}
@@ -187,6 +192,11 @@ func (s Setup) placed() error {
 			case m != "{folder}" && m != "{system}" && m != "{log}":
 				return invalid(string(s.Package), "%s stands for nothing: known are {folder}, {system}, {log} and {secret:NAME}", m)
 			}
+		}
+	}
+	for _, c := range []Command{s.Install, s.Uninstall} {
+		if m := bare(strings.Join(c.Arguments, " ")); m != "" {
+			return invalid(string(s.Package), "%s may become a path with spaces and stands outside quotation marks: write \"%s\", or the whole argument inside them", m, m)
 		}
 	}
 	for _, name := range s.Secrets {

@@ -1,4 +1,4 @@
-# packmill wrapper v1: runs a vendor's installer on a device.
+# packmill wrap v3: runs a vendor's installer on a device.
 #
 # This script is the same for every package. What it does for one is said by
 # packmill.json beside it; when it may do it, by its own arguments, which differ
@@ -52,10 +52,12 @@ $script:Log = ''
 $script:Secrets = ''
 $script:Result = 79099
 
+# Write-Log never ends a run: a full disk, or a viewer that holds the log open,
+# says nothing of how the installation went.
 function Write-Log([string]$Text) {
     if ($script:Log) {
         $line = (Get-Date).ToString('yyyy-MM-ddTHH:mm:sszzz', [Globalization.CultureInfo]::InvariantCulture) + ' ' + $Text + "`r`n"
-        [IO.File]::AppendAllText($script:Log, $line, [Text.Encoding]::UTF8)
+        try { [IO.File]::AppendAllText($script:Log, $line, [Text.Encoding]::UTF8) } catch { return }
     }
 }
 
@@ -70,20 +72,48 @@ function Stop-Run([int]$Code, [string]$Why) {
 
 $script:Trusted = @('S-1-5-18', 'S-1-5-32-544') # the system, and administrators
 
-# Open-Root makes the folder of logs and secrets one that only administrators
-# change. Everybody may create folders below ProgramData: one that somebody else
-# made first, or a link, is moved out of the way and not used.
-function Open-Root([string]$Path) {
+function Get-Private {
     $security = New-Object System.Security.AccessControl.DirectorySecurity
-    $security.SetSecurityDescriptorSddlForm('O:BAG:BAD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)')
-    if (Test-Path -LiteralPath $Path) {
-        $owner = (Get-Acl -LiteralPath $Path).GetOwner([System.Security.Principal.SecurityIdentifier]).Value
-        if (($script:Trusted -notcontains $owner) -or (Test-Link $Path)) {
+    $security.SetSecurityDescriptorSddlForm('O:BAG:BAD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)', 'Access, Owner, Group')
+    return $security
+}
+
+# Open-Private makes a folder that only administrators read and change, and what
+# is made in it later with it. Logs, copies and the script that restarts the
+# device lie below Program Files, where nobody else can have made something first.
+function Open-Private([string]$Path) {
+    [void][IO.Directory]::CreateDirectory($Path, (Get-Private))
+    (Get-Item -LiteralPath $Path -Force).SetAccessControl((Get-Private))
+}
+
+# Open-Secrets closes the folder of secrets to others than administrators. It
+# lies below ProgramData, where 32-bit and 64-bit programs find the same folder
+# but everybody may create one: one that somebody else made first, or a link, is
+# moved out of the way and not used. Whose it is has to be asked before it is
+# made the administrators' own: somebody may be quicker.
+function Open-Secrets([string]$Path) {
+    if ((Test-Path -LiteralPath $Path) -and -not (Test-Ours $Path)) {
+        try {
             [IO.Directory]::Move($Path, $Path + '.' + [Guid]::NewGuid().ToString('N'))
+        } catch {
+            Stop-Run 79005 ('somebody else made ' + $Path + ', and it cannot be moved away')
         }
     }
-    [void][IO.Directory]::CreateDirectory($Path, $security)
-    (Get-Item -LiteralPath $Path -Force).SetAccessControl($security)
+    [void][IO.Directory]::CreateDirectory($Path, (Get-Private))
+    if (-not (Test-Ours $Path)) { Stop-Run 79005 ('somebody else made ' + $Path) }
+    Open-Private $Path
+    $script:Secrets = Join-Path $Path 'secrets'
+}
+
+# Test-Ours reports whether a file or folder is no link and belongs to the system
+# or administrators. One whose owner cannot be read does not.
+function Test-Ours([string]$Path) {
+    try {
+        $owner = (Get-Acl -LiteralPath $Path).GetOwner([System.Security.Principal.SecurityIdentifier]).Value
+        return ($script:Trusted -contains $owner) -and -not (Test-Link $Path)
+    } catch {
+        return $false
+    }
 }
 
 function Test-Link([string]$Path) {
@@ -165,12 +195,14 @@ function Test-Window([string]$Text) {
 # Test-Busy reports whether somebody presents, watches or is in a call: a
 # program keeps the display on, or a microphone or camera is in use. The system
 # account has no desktop of its own to ask for presentation mode; focus assist
-# is not seen from here.
+# is not seen from here. powercfg answers administrators alone, and in the
+# language of Windows: its first section is the display's, and a program stands
+# there as "[...] \Device\...\name.exe".
 function Test-Busy {
-    $section = ''
+    $section = 0
     foreach ($line in @(& (Join-Path $env:SystemRoot 'System32\powercfg.exe') '/requests')) {
-        if ($line -match '\A([A-Z]+):\s*\z') { $section = $Matches[1] }
-        if ($section -eq 'DISPLAY' -and $line.StartsWith('[PROCESS]')) { return $true }
+        if ($line -notmatch '\A\[' -and $line -match '[:\uFF1A]\s*\z') { $section++ }
+        if ($section -eq 1 -and $line -match '\A\[[^\]]+\]\s+\\Device\\.*\.exe\s*\z') { return $true }
     }
     $store = '\Software\Microsoft\Windows\CurrentVersion\CapabilityAccessManager\ConsentStore\'
     foreach ($user in @([Microsoft.Win32.Registry]::Users.GetSubKeyNames())) {
@@ -224,12 +256,14 @@ function Clear-Programs {
     $limit = (Get-Date).AddMinutes($script:Setup.waitMinutes)
     while (@(Get-Programs).Count -gt 0) {
         if ($script:Setup.inUse -eq 'close') {
-            # Windows of other sessions cannot be asked to close from here.
+            # Windows of other sessions cannot be asked to close from here: the
+            # system ends the programs of who is signed in without a word.
+            $asked = $false
             foreach ($process in @(Get-Programs)) {
                 Write-Log ('closes ' + $process.ProcessName)
-                try { [void]$process.CloseMainWindow() } catch { continue }
+                try { if ($process.CloseMainWindow()) { $asked = $true } } catch { continue }
             }
-            Start-Sleep -Seconds 20
+            if ($asked) { Start-Sleep -Seconds 20 }
             Get-Programs | Stop-Process -Force -ErrorAction SilentlyContinue
             Start-Sleep -Seconds 2
             if (@(Get-Programs).Count -gt 0) { Stop-Run 79004 'a program starts again whenever it is closed' }
@@ -248,7 +282,8 @@ function Clear-Programs {
 function Get-Secret([string]$Name) {
     $file = Join-Path $script:Secrets $Name
     if (-not (Test-Path -LiteralPath $file -PathType Leaf)) { Stop-Run 79005 ('the secret ' + $Name + ' is not on this device') }
-    if ((Test-Link $script:Secrets) -or (Test-Link $file)) { Stop-Run 79005 ('the secret ' + $Name + ' is a link') }
+    if (-not (Test-Ours $script:Secrets)) { Stop-Run 79005 'the folder of secrets is a link, or not owned by administrators' }
+    if (Test-Link $file) { Stop-Run 79005 ('the secret ' + $Name + ' is a link') }
     $acl = Get-Acl -LiteralPath $file
     $who = @($acl.GetOwner([System.Security.Principal.SecurityIdentifier]).Value)
     foreach ($rule in $acl.GetAccessRules($true, $true, [System.Security.Principal.SecurityIdentifier])) {
@@ -331,10 +366,56 @@ function Copy-Tree([string]$From, [string]$To) {
     return Invoke-Tool 'robocopy.exe' @($From, $To, '/E', '/XJ', '/COPY:DAT', '/R:2', '/W:2', '/NFL', '/NDL', '/NJH', '/NJS', '/NP') 7
 }
 
-# Save-Kept copies what must outlive the installation: number n to n.file, the
-# folder n, or n.reg.
+# Remove-Kept deletes copies. Folders may lie deeper than 260 characters, which
+# robocopy alone gets rid of: it makes them like an empty one. Failing to do so is
+# no failure of the run.
+function Remove-Kept([string]$Folder) {
+    if (-not (Test-Path -LiteralPath $Folder)) { return }
+    try {
+        $empty = $Folder + '_empty'
+        [void][IO.Directory]::CreateDirectory($empty)
+        [void](Invoke-Tool 'robocopy.exe' @($empty, $Folder, '/MIR', '/R:2', '/W:2', '/NFL', '/NDL', '/NJH', '/NJS', '/NP') 7)
+        [IO.Directory]::Delete($empty)
+        [IO.Directory]::Delete($Folder, $true)
+    } catch {
+        Write-Log ('cannot remove ' + $Folder + ': ' + $_.Exception.Message)
+    }
+}
+
+function Move-Aside([string]$Folder) {
+    if (-not (Test-Path -LiteralPath $Folder)) { return }
+    try {
+        [IO.Directory]::Move($Folder, $Folder + '_' + [datetime]::UtcNow.Ticks)
+    } catch {
+        Stop-Run 79008 ('cannot move ' + $Folder + ' aside')
+    }
+}
+
+# Open-Kept has copies of what must outlive the installation. A run that was
+# killed, or could not put everything back, leaves the only good ones: another
+# try of the same installation takes those, since by now the device may hold half
+# of something. Copies of another release are numbered by its own list: they are
+# moved aside, and nobody deletes them.
+function Open-Kept([string]$Folder) {
+    $whole = $Folder + '_whole' # no log's name has a "_"
+    $list = ConvertTo-Json -InputObject @($script:Setup.keep) -Compress
+    $self = @($script:Setup.package, $script:Setup.version, $script:Setup.installer, $list) -join ' '
+    if (Test-Path -LiteralPath $whole) {
+        if ((Test-Path -LiteralPath $Folder) -and ([IO.File]::ReadAllText($whole) -ceq $self)) {
+            Write-Log 'uses what an unfinished run kept'
+            return
+        }
+        Move-Aside $Folder
+        [IO.File]::Delete($whole)
+    }
+    Remove-Kept $Folder
+    Move-Aside $Folder # what is left would be taken for a copy of this run
+    Save-Kept $Folder
+    [IO.File]::WriteAllText($whole, $self) # last: without it the copies are not all there
+}
+
+# Save-Kept copies: number n to n.file, the folder n, or n.reg.
 function Save-Kept([string]$Folder) {
-    if (Test-Path -LiteralPath $Folder) { Remove-Item -LiteralPath $Folder -Recurse -Force }
     [void][IO.Directory]::CreateDirectory($Folder)
     $n = 0
     foreach ($kept in @($script:Setup.keep)) {
@@ -351,38 +432,47 @@ function Save-Kept([string]$Folder) {
         if (-not (Test-Path -LiteralPath $path)) { continue }
         if (-not (Test-Plain $path)) { Stop-Run 79008 ('a link is in ' + $path) }
         if (Test-Path -LiteralPath $path -PathType Leaf) {
-            Copy-Item -LiteralPath $path -Destination ($copy + '.file') -Force
+            try { Copy-Item -LiteralPath $path -Destination ($copy + '.file') -Force } catch { Stop-Run 79008 $_.Exception.Message }
         } elseif (-not (Copy-Tree $path $copy)) {
             Stop-Run 79008 ('cannot copy ' + $path)
         }
     }
 }
 
-# Restore-Kept puts back what was copied; what came since stays.
+# Restore-Kept puts back what was copied; what came since stays. One that fails,
+# such as a file that a new service holds open, does not keep back the others, and
+# leaves the copies where they are.
 function Restore-Kept([string]$Folder, [bool]$Failed) {
     $n = 0
+    $bad = @()
     foreach ($kept in @($script:Setup.keep)) {
         $n++
-        $copy = Join-Path $Folder ([string]$n)
         if (-not $Failed -and $kept.restore -ne 'always') { continue }
-        if ($kept.PSObject.Properties['key']) {
-            if (-not (Test-Path -LiteralPath ($copy + '.reg'))) { continue }
-            if (-not (Invoke-Tool 'reg.exe' @('import', ($copy + '.reg'), (Get-View $kept)) 0)) { Stop-Run 79010 ('cannot put back ' + $kept.key) }
-            continue
-        }
-        $single = Test-Path -LiteralPath ($copy + '.file') -PathType Leaf
-        if (-not $single -and -not (Test-Path -LiteralPath $copy)) { continue }
-        $path = [Environment]::ExpandEnvironmentVariables($kept.file)
-        if (-not (Test-Plain $path)) { Stop-Run 79010 ('a link is in ' + $path) }
-        if ($single) {
-            [void][IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($path))
-            Copy-Item -LiteralPath ($copy + '.file') -Destination $path -Force
-        } elseif (-not (Copy-Tree $copy $path)) {
-            Stop-Run 79010 ('cannot put back ' + $path)
-        }
-        Write-Log ('put back ' + $path)
+        try { Restore-One $kept (Join-Path $Folder ([string]$n)) } catch { $bad += $_.Exception.Message }
     }
-    Remove-Item -LiteralPath $Folder -Recurse -Force
+    if ($bad.Count -gt 0) { Stop-Run 79010 ($bad -join '; ') }
+    [IO.File]::Delete($Folder + '_whole')
+    Remove-Kept $Folder
+}
+
+function Restore-One($Kept, [string]$Copy) {
+    if ($Kept.PSObject.Properties['key']) {
+        if (-not (Test-Path -LiteralPath ($Copy + '.reg'))) { return }
+        if (-not (Invoke-Tool 'reg.exe' @('import', ($Copy + '.reg'), (Get-View $Kept)) 0)) { throw ('cannot put back ' + $Kept.key) }
+        Write-Log ('put back ' + $Kept.key)
+        return
+    }
+    $single = Test-Path -LiteralPath ($Copy + '.file') -PathType Leaf
+    if (-not $single -and -not (Test-Path -LiteralPath $Copy)) { return }
+    $path = [Environment]::ExpandEnvironmentVariables($Kept.file)
+    if (-not (Test-Plain $path)) { throw ('a link is in ' + $path) }
+    if ($single) {
+        [void][IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($path))
+        Copy-Item -LiteralPath ($Copy + '.file') -Destination $path -Force
+    } elseif (-not (Copy-Tree $Copy $path)) {
+        throw ('cannot put back ' + $path)
+    }
+    Write-Log ('put back ' + $path)
 }
 
 # --- The vendor's updater --------------------------------------------------
@@ -416,7 +506,8 @@ function Disable-Updater($Parts) {
 
 # Register-Restart has the device restart in its window and never at once. The
 # task starts a copy of this script at every opening: the folder it runs from
-# now is gone by then.
+# now is gone by then. Openings are times of the device's clocks, whatever they
+# are off from UTC by then: a boundary without an offset says so.
 function Register-Restart([string]$Root) {
     $copy = Join-Path $Root 'packmill.ps1'
     Copy-Item -LiteralPath $PSCommandPath -Destination $copy -Force
@@ -424,7 +515,10 @@ function Register-Restart([string]$Root) {
     foreach ($one in $Reboot.Split('/')) {
         $days, $clocks = $one.Split('@')
         $names = @($days.Split('+') | ForEach-Object { $day = $_; [Enum]::GetNames([DayOfWeek]) | Where-Object { $_.StartsWith($day) } })
-        $triggers += New-ScheduledTaskTrigger -Weekly -DaysOfWeek $names -At ([datetime]::Today.AddHours([int]$clocks.Substring(0, 2)).AddMinutes([int]$clocks.Substring(3, 2)))
+        $at = [datetime]::Today.AddHours([int]$clocks.Substring(0, 2)).AddMinutes([int]$clocks.Substring(3, 2))
+        $weekly = New-ScheduledTaskTrigger -Weekly -DaysOfWeek $names -At $at
+        $weekly.StartBoundary = $at.ToString('s', [Globalization.CultureInfo]::InvariantCulture)
+        $triggers += $weekly
     }
     if (Test-Window $Reboot) { $triggers += New-ScheduledTaskTrigger -Once -At (Get-Date).AddMinutes(10) }
     $line = '-NoLogo -NoProfile -NonInteractive -ExecutionPolicy {0} -File "{1}" -Mode Restart -Reboot {2} -Since {3}' -f
@@ -432,19 +526,23 @@ function Register-Restart([string]$Root) {
     if ($Shut) { $line += ' -Shut ' + $Shut }
     $action = New-ScheduledTaskAction -Execute (Join-Path $env:SystemRoot 'System32\WindowsPowerShell\v1.0\powershell.exe') -Argument $line
     $account = New-ScheduledTaskPrincipal -UserId 'S-1-5-18' -LogonType ServiceAccount -RunLevel Highest
-    $settings = New-ScheduledTaskSettingsSet -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries
+    $settings = New-ScheduledTaskSettingsSet -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries -StartWhenAvailable
     Register-ScheduledTask -TaskPath '\packmill\' -TaskName 'restart' -Action $action -Trigger $triggers -Principal $account -Settings $settings -Force | Out-Null
     Write-Log ('a restart is due in ' + $Reboot)
 }
 
 # Invoke-Restart is the task's part: it restarts inside the window, with five
-# minutes' notice, and takes the task away once the device has restarted.
+# minutes' notice that end inside it too, and takes the task away once the device
+# has restarted. A device that slept through the opening starts the task late.
 function Invoke-Restart {
     $booted = (Get-CimInstance -ClassName Win32_OperatingSystem).LastBootUpTime.ToUniversalTime()
     if ($booted.Ticks -gt [int64]$Since) {
         Unregister-ScheduledTask -TaskPath '\packmill\' -TaskName 'restart' -Confirm:$false
-    } elseif ($Reboot -and (Test-Window $Reboot)) {
-        & (Join-Path $env:SystemRoot 'System32\shutdown.exe') '/r' '/t' '300' '/d' 'p:4:2' '/c' 'Software was updated. This device restarts in five minutes.'
+    } elseif ($Reboot) {
+        $opening = Find-Opening $Reboot $Shut ([TimeZoneInfo]::Local) ([datetime]::UtcNow)
+        if ($null -ne $opening -and $opening.Holds -and $opening.Until -gt [datetime]::UtcNow.AddMinutes(6)) {
+            & (Join-Path $env:SystemRoot 'System32\shutdown.exe') '/r' '/t' '300' '/d' 'p:4:2' '/c' 'Software was updated. This device restarts in five minutes.'
+        }
     }
     $script:Result = 0
 }
@@ -463,8 +561,12 @@ function Read-Setup {
 function Open-Log([string]$Root) {
     [void][IO.Directory]::CreateDirectory((Join-Path $Root 'logs'))
     $file = Join-Path $Root ('logs\' + $script:Setup.log + '-' + $Mode.ToLowerInvariant() + '.log')
-    if ((Test-Path -LiteralPath $file) -and (Get-Item -LiteralPath $file).Length -gt 1048576) { Move-Item -LiteralPath $file -Destination ($file + '.old') -Force }
     $script:Log = $file
+    try {
+        if ((Test-Path -LiteralPath $file) -and (Get-Item -LiteralPath $file).Length -gt 1048576) { Move-Item -LiteralPath $file -Destination ($file + '.old') -Force }
+    } catch {
+        Write-Log ('the log grows on: ' + $_.Exception.Message)
+    }
     Write-Log ($Mode + ' ' + $script:Setup.package + ' ' + $script:Setup.version + ' ' + $script:Setup.installer)
 }
 
@@ -481,23 +583,23 @@ function Invoke-Setup {
         $root = Join-Path ([Environment]::GetFolderPath('LocalApplicationData')) 'packmill'
         [void][IO.Directory]::CreateDirectory($root)
     } else {
-        $root = Join-Path ([Environment]::GetFolderPath('CommonApplicationData')) 'packmill'
-        Open-Root $root
+        $root = Join-Path ([Environment]::GetFolderPath('ProgramFiles')) 'packmill'
+        Open-Private $root
     }
-    $script:Secrets = Join-Path $root 'secrets'
     Open-Log $root
 
     # Nothing on the device is touched before all of this holds.
     Test-Now
+    if (@($script:Setup.secrets).Count -gt 0) { Open-Secrets (Join-Path ([Environment]::GetFolderPath('CommonApplicationData')) 'packmill') }
     foreach ($name in @($script:Setup.secrets)) { [void](Get-Secret $name) }
     Clear-Programs
-    Test-Now # closing programs may have taken a while
+    if ($script:Setup.inUse -eq 'wait') { Test-Now } # it may have waited; what was closed, was closed for this run
 
     $command = $script:Setup.install
     if ($Mode -eq 'Uninstall') { $command = $script:Setup.uninstall }
     $keeps = ($Mode -eq 'Install') -and (@($script:Setup.keep).Count -gt 0)
     $copies = Join-Path $root ('kept\' + $script:Setup.log)
-    if ($keeps) { Save-Kept $copies }
+    if ($keeps) { Open-Kept $copies }
     $failed = $true
     try {
         $code = Start-Vendor $command

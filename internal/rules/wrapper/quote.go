@@ -73,18 +73,24 @@ func Property(name, value string) (string, error) {
 
 // split takes the text of arguments apart at spaces outside quotation marks.
 // The parts are as they stood, quotation marks included; joined by single
-// spaces they say the same.
+// spaces they say the same. A quotation mark behind a backslash is one to some
+// programs and none to others, so where there is one no space is known to stand
+// outside, and of several in a row a part keeps those after the first.
 func split(text string) ([]string, error) {
 	if err := printable("arguments", text); err != nil {
 		return nil, err
 	}
+	text = strings.Trim(text, " ")
 	var out []string
-	quoted, from := false, 0
+	quoted, from, exact := false, 0, strings.Contains(text, `\"`)
 	for i, r := range text {
 		switch {
 		case r == '"':
 			quoted = !quoted
 		case r == ' ' && !quoted:
+			if exact && strings.Trim(text[from:i], " ") == "" {
+				continue
+			}
 			if i > from {
 				out = append(out, text[from:i])
 			}
@@ -98,6 +104,34 @@ func split(text string) ([]string, error) {
 		out = append(out, text[from:])
 	}
 	return out, nil
+}
+
+// bare is the first place in a line of arguments that stands outside quotation
+// marks, "" where all stand inside: a path with spaces would be several arguments
+// there. The folder of the system's programs has none. Both readings of a
+// quotation mark behind a backslash count, see split.
+func bare(line string) string {
+	simple, escaped, slashes := false, false, 0
+	for i, r := range line {
+		switch r {
+		case '"':
+			simple = !simple
+			if slashes%2 == 0 {
+				escaped = !escaped
+			}
+		case '{':
+			m := mark.FindString(line[i:])
+			if m != "" && m != "{system}" && strings.HasPrefix(line[i:], m) && !simple && !escaped {
+				return m
+			}
+		}
+		if r == '\\' {
+			slashes++
+		} else {
+			slashes = 0
+		}
+	}
+	return ""
 }
 
 // BatchLine is a command line as a line of a batch file that starts exactly it:

@@ -129,6 +129,7 @@ func TestProperty(t *testing.T) {
 func TestSplit(t *testing.T) {
 	for text, want := range map[string][]string{
 		"": nil, "  ": nil, "/S": {"/S"}, " /S  /D=C:\\x ": {"/S", `/D=C:\x`}, `/v"/qn A=1" /s`: {`/v"/qn A=1"`, "/s"}, `"a b" c`: {`"a b"`, "c"},
+		`/v"A=\"x  y\"  B"  /s `: {`/v"A=\"x`, ` y\"  B"`, ` /s`}, `"C:\x\"   /S`: {`"C:\x\"`, `  /S`}, `  \"a b\"`: {`\"a b\"`},
 	} {
 		if got, err := split(text); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q: %q, %v", text, got, err)
@@ -137,6 +138,36 @@ func TestSplit(t *testing.T) {
 	for _, bad := range []string{`"a`, "a\nb"} {
 		if got, err := split(bad); fleet.KindOf(err) != fleet.Invalid || err == nil {
 			t.Errorf("%q: %q, %v", bad, got, err)
+		}
+	}
+}
+
+// FuzzSplit: what is split says the same when it is joined again, to the letter
+// where somebody may take a quotation mark for none.
+func FuzzSplit(f *testing.F) {
+	for _, s := range []string{`/v"A=\"x  y\"  B"  /s `, `"C:\x\"   /S`, "/S  /D=C:\\x", `"a  b" c`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		s = strings.Trim(s, " ")
+		parts, err := split(s)
+		if err != nil {
+			return
+		}
+		joined := strings.Join(parts, " ")
+		if strings.Contains(s, `\"`) && joined != s || !slices.Equal(argv(joined), argv(s)) {
+			t.Errorf("%q became %q", s, parts)
+		}
+	})
+}
+
+func TestBare(t *testing.T) {
+	for line, want := range map[string]string{
+		"": "", "/S": "", "/log={log}": "{log}", `/log="{log}"`: "", `"/log={log}"`: "", `/log "{log}" {folder}\x`: "{folder}", `/v"/l*v \"{log}\" /qn"`: "",
+		`A="x ""{log}"" y"`: "", `"a\\" {secret:key}`: "{secret:key}", `{system}\x.dll`: "", "{AC76BA86-1033-FF00-7760-BC15014EA700}": "", `"{folder}" "{`: "",
+	} {
+		if got := bare(line); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
 		}
 	}
 }

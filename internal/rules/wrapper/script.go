@@ -7,7 +7,7 @@ import (
 
 // Version labels the script, packmill.json and the command files: raise it with
 // any change of what they do.
-const Version = "packmill wrap v2"
+const Version = "packmill wrap v3"
 
 //go:embed packmill.ps1
 var script string

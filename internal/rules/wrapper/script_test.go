@@ -28,6 +28,9 @@ func TestScript(t *testing.T) {
 	if Signed(got) || !Signed(append(got, "# SIG # Begin signature block\r\n"...)) {
 		t.Error("a signature is not told from none")
 	}
+	if !strings.HasPrefix(script, "# "+Version+":") {
+		t.Errorf("the script's first line does not say %s", Version)
+	}
 	if !strings.Contains(script, "'"+Schema+"'") {
 		t.Errorf("the script does not know %s", Schema)
 	}

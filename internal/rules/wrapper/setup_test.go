@@ -125,6 +125,8 @@ func TestMake(t *testing.T) {
 		"no product code":       {func() fleet.Package { p := ledger(); p.Releases = nil; return p }(), "a.msi", "", ""},
 		"an unlisted secret":    {plain("exe", "/key={secret:other}", "/x"), "a.exe", "", ""},
 		"an unknown place":      {plain("exe", "/log={logs}", "/x"), "a.exe", "", ""},
+		"a place unquoted":      {plain("exe", "/log={log} /S", "/x"), "a.exe", "", ""},
+		"a place quoted":        {plain("exe", `/log="{log}" /S`, "/x"), "a.exe", `{folder}\a.exe /log="{log}" /S`, `{folder}\a.exe /x`},
 		"a secret to nowhere":   {with(func(in *fleet.Installer) { in.Properties = nil }), "a.msi", "", ""},
 		"a secret for a user":   {with(func(in *fleet.Installer) { in.RunAs = "user" }), "a.msi", "", ""},
 		"a property's name":     {with(func(in *fleet.Installer) { in.Properties["a b"] = "" }), "a.msi", "", ""},

@@ -8,7 +8,9 @@ $values = @(
 $files = @()
 
 $stateKey = 'SOFTWARE\packmill\settings\' + $package.Replace('/', '\') + '\' + $setting
-$stateFolder = [IO.Path]::Combine($env:ProgramData, 'packmill\settings\' + $package.Replace('/', '\') + '\' + $setting)
+# What lies here is written to the device by the system account. Everybody may
+# create folders below ProgramData, nobody but administrators here.
+$stateFolder = [IO.Path]::Combine([Environment]::GetFolderPath('ProgramFiles'), 'packmill\settings\' + $package.Replace('/', '\') + '\' + $setting)
 
 function Open-Hive($view) {
   [Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', ('Registry' + $view))
@@ -54,6 +56,15 @@ function Test-File($f) {
   return ([BitConverter]::ToString($sum).Replace('-', '') -eq $f.Sum)
 }
 
+# Throws where a part of a path is a link: what the system account writes,
+# copies or deletes must not be where somebody else leads it.
+function Assert-Plain($path) {
+  for ($at = $path; $at; $at = [IO.Path]::GetDirectoryName($at)) {
+    if (-not ([IO.File]::Exists($at) -or [IO.Directory]::Exists($at))) { continue }
+    if ([IO.File]::GetAttributes($at) -band [IO.FileAttributes]::ReparsePoint) { throw ('a link is in the way: ' + $at) }
+  }
+}
+
 # 0 when everything is in place, and says so: the service takes a silent script
 # for one that found nothing. 1 otherwise, and says what is not.
 function Test-Setting {
@@ -66,6 +77,14 @@ function Test-Setting {
   }
   if ($wrong -eq 0) { [Console]::Out.WriteLine('in place') }
   return $wrong
+}
+
+# Makes the folder of what is kept, for administrators alone: a file may hold
+# what others must not read.
+function Open-State {
+  $security = New-Object Security.AccessControl.DirectorySecurity
+  $security.SetSecurityDescriptorSddlForm('O:BAG:BAD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)', 'Access, Owner, Group')
+  [void][IO.Directory]::CreateDirectory($stateFolder, $security)
 }
 
 # Keeps what is there before the first change.
@@ -85,11 +104,12 @@ function Save-Setting {
   }
   $before.Close()
   $absent.Close()
-  if ($files.Count -gt 0) { [void][IO.Directory]::CreateDirectory($stateFolder) }
+  if ($files.Count -gt 0) { Open-State }
   foreach ($f in $files) {
     $path = Get-FullPath $f
     $note = [IO.Path]::Combine($stateFolder, $f.Id + '.path')
     if ([IO.File]::Exists($note)) { continue }
+    Assert-Plain $path
     if ([IO.File]::Exists($path)) { [IO.File]::Copy($path, [IO.Path]::Combine($stateFolder, $f.Id + '.before'), $true) }
     # Written last: without it nothing was kept.
     [IO.File]::WriteAllText($note, $path)
@@ -106,6 +126,7 @@ function Set-Setting {
   foreach ($f in $files) {
     if (Test-File $f) { continue }
     $path = Get-FullPath $f
+    Assert-Plain $path
     [void][IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($path))
     [IO.File]::WriteAllBytes($path, [Convert]::FromBase64String($f.Bytes))
   }
@@ -143,6 +164,7 @@ function Restore-Setting($everything) {
     $id = [IO.Path]::GetFileNameWithoutExtension($note)
     if ($wanted -contains $id) { continue }
     $path = [IO.File]::ReadAllText($note)
+    Assert-Plain $path
     $copy = [IO.Path]::Combine($stateFolder, $id + '.before')
     if ([IO.File]::Exists($copy)) {
       [void][IO.Directory]::CreateDirectory([IO.Path]::GetDirectoryName($path))
