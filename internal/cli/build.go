@@ -95,6 +95,9 @@ func (a *app) build(ctx context.Context, release string, o buildOptions) (result
 	if mill.Store, err = a.openStore(o.store, repo.Operator.Store); err != nil {
 		return result{}, err
 	}
+	if err := a.wireCode(mill); err != nil {
+		return result{}, err
+	}
 	client, err := a.upstream(ctx, clock)
 	if err != nil {
 		return result{}, err

@@ -85,6 +85,9 @@ func newTestCmd(a *app) *cobra.Command {
 		if mill.Attester, err = a.loadKey(key); err != nil {
 			return err
 		}
+		if err := a.wireCode(mill); err != nil {
+			return err
+		}
 		if mill.Store, err = a.openStore(at, repo.Operator.Store); err != nil {
 			return err
 		}

@@ -66,7 +66,7 @@ func (a *app) factory(ctx context.Context) (*factory.Factory, *evidence.Ledger, 
 	if err != nil {
 		return nil, nil, err
 	}
-	return f, ledger, errors.Join(a.wireForge(f), a.wireUpstream(f), a.wireStore(f), a.wireTenants(f), a.wireCells(f), a.wireOutbox(f))
+	return f, ledger, errors.Join(a.wireForge(f), a.wireUpstream(f), a.wireStore(f), a.wireCode(f), a.wireTenants(f), a.wireCells(f), a.wireOutbox(f))
 }
 
 // offline wires the clone and its evidence, and nothing outside of it.

@@ -269,9 +269,17 @@ func (b *builder) provenance(manifest fleet.Digest) signing.Provenance {
 	}
 	return signing.Provenance{
 		Subjects: b.subjects(manifest), Builder: BuilderID, Versions: b.toolVersions(), BuildType: BuildType, Package: b.pkg.ID, Version: b.version,
-		Parameters: map[string]any{"build": buildVersion, "intunewin": intunewin.FormatVersion, "content": intunewin.ContentVersion, "linux": linuxVersion, "setting": setting.Version, "wrap": wrapper.Version},
-		Materials:  materials,
+		Parameters: b.parameters(), Materials: materials,
 	}
+}
+
+// parameters are what a build depends on beside its sources.
+func (b *builder) parameters() map[string]any {
+	out := map[string]any{"build": buildVersion, "intunewin": intunewin.FormatVersion, "content": intunewin.ContentVersion, "linux": linuxVersion, "setting": setting.Version, "wrap": wrapper.Version}
+	if signer := b.f.codeSigner(); signer != "" {
+		out["codeSigner"] = signer
+	}
+	return out
 }
 
 // subjects are the files and the manifest that holds them.
@@ -299,7 +307,8 @@ func (b *builder) inputsDigest() fleet.Digest {
 		Version                                         string
 		Release                                         string // git blob
 		Files                                           map[string]fleet.Digest
-	}{buildVersion, intunewin.FormatVersion, intunewin.ContentVersion, linuxVersion, setting.Version, wrapper.Version, b.pkg.ID, b.version, b.repo.Blobs[b.releasePath()], b.inputs})
+		Code                                            string `json:",omitempty"`
+	}{buildVersion, intunewin.FormatVersion, intunewin.ContentVersion, linuxVersion, setting.Version, wrapper.Version, b.pkg.ID, b.version, b.repo.Blobs[b.releasePath()], b.inputs, b.f.codeSigner()})
 }
 
 // refusedBuild is a build that must not be.

@@ -260,14 +260,14 @@ func (b *builder) pack(ctx context.Context, dir, key string, in fleet.Installer,
 			p.Entries = append(p.Entries, intunewin.BytesEntry(path.Base(t), data))
 		}
 	}
-	if err := b.wrap(key, name, &p); err != nil {
+	if err := b.wrap(ctx, key, name, &p); err != nil {
 		return err
 	}
 	return b.write(ctx, dir, key, p)
 }
 
 // wrap adds the script and its data to a setup folder.
-func (b *builder) wrap(key, name string, p *intunewin.Package) error {
+func (b *builder) wrap(ctx context.Context, key, name string, p *intunewin.Package) error {
 	setup, err := wrapper.Make(b.pkg, b.version, key, name)
 	if err != nil {
 		return err
@@ -276,7 +276,11 @@ func (b *builder) wrap(key, name string, p *intunewin.Package) error {
 	if err != nil {
 		return err
 	}
-	added := []intunewin.Entry{intunewin.BytesEntry(wrapper.ScriptName, wrapper.Script()), intunewin.BytesEntry(wrapper.SetupName, data)}
+	script, err := b.signedScript(ctx, wrapper.Script())
+	if err != nil {
+		return err
+	}
+	added := []intunewin.Entry{intunewin.BytesEntry(wrapper.ScriptName, script), intunewin.BytesEntry(wrapper.SetupName, data)}
 	for _, e := range p.Entries {
 		if strings.EqualFold(e.Name, wrapper.ScriptName) || strings.EqualFold(e.Name, wrapper.SetupName) {
 			return fleet.Errorf(fleet.Invalid, "factory.build", key, "the file %s has the name of one of packmill's own", e.Name)

@@ -10,6 +10,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/packmill/packmill/internal/edge/signing"
 	"github.com/packmill/packmill/internal/edge/store"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/gitrepo"
@@ -30,11 +31,12 @@ type Factory struct {
 	Ledger  Ledger
 	Forge   Forge
 
-	Upstream Upstream        // of this run
-	Store    *store.Store    // of artifacts
-	Attester Attester        // of builds and tests
-	Cells    map[string]Cell // of this machine, by kind: chroot, wine, simulated
-	Version  string          // of packmill itself, which provenance names
+	Upstream Upstream            // of this run
+	Store    *store.Store        // of artifacts
+	Attester Attester            // of builds and tests
+	Code     *signing.CodeSigner // of packmill's own scripts on Windows, nil signs none
+	Cells    map[string]Cell     // of this machine, by kind: chroot, wine, simulated
+	Version  string              // of packmill itself, which provenance names
 
 	Signer   fleet.Signer
 	Consoles func(ctx context.Context, t fleet.Tenant) (Console, error)

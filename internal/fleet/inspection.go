@@ -39,6 +39,7 @@ type Inspection struct {
 	// Identities name it on a device: what a detection rule looks for.
 	MSI      *MSIFacts `json:"msi,omitempty"`
 	Replaces bool      `json:"replaces,omitempty"` // an MSI that removes older versions of itself
+	Restarts bool      `json:"restarts,omitempty"` // an MSI that asks for a restart by itself
 	PE       *PEFacts  `json:"pe,omitempty"`
 	Deb      *DebFacts `json:"deb,omitempty"`
 	RPM      *RPMFacts `json:"rpm,omitempty"`

@@ -31,7 +31,7 @@ func readMSI(f *found, r io.ReaderAt, size int64) error {
 	f.fact("embedded transforms", strings.Join(pkg.Storages(), ", "))
 	f.signed(pkg.Signature, authenticode.Sum(pkg.Digest))
 	for _, part := range []func(*found, *msi.File) error{
-		upgrades, conditions, services, actions, features, registry, shortcuts, installedFiles, cabinets,
+		upgrades, restarts, conditions, services, actions, features, registry, shortcuts, installedFiles, cabinets,
 	} {
 		if err := part(f, pkg); err != nil {
 			return err
@@ -74,6 +74,24 @@ func upgrades(f *found, pkg *msi.File) error {
 		add(u.UpgradeCode, bound(u.VersionMin, u.MinInclusive), bound(u.VersionMax, u.MaxInclusive), cmp.Or(yes(u.OnlyDetect, "detects"), "removes"))
 	}
 	return err
+}
+
+// restarts looks for the actions ForceReboot and ScheduleReboot, and the property
+// that forces one (Windows Installer reference, "REBOOT Property").
+func restarts(f *found, pkg *msi.File) error {
+	f.out.Restarts = strings.HasPrefix(strings.ToUpper(pkg.Properties["REBOOT"]), "F")
+	table, err := pkg.Table("InstallExecuteSequence")
+	if err != nil || table == nil {
+		return err
+	}
+	action := table.Column("Action")
+	for row := range table.Rows() {
+		if name := row.Text(action); name == "ForceReboot" || name == "ScheduleReboot" {
+			f.out.Restarts = true
+		}
+	}
+	f.fact("restarts", yes(f.out.Restarts, "it asks for a restart"))
+	return nil
 }
 
 func bound(version string, inclusive bool) string {

@@ -203,6 +203,9 @@ func (w *work) inspected(at string, i *fleet.Inspection, o fleet.Offer, source *
 	if needs != (fleet.Needs{}) {
 		in.Needs = &needs
 	}
+	if i.Restarts {
+		in.Restart = "byExitCode"
+	}
 	switch in.Type {
 	case "exe":
 		switch fleet.InstallerKind(i.Maker) {

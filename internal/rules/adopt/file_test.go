@@ -171,6 +171,9 @@ func TestFileAsks(t *testing.T) {
 	if r := ask(func(i *fleet.Inspection) { i.Replaces = false }); !asked(r, "installers.x64", "side by side") {
 		t.Errorf("nobody asks after the version before: %+v", r.Questions)
 	}
+	if r := ask(func(i *fleet.Inspection) { i.Restarts = true }); r.Package.Installers["x64"].Restart != "byExitCode" {
+		t.Errorf("restarts: %+v", r.Package.Installers)
+	}
 	r := ask(func(i *fleet.Inspection) { i.Verdict = "selfSigned" })
 	if q := r.PublisherQuestions; len(q) != 1 || q[0].At != "signers" || !strings.Contains(q[0].Text, "vouches for itself") {
 		t.Errorf("nobody asks whose certificate it is: %+v", q)
