@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/mail"
 	"net/textproto"
+	"os"
+	"strings"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
@@ -128,6 +130,13 @@ func (s *SMTP) dial(dialing, ctx context.Context, config *tls.Config, network, a
 	return secure, nil
 }
 
+// outOfTime reports whether a connection's own deadline ended the exchange, which
+// is that of the context and may be noticed first. The library joins such errors
+// as text.
+func outOfTime(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) || strings.Contains(err.Error(), os.ErrDeadlineExceeded.Error())
+}
+
 // explain gives an error its kind and next step. Texts of servers are kept;
 // they hold the recipient's address at most.
 func (s *SMTP) explain(ctx context.Context, m fleet.Message, err error) error {
@@ -143,7 +152,7 @@ func (s *SMTP) explain(ctx context.Context, m fleet.Message, err error) error {
 		code = reply.Code
 	}
 	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(ctx.Err(), context.DeadlineExceeded), ctx.Err() == nil && outOfTime(err):
 		e.Err = errors.New("the server did not answer in " + s.o.Timeout.String())
 	case errors.As(err, &untrusted):
 		e.Kind, e.Hint = fleet.Refused, "the server's certificate is not trusted here: name its CA"
