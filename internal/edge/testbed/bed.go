@@ -98,6 +98,13 @@ func (b Bed) scratch(ctx context.Context) (*layer, error) {
 	if err := os.MkdirAll(runs, 0o755); err != nil {
 		return nil, err
 	}
+	// A folder whose lock is not held yet looks like one that a killed run left:
+	// nobody sweeps while somebody makes one.
+	done, err := lock(ctx, filepath.Join(b.Dir, "run.lock"))
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	if err := sweep(ctx, runs); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/testreq"
 )
@@ -112,4 +114,32 @@ func noLeftovers(t testing.TB, bed Bed) {
 func contextThatEndsIn(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
 	t.Helper()
 	return context.WithTimeout(t.Context(), d)
+}
+
+// TestScratchAtOnce makes and removes folders from many sides at once: none may
+// take another's for what a killed run left.
+func TestScratchAtOnce(t *testing.T) {
+	bed := Bed{Dir: t.TempDir()}
+	var group errgroup.Group
+	for range 8 {
+		group.Go(func() error {
+			for range 40 {
+				l, err := bed.scratch(t.Context())
+				if err != nil {
+					return err
+				}
+				if err := os.Mkdir(filepath.Join(l.dir, "upper"), 0o755); err != nil {
+					return err
+				}
+				if err := l.remove(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	noLeftovers(t, bed)
 }
