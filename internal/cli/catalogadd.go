@@ -79,7 +79,7 @@ func (a *app) addFile(ctx context.Context, source string, o addOptions) (*factor
 		return nil, err
 	}
 	defer done()
-	s, err := a.sample(ctx, source, o.hosts, o.key)
+	s, err := a.sample(ctx, source, o.key, factory.SampleOptions{Hosts: o.hosts, Digest: true})
 	if err != nil {
 		return nil, err
 	}

@@ -15,14 +15,15 @@ import (
 )
 
 func newInspectCmd(a *app) *cobra.Command {
-	var hosts []string
+	var o factory.SampleOptions
 	var key string
 	cmd := &cobra.Command{
 		Use:   "inspect FILE|URL",
 		Short: "Say what an installer says of itself",
 		Long: `inspect reads an installer and prints what its bytes say: product, version,
 processor, who signed it and whether the signature holds, the command lines its
-kind takes, services, scripts, files. It runs nothing and changes nothing.
+kind takes, services, scripts, files. It runs nothing and changes nothing, and of a
+large package it reads no more than that takes.
 
 It reads Windows programs and MSI packages, MSIX, macOS packages and configuration
 profiles, Debian and RPM packages, and lists zip, tar and 7z archives. A file that
@@ -34,11 +35,12 @@ An address is downloaded first; it may be redirected to hosts that --host names.
   packmill inspect https://vendor.example/agent.msi --format json`,
 		Args: cobra.ExactArgs(1),
 	}
-	cmd.Flags().StringSliceVar(&hosts, "host", nil, "host that the download may be redirected to")
+	cmd.Flags().StringSliceVar(&o.Hosts, "host", nil, "host that the download may be redirected to")
 	cmd.Flags().StringVar(&key, "key", "", pgpFlagText)
+	cmd.Flags().BoolVar(&o.Digest, "digest", false, "read all of a file on this machine, for its SHA-256")
 	f := formatFlag(cmd, formatTable, formatJSON, formatCSV)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		s, err := a.sample(cmd.Context(), args[0], hosts, key)
+		s, err := a.sample(cmd.Context(), args[0], key, o)
 		if err != nil {
 			return err
 		}
@@ -50,9 +52,8 @@ An address is downloaded first; it may be redirected to hosts that --host names.
 }
 
 // sample opens a file, or downloads one.
-func (a *app) sample(ctx context.Context, source string, hosts []string, keyFile string) (*factory.Sample, error) {
-	key, err := openPGPKey(keyFile)
-	if err != nil {
+func (a *app) sample(ctx context.Context, source, keyFile string, o factory.SampleOptions) (_ *factory.Sample, err error) {
+	if o.Keys, err = openPGPKey(keyFile); err != nil {
 		return nil, err
 	}
 
@@ -60,19 +61,20 @@ func (a *app) sample(ctx context.Context, source string, hosts []string, keyFile
 	if err != nil {
 		return nil, err
 	}
+	o.At = clock.Now()
 	if !strings.HasPrefix(source, "https://") {
 		if _, err := os.Stat(source); err != nil && strings.Contains(source, "://") {
 			e := fleet.Errorf(fleet.Invalid, "cli.inspect", source, "only https addresses are downloaded")
 			e.Hint = "download it yourself if you trust where it comes from, and name the file"
 			return nil, e
 		}
-		return factory.OpenSample(source, key, clock.Now())
+		return factory.OpenSample(source, o)
 	}
 	client, err := a.upstream(ctx, clock)
 	if err != nil {
 		return nil, err
 	}
-	return factory.FetchSample(ctx, client, source, hosts, key, clock.Now())
+	return factory.FetchSample(ctx, client, source, o)
 }
 
 const pgpFlagText = "file with the armored OpenPGP key that should have signed an RPM package"

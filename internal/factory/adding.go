@@ -47,7 +47,7 @@ func Add(ctx context.Context, tree desired.Tree, repo *fleet.Repository, s *Samp
 			err = checkSigner(publisher, s.kind, d.Signer)
 		}
 		if err != nil {
-			return nil, unsignedBy(asRefused(err), id.Publisher())
+			return nil, withSignerHint(asRefused(err), id.Publisher())
 		}
 		release.Installers[key] = d
 	}
@@ -56,8 +56,8 @@ func Add(ctx context.Context, tree desired.Tree, repo *fleet.Repository, s *Samp
 	return out, err
 }
 
-// unsignedBy says at a refused signer what can be done about it.
-func unsignedBy(err error, publisher string) error {
+// withSignerHint says at a refused signer what can be done about it.
+func withSignerHint(err error, publisher string) error {
 	var e *fleet.Error
 	hold, held := upstream.HoldOf(err)
 	if !held || hold.Name != fleet.HoldSigner || !errors.As(err, &e) || e.Hint != "" {
@@ -80,7 +80,7 @@ func (i *Imported) next(p fleet.Package) (fleet.Release, error) {
 		return refuse("a vendor's second file of one version needs a version of its own: --release", "there is a release %s already, and a release never changes", i.Version)
 	}
 	if len(p.Installers) != 1 {
-		return refuse("write the release file by hand, with the digest that packmill inspect prints", "the package has %d installers, and a release names the bytes of all of them", len(p.Installers))
+		return refuse("write the release file by hand, with the digest that packmill inspect --digest prints", "the package has %d installers, and a release names the bytes of all of them", len(p.Installers))
 	}
 	for _, is := range i.Package.Installers {
 		for _, was := range p.Installers {

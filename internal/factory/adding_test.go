@@ -37,7 +37,7 @@ func TestAddAltered(t *testing.T) {
 		if err := os.WriteFile(path, c.data, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		s, err := factory.OpenSample(path, "", time.Date(2026, 11, 18, 6, 0, 0, 0, time.UTC))
+		s, err := factory.OpenSample(path, factory.SampleOptions{At: time.Date(2026, 11, 18, 6, 0, 0, 0, time.UTC), Digest: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/edge/upstream"
+	"github.com/packmill/packmill/internal/factory/filefacts"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/archive"
 	"github.com/packmill/packmill/internal/format/authenticode"
@@ -235,17 +236,14 @@ func authenticated(d *fleet.Download, signature []byte, digest authenticode.Dige
 	return nil
 }
 
-// debArchs are Debian's names of the schema's architectures.
-var debArchs = map[string]string{"x64": "amd64", "arm64": "arm64", "x86": "i386"}
-
 func inspectDeb(d *fleet.Download, file saved, in fleet.Installer, version string) error {
 	pkg, err := deb.Read(io.NewSectionReader(file, 0, file.size))
 	if err != nil {
 		return err
 	}
 	d.Deb = &pkg.Facts
-	if a := pkg.Facts.Architecture; a != "all" && a != debArchs[in.Arch] {
-		return notInstaller("the package is for %s, not %s", a, debArchs[in.Arch])
+	if a := filefacts.DebArch(pkg.Facts.Architecture); a != "universal" && a != in.Arch {
+		return notInstaller("the package is for %s, not %s", pkg.Facts.Architecture, in.Arch)
 	}
 	if pkg.Facts.Version != version {
 		return &upstream.Hold{Name: fleet.HoldDisagree, Err: fmt.Errorf("the package says it is version %s, not %s", pkg.Facts.Version, version)}

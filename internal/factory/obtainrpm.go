@@ -8,12 +8,10 @@ import (
 	"strings"
 
 	"github.com/packmill/packmill/internal/edge/upstream"
+	"github.com/packmill/packmill/internal/factory/filefacts"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/rpm"
 )
-
-// rpmArchs are RPM's names of the schema's architectures.
-var rpmArchs = map[string][]string{"x64": {"x86_64"}, "arm64": {"aarch64"}, "x86": {"i386", "i486", "i586", "i686"}}
 
 func inspectRPM(d *fleet.Download, file saved, in fleet.Installer, version string, publisher fleet.Publisher) error {
 	pkg, err := rpm.Read(file, file.size)
@@ -24,8 +22,8 @@ func inspectRPM(d *fleet.Download, file saved, in fleet.Installer, version strin
 	if pkg.Source {
 		return notInstaller("it is a source package")
 	}
-	if a := pkg.Facts.Arch; a != "noarch" && !slices.Contains(rpmArchs[in.Arch], a) {
-		return notInstaller("the package is for %s, not %s", a, in.Arch)
+	if a := filefacts.RPMArch(pkg.Facts.Arch); a != "universal" && a != in.Arch {
+		return notInstaller("the package is for %s, not %s", pkg.Facts.Arch, in.Arch)
 	}
 	if !rpmVersion(pkg.Facts, version) {
 		return &upstream.Hold{Name: fleet.HoldDisagree, Err: fmt.Errorf("the package says it is version %s-%s, not %s", pkg.Facts.Version, pkg.Facts.Release, version)}

@@ -32,9 +32,16 @@ type Fetcher interface {
 	Fetch(ctx context.Context, d fleet.Download, hosts []string) (*upstream.Body, error)
 }
 
-// OpenSample reads a file on this machine. Keys are armored OpenPGP keys that may
-// have signed it, "" for none. Signatures are judged as of an instant.
-func OpenSample(name, keys string, at time.Time) (*Sample, error) {
+// SampleOptions say how a file is looked at.
+type SampleOptions struct {
+	Keys   string    // armored OpenPGP keys that may have signed it, "" for none
+	At     time.Time // as of when code signatures are judged
+	Hosts  []string  // that a download may be redirected to, beside its own
+	Digest bool      // of a file on this machine: all of it is read then; a download's is known
+}
+
+// OpenSample reads a file on this machine: no more of it than is asked for.
+func OpenSample(name string, o SampleOptions) (*Sample, error) {
 	// Before it is opened: a pipe that nobody writes to would wait for ever.
 	info, err := os.Stat(name)
 	if err == nil && !info.Mode().IsRegular() {
@@ -53,12 +60,17 @@ func OpenSample(name, keys string, at time.Time) (*Sample, error) {
 		}
 		return nil, &fleet.Error{Op: "factory.inspect", Object: name, Kind: fleet.Invalid, Err: err}
 	}
-	return sampled(&Sample{bytes: saved{File: file, size: info.Size()}}, filepath.Base(name), keys, at)
+	s := &Sample{bytes: saved{File: file, size: info.Size()}}
+	if o.Digest {
+		if s.bytes.digest, err = fleet.DigestOfReader(io.NewSectionReader(file, 0, info.Size())); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	return s.read(filepath.Base(name), o)
 }
 
-// FetchSample downloads a file from an https address. It may be redirected to the
-// given hosts beside its own, and no further.
-func FetchSample(ctx context.Context, from Fetcher, address string, hosts []string, keys string, at time.Time) (*Sample, error) {
+// FetchSample downloads a file from an https address.
+func FetchSample(ctx context.Context, from Fetcher, address string, o SampleOptions) (*Sample, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Hostname() == "" {
 		return nil, fleet.Errorf(fleet.Invalid, "factory.inspect", address, "is no address of a file")
@@ -68,7 +80,7 @@ func FetchSample(ctx context.Context, from Fetcher, address string, hosts []stri
 		return nil, err
 	}
 	file, err := save(dir, "file", func(w io.Writer) error {
-		body, err := from.Fetch(ctx, fleet.Download{URL: address}, append([]string{u.Hostname()}, hosts...))
+		body, err := from.Fetch(ctx, fleet.Download{URL: address}, append([]string{u.Hostname()}, o.Hosts...))
 		if err != nil {
 			return err
 		}
@@ -78,7 +90,8 @@ func FetchSample(ctx context.Context, from Fetcher, address string, hosts []stri
 	if err != nil {
 		return nil, errors.Join(unfetched(address, err), os.RemoveAll(dir))
 	}
-	return sampled(&Sample{URL: address, bytes: file, dir: dir}, path.Base(u.Path), keys, at)
+	s := &Sample{URL: address, bytes: file, dir: dir}
+	return s.read(path.Base(u.Path), o)
 }
 
 // unfetched is the error of a download for a person who asked for it.
@@ -94,17 +107,10 @@ func unfetched(address string, err error) error {
 	return e
 }
 
-// sampled reads what the file says of itself.
-func sampled(s *Sample, name, keys string, at time.Time) (*Sample, error) {
-	var err error
-	if s.bytes.digest == "" {
-		s.bytes.digest, err = fleet.DigestOfReader(io.NewSectionReader(s.bytes.File, 0, s.bytes.size))
-	}
-	if err == nil {
-		s.kind, err = sniff.File(s.bytes.File, s.bytes.size)
-	}
-	if err == nil {
-		s.File, err = filefacts.Read(s.bytes.File, s.bytes.size, name, s.bytes.digest, keys, at)
+// read reads what the file says of itself; a sample that cannot be read is closed.
+func (s *Sample) read(name string, o SampleOptions) (_ *Sample, err error) {
+	if s.kind, err = sniff.File(s.bytes.File, s.bytes.size); err == nil {
+		s.File, err = filefacts.Read(s.bytes.File, s.bytes.size, name, s.bytes.digest, o.Keys, o.At)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

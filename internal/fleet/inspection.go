@@ -3,10 +3,10 @@ package fleet
 // An Inspection is what the bytes of one file tell of themselves. Who offers the
 // file, and whether that is its vendor, it does not say.
 type Inspection struct {
-	Name   string `json:"name"` // of the file, without folders
-	Size   int64  `json:"size"` // bytes
-	SHA256 Digest `json:"sha256"`
-	Kind   string `json:"kind"` // for people: "an MSI package"
+	Name   string `json:"name"`             // of the file, without folders
+	Size   int64  `json:"size"`             // bytes
+	SHA256 Digest `json:"sha256,omitempty"` // "" where nobody asked for it
+	Kind   string `json:"kind"`             // for people: "an MSI package"
 
 	// Type is the installer type that packmill deploys such a file as: msi, exe,
 	// msix, pkg, deb, rpm, portable, profile; "" for any other file.

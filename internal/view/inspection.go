@@ -37,7 +37,7 @@ func InspectionTables(i *fleet.Inspection) []Table {
 		row("takes", fmt.Sprintf("%d MB on disk", i.DiskMB))
 	}
 	row("signed by", signedWords(i))
-	row("which is worth", worth(i))
+	row("signature", worth(i))
 	row("certificate by", i.Signer.Issuer)
 	row("thumbprint", i.Signer.Thumbprint)
 	if i.Signer.Timestamp != nil {
@@ -93,15 +93,15 @@ func signedWords(i *fleet.Inspection) string {
 	return i.Signer.Subject
 }
 
-// worth is what a Windows code signature is worth by itself.
+// worth is what a Windows code signature proves by itself.
 func worth(i *fleet.Inspection) string {
 	switch i.Verdict {
 	case "selfSigned":
-		return "nobody's word but the signer's own: the certificate vouches for itself"
+		return "it holds; the certificate vouches for itself, so that anybody can have made it"
 	case "untrustedRoot", "good":
-		return "the signature holds; whose root its chain ends in was not compared"
+		return "it holds; whose root its certificates end in was not compared"
 	case "goodTimestamp":
-		return "the signature holds, and a timestamp is older than the end of its certificate; no root was compared"
+		return "it holds, and a timestamp is older than the end of its certificate; no root was compared"
 	}
 	return ""
 }

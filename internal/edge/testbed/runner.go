@@ -56,23 +56,7 @@ func NewRunner(goos, goarch, work string, now func() time.Time) (*Runner, error)
 
 // execute runs a program of this machine with the environment of this process.
 func execute(ctx context.Context, limit time.Duration, most int, argv ...string) (result, error) {
-	limited, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	cmd := exec.CommandContext(limited, argv[0], argv[1:]...)
-	out := &cappedBuffer{limit: most}
-	cmd.Stdout, cmd.Stderr = out, out
-	cmd.WaitDelay = 5 * time.Second
-	err := cmd.Run()
-	var exit *exec.ExitError
-	switch {
-	case ctx.Err() != nil:
-		return result{}, ctx.Err()
-	case limited.Err() != nil:
-		return result{exit: -1, output: out.String()}, nil
-	case errors.As(err, &exit):
-		return result{exit.ExitCode(), out.String()}, nil
-	}
-	return result{output: out.String()}, err
+	return within(ctx, limit, most, func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, argv[0], argv[1:]...) })
 }
 
 // Run takes an installer through its life on this machine.

@@ -48,12 +48,25 @@ func (s sandbox) run(ctx context.Context, limit time.Duration, input io.Reader, 
 		args = append(args, "--setenv", name, value)
 	}
 	args = append(append(args, "--"), argv...)
+	r, err := within(ctx, limit, cmp.Or(s.most, maxOutput), func(ctx context.Context) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, s.bwrap, args...)
+		cmd.Env, cmd.Stdin = []string{}, input
+		return cmd
+	})
+	if err == nil && r.exit > 0 && strings.HasPrefix(r.output, "bwrap: ") {
+		return result{}, fmt.Errorf("the sandbox cannot be made: %s", detail(r.output))
+	}
+	return r, err
+}
+
+// within runs a program for at most limit, and holds no more of what it writes
+// than most bytes. An error means that it could not be run or ctx ended, never
+// that it failed; a program that is still running at its limit has exit code -1.
+func within(ctx context.Context, limit time.Duration, most int, command func(context.Context) *exec.Cmd) (result, error) {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	cmd := exec.CommandContext(limited, s.bwrap, args...)
-	cmd.Env = []string{}
-	cmd.Stdin = input
-	out := &cappedBuffer{limit: cmp.Or(s.most, maxOutput)}
+	cmd := command(limited)
+	out := &cappedBuffer{limit: most}
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = 5 * time.Second
 	err := cmd.Run()
@@ -63,16 +76,10 @@ func (s sandbox) run(ctx context.Context, limit time.Duration, input io.Reader, 
 		return result{}, ctx.Err()
 	case limited.Err() != nil:
 		return result{exit: -1, output: out.String()}, nil
-	case err == nil:
-		return result{output: out.String()}, nil
 	case errors.As(err, &exit):
-		if strings.HasPrefix(out.String(), "bwrap: ") {
-			return result{}, fmt.Errorf("the sandbox cannot be made: %s", detail(out.String()))
-		}
 		return result{exit: exit.ExitCode(), output: out.String()}, nil
-	default:
-		return result{}, err
 	}
+	return result{output: out.String()}, err
 }
 
 // maxOutput is how much of a program's output is kept.

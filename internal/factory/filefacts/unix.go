@@ -16,8 +16,11 @@ import (
 	"github.com/packmill/packmill/internal/format/rpm"
 )
 
-// debArchs are the schema's names of Debian's architectures; "all" is any.
-var debArchs = map[string]string{"amd64": "x64", "arm64": "arm64", "i386": "x86", "all": "universal"}
+// DebArch is the schema's name of an architecture of Debian's, "universal" for all
+// and "" for one that the schema does not have.
+func DebArch(name string) string {
+	return map[string]string{"amd64": "x64", "arm64": "arm64", "i386": "x86", "all": "universal"}[name]
+}
 
 func readDeb(f *found, r io.ReaderAt, size int64) error {
 	pkg, err := deb.ReadContents(io.NewSectionReader(r, 0, size))
@@ -27,7 +30,7 @@ func readDeb(f *found, r io.ReaderAt, size int64) error {
 	out := f.out
 	out.Type, out.Platform, out.Scope = "deb", "linux", "machine"
 	out.Deb = &pkg.Facts
-	out.Product, out.Version, out.Arch = pkg.Facts.Package, pkg.Facts.Version, debArchs[pkg.Facts.Architecture]
+	out.Product, out.Version, out.Arch = pkg.Facts.Package, pkg.Facts.Version, DebArch(pkg.Facts.Architecture)
 	out.Packages = []string{pkg.Facts.Package}
 	out.Publisher = pkg.Fields["Maintainer"]
 	out.DiskMB = int(min(pkg.Installed, 1<<40)+1023) / 1024
@@ -56,8 +59,10 @@ func readDeb(f *found, r io.ReaderAt, size int64) error {
 	return nil
 }
 
-// rpmArchs are the schema's names of RPM's architectures; "noarch" is any.
-var rpmArchs = map[string]string{"x86_64": "x64", "aarch64": "arm64", "i386": "x86", "i486": "x86", "i586": "x86", "i686": "x86", "noarch": "universal"}
+// RPMArch is DebArch for RPM's names.
+func RPMArch(name string) string {
+	return map[string]string{"x86_64": "x64", "aarch64": "arm64", "i386": "x86", "i486": "x86", "i586": "x86", "i686": "x86", "noarch": "universal"}[name]
+}
 
 func readRPM(f *found, r io.ReaderAt, size int64) error {
 	pkg, err := rpm.Read(r, size)
@@ -70,7 +75,7 @@ func readRPM(f *found, r io.ReaderAt, size int64) error {
 		out.Type = "" // nothing to install
 	}
 	out.RPM = &pkg.Facts
-	out.Product, out.Arch = pkg.Facts.Name, rpmArchs[pkg.Facts.Arch]
+	out.Product, out.Arch = pkg.Facts.Name, RPMArch(pkg.Facts.Arch)
 	out.Version = pkg.Facts.Version + "-" + pkg.Facts.Release
 	out.Packages = []string{pkg.Facts.Name}
 	out.Publisher = pkg.Vendor

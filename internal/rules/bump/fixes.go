@@ -20,7 +20,7 @@ import (
 // Where the catalog did not answer, kev is nil; then what the newest earlier look
 // recorded of the version stands, as long as the notes still name it.
 func Fixes(p fleet.Package, notes string, kev *fleet.KEV, earlier []string) []string {
-	if _, _, released := p.Latest(); !released || p.Advisories == nil {
+	if _, _, released := p.Latest(); !released || p.Advisories == nil || !vendorsWord(p) {
 		return nil
 	}
 	return slices.DeleteFunc(Named(notes), func(id string) bool {
@@ -40,7 +40,18 @@ func Fixes(p fleet.Package, notes string, kev *fleet.KEV, earlier []string) []st
 // say of a version with these notes: who names none need not wait for it.
 func Asks(p fleet.Package, notes string) bool {
 	_, _, released := p.Latest()
-	return released && p.Advisories != nil && len(p.Advisories.CVEProducts) > 0 && len(Named(notes)) > 0
+	return released && p.Advisories != nil && len(p.Advisories.CVEProducts) > 0 && vendorsWord(p) && len(Named(notes)) > 0
+}
+
+// vendorsWord reports whether the notes of the package's feed are written by who
+// publishes the versions. Catalogs of a community have notes that anybody may
+// propose, which would leave CISA's word alone.
+func vendorsWord(p fleet.Package) bool {
+	if p.Upstream == nil {
+		return true // nothing is found, and nothing waits
+	}
+	f := p.Upstream.From
+	return f.Winget == nil && f.Cask == nil && f.Evergreen == nil && f.NuGet == nil
 }
 
 // own reports whether an entry of the catalog is of a product that the package

@@ -74,7 +74,11 @@ func TestFixes(t *testing.T) {
 		"no answer":                     {declared("Acme/Tool"), notes, nil, "", ""},
 		"no answer, recorded before":    {declared("Acme/Tool"), notes, nil, "CVE-2026-10001", "CVE-2026-10001"},
 		"no answer, not named any more": {declared("Acme/Tool"), "Oops.", nil, "CVE-2026-10001", ""},
-		"withdrawn since":               {declared("Acme/Tool"), notes, catalogOf(), "CVE-2026-10001", ""},
+		"notes of a community": {func(p *fleet.Package) {
+			declared("Acme/Tool")(p)
+			p.Upstream.From = fleet.Feed{Winget: &fleet.Winget{ID: "Acme.Tool"}}
+		}, notes, catalogOf("CVE-2026-10001 Acme/Tool"), "", ""},
+		"withdrawn since": {declared("Acme/Tool"), notes, catalogOf(), "CVE-2026-10001", ""},
 	} {
 		got := strings.Join(Fixes(pkg(tt.edit), tt.notes, tt.kev, strings.Fields(tt.earlier)), " ")
 		if got != tt.want {
