@@ -222,59 +222,79 @@ func (d *windows) find(in fleet.Installer, name string) (string, error) {
 	return "", failf("%s is in no program folder", name)
 }
 
+// startsAtMost is how often a command line is handed to Wine that does not begin
+// it: on a busy machine Wine now and then cannot start a process.
+const startsAtMost = 3
+
 // command runs a command line in a folder below drive_c and gives the exit code
 // as Windows has it: what Linux sees of it is one byte. A command that is still
 // running at the limit is a failure.
 func (d *windows) command(ctx context.Context, folder, line string, limit time.Duration) (int, string, error) {
-	if strings.ContainsAny(line, "\r\n") {
-		return 0, "", fleet.Errorf(fleet.Invalid, "testbed.wine", line, "is more than one line")
-	}
-	// Command files are read in the code page of a machine without a language.
-	line, err := charmap.CodePage437.NewEncoder().String(line)
-	if err != nil {
-		return 0, "", skipped{"the command line holds characters that command files cannot hold here"}
-	}
 	root, err := d.drive()
 	if err != nil {
 		return 0, "", err
 	}
 	defer root.Close()
-	d.count++
-	step := fmt.Sprintf("%s/step-%d", workFolder, d.count)
-	script := strings.Join([]string{
-		"@echo off", `cd /d "C:\` + strings.ReplaceAll(folder, "/", `\`) + `"`,
-		line, `>C:\` + strings.ReplaceAll(step, "/", `\`) + ".exit echo %errorlevel%", "",
-	}, "\r\n")
-	if err := root.MkdirAll(workFolder, 0o755); err != nil {
-		return 0, "", err
-	}
-	if err := root.WriteFile(step+".cmd", []byte(script), 0o644); err != nil {
+	step, err := d.script(root, folder, line)
+	if err != nil {
 		return 0, "", err
 	}
 	// The server writes the registry when it ends: it is given time to end by
 	// itself, when the last program has, and is then told to.
 	run := `cd drive_c; "$SERVER" -p0; "$WINE" cmd /c "$1" </dev/null; timeout 20 "$SERVER" -w || "$SERVER" -k`
-	r, err := d.box.run(ctx, limit, nil, "/bin/sh", "-c", run, "sh", `C:\`+strings.ReplaceAll(step, "/", `\`)+".cmd")
-	switch {
-	case err != nil:
-		return 0, "", err
-	case r.exit == -1:
+	for start := 1; ; start++ {
+		r, err := d.box.run(ctx, limit, nil, "/bin/sh", "-c", run, "sh", `C:\`+strings.ReplaceAll(step, "/", `\`)+".cmd")
+		if err != nil {
+			return 0, "", err
+		}
+		if r.exit == -1 {
+			d.log.called(line, r)
+			return 0, "", failf("not done after %s: %s", limit, detail(r.output))
+		}
+		said, err := readCapped(root, step+".exit", 64)
+		if err == nil {
+			code, err := strconv.ParseInt(strings.TrimSpace(string(said)), 10, 64)
+			if err != nil {
+				return 0, "", failf("ended with the exit code %q", said)
+			}
+			r.exit = int(code)
+			d.log.called(line, r)
+			return r.exit, r.output, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return 0, "", err
+		}
 		d.log.called(line, r)
-		return 0, "", failf("not done after %s: %s", limit, detail(r.output))
+		// What never began has done nothing, so it can be begun again.
+		if _, began := root.Lstat(step + ".began"); began == nil || start == startsAtMost {
+			return 0, "", failf("ended without an exit code: %s", detail(r.output))
+		}
 	}
-	said, err := readCapped(root, step+".exit", 64)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, "", failf("ended without an exit code: %s", detail(r.output))
-	} else if err != nil {
-		return 0, "", err
+}
+
+// script writes a command line as a command file, which says in files beside it
+// that it began, and with which exit code it ended. It returns their path below
+// drive_c, without extension.
+func (d *windows) script(root *os.Root, folder, line string) (string, error) {
+	if strings.ContainsAny(line, "\r\n") {
+		return "", fleet.Errorf(fleet.Invalid, "testbed.wine", line, "is more than one line")
 	}
-	code, err := strconv.ParseInt(strings.TrimSpace(string(said)), 10, 64)
+	// Command files are read in the code page of a machine without a language.
+	line, err := charmap.CodePage437.NewEncoder().String(line)
 	if err != nil {
-		return 0, "", failf("ended with the exit code %q", said)
+		return "", skipped{"the command line holds characters that command files cannot hold here"}
 	}
-	r.exit = int(code)
-	d.log.called(line, r)
-	return r.exit, r.output, nil
+	d.count++
+	step := fmt.Sprintf("%s/step-%d", workFolder, d.count)
+	says := `>C:\` + strings.ReplaceAll(step, "/", `\`)
+	script := strings.Join([]string{
+		"@echo off", says + ".began echo 1", `cd /d "C:\` + strings.ReplaceAll(folder, "/", `\`) + `"`,
+		line, says + ".exit echo %errorlevel%", "",
+	}, "\r\n")
+	if err := root.MkdirAll(workFolder, 0o755); err != nil {
+		return "", err
+	}
+	return step, root.WriteFile(step+".cmd", []byte(script), 0o644)
 }
 
 // readCapped reads a regular file of at most limit bytes.
