@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/packmill/packmill/internal/edge/intune"
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
@@ -37,12 +38,13 @@ func (a *app) wireTenants(f *factory.Factory) error {
 		if err != nil {
 			return nil, err
 		}
-		c, err := intune.New(intune.Options{
+		api, err := msgraph.New(msgraph.Options{
 			BaseURL: a.getenv("PACKMILL_GRAPH"), Directory: t.Intune.Directory, Token: token, Transport: client, Clock: f.Clock, Log: f.Log,
 		})
 		if err != nil {
 			return nil, err
 		}
+		c := intune.New(api, intune.Options{})
 		known[t.Intune.Directory] = c
 		return c, nil
 	}
@@ -53,18 +55,18 @@ func (a *app) wireTenants(f *factory.Factory) error {
 // graphToken is who asks Graph in a tenant: a client secret at any token
 // endpoint, a client secret at Microsoft's, or the identity of a GitHub
 // Actions job.
-func (a *app) graphToken(directory string) (intune.TokenSource, error) {
+func (a *app) graphToken(directory string) (msgraph.TokenSource, error) {
 	client, secret := a.getenv("AZURE_CLIENT_ID"), a.getenv("AZURE_CLIENT_SECRET")
 	switch endpoint := a.getenv("PACKMILL_TOKEN_ENDPOINT"); {
 	case client == "":
 		return nil, &fleet.Error{Op: "cli.tenant", Object: directory, Kind: fleet.Invalid, Err: errors.New("no credentials for Microsoft Graph"),
 			Hint: "set AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or run as a GitHub Actions job with id-token: write"}
 	case endpoint != "":
-		return &intune.ClientCredentials{Endpoint: strings.ReplaceAll(endpoint, "{tenant}", directory), ClientID: client, Secret: secret}, nil
+		return &msgraph.ClientCredentials{Endpoint: strings.ReplaceAll(endpoint, "{tenant}", directory), ClientID: client, Secret: secret}, nil
 	case secret != "":
-		return intune.Secret(directory, client, secret)
+		return msgraph.Secret(directory, client, secret)
 	default:
-		return intune.Assertion(directory, client, a.actionsToken)
+		return msgraph.Assertion(directory, client, a.actionsToken)
 	}
 }
 

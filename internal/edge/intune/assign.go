@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
 )
@@ -48,10 +49,10 @@ func (c *Client) Assign(ctx context.Context, id fleet.PackageID, slot string, ta
 	wait := time.Second
 	for try := 1; ; try++ {
 		err := c.assign(ctx, k, want)
-		if err == nil || try == publishTries || !passing(ctx, err) {
-			return c.fail("intune.assign", k.String(), err)
+		if err == nil || try == msgraph.Tries || !msgraph.Passing(ctx, err) {
+			return c.api.Fail("intune.assign", k.String(), err)
 		}
-		if err := c.clock.Sleep(ctx, wait); err != nil {
+		if err := c.api.Clock().Sleep(ctx, wait); err != nil {
 			return err
 		}
 		wait *= 2
@@ -73,7 +74,7 @@ func (c *Client) assign(ctx context.Context, k slotKey, want []assignment) error
 	for _, id := range f.spare {
 		// A second object with our marker must not go on deploying.
 		var spare win32LobApp
-		if err := c.call(ctx, final, http.MethodGet, appPath(id), nil, &spare); err != nil {
+		if err := c.api.Call(ctx, msgraph.Final, http.MethodGet, appPath(id), nil, &spare); err != nil {
 			if transport.StatusOf(err) == http.StatusNotFound {
 				continue
 			}
@@ -124,7 +125,7 @@ func (c *Client) replace(ctx context.Context, f *found, want []assignment) error
 		}
 		// The whole set again has the same effect.
 		body := map[string]any{"mobileAppAssignments": all}
-		if err := c.call(transport.Repeatable(ctx), fresh, http.MethodPost, assignActionPath(f.app.ID), body, nil); err != nil {
+		if err := c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, assignActionPath(f.app.ID), body, nil); err != nil {
 			return err
 		}
 	}
@@ -138,7 +139,7 @@ func (c *Client) replace(ctx context.Context, f *found, want []assignment) error
 
 // assignments reads the assignment set of an app.
 func (c *Client) assignments(ctx context.Context, app string) ([]assignment, error) {
-	raws, err := list[json.RawMessage](ctx, c, fresh, assignmentsPath(app))
+	raws, err := msgraph.List[json.RawMessage](ctx, c.api, msgraph.Fresh, assignmentsPath(app))
 	if err != nil {
 		return nil, err
 	}

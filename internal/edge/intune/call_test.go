@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
 )
@@ -23,24 +24,14 @@ func serving(t *testing.T, h http.HandlerFunc) *Client {
 	t.Cleanup(srv.Close)
 	clock := fleet.NewManualClock(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
 	token := "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"tid":"`+directory+`"}`)) + "."
-	c, err := New(Options{
-		BaseURL: srv.URL, Directory: directory, Token: Static(token), Clock: clock,
+	api, err := msgraph.New(msgraph.Options{
+		BaseURL: srv.URL, Directory: directory, Token: msgraph.Static(token), Clock: clock,
 		Transport: transport.New(transport.Options{Clock: clock, AllowLoopback: true}),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
-}
-
-func TestNewRefuses(t *testing.T) {
-	for name, o := range map[string]Options{
-		"nothing": {}, "no token": {Directory: directory}, "address": {Directory: directory, Token: Static("x"), BaseURL: "ftp://x"},
-	} {
-		if _, err := New(o); fleet.KindOf(err) != fleet.Invalid || err == nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
+	return New(api, Options{})
 }
 
 // TestLinksAreNotFollowedAnywhere keeps the token on the host it is for.
@@ -125,24 +116,12 @@ func TestReportWithoutColumn(t *testing.T) {
 	}
 }
 
-// TestBucket keeps any window within the limit.
-func TestBucket(t *testing.T) {
-	c := serving(t, nil)
-	start := c.clock.Now()
-	for range 250 {
-		if err := c.pace(t.Context(), true, 1); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// 50 at once, then 50 in 20 seconds.
-	if took := c.clock.Now().Sub(start); took < 79*time.Second || took > 81*time.Second {
-		t.Errorf("250 writes took %v", took)
-	}
-}
-
 func TestBlobAddress(t *testing.T) {
-	c := &Client{directory: directory}
-	c.base, _ = c.base.Parse("https://graph.microsoft.com")
+	api, err := msgraph.New(msgraph.Options{Directory: directory, Token: msgraph.Static("none")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := New(api, Options{})
 	for uri, want := range map[string]string{
 		"https://a.blob.example/x?sig=1": "https://a.blob.example/x?sig=1&", "https://a.blob.example/x": "https://a.blob.example/x?",
 		"http://a.blob.example/x": "", "": "", "file:///etc/passwd": "",

@@ -1,63 +1,26 @@
 package intune
 
 import (
-	"context"
-	"log/slog"
-	"net/url"
-	"strings"
 	"sync"
-	"time"
 
-	"golang.org/x/time/rate"
-
-	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/transport"
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 )
-
-// DefaultBaseURL is Microsoft Graph in the global cloud.
-const DefaultBaseURL = "https://graph.microsoft.com"
-
-// Options say which tenant a Client works on, and how.
-type Options struct {
-	BaseURL   string            // without version; DefaultBaseURL when empty
-	Directory string            // tenant id, a GUID: what the token's tid claim must be
-	Token     TokenSource       // who is asking
-	Transport *transport.Client // nil: a client with public addresses only
-	Clock     fleet.Clock       // nil: the machine's
-	Log       *slog.Logger      // nil: silent
-	TempDir   string            // where content that cannot be read at random is kept meanwhile; the system's when empty
-	BlockSize int               // bytes of an upload block; 0 means 8 MiB
-	Limits    Limits            // zero: the published ones
-}
-
-// Limits are what the service grants one application in one tenant
-// (Microsoft: "Intune throttling limits", per 20 seconds).
-type Limits struct {
-	Requests int // of any kind
-	Writes   int // POST, PUT, PATCH, DELETE
-	Window   time.Duration
-}
-
-// published are the documented limits for apps and device configuration.
-func published() Limits { return Limits{Requests: 1000, Writes: 100, Window: 20 * time.Second} }
 
 const defaultBlockSize = 8 << 20
 
-// A Client works on one tenant. It is safe for concurrent use. Make one for
-// each tenant and keep it: the token bucket and what was learned about the
-// tenant live in it.
+// Options say how a Client works; the zero value is right for most.
+type Options struct {
+	TempDir   string // where content that cannot be read at random is kept meanwhile; the system's when empty
+	BlockSize int    // bytes of an upload block; 0 means 8 MiB
+}
+
+// A Client works on one tenant's apps, devices and groups. It is safe for
+// concurrent use. Make one for each tenant and keep it: what was learned about
+// the tenant lives in it.
 type Client struct {
-	base      *url.URL
-	directory string
-	token     TokenSource
-	http      *transport.Client
-	clock     fleet.Clock
-	log       *slog.Logger
+	api       *msgraph.Client
 	tempDir   string
 	blockSize int
-
-	any    *rate.Limiter
-	writes *rate.Limiter
 
 	mu       sync.Mutex
 	slots    map[slotKey]slotApps // nil until listed
@@ -67,67 +30,11 @@ type Client struct {
 	devices  map[string]string    // managed device id → directory object id; nil until listed
 }
 
-// New makes a client. Options without a directory or token source are an error
-// of kind Invalid.
-func New(o Options) (*Client, error) {
-	if o.Directory == "" || o.Token == nil {
-		return nil, &fleet.Error{Op: "intune.new", Kind: fleet.Invalid, Err: errNoTenant,
-			Hint: "state intune: directory in the tenant's tenant.cue and give credentials for it"}
-	}
-	if o.BaseURL == "" {
-		o.BaseURL = DefaultBaseURL
-	}
-	base, err := url.Parse(strings.TrimSuffix(o.BaseURL, "/"))
-	if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") {
-		return nil, fleet.Errorf(fleet.Invalid, "intune.new", o.Directory, "%q is no base address", o.BaseURL)
-	}
-	c := &Client{
-		base: base, directory: o.Directory, token: o.Token, http: o.Transport, clock: o.Clock,
-		log: o.Log, tempDir: o.TempDir, blockSize: o.BlockSize, judged: map[string]bool{},
-	}
-	if c.clock == nil {
-		c.clock = fleet.SystemClock{}
-	}
-	if c.http == nil {
-		c.http = transport.New(transport.Options{Clock: c.clock})
-	}
-	if cc, ok := o.Token.(*ClientCredentials); ok {
-		cc.fill(c.http, c.clock)
-	}
-	if c.log == nil {
-		c.log = slog.New(slog.DiscardHandler)
-	}
+// New makes a client of the tenant that api calls.
+func New(api *msgraph.Client, o Options) *Client {
+	c := &Client{api: api, tempDir: o.TempDir, blockSize: o.BlockSize, judged: map[string]bool{}}
 	if c.blockSize <= 0 {
 		c.blockSize = defaultBlockSize
 	}
-	limits := o.Limits
-	if limits.Window <= 0 || limits.Requests <= 0 || limits.Writes <= 0 {
-		limits = published()
-	}
-	c.any = bucket(limits.Requests, limits.Window)
-	c.writes = bucket(limits.Writes, limits.Window)
-	return c, nil
-}
-
-// bucket lets n pass in any window: half of them at once, the rest at the pace
-// that keeps the sum of both below n.
-func bucket(n int, window time.Duration) *rate.Limiter {
-	burst := max(n/2, 1)
-	return rate.NewLimiter(rate.Limit(float64(max(n-burst, 1))/window.Seconds()), burst)
-}
-
-// pace waits until n requests may be sent.
-func (c *Client) pace(ctx context.Context, write bool, n int) error {
-	now := c.clock.Now()
-	var delay time.Duration
-	for range n {
-		delay = max(delay, c.any.ReserveN(now, 1).DelayFrom(now))
-		if write {
-			delay = max(delay, c.writes.ReserveN(now, 1).DelayFrom(now))
-		}
-	}
-	if delay <= 0 {
-		return ctx.Err()
-	}
-	return c.clock.Sleep(ctx, delay)
+	return c
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 )
 
@@ -13,14 +14,14 @@ import (
 func (c *Client) Inventory(ctx context.Context) ([]fleet.Device, error) {
 	managed, ids, err := c.readDevices(ctx)
 	if err != nil {
-		return nil, c.fail("intune.inventory", c.directory, err)
+		return nil, c.api.Fail("intune.inventory", c.api.Directory(), err)
 	}
 	var out []fleet.Device
 	for _, m := range managed {
 		id := ids[m.ID]
 		platform := platformOf(m.OperatingSystem)
 		if id == "" || platform == "" {
-			c.log.DebugContext(ctx, "device left out of the inventory", "tenant", c.directory, "os", m.OperatingSystem, "inDirectory", id != "")
+			c.api.Log().DebugContext(ctx, "device left out of the inventory", "tenant", c.api.Directory(), "os", m.OperatingSystem, "inDirectory", id != "")
 			continue
 		}
 		d := fleet.Device{ID: id, Platform: platform, OSVersion: m.OSVersion, LastSeen: m.LastSync.UTC(), Attributes: map[string]string{}}
@@ -51,12 +52,12 @@ func platformOf(operatingSystem string) string {
 // two lists are joined here by the Entra device id: one request for a page of
 // devices instead of one for each.
 func (c *Client) readDevices(ctx context.Context) ([]managedDevice, map[string]string, error) {
-	managed, err := list[managedDevice](ctx, c, final, query(managedDevicesPath,
+	managed, err := msgraph.List[managedDevice](ctx, c.api, msgraph.Final, msgraph.Query(managedDevicesPath,
 		"$select", "id,azureADDeviceId,operatingSystem,osVersion,lastSyncDateTime,manufacturer,model,deviceCategoryDisplayName", "$top", "1000"))
 	if err != nil {
 		return nil, nil, err
 	}
-	directory, err := list[directoryDevice](ctx, c, final, query(devicesPath, "$select", "id,deviceId", "$top", "999"))
+	directory, err := msgraph.List[directoryDevice](ctx, c.api, msgraph.Final, msgraph.Query(devicesPath, "$select", "id,deviceId", "$top", "999"))
 	if err != nil {
 		return nil, nil, err
 	}

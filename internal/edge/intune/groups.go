@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
 )
@@ -25,13 +26,13 @@ func nickname(wave string) string { return nickPrefix + fleet.DeriveID("intune-g
 // among them are removed, whoever added them: a plan says who is in a wave.
 func (c *Client) Group(ctx context.Context, wave string, devices []string) (string, error) {
 	if wave == "" {
-		return "", fleet.Errorf(fleet.Invalid, "intune.group", c.directory, "a wave has no name")
+		return "", fleet.Errorf(fleet.Invalid, "intune.group", c.api.Directory(), "a wave has no name")
 	}
 	id, err := c.ensureGroup(ctx, wave)
 	if err != nil {
-		return "", c.fail("intune.group", wave, err)
+		return "", c.api.Fail("intune.group", wave, err)
 	}
-	return id, c.fail("intune.group", wave, c.setMembers(ctx, id, devices))
+	return id, c.api.Fail("intune.group", wave, c.setMembers(ctx, id, devices))
 }
 
 // ensureGroup finds the wave's group or creates it.
@@ -50,7 +51,7 @@ func (c *Client) ensureGroup(ctx context.Context, wave string) (string, error) {
 		MailNickname: nickname(wave), SecurityEnabled: true,
 	}
 	var made directoryGroup
-	if err := c.call(ctx, final, http.MethodPost, groupsPath, body, &made); err != nil {
+	if err := c.api.Call(ctx, msgraph.Final, http.MethodPost, groupsPath, body, &made); err != nil {
 		return "", err
 	}
 	if made.ID == "" {
@@ -70,7 +71,7 @@ func (c *Client) ownGroups(ctx context.Context, again bool) (map[string]string, 
 	if c.groups != nil && !again {
 		return maps.Clone(c.groups), nil
 	}
-	groups, err := list[directoryGroup](ctx, c, final, query(groupsPath,
+	groups, err := msgraph.List[directoryGroup](ctx, c.api, msgraph.Final, msgraph.Query(groupsPath,
 		"$filter", "startswith(mailNickname,'"+nickPrefix+"')", "$select", "id,displayName,description,mailNickname,createdDateTime", "$top", "999"))
 	if err != nil {
 		return nil, err
@@ -85,7 +86,7 @@ func (c *Client) ownGroups(ctx context.Context, again bool) (map[string]string, 
 			continue
 		}
 		if used := c.groups[m.Wave]; used != "" {
-			c.log.WarnContext(ctx, "several groups bear the marker of one wave; the oldest is used", "tenant", c.directory, "wave", m.Wave, "used", used, "spare", g.ID)
+			c.api.Log().WarnContext(ctx, "several groups bear the marker of one wave; the oldest is used", "tenant", c.api.Directory(), "wave", m.Wave, "used", used, "spare", g.ID)
 			continue
 		}
 		c.groups[m.Wave] = g.ID
@@ -108,7 +109,7 @@ func (c *Client) ownGroup(ctx context.Context, id string) (bool, error) {
 		return own, nil
 	}
 	var g directoryGroup
-	err := c.call(ctx, final, http.MethodGet, query(groupsPath+"/"+url.PathEscape(id), "$select", "id,description,mailNickname"), nil, &g)
+	err := c.api.Call(ctx, msgraph.Final, http.MethodGet, msgraph.Query(groupsPath+"/"+url.PathEscape(id), "$select", "id,description,mailNickname"), nil, &g)
 	status := transport.StatusOf(err)
 	if err != nil && status != http.StatusNotFound && status != http.StatusBadRequest {
 		return false, err
@@ -124,7 +125,7 @@ func (c *Client) ownGroup(ctx context.Context, id string) (bool, error) {
 // setMembers makes the membership exact.
 func (c *Client) setMembers(ctx context.Context, group string, devices []string) error {
 	path := groupsPath + "/" + url.PathEscape(group) + "/members"
-	present, err := list[directoryDevice](ctx, c, fresh, query(path, "$select", "id", "$top", "999"))
+	present, err := msgraph.List[directoryDevice](ctx, c.api, msgraph.Fresh, msgraph.Query(path, "$select", "id", "$top", "999"))
 	if err != nil {
 		return err
 	}
@@ -135,28 +136,28 @@ func (c *Client) setMembers(ctx context.Context, group string, devices []string)
 	for _, id := range devices {
 		want[id] = true
 	}
-	var calls []batchCall
+	var calls []msgraph.BatchCall
 	for _, id := range slices.Sorted(maps.Keys(want)) {
 		if id == "" {
 			return fleet.Errorf(fleet.Invalid, "intune.group", group, "a device has no id")
 		}
 		if !have[id] {
-			calls = append(calls, batchCall{
+			calls = append(calls, msgraph.BatchCall{
 				Method: http.MethodPost, URL: strings.TrimPrefix(path, "/"+groupsVersion) + "/$ref",
-				Body:     map[string]string{"@odata.id": c.base.String() + "/" + groupsVersion + "/directoryObjects/" + url.PathEscape(id)},
-				settled:  memberThere,
-				ifAbsent: true,
+				Body:     map[string]string{"@odata.id": c.api.Base().String() + "/" + groupsVersion + "/directoryObjects/" + url.PathEscape(id)},
+				Settled:  memberThere,
+				IfAbsent: true,
 			})
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(have)) {
 		if !want[id] {
-			calls = append(calls, batchCall{
-				Method: http.MethodDelete, URL: strings.TrimPrefix(path, "/"+groupsVersion) + "/" + url.PathEscape(id) + "/$ref", settled: memberGone,
+			calls = append(calls, msgraph.BatchCall{
+				Method: http.MethodDelete, URL: strings.TrimPrefix(path, "/"+groupsVersion) + "/" + url.PathEscape(id) + "/$ref", Settled: memberGone,
 			})
 		}
 	}
-	return c.batch(ctx, calls)
+	return c.api.Batch(ctx, groupsVersion, calls)
 }
 
 // memberThere reports whether the directory refused to add a member because it

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 )
 
@@ -27,22 +28,22 @@ type member struct {
 // his own like another.
 func (c *Client) Members(ctx context.Context, names []string) (map[string][]string, error) {
 	if len(names) > maxGroups {
-		return nil, fleet.Errorf(fleet.Invalid, "intune.members", c.directory, "waves name %d groups of this tenant; %d are read at most", len(names), maxGroups)
+		return nil, fleet.Errorf(fleet.Invalid, "intune.members", c.api.Directory(), "waves name %d groups of this tenant; %d are read at most", len(names), maxGroups)
 	}
 	out := make(map[string][]string, len(names))
 	for _, name := range names {
-		groups, err := list[directoryGroup](ctx, c, final, query(groupsPath,
+		groups, err := msgraph.List[directoryGroup](ctx, c.api, msgraph.Final, msgraph.Query(groupsPath,
 			"$filter", "displayName eq '"+strings.ReplaceAll(name, "'", "''")+"'", "$select", "id,displayName", "$top", "10"))
 		if err != nil {
-			return nil, c.fail("intune.members", name, err)
+			return nil, c.api.Fail("intune.members", name, err)
 		}
 		if len(groups) != 1 {
-			c.log.WarnContext(ctx, "a group that waves name is not read: the directory must have one of this name", "tenant", c.directory, "group", name, "found", len(groups))
+			c.api.Log().WarnContext(ctx, "a group that waves name is not read: the directory must have one of this name", "tenant", c.api.Directory(), "group", name, "found", len(groups))
 			continue
 		}
-		members, err := list[member](ctx, c, final, query(groupsPath+"/"+url.PathEscape(groups[0].ID)+"/transitiveMembers", "$select", "id", "$top", "999"))
+		members, err := msgraph.List[member](ctx, c.api, msgraph.Final, msgraph.Query(groupsPath+"/"+url.PathEscape(groups[0].ID)+"/transitiveMembers", "$select", "id", "$top", "999"))
 		if err != nil {
-			return nil, c.fail("intune.members", name, err)
+			return nil, c.api.Fail("intune.members", name, err)
 		}
 		ids := []string{}
 		for _, m := range members {

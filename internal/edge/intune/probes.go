@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/probe"
 	"github.com/packmill/packmill/internal/transport"
@@ -113,28 +114,13 @@ func (c *Client) Probe(ctx context.Context, p fleet.DeviceProbe) error {
 	if p.Package == "" || p.Name == "" || p.Script == "" || p.Group == "" {
 		return fleet.Errorf(fleet.Invalid, "intune.probe", object, "a probe has no package, name, script or group")
 	}
-	return c.fail("intune.probe", object, c.persist(ctx, func() error {
+	return c.api.Fail("intune.probe", object, c.api.Persist(ctx, func() error {
 		id, err := c.ensureProbe(ctx, p)
 		if err != nil {
 			return err
 		}
 		return c.assignProbe(ctx, id, p)
 	}))
-}
-
-// persist tries again what the service may do when it is asked again.
-func (c *Client) persist(ctx context.Context, f func() error) error {
-	wait := time.Second
-	for try := 1; ; try++ {
-		err := f()
-		if err == nil || try == publishTries || !passing(ctx, err) {
-			return err
-		}
-		if err := c.clock.Sleep(ctx, wait); err != nil {
-			return err
-		}
-		wait *= 2
-	}
 }
 
 // ensureProbe finds the probe's script, creates it, or brings it up to date.
@@ -153,7 +139,7 @@ func (c *Client) ensureProbe(ctx context.Context, p fleet.DeviceProbe) (string, 
 	}
 	if len(same) == 0 {
 		var made healthScript
-		if err := c.call(ctx, final, http.MethodPost, scriptsPath, want, &made); err != nil {
+		if err := c.api.Call(ctx, msgraph.Final, http.MethodPost, scriptsPath, want, &made); err != nil {
 			return "", err
 		}
 		if made.ID == "" {
@@ -169,13 +155,13 @@ func (c *Client) ensureProbe(ctx context.Context, p fleet.DeviceProbe) (string, 
 	if same[0].line() == want.Description {
 		return same[0].id, nil
 	}
-	return same[0].id, c.call(ctx, fresh, http.MethodPatch, scriptPath(same[0].id), want, nil)
+	return same[0].id, c.api.Call(ctx, msgraph.Fresh, http.MethodPatch, scriptPath(same[0].id), want, nil)
 }
 
 // ownProbes are packmill's scripts of a package, oldest first. They are listed
 // anew each time: there are few, and another run may have made one.
 func (c *Client) ownProbes(ctx context.Context, id fleet.PackageID) ([]foundProbe, error) {
-	scripts, err := list[healthScript](ctx, c, final, query(scriptsPath, "$select", "id,description,createdDateTime"))
+	scripts, err := msgraph.List[healthScript](ctx, c.api, msgraph.Final, msgraph.Query(scriptsPath, "$select", "id,description,createdDateTime"))
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +178,7 @@ func (c *Client) ownProbes(ctx context.Context, id fleet.PackageID) ([]foundProb
 // assignProbe adds a group to those a script runs on. The call that Graph has
 // replaces the whole set.
 func (c *Client) assignProbe(ctx context.Context, id string, p fleet.DeviceProbe) error {
-	present, err := list[scriptAssignment](ctx, c, fresh, scriptPath(id)+"/assignments")
+	present, err := msgraph.List[scriptAssignment](ctx, c.api, msgraph.Fresh, scriptPath(id)+"/assignments")
 	if err != nil {
 		return err
 	}
@@ -211,7 +197,7 @@ func (c *Client) assignProbe(ctx context.Context, id string, p fleet.DeviceProbe
 		return nil
 	}
 	set = append(set, scriptAssignment{Schedule: schedule, Target: assignmentTarget{ODataType: odataGroup, GroupID: p.Group}})
-	return c.call(ctx, fresh, http.MethodPost, scriptPath(id)+"/assign", map[string]any{"deviceHealthScriptAssignments": set}, nil)
+	return c.api.Call(ctx, msgraph.Fresh, http.MethodPost, scriptPath(id)+"/assign", map[string]any{"deviceHealthScriptAssignments": set}, nil)
 }
 
 // scheduleOf is the schedule that comes nearest to an interval and is not
@@ -227,7 +213,7 @@ func scheduleOf(every fleet.Duration) *scriptSchedule {
 
 // Unprobe removes all probes of a package. What they told is gone with them.
 func (c *Client) Unprobe(ctx context.Context, id fleet.PackageID) error {
-	return c.fail("intune.unprobe", string(id), c.persist(ctx, func() error {
+	return c.api.Fail("intune.unprobe", string(id), c.api.Persist(ctx, func() error {
 		all, err := c.ownProbes(ctx, id)
 		if err != nil {
 			return err
@@ -243,7 +229,7 @@ func (c *Client) Unprobe(ctx context.Context, id fleet.PackageID) error {
 
 func (c *Client) deleteScript(ctx context.Context, id string) error {
 	// What was just created may not be found yet; what stays so is gone.
-	err := c.call(ctx, fresh, http.MethodDelete, scriptPath(id), nil, nil)
+	err := c.api.Call(ctx, msgraph.Fresh, http.MethodDelete, scriptPath(id), nil, nil)
 	if transport.StatusOf(err) == http.StatusNotFound {
 		return nil
 	}
@@ -255,14 +241,14 @@ func (c *Client) deleteScript(ctx context.Context, id string) error {
 func (c *Client) Health(ctx context.Context, id fleet.PackageID) ([]fleet.DeviceHealth, error) {
 	all, err := c.ownProbes(ctx, id)
 	if err != nil {
-		return nil, c.fail("intune.health", string(id), err)
+		return nil, c.api.Fail("intune.health", string(id), err)
 	}
 	type seat struct{ device, signal string }
 	newest := map[seat]fleet.DeviceHealth{}
 	for _, p := range all {
-		states, err := list[runState](ctx, c, fresh, query(scriptPath(p.id)+"/deviceRunStates", "$expand", "managedDevice($select=id)", "$top", "1000"))
+		states, err := msgraph.List[runState](ctx, c.api, msgraph.Fresh, msgraph.Query(scriptPath(p.id)+"/deviceRunStates", "$expand", "managedDevice($select=id)", "$top", "1000"))
 		if err != nil {
-			return nil, c.fail("intune.health", string(id), err)
+			return nil, c.api.Fail("intune.health", string(id), err)
 		}
 		var managed []string
 		for _, s := range states {
@@ -272,7 +258,7 @@ func (c *Client) Health(ctx context.Context, id fleet.PackageID) ([]fleet.Device
 		}
 		ids, err := c.directoryIDs(ctx, managed)
 		if err != nil {
-			return nil, c.fail("intune.health", string(id), err)
+			return nil, c.api.Fail("intune.health", string(id), err)
 		}
 		for _, s := range states {
 			if s.Device == nil || ids[s.Device.ID] == "" {

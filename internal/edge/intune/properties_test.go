@@ -352,15 +352,3 @@ func FuzzParseMarker(f *testing.F) {
 		}
 	})
 }
-
-func TestTenantOf(t *testing.T) {
-	token := func(claims string) string { return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + "." }
-	if tid, err := tenantOf(token(`{"tid":"abc"}`)); err != nil || tid != "abc" {
-		t.Errorf("%q, %v", tid, err)
-	}
-	for _, bad := range []string{"", "a.b", "a.%.c", token(`{"tid":""}`), token(`[]`), token(`{`)} {
-		if tid, err := tenantOf(bad); err == nil {
-			t.Errorf("%q belongs to %q", bad, tid)
-		}
-	}
-}

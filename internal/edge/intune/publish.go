@@ -9,13 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
-)
-
-const (
-	publishTries = 4 // the whole, when answers get lost
-	pollTries    = 60
-	pollWait     = 10 * time.Second
 )
 
 // Publish makes the slot hold the app's content, and returns its state. What an
@@ -33,7 +28,7 @@ func (c *Client) Publish(ctx context.Context, app fleet.App, source fleet.Conten
 	}
 	opened, err := c.open(app, source)
 	if err != nil {
-		return fleet.AppState{}, c.fail("intune.publish", k.String(), err)
+		return fleet.AppState{}, c.api.Fail("intune.publish", k.String(), err)
 	}
 	defer opened.close()
 	want, err := properties(app, opened.file)
@@ -44,11 +39,11 @@ func (c *Client) Publish(ctx context.Context, app fleet.App, source fleet.Conten
 	wait := time.Second
 	for try := 1; ; try++ {
 		state, err := p.run(ctx)
-		if err == nil || try == publishTries || !passing(ctx, err) {
-			return state, c.fail("intune.publish", k.String(), err)
+		if err == nil || try == msgraph.Tries || !msgraph.Passing(ctx, err) {
+			return state, c.api.Fail("intune.publish", k.String(), err)
 		}
-		c.log.InfoContext(ctx, "publication goes on after an error", "tenant", c.directory, "slot", k.String(), "error", err)
-		if err := c.clock.Sleep(ctx, wait); err != nil {
+		c.api.Log().InfoContext(ctx, "publication goes on after an error", "tenant", c.api.Directory(), "slot", k.String(), "error", err)
+		if err := c.api.Clock().Sleep(ctx, wait); err != nil {
 			return state, err
 		}
 		wait *= 2
@@ -91,7 +86,7 @@ func (p *publication) run(ctx context.Context) (fleet.AppState, error) {
 		body := p.want
 		notes := withMarker(text(f.app.Notes), done)
 		body.Notes, body.CommittedContentVersion = &notes, committed
-		if err := p.c.call(ctx, fresh, http.MethodPatch, appPath(f.app.ID), body, nil); err != nil {
+		if err := p.c.api.Call(ctx, msgraph.Fresh, http.MethodPatch, appPath(f.app.ID), body, nil); err != nil {
 			return fleet.AppState{}, err
 		}
 	}
@@ -110,7 +105,7 @@ func (p *publication) ensure(ctx context.Context) (*found, error) {
 	}
 	// What an answer that was lost made, the cache does not know.
 	if p.again {
-		if err := p.c.clock.Sleep(ctx, listWait); err != nil {
+		if err := p.c.api.Clock().Sleep(ctx, listWait); err != nil {
 			return nil, err
 		}
 		if _, _, err := p.c.lookup(ctx, p.key, true); err != nil {
@@ -125,7 +120,7 @@ func (p *publication) ensure(ctx context.Context) (*found, error) {
 	notes := withMarker("", m)
 	body.Notes = &notes
 	var made win32LobApp
-	if err := p.c.call(ctx, final, http.MethodPost, appsPath, body, &made); err != nil {
+	if err := p.c.api.Call(ctx, msgraph.Final, http.MethodPost, appsPath, body, &made); err != nil {
 		return nil, err
 	}
 	if made.ID == "" {
@@ -143,7 +138,7 @@ func (p *publication) upload(ctx context.Context, f *found) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	files, err := list[contentFile](ctx, p.c, fresh, filesPath(f.app.ID, version))
+	files, err := msgraph.List[contentFile](ctx, p.c.api, msgraph.Fresh, filesPath(f.app.ID, version))
 	if err != nil {
 		return "", err
 	}
@@ -169,7 +164,7 @@ func (p *publication) upload(ctx context.Context, f *found) (string, error) {
 // made current, else a new one. While nothing was ever committed the service
 // refuses a second version.
 func (p *publication) version(ctx context.Context, app win32LobApp) (string, error) {
-	versions, err := list[mobileAppContent](ctx, p.c, fresh, contentsPath(app.ID))
+	versions, err := msgraph.List[mobileAppContent](ctx, p.c.api, msgraph.Fresh, contentsPath(app.ID))
 	if err != nil {
 		return "", err
 	}
@@ -182,7 +177,7 @@ func (p *publication) version(ctx context.Context, app win32LobApp) (string, err
 		}
 	}
 	var made mobileAppContent
-	if err := p.c.call(ctx, fresh, http.MethodPost, contentsPath(app.ID), struct{}{}, &made); err != nil {
+	if err := p.c.api.Call(ctx, msgraph.Fresh, http.MethodPost, contentsPath(app.ID), struct{}{}, &made); err != nil {
 		return "", err
 	}
 	if made.ID == "" {
@@ -193,14 +188,14 @@ func (p *publication) version(ctx context.Context, app win32LobApp) (string, err
 
 // discard removes a content file that must not become part of a release.
 func (p *publication) discard(ctx context.Context, app, version string, file contentFile) error {
-	return p.c.call(ctx, final, http.MethodDelete, filePath(app, version, file.ID), nil, nil)
+	return p.c.api.Call(ctx, msgraph.Final, http.MethodDelete, filePath(app, version, file.ID), nil, nil)
 }
 
 // writeMarker changes nothing of the app but its marker.
 func (c *Client) writeMarker(ctx context.Context, f *found, m Marker) error {
 	notes := withMarker(text(f.app.Notes), m)
 	body := map[string]any{"@odata.type": odataApp, "notes": notes}
-	if err := c.call(ctx, fresh, http.MethodPatch, appPath(f.app.ID), body, nil); err != nil {
+	if err := c.api.Call(ctx, msgraph.Fresh, http.MethodPatch, appPath(f.app.ID), body, nil); err != nil {
 		return err
 	}
 	f.app.Notes, f.marker = &notes, m
@@ -210,9 +205,9 @@ func (c *Client) writeMarker(ctx context.Context, f *found, m Marker) error {
 // published waits until the service has taken the content over.
 func (p *publication) published(ctx context.Context, id, version string) (*found, error) {
 	var f found
-	err := p.c.poll(ctx, "published", func() (bool, error) {
+	err := p.c.api.Poll(ctx, "published", func() (bool, error) {
 		f = found{}
-		if err := p.c.call(ctx, fresh, http.MethodGet, appPath(id), nil, &f.app); err != nil {
+		if err := p.c.api.Call(ctx, msgraph.Fresh, http.MethodGet, appPath(id), nil, &f.app); err != nil {
 			return false, err
 		}
 		return f.app.PublishingState == "published" && f.app.CommittedContentVersion == version, nil
@@ -229,21 +224,4 @@ func (p *publication) published(ctx context.Context, id, version string) (*found
 	apps, _, err := p.c.lookup(ctx, p.key, false)
 	f.spare = apps.spare
 	return &f, err
-}
-
-// poll asks until the answer is yes, waiting longer each time.
-func (c *Client) poll(ctx context.Context, what string, ask func() (bool, error)) error {
-	wait := time.Second
-	for range pollTries {
-		done, err := ask()
-		if err != nil || done {
-			return err
-		}
-		if err := c.clock.Sleep(ctx, wait); err != nil {
-			return err
-		}
-		wait = min(2*wait, pollWait)
-	}
-	return &fleet.Error{Op: "intune.poll", Object: c.directory, Kind: fleet.Waiting,
-		Err: fmt.Errorf("the service has not reached %q in time", what), Hint: "run again: the work goes on where it stopped"}
 }

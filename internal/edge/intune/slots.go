@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
 )
@@ -49,7 +50,7 @@ func (c *Client) find(ctx context.Context, k slotKey) (*found, error) {
 			return nil, err
 		}
 		var app win32LobApp
-		err = c.call(ctx, fresh, http.MethodGet, appPath(apps.id), nil, &app)
+		err = c.api.Call(ctx, msgraph.Fresh, http.MethodGet, appPath(apps.id), nil, &app)
 		if transport.StatusOf(err) == http.StatusNotFound && !again {
 			continue // deleted by somebody since it was listed
 		}
@@ -87,7 +88,7 @@ func (c *Client) lookup(ctx context.Context, k slotKey, again bool) (slotApps, b
 	if ok || c.believed {
 		return apps, ok, nil
 	}
-	if err := c.clock.Sleep(ctx, listWait); err != nil {
+	if err := c.api.Clock().Sleep(ctx, listWait); err != nil {
 		return slotApps{}, false, err
 	}
 	slots, err := c.listSlots(ctx)
@@ -104,7 +105,7 @@ func (c *Client) lookup(ctx context.Context, k slotKey, again bool) (slotApps, b
 // run chooses alike.
 func (c *Client) listSlots(ctx context.Context) (map[slotKey]slotApps, error) {
 	filter := "isof('microsoft.graph.win32LobApp') and contains(notes,'" + strings.TrimSpace(markerPrefix) + "')"
-	apps, err := list[win32LobApp](ctx, c, final, query(appsPath, "$filter", filter, "$select", "id,notes,createdDateTime"))
+	apps, err := msgraph.List[win32LobApp](ctx, c.api, msgraph.Final, msgraph.Query(appsPath, "$filter", filter, "$select", "id,notes,createdDateTime"))
 	if err != nil {
 		return nil, err
 	}
@@ -128,8 +129,8 @@ func (c *Client) listSlots(ctx context.Context) (map[slotKey]slotApps, error) {
 		out[k] = slotApps{id: ids[0]}
 		if len(ids) > 1 {
 			out[k] = slotApps{id: ids[0], spare: ids[1:]}
-			c.log.WarnContext(ctx, "several app objects bear the marker of one slot; the first is used",
-				"tenant", c.directory, "slot", k.String(), "used", ids[0], "spare", ids[1:])
+			c.api.Log().WarnContext(ctx, "several app objects bear the marker of one slot; the first is used",
+				"tenant", c.api.Directory(), "slot", k.String(), "used", ids[0], "spare", ids[1:])
 		}
 	}
 	return out, nil
@@ -173,10 +174,10 @@ func (c *Client) Observe(ctx context.Context, id fleet.PackageID, slot string) (
 	}
 	f, err := c.find(ctx, k)
 	if err != nil || f == nil {
-		return fleet.AppState{}, c.fail("intune.observe", k.String(), err)
+		return fleet.AppState{}, c.api.Fail("intune.observe", k.String(), err)
 	}
 	state, err := c.state(ctx, f)
-	return state, c.fail("intune.observe", k.String(), err)
+	return state, c.api.Fail("intune.observe", k.String(), err)
 }
 
 // state is the slot as the vocabulary tells it, assignments included.

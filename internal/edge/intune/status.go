@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/wrapper"
 	"github.com/packmill/packmill/internal/transport"
@@ -50,11 +51,11 @@ func (c *Client) Statuses(ctx context.Context, id fleet.PackageID, slot string) 
 	}
 	apps, known, err := c.lookup(ctx, k, false)
 	if err != nil || !known {
-		return nil, c.fail("intune.statuses", k.String(), err)
+		return nil, c.api.Fail("intune.statuses", k.String(), err)
 	}
 	rows, err := c.readReport(ctx, apps.id)
 	if err != nil {
-		return nil, c.fail("intune.statuses", k.String(), err)
+		return nil, c.api.Fail("intune.statuses", k.String(), err)
 	}
 	var managed []string
 	for _, r := range rows {
@@ -62,7 +63,7 @@ func (c *Client) Statuses(ctx context.Context, id fleet.PackageID, slot string) 
 	}
 	ids, err := c.directoryIDs(ctx, managed)
 	if err != nil {
-		return nil, c.fail("intune.statuses", k.String(), err)
+		return nil, c.api.Fail("intune.statuses", k.String(), err)
 	}
 	newest := map[string]fleet.DeviceStatus{}
 	for _, r := range rows {
@@ -92,7 +93,7 @@ func (c *Client) readReport(ctx context.Context, app string) ([]fleet.DeviceStat
 			Select: reportColumns(), Skip: skip, Top: reportPage, OrderBy: []string{"DeviceId"},
 		}
 		// A report changes nothing: asking twice is harmless.
-		if err := c.call(transport.Repeatable(ctx), fresh, http.MethodPost, reportPath, req, &r); err != nil {
+		if err := c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, reportPath, req, &r); err != nil {
 			return nil, err
 		}
 		column := map[string]int{}

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
 )
@@ -109,7 +110,7 @@ func (p *publication) newFile(ctx context.Context, app, version string) (*conten
 		Size: p.content.file.UnencryptedSize, SizeEncrypted: p.content.file.Encrypted().Size(),
 	}
 	var made contentFile
-	if err := p.c.call(ctx, fresh, http.MethodPost, filesPath(app, version), body, &made); err != nil {
+	if err := p.c.api.Call(ctx, msgraph.Fresh, http.MethodPost, filesPath(app, version), body, &made); err != nil {
 		return nil, err
 	}
 	if made.ID == "" {
@@ -139,7 +140,7 @@ func (p *publication) transfer(ctx context.Context, app, version string, f conte
 			EncryptionKey: e.EncryptionKey, MacKey: e.MacKey, InitializationVector: e.InitializationVector, Mac: e.Mac,
 			ProfileIdentifier: e.ProfileIdentifier, FileDigest: e.FileDigest, FileDigestAlgorithm: e.FileDigestAlgorithm,
 		}}
-		if err := p.c.call(ctx, final, http.MethodPost, at+"/commit", body, nil); err != nil {
+		if err := p.c.api.Call(ctx, msgraph.Final, http.MethodPost, at+"/commit", body, nil); err != nil {
 			return err
 		}
 	}
@@ -150,9 +151,9 @@ func (p *publication) transfer(ctx context.Context, app, version string, f conte
 // await polls a file until it reaches one of the states.
 func (p *publication) await(ctx context.Context, at string, states ...string) (contentFile, error) {
 	var f contentFile
-	err := p.c.poll(ctx, states[0], func() (bool, error) {
+	err := p.c.api.Poll(ctx, states[0], func() (bool, error) {
 		f = contentFile{}
-		if err := p.c.call(ctx, fresh, http.MethodGet, at, nil, &f); err != nil {
+		if err := p.c.api.Call(ctx, msgraph.Fresh, http.MethodGet, at, nil, &f); err != nil {
 			return false, err
 		}
 		if failed(f.UploadState) {
@@ -240,7 +241,7 @@ func blockID(i int, block []byte) string {
 func (u *blobUpload) put(ctx context.Context, options, contentType string, body []byte) error {
 	wait := blobWait
 	for try := 1; ; try++ {
-		if e := u.file.Expires; e != nil && u.p.c.clock.Now().Add(renewBefore).After(*e) {
+		if e := u.file.Expires; e != nil && u.p.c.api.Clock().Now().Add(renewBefore).After(*e) {
 			if err := u.renew(ctx); err != nil {
 				return err
 			}
@@ -250,7 +251,7 @@ func (u *blobUpload) put(ctx context.Context, options, contentType string, body 
 		if err == nil || try == blobTries || (status != http.StatusForbidden && status != http.StatusBadRequest && status != http.StatusTemporaryRedirect) {
 			return err
 		}
-		if err := u.p.c.clock.Sleep(ctx, wait); err != nil {
+		if err := u.p.c.api.Clock().Sleep(ctx, wait); err != nil {
 			return err
 		}
 		wait *= 2
@@ -264,7 +265,7 @@ func (u *blobUpload) put(ctx context.Context, options, contentType string, body 
 
 // renew asks for a new signature. Blocks that were staged stay.
 func (u *blobUpload) renew(ctx context.Context) error {
-	if err := u.p.c.call(ctx, fresh, http.MethodPost, u.at+"/renewUpload", struct{}{}, nil); err != nil {
+	if err := u.p.c.api.Call(ctx, msgraph.Fresh, http.MethodPost, u.at+"/renewUpload", struct{}{}, nil); err != nil {
 		return err
 	}
 	file, err := u.p.await(ctx, u.at, uriRenewed)
@@ -284,7 +285,7 @@ func (u *blobUpload) staged(ctx context.Context) map[string]int64 {
 		} `xml:"UncommittedBlocks>Block"`
 	}
 	if err := u.send(ctx, http.MethodGet, "comp=blocklist&blocklisttype=uncommitted", "", nil, &doc); err != nil {
-		u.p.c.log.DebugContext(ctx, "blocks of an earlier run cannot be listed: all are sent", "tenant", u.p.c.directory, "error", err)
+		u.p.c.api.Log().DebugContext(ctx, "blocks of an earlier run cannot be listed: all are sent", "tenant", u.p.c.api.Directory(), "error", err)
 		return nil
 	}
 	have := map[string]int64{}
@@ -310,7 +311,7 @@ func (u *blobUpload) send(ctx context.Context, method, options, contentType stri
 		req.Header.Set("x-ms-blob-type", "BlockBlob")
 	}
 	req.Header.Set("x-ms-version", "2021-12-02")
-	resp, err := u.p.c.http.Do(ctx, req)
+	resp, err := u.p.c.api.HTTP().Do(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -326,8 +327,8 @@ func (u *blobUpload) send(ctx context.Context, method, options, contentType stri
 // over a connection weaker than the one to Graph.
 func (c *Client) blobAddress(uri string) (string, error) {
 	u, err := url.Parse(uri)
-	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != c.base.Scheme) {
-		return "", fleet.Errorf(fleet.Refused, "intune.upload", c.directory, "the service names no usable storage address")
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != c.api.Base().Scheme) {
+		return "", fleet.Errorf(fleet.Refused, "intune.upload", c.api.Directory(), "the service names no usable storage address")
 	}
 	if u.RawQuery == "" {
 		return uri + "?", nil

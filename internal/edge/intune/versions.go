@@ -23,7 +23,6 @@ const (
 	managedDevicesPath = "/" + devicesVersion + "/deviceManagement/managedDevices"
 	devicesPath        = "/" + devicesVersion + "/devices"
 	groupsPath         = "/" + groupsVersion + "/groups"
-	batchPath          = "/" + groupsVersion + "/$batch"
 	scriptsPath        = "/" + scriptsVersion + "/deviceManagement/deviceHealthScripts"
 	reportPath         = "/" + reportVersion + "/deviceManagement/reports/retrieveDeviceAppInstallationStatusReport"
 )

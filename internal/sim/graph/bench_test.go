@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/packmill/packmill/internal/edge/intune"
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/sim/graph"
 	"github.com/packmill/packmill/internal/transport"
@@ -29,14 +30,11 @@ func BenchmarkDemoWeek(b *testing.B) {
 		}
 		srv := httptest.NewServer(server)
 		for _, t := range o.Tenants {
-			c, err := intune.New(intune.Options{
-				BaseURL: srv.URL, Directory: t.Directory, Token: intune.Static(server.Token(t.Directory)), Clock: fleet.NewManualClock(monday),
+			c := dial(b, msgraph.Options{
+				BaseURL: srv.URL, Directory: t.Directory, Token: msgraph.Static(server.Token(t.Directory)), Clock: fleet.NewManualClock(monday),
 				Transport: transport.New(transport.Options{Clock: clock, AllowLoopback: true}),
 			})
-			if err != nil {
-				b.Fatal(err)
-			}
-			rollTenant(b, c, packages)
+			rollTenant(b, intune.New(c, intune.Options{}), packages)
 		}
 		srv.Close()
 		if err := server.Close(); err != nil {

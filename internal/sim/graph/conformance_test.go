@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/edge/intune"
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/sim/graph"
 	"github.com/packmill/packmill/internal/sim/graph/conformance"
@@ -39,17 +40,13 @@ func TestConformanceOfTenant(t *testing.T) {
 	if directory == "" || id == "" || secret == "" {
 		t.Skip("no test tenant: set PACKMILL_TEST_TENANT, PACKMILL_TEST_CLIENT_ID and PACKMILL_TEST_CLIENT_SECRET")
 	}
-	token, err := intune.Secret(directory, id, secret)
+	token, err := msgraph.Secret(directory, id, secret)
 	if err != nil {
 		t.Fatal(err)
 	}
 	conformance.Run(t, conformance.Target{
 		New: func(t testing.TB) conformance.Console {
-			c, err := intune.New(intune.Options{Directory: directory, Token: token})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return c
+			return intune.New(dial(t, msgraph.Options{Directory: directory, Token: token}), intune.Options{})
 		},
 		Package: "packmill/conformance", Wave: "conformance", Now: time.Now,
 	})
@@ -85,8 +82,8 @@ func TestTokenEndpoint(t *testing.T) {
 	if status, body := ask(nordic, good); status != http.StatusBadRequest || body["error"] != "unsupported_grant_type" {
 		t.Errorf("%d %v", status, body)
 	}
-	wrong := &intune.ClientCredentials{Endpoint: w.http.URL + "/" + nordic + "/oauth2/v2.0/token", ClientID: "x", Secret: "wrong"}
-	c := must[*intune.Client](t)(intune.New(intune.Options{BaseURL: w.http.URL, Directory: nordic, Token: wrong, Transport: w.transport(), Clock: w.clock}))
+	wrong := &msgraph.ClientCredentials{Endpoint: w.http.URL + "/" + nordic + "/oauth2/v2.0/token", ClientID: "x", Secret: "wrong"}
+	c := intune.New(dial(t, msgraph.Options{BaseURL: w.http.URL, Directory: nordic, Token: wrong, Transport: w.transport(), Clock: w.clock}), intune.Options{})
 	if _, err := c.Inventory(t.Context()); fleet.KindOf(err) != fleet.Refused || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("error %v", err)
 	}

@@ -16,13 +16,15 @@ import (
 type journal struct{ f *os.File }
 
 type change struct {
-	Kind    string      `json:"k"` // app, group, member, script
+	Kind    string      `json:"k"` // app, group, member, script, entity
 	ID      string      `json:"id"`
 	Counter int         `json:"n"`
 	App     *app        `json:"app,omitempty"`
 	Group   *group      `json:"group,omitempty"`
 	Script  *script     `json:"script,omitempty"`
 	Member  *membership `json:"member,omitempty"`
+	Entity  *entity     `json:"entity,omitempty"`
+	Set     string      `json:"set,omitempty"` // of an entity
 }
 
 // openJournal reads the changes in a file and leaves it open for more.
@@ -94,6 +96,12 @@ func (t *tenant) apply(c change) {
 		} else {
 			t.scripts[c.ID] = c.Script
 		}
+	case "entity":
+		if c.Entity == nil {
+			delete(t.entities[c.Set], c.ID)
+			return
+		}
+		t.keep(c.Set, c.Entity)
 	case "member":
 		if g := t.groups[c.ID]; g != nil && c.Member != nil {
 			g.Log = append(g.Log, *c.Member)

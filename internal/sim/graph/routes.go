@@ -4,65 +4,90 @@ import (
 	"net/http"
 )
 
+// A router takes the operations of one area after the other.
+type router struct {
+	s   *Server
+	mux *http.ServeMux
+}
+
+// both serves an operation in both versions of Graph, beta in one alone.
+func (r router) both(method, path, operation string, h handler) {
+	for _, version := range []string{"/v1.0", "/beta"} {
+		r.mux.HandleFunc(method+" "+version+path, r.s.graph(operation, h))
+	}
+}
+
+func (r router) beta(method, path, operation string, h handler) {
+	r.mux.HandleFunc(method+" /beta"+path, r.s.graph(operation, h))
+}
+
 // routes are the paths the server knows, in both versions where both have them.
 func (s *Server) routes() *http.ServeMux {
-	mux := http.NewServeMux()
-	both := func(method, path, operation string, h handler) {
-		for _, version := range []string{"/v1.0", "/beta"} {
-			mux.HandleFunc(method+" "+version+path, s.graph(operation, h))
-		}
-	}
-	const apps = "/deviceAppManagement/mobileApps"
-	both("GET", apps, "app.list", listApps)
-	both("POST", apps, "app.create", createApp)
-	both("GET", apps+"/{app}", "app.get", withApp(getApp))
-	both("PATCH", apps+"/{app}", "app.patch", withApp(patchApp))
-	both("DELETE", apps+"/{app}", "app.delete", withApp(deleteApp))
-	both("GET", apps+"/{app}/assignments", "assignment.list", withApp(listAssignments))
-	both("POST", apps+"/{app}/assign", "app.assign", withApp(assign))
-	for _, cast := range []string{"graph.win32LobApp", "microsoft.graph.win32LobApp"} {
-		versions := apps + "/{app}/" + cast + "/contentVersions"
-		both("GET", versions, "content.list", withApp(listContents))
-		both("POST", versions, "content.create", withApp(createContent))
-		files := versions + "/{version}/files"
-		both("GET", files, "file.list", withContent(listFiles))
-		both("POST", files, "file.create", withContent(createFile))
-		both("GET", files+"/{file}", "file.get", withFile(getFile))
-		both("DELETE", files+"/{file}", "file.delete", withFile(deleteFile))
-		both("POST", files+"/{file}/renewUpload", "file.renew", withFile(renewUpload))
-		both("POST", files+"/{file}/commit", "file.commit", withFile(commitFile))
-	}
-	both("GET", "/deviceManagement/managedDevices", "managedDevice.list", listManaged)
-	both("POST", "/deviceManagement/reports/retrieveDeviceAppInstallationStatusReport", "report", installReport)
-	beta := func(method, path, operation string, h handler) {
-		mux.HandleFunc(method+" /beta"+path, s.graph(operation, h))
-	}
-	const scripts = "/deviceManagement/deviceHealthScripts"
-	beta("GET", scripts, "script.list", listScripts)
-	beta("POST", scripts, "script.create", createScript)
-	beta("GET", scripts+"/{script}", "script.get", withScript(getScript))
-	beta("PATCH", scripts+"/{script}", "script.patch", withScript(patchScript))
-	beta("DELETE", scripts+"/{script}", "script.delete", withScript(deleteScript))
-	beta("GET", scripts+"/{script}/assignments", "script.assignments", withScript(listScriptAssignments))
-	beta("POST", scripts+"/{script}/assign", "script.assign", withScript(assignScript))
-	beta("GET", scripts+"/{script}/deviceRunStates", "script.states", withScript(listRunStates))
-	both("GET", "/devices", "device.list", listDevices)
-	both("GET", "/groups", "group.list", listGroups)
-	both("POST", "/groups", "group.create", createGroup)
-	both("GET", "/groups/{group}", "group.get", withGroup(getGroup))
-	both("DELETE", "/groups/{group}", "group.delete", withGroup(deleteGroup))
-	both("GET", "/groups/{group}/members", "member.list", withGroup(listMembers))
-	both("GET", "/groups/{group}/transitiveMembers", "member.all", withGroup(listTransitive))
-	both("POST", "/groups/{group}/members/$ref", "member.add", withGroup(addMember))
-	both("DELETE", "/groups/{group}/members/{object}/$ref", "member.remove", withGroup(removeMember))
+	r := router{s, http.NewServeMux()}
+	appRoutes(r)
+	reportRoutes(r)
+	scriptRoutes(r)
+	directoryRoutes(r)
 	for _, version := range []string{"/v1.0", "/beta"} {
-		mux.HandleFunc("POST "+version+"/$batch", s.batch)
+		r.mux.HandleFunc("POST "+version+"/$batch", s.batch)
 	}
-	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", s.tokenEndpoint)
-	mux.HandleFunc("PUT /blob/{tenant}/{file}", s.putBlob)
-	mux.HandleFunc("GET /blob/{tenant}/{file}", s.getBlob)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+	r.mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", s.tokenEndpoint)
+	r.mux.HandleFunc("PUT /blob/{tenant}/{file}", s.putBlob)
+	r.mux.HandleFunc("GET /blob/{tenant}/{file}", s.getBlob)
+	r.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.answer(w, reply{}, badRequest("Resource not found for the segment '"+r.URL.Path+"'."))
 	})
-	return mux
+	return r.mux
+}
+
+func appRoutes(r router) {
+	const apps = "/deviceAppManagement/mobileApps"
+	r.both("GET", apps, "app.list", listApps)
+	r.both("POST", apps, "app.create", createApp)
+	r.both("GET", apps+"/{app}", "app.get", withApp(getApp))
+	r.both("PATCH", apps+"/{app}", "app.patch", withApp(patchApp))
+	r.both("DELETE", apps+"/{app}", "app.delete", withApp(deleteApp))
+	r.both("GET", apps+"/{app}/assignments", "assignment.list", withApp(listAssignments))
+	r.both("POST", apps+"/{app}/assign", "app.assign", withApp(assign))
+	for _, cast := range []string{"graph.win32LobApp", "microsoft.graph.win32LobApp"} {
+		versions := apps + "/{app}/" + cast + "/contentVersions"
+		r.both("GET", versions, "content.list", withApp(listContents))
+		r.both("POST", versions, "content.create", withApp(createContent))
+		files := versions + "/{version}/files"
+		r.both("GET", files, "file.list", withContent(listFiles))
+		r.both("POST", files, "file.create", withContent(createFile))
+		r.both("GET", files+"/{file}", "file.get", withFile(getFile))
+		r.both("DELETE", files+"/{file}", "file.delete", withFile(deleteFile))
+		r.both("POST", files+"/{file}/renewUpload", "file.renew", withFile(renewUpload))
+		r.both("POST", files+"/{file}/commit", "file.commit", withFile(commitFile))
+	}
+}
+
+func reportRoutes(r router) {
+	r.both("GET", "/deviceManagement/managedDevices", "managedDevice.list", listManaged)
+	r.both("POST", "/deviceManagement/reports/retrieveDeviceAppInstallationStatusReport", "report", installReport)
+}
+
+func scriptRoutes(r router) {
+	const scripts = "/deviceManagement/deviceHealthScripts"
+	r.beta("GET", scripts, "script.list", listScripts)
+	r.beta("POST", scripts, "script.create", createScript)
+	r.beta("GET", scripts+"/{script}", "script.get", withScript(getScript))
+	r.beta("PATCH", scripts+"/{script}", "script.patch", withScript(patchScript))
+	r.beta("DELETE", scripts+"/{script}", "script.delete", withScript(deleteScript))
+	r.beta("GET", scripts+"/{script}/assignments", "script.assignments", withScript(listScriptAssignments))
+	r.beta("POST", scripts+"/{script}/assign", "script.assign", withScript(assignScript))
+	r.beta("GET", scripts+"/{script}/deviceRunStates", "script.states", withScript(listRunStates))
+}
+
+func directoryRoutes(r router) {
+	r.both("GET", "/devices", "device.list", listDevices)
+	r.both("GET", "/groups", "group.list", listGroups)
+	r.both("POST", "/groups", "group.create", createGroup)
+	r.both("GET", "/groups/{group}", "group.get", withGroup(getGroup))
+	r.both("DELETE", "/groups/{group}", "group.delete", withGroup(deleteGroup))
+	r.both("GET", "/groups/{group}/members", "member.list", withGroup(listMembers))
+	r.both("GET", "/groups/{group}/transitiveMembers", "member.all", withGroup(listTransitive))
+	r.both("POST", "/groups/{group}/members/$ref", "member.add", withGroup(addMember))
+	r.both("DELETE", "/groups/{group}/members/{object}/$ref", "member.remove", withGroup(removeMember))
 }

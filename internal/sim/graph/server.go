@@ -60,7 +60,7 @@ func (s *Server) open(config Tenant) error {
 		return fmt.Errorf("graph: %q is no tenant id of its own", config.Directory)
 	}
 	t := &tenant{
-		Tenant: config, s: s, apps: map[string]*app{}, groups: map[string]*group{}, scripts: map[string]*script{}, calls: map[string]int{},
+		Tenant: config, s: s, apps: map[string]*app{}, groups: map[string]*group{}, scripts: map[string]*script{}, entities: map[string]map[string]*entity{}, calls: map[string]int{},
 		objects: map[string]*device{}, managed: map[string]*device{},
 	}
 	for _, d := range config.Devices {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/edge/intune"
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/sim/event"
 	"github.com/packmill/packmill/internal/sim/graph"
@@ -268,14 +269,11 @@ func TestTokenOfAnotherTenant(t *testing.T) {
 		}
 		next.ServeHTTP(rw, r)
 	})
-	for name, token := range map[string]intune.TokenSource{
-		"another tenant": w.token(baltic), "static": intune.Static(w.server.Token(baltic)), "no token": intune.Static("abc"),
-		"fails": intune.TokenFunc(func(context.Context) (string, error) { return "", errors.New("no secret") }),
+	for name, token := range map[string]msgraph.TokenSource{
+		"another tenant": w.token(baltic), "static": msgraph.Static(w.server.Token(baltic)), "no token": msgraph.Static("abc"),
+		"fails": msgraph.TokenFunc(func(context.Context) (string, error) { return "", errors.New("no secret") }),
 	} {
-		c, err := intune.New(intune.Options{BaseURL: w.http.URL, Directory: nordic, Token: token, Transport: w.transport(), Clock: w.clock})
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := intune.New(dial(t, msgraph.Options{BaseURL: w.http.URL, Directory: nordic, Token: token, Transport: w.transport(), Clock: w.clock}), intune.Options{})
 		app, content := release(t, fleet.Stable, "24.09", 5000)
 		if _, err := c.Publish(t.Context(), app, content); fleet.KindOf(err) != fleet.Refused {
 			t.Errorf("%s: error %v", name, err)

@@ -25,9 +25,10 @@ type tenant struct {
 	apps     map[string]*app
 	groups   map[string]*group
 	scripts  map[string]*script
-	requests int            // seen since the server started
-	calls    map[string]int // by operation, since the server started
-	recent   []sent         // for the rate limit
+	entities map[string]map[string]*entity // by set and id
+	requests int                           // seen since the server started
+	calls    map[string]int                // by operation, since the server started
+	recent   []sent                        // for the rate limit
 }
 
 type sent struct {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/edge/intune"
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/intunewin"
 	"github.com/packmill/packmill/internal/sim/event"
@@ -117,18 +118,21 @@ func (w *world) transport() *transport.Client {
 // client is a new client of a tenant, as a new process would make one.
 func (w *world) client(directory string) *intune.Client {
 	w.t.Helper()
-	c, err := intune.New(intune.Options{
+	c := dial(w.t, msgraph.Options{
 		BaseURL: w.http.URL, Directory: directory, Token: w.token(directory), Transport: w.transport(), Clock: w.clock,
-		Log: slog.New(slog.NewTextHandler(w.log, nil)), TempDir: w.t.TempDir(), BlockSize: 1000,
+		Log: slog.New(slog.NewTextHandler(w.log, nil)),
 	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return c
+	return intune.New(c, intune.Options{TempDir: w.t.TempDir(), BlockSize: 1000})
 }
 
-func (w *world) token(directory string) *intune.ClientCredentials {
-	return &intune.ClientCredentials{
+// dial is a connection to a tenant.
+func dial(t testing.TB, o msgraph.Options) *msgraph.Client {
+	t.Helper()
+	return must[*msgraph.Client](t)(msgraph.New(o))
+}
+
+func (w *world) token(directory string) *msgraph.ClientCredentials {
+	return &msgraph.ClientCredentials{
 		Endpoint: w.http.URL + "/" + directory + "/oauth2/v2.0/token", ClientID: "packmill", Secret: "s3cret", HTTP: w.transport(), Clock: w.clock,
 	}
 }

@@ -21,63 +21,43 @@ import (
 
 type object = map[string]any
 
-// optional are the paths that v1.0 does not have.
-func optional(path string) bool {
-	return strings.HasPrefix(path, "/deviceManagement/deviceHealthScripts")
+// An area is a part of the interface that is kept.
+type area struct {
+	paths   map[string][]string // path → methods
+	types   []string            // derived types that occur, without namespace
+	leading []string            // navigation properties that are read or written as values
+	beta    bool                // v1.0 need not have its paths
 }
 
-// leading are the navigation properties that are read or written as values.
-func leading() []string { return []string{"value", "managedDevice", "deviceHealthScriptAssignments"} }
+// areas are what is kept; each stands in a file of its own.
+func areas() []area { return []area{apps(), scripts(), directory()} }
 
-// paths are what is kept of the interface.
-func paths() map[string][]string {
-	const (
-		app  = "/deviceAppManagement/mobileApps/{mobileApp-id}"
-		cv   = app + "/graph.win32LobApp/contentVersions"
-		file = cv + "/{mobileAppContent-id}/files"
-		one  = file + "/{mobileAppContentFile-id}"
-
-		scripts = "/deviceManagement/deviceHealthScripts"
-		script  = scripts + "/{deviceHealthScript-id}"
-	)
-	return map[string][]string{
-		"/deviceAppManagement/mobileApps":  {"get", "post"},
-		app:                                {"get", "patch", "delete"},
-		app + "/assign":                    {"post"},
-		app + "/assignments":               {"get"},
-		cv:                                 {"get", "post"},
-		file:                               {"get", "post"},
-		one:                                {"get", "delete"},
-		one + "/commit":                    {"post"},
-		one + "/renewUpload":               {"post"},
-		"/deviceManagement/managedDevices": {"get"},
-		"/deviceManagement/reports/retrieveDeviceAppInstallationStatusReport": {"post"},
-		scripts:                                {"get", "post"},
-		script:                                 {"get", "patch", "delete"},
-		script + "/assign":                     {"post"},
-		script + "/assignments":                {"get"},
-		script + "/deviceRunStates":            {"get"},
-		"/devices":                             {"get"},
-		"/groups":                              {"get", "post"},
-		"/groups/{group-id}":                   {"get", "delete"},
-		"/groups/{group-id}/members":           {"get"},
-		"/groups/{group-id}/members/$ref":      {"post"},
-		"/groups/{group-id}/transitiveMembers": {"get"},
-		"/groups/{group-id}/members/{directoryObject-id}/$ref": {"delete"},
-		"/$batch": {"post"},
+func leading() []string {
+	out := []string{"value"}
+	for _, a := range areas() {
+		out = append(out, a.leading...)
 	}
+	return out
+}
+
+// paths are the methods kept of each path, and whether v1.0 may lack it.
+func paths() (methods map[string][]string, optional map[string]bool) {
+	methods, optional = map[string][]string{"/$batch": {"post"}}, map[string]bool{}
+	for _, a := range areas() {
+		for path, m := range a.paths {
+			methods[path], optional[path] = append(methods[path], m...), a.beta
+		}
+	}
+	return methods, optional
 }
 
 // keep are the derived types that occur.
 func keep() []string {
 	var out []string
-	for _, name := range []string{
-		"win32LobApp", "win32LobAppProductCodeRule", "win32LobAppFileSystemRule", "win32LobAppRegistryRule", "win32LobAppPowerShellScriptRule",
-		"win32LobAppAssignmentSettings", "groupAssignmentTarget", "exclusionGroupAssignmentTarget", "allDevicesAssignmentTarget",
-		"allLicensedUsersAssignmentTarget", "device", "group", "mobileAppContentFile", "mobileAppAssignment",
-		"deviceHealthScript", "deviceHealthScriptHourlySchedule", "deviceHealthScriptDailySchedule",
-	} {
-		out = append(out, "microsoft.graph."+name)
+	for _, a := range areas() {
+		for _, name := range a.types {
+			out = append(out, "microsoft.graph."+name)
+		}
 	}
 	return out
 }
@@ -109,9 +89,10 @@ func run(from, to string) error {
 	}
 	c := &cutter{doc: doc, out: map[string]object{}}
 	kept := object{}
-	for path, methods := range paths() {
+	wanted, optional := paths()
+	for path, methods := range wanted {
 		item, ok := doc["paths"].(object)[path].(object)
-		if !ok && optional(path) {
+		if !ok && optional[path] {
 			continue
 		}
 		if !ok {

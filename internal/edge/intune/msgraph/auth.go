@@ -1,4 +1,4 @@
-package intune
+package msgraph
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package intune
+package msgraph
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 	"github.com/packmill/packmill/internal/transport"
 )
 
-// fail gives an error its place and kind. An error that has one already, and
+// Fail gives an error its place and kind. An error that has one already, and
 // the end of the context, pass unchanged.
-func (c *Client) fail(op string, object string, err error) error {
+func (c *Client) Fail(op string, object string, err error) error {
 	var known *fleet.Error
 	switch {
 	case err == nil:
@@ -58,9 +58,9 @@ func graphMessage(body []byte) string {
 	return doc.Error.Code + ": " + doc.Error.Message
 }
 
-// passing reports whether the same call may succeed when it is made again at
+// Passing reports whether the same call may succeed when it is made again at
 // once: the answer was lost, the service stumbled or has not settled.
-func passing(ctx context.Context, err error) bool {
+func Passing(ctx context.Context, err error) bool {
 	if err == nil || ctx.Err() != nil {
 		return false
 	}

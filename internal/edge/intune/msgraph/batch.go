@@ -1,4 +1,4 @@
-package intune
+package msgraph
 
 import (
 	"context"
@@ -19,16 +19,16 @@ const batchSize = 20
 // batchTries is how often a request of a batch is sent before its answer stands.
 const batchTries = 8
 
-// A batchCall is one request of a batch.
-type batchCall struct {
+// A BatchCall is one request of a batch.
+type BatchCall struct {
 	ID      string            `json:"id"`
 	Method  string            `json:"method"`
 	URL     string            `json:"url"` // below the version
 	Headers map[string]string `json:"headers,omitempty"`
 	Body    any               `json:"body,omitempty"`
 
-	settled  func(status int, code, message string) bool // an error that means "done already"
-	ifAbsent bool                                        // 404 may mean that the object is not everywhere yet
+	Settled  func(status int, code, message string) bool `json:"-"` // an error that means "done already"
+	IfAbsent bool                                        `json:"-"` // 404 may mean that the object is not everywhere yet
 }
 
 type batchAnswer struct {
@@ -38,15 +38,15 @@ type batchAnswer struct {
 	Body    json.RawMessage   `json:"body"`
 }
 
-// batch makes the calls, twenty at a time. The outer answer says nothing: each
-// request has a status of its own, and those that were throttled or unsettled
-// are sent again.
-func (c *Client) batch(ctx context.Context, calls []batchCall) error {
+// Batch makes the calls, twenty at a time, in a version of Graph ("v1.0", "beta").
+// The outer answer says nothing: each request has a status of its own, and those
+// that were throttled or unsettled are sent again. A call may be made twice.
+func (c *Client) Batch(ctx context.Context, version string, calls []BatchCall) error {
 	for start := 0; start < len(calls); start += batchSize {
 		open := calls[start:min(start+batchSize, len(calls))]
 		wait := time.Second
 		for try := 1; len(open) > 0; try++ {
-			again, asked, err := c.batchOnce(ctx, open, try == batchTries)
+			again, asked, err := c.batchOnce(ctx, version, open, try == batchTries)
 			if err != nil {
 				return err
 			}
@@ -64,9 +64,9 @@ func (c *Client) batch(ctx context.Context, calls []batchCall) error {
 
 // batchOnce sends one batch and returns what has to be sent again, and how long
 // the service wants to be left alone. On the last try nothing is sent again.
-func (c *Client) batchOnce(ctx context.Context, calls []batchCall, last bool) ([]batchCall, time.Duration, error) {
+func (c *Client) batchOnce(ctx context.Context, version string, calls []BatchCall, last bool) ([]BatchCall, time.Duration, error) {
 	req := struct {
-		Requests []batchCall `json:"requests"`
+		Requests []BatchCall `json:"requests"`
 	}{}
 	for i, call := range calls {
 		call.ID = strconv.Itoa(i + 1)
@@ -83,14 +83,14 @@ func (c *Client) batchOnce(ctx context.Context, calls []batchCall, last bool) ([
 		Responses []batchAnswer `json:"responses"`
 	}
 	// Every call in here may be made twice: a second one finds it done.
-	if err := c.call(transport.Repeatable(ctx), final, http.MethodPost, batchPath, req, &resp); err != nil {
+	if err := c.Call(transport.Repeatable(ctx), Final, http.MethodPost, "/"+version+"/$batch", req, &resp); err != nil {
 		return nil, 0, err
 	}
 	answers := map[string]batchAnswer{}
 	for _, a := range resp.Responses {
 		answers[a.ID] = a
 	}
-	var again []batchCall
+	var again []BatchCall
 	var asked time.Duration
 	for i, call := range calls {
 		a, ok := answers[strconv.Itoa(i+1)]
@@ -111,7 +111,7 @@ func (c *Client) batchOnce(ctx context.Context, calls []batchCall, last bool) ([
 }
 
 // judge reports whether a call is done, else the error its answer amounts to.
-func (b batchCall) judge(c *Client, a batchAnswer) (bool, error) {
+func (b BatchCall) judge(c *Client, a batchAnswer) (bool, error) {
 	if a.Status >= 200 && a.Status < 300 {
 		return true, nil
 	}
@@ -119,20 +119,20 @@ func (b batchCall) judge(c *Client, a batchAnswer) (bool, error) {
 		Error struct{ Code, Message string } `json:"error"`
 	}
 	_ = json.Unmarshal(a.Body, &doc) // a body of another form has no code
-	if b.settled != nil && b.settled(a.Status, doc.Error.Code, doc.Error.Message) {
+	if b.Settled != nil && b.Settled(a.Status, doc.Error.Code, doc.Error.Message) {
 		return true, nil
 	}
 	return false, &transport.StatusError{Method: b.Method, URL: b.URL, Status: a.Status, Header: http.Header{}, Body: a.Body}
 }
 
 // repeat reports whether a status of this call may pass.
-func (b batchCall) repeat(status int) bool {
+func (b BatchCall) repeat(status int) bool {
 	switch status {
 	case http.StatusTooManyRequests, http.StatusConflict, http.StatusLocked,
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	case http.StatusNotFound:
-		return b.ifAbsent
+		return b.IfAbsent
 	}
 	return false
 }

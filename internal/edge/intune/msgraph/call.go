@@ -1,10 +1,9 @@
-package intune
+package msgraph
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,19 +14,19 @@ import (
 	"github.com/packmill/packmill/internal/transport"
 )
 
-var errNoTenant = errors.New("the tenant has no directory id or no credentials")
-
 // maxPages bounds how far a list is followed: a service that always sends a
 // next link must not keep a run busy forever.
 const maxPages = 10_000
 
-// A settle says how long an answer of "not there" or "busy" is taken for the
+// A Settle says how long an answer of "not there" or "busy" is taken for the
 // service's own delay: what was just created is not everywhere at once.
-type settle int
+type Settle int
 
 const (
-	final settle = iota
-	fresh        // 404, 409, 423 are asked again
+	// Final takes every answer as it is.
+	Final Settle = iota
+	// Fresh asks again for a while where an answer is 404, 409 or 423.
+	Fresh
 )
 
 const (
@@ -35,9 +34,9 @@ const (
 	settleWait  = 10 * time.Second
 )
 
-// call sends one request to Graph and decodes the answer into out, unless that
+// Call sends one request to Graph and decodes the answer into out, unless that
 // is nil.
-func (c *Client) call(ctx context.Context, s settle, method, path string, in, out any) error {
+func (c *Client) Call(ctx context.Context, s Settle, method, path string, in, out any) error {
 	var body []byte
 	if in != nil {
 		data, err := json.Marshal(in)
@@ -49,7 +48,7 @@ func (c *Client) call(ctx context.Context, s settle, method, path string, in, ou
 	wait := time.Second
 	for try := 1; ; try++ {
 		err := c.once(ctx, method, path, body, out)
-		if err == nil || s == final || try >= settleTries || !unsettled(err) {
+		if err == nil || s == Final || try >= settleTries || !unsettled(err) {
 			return err
 		}
 		if err := c.clock.Sleep(ctx, wait); err != nil {
@@ -161,8 +160,8 @@ type page[T any] struct {
 	Next  string `json:"@odata.nextLink"`
 }
 
-// list reads a whole collection, following its next links.
-func list[T any](ctx context.Context, c *Client, s settle, path string) ([]T, error) {
+// List reads a whole collection, following its next links.
+func List[T any](ctx context.Context, c *Client, s Settle, path string) ([]T, error) {
 	var all []T
 	seen := map[string]bool{}
 	for next := path; next != ""; {
@@ -171,7 +170,7 @@ func list[T any](ctx context.Context, c *Client, s settle, path string) ([]T, er
 		}
 		seen[next] = true
 		var p page[T]
-		if err := c.call(ctx, s, http.MethodGet, next, nil, &p); err != nil {
+		if err := c.Call(ctx, s, http.MethodGet, next, nil, &p); err != nil {
 			return nil, err
 		}
 		all = append(all, p.Value...)
@@ -180,8 +179,8 @@ func list[T any](ctx context.Context, c *Client, s settle, path string) ([]T, er
 	return all, nil
 }
 
-// query is path with OData options, in the order given: name, value, name, …
-func query(path string, options ...string) string {
+// Query is path with OData options, in the order given: name, value, name, …
+func Query(path string, options ...string) string {
 	for i := 0; i+1 < len(options); i += 2 {
 		sep := "&"
 		if i == 0 {
