@@ -58,7 +58,7 @@ func (s *Server) blobRequest(w http.ResponseWriter, r *http.Request, operation, 
 		blobError(w, http.StatusNotFound, "ResourceNotFound")
 		return
 	}
-	s.serve(&blobWriter{ResponseWriter: w}, r, t, operation, func(req *request) (reply, error) {
+	s.serve(&blobWriter{ResponseWriter: w}, r, t, "", operation, func(req *request) (reply, error) {
 		q := r.URL.Query()
 		expires, err := time.Parse(time.RFC3339, q.Get("se"))
 		good := err == nil && hmac.Equal([]byte(q.Get("sig")), []byte(t.signature(r.PathValue("file"), q)))
@@ -68,9 +68,13 @@ func (s *Server) blobRequest(w http.ResponseWriter, r *http.Request, operation, 
 		for _, a := range t.apps {
 			for _, c := range a.Versions {
 				for _, f := range c.Files {
-					if f.ID == r.PathValue("file") {
-						return h(req, a, f)
+					if f.ID != r.PathValue("file") {
+						continue
 					}
+					if t.ended(req, f, operation) {
+						return reply{}, fail(http.StatusForbidden, "AuthenticationFailed", "Signature not valid in the specified time frame.")
+					}
+					return h(req, a, f)
 				}
 			}
 		}
@@ -83,6 +87,9 @@ type blobWriter struct {
 	http.ResponseWriter
 	failed bool
 }
+
+// Unwrap is what the answer goes to.
+func (b *blobWriter) Unwrap() http.ResponseWriter { return b.ResponseWriter }
 
 func (b *blobWriter) WriteHeader(status int) {
 	if b.failed = status >= 400; b.failed {

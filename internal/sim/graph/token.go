@@ -16,6 +16,10 @@ const tokenLifetime = time.Hour
 // tenant in its path.
 func (s *Server) tokenEndpoint(w http.ResponseWriter, r *http.Request) {
 	t := s.tenants[r.PathValue("tenant")]
+	var fault Fault
+	if t != nil {
+		fault = s.begin(r, t, "token")
+	}
 	refuse := func(status int, code, description string) {
 		s.answer(w, reply{status: status, body: map[string]any{"error": code, "error_description": description}}, nil)
 	}
@@ -27,9 +31,9 @@ func (s *Server) tokenEndpoint(w http.ResponseWriter, r *http.Request) {
 	case r.FormValue("client_id") == "" || s.o.Secret != "" && r.FormValue("client_secret") != s.o.Secret:
 		refuse(http.StatusUnauthorized, "invalid_client", "the client secret is wrong")
 	default:
-		s.answer(w, reply{status: http.StatusOK, body: map[string]any{
-			"token_type": "Bearer", "expires_in": int(tokenLifetime / time.Second), "access_token": s.Token(t.Directory),
-		}}, nil)
+		s.finish(w, reply{status: http.StatusOK, body: map[string]any{
+			"token_type": "Bearer", "expires_in": int(tokenLifetime / time.Second), "access_token": s.token(t.Directory, r.FormValue("client_id")),
+		}}, fault.refusal(), fault)
 	}
 }
 
@@ -38,15 +42,15 @@ type claims struct {
 	TID      string `json:"tid"`
 	App      string `json:"appid"`
 	Expires  int64  `json:"exp"`
+	Serial   int64  `json:"serial"` // of the tokens this server has issued
 }
 
-// Token is an access token for a tenant: a JSON web token that is well formed
-// and not signed (RFC 7519, section 6), since nobody checks it but this server.
-func (s *Server) Token(directory string) string {
-	return s.token(directory, s.o.Now().Add(tokenLifetime))
-}
+// Token is an access token for a tenant, of an application that is nobody's
+// client: a JSON web token that is well formed and not signed (RFC 7519, section
+// 6), since nobody checks it but this server.
+func (s *Server) Token(directory string) string { return s.token(directory, "somebody else") }
 
-func (s *Server) token(directory string, expires time.Time) string {
+func (s *Server) token(directory, application string) string {
 	part := func(v any) string {
 		data, err := json.Marshal(v)
 		if err != nil {
@@ -54,20 +58,23 @@ func (s *Server) token(directory string, expires time.Time) string {
 		}
 		return base64.RawURLEncoding.EncodeToString(data)
 	}
-	c := claims{Audience: "https://graph.microsoft.com", TID: directory, App: s.guid("application"), Expires: expires.Unix()}
+	c := claims{
+		Audience: "https://graph.microsoft.com", TID: directory, App: s.guid("application", application),
+		Expires: s.o.Now().Add(tokenLifetime).Unix(), Serial: s.issued.Add(1),
+	}
 	return part(map[string]string{"alg": "none", "typ": "JWT"}) + "." + part(c) + "."
 }
 
-func (s *Server) readToken(token string) (directory string, expires time.Time, err error) {
+func readToken(token string) (claims, error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return "", time.Time{}, errors.New("no token")
+		return claims{}, errors.New("no token")
 	}
 	data, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
-		return "", time.Time{}, err
+		return claims{}, err
 	}
 	var c claims
 	err = json.Unmarshal(data, &c)
-	return c.TID, time.Unix(c.Expires, 0), err
+	return c, err
 }
