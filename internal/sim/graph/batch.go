@@ -22,7 +22,7 @@ type batchRequest struct {
 // batch serves up to twenty requests one after another, each with a status of
 // its own. The answer comes back to front, since nothing promises an order.
 func (s *Server) batch(w http.ResponseWriter, r *http.Request) {
-	t, _, err := s.authorized(r)
+	t, err := s.authorized(r)
 	if err != nil {
 		s.answer(w, reply{}, err)
 		return

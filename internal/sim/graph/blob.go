@@ -58,7 +58,7 @@ func (s *Server) blobRequest(w http.ResponseWriter, r *http.Request, operation, 
 		blobError(w, http.StatusNotFound, "ResourceNotFound")
 		return
 	}
-	s.serve(&blobWriter{ResponseWriter: w}, r, t, "", operation, func(req *request) (reply, error) {
+	s.serve(&blobWriter{ResponseWriter: w}, r, t, operation, func(req *request) (reply, error) {
 		q := r.URL.Query()
 		expires, err := time.Parse(time.RFC3339, q.Get("se"))
 		good := err == nil && hmac.Equal([]byte(q.Get("sig")), []byte(t.signature(r.PathValue("file"), q)))

@@ -31,6 +31,9 @@ type Fault struct {
 // begin counts a call and asks what goes wrong with it. It ends the request of
 // one whose connection breaks before anything is done.
 func (s *Server) begin(r *http.Request, t *tenant, operation string) Fault {
+	if t == nil {
+		return Fault{}
+	}
 	t.mu.Lock()
 	t.calls[operation]++
 	n := t.calls[operation]
@@ -51,7 +54,17 @@ func (f Fault) refusal() error {
 	if f.Status == 0 {
 		return nil
 	}
-	return &failure{f.Status, "ServiceFault", "the service stumbled", f.RetryAfter}
+	return &failure{status: f.Status, code: "ServiceFault", message: "the service stumbled", retryAfter: f.RetryAfter}
+}
+
+// busy refuses a token in the form of OAuth's errors (RFC 6749, section 4.1.2.1).
+func (s *Server) busy(w http.ResponseWriter, fault Fault) {
+	if fault.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(fault.RetryAfter))
+	}
+	s.answer(w, reply{status: fault.Status, body: map[string]any{
+		"error": "temporarily_unavailable", "error_description": "AADSTS90033: A transient error has occurred. Please try again.",
+	}}, nil)
 }
 
 // finish answers a call that was done, as far as its fault lets it.

@@ -79,7 +79,7 @@ type stale struct {
 
 // pitfalls runs an operation of Graph as a service with the world's pitfalls
 // does. It is called with the tenant locked.
-func (s *Server) pitfalls(r *request, c claims, operation string, h handler) (reply, error) {
+func (s *Server) pitfalls(r *request, operation string, h handler) (reply, error) {
 	p, t := s.o.Pitfalls, r.t
 	if status := p.lacks(operation); status != 0 {
 		return reply{}, fail(status, "Forbidden", "The feature is not enabled for this tenant.")

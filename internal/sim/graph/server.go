@@ -133,41 +133,39 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// authorized finds the tenant and the application whose token a request
-// carries: a client of one tenant sees nothing of another.
-func (s *Server) authorized(r *http.Request) (*tenant, claims, error) {
+// authorized finds the tenant whose token a request carries: a client of one
+// tenant sees nothing of another.
+func (s *Server) authorized(r *http.Request) (*tenant, error) {
 	token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !found {
-		return nil, claims{}, fail(http.StatusUnauthorized, "InvalidAuthenticationToken", "Access token is empty.")
+		return nil, fail(http.StatusUnauthorized, "InvalidAuthenticationToken", "Access token is empty.")
 	}
-	c, err := readToken(token)
-	t := s.tenants[c.TID]
+	tid, expires, err := s.readToken(token)
+	t := s.tenants[tid]
 	if err != nil || t == nil {
-		return nil, claims{}, fail(http.StatusUnauthorized, "InvalidAuthenticationToken", "Access token validation failure.")
+		return nil, fail(http.StatusUnauthorized, "InvalidAuthenticationToken", "Access token validation failure.")
 	}
-	if !s.o.Now().Before(time.Unix(c.Expires, 0)) || c.Serial < t.revoked.Load() {
-		return nil, claims{}, fail(http.StatusUnauthorized, "InvalidAuthenticationToken", "Lifetime validation failed, the token is expired.")
+	if !s.o.Now().Before(expires) || t.withdrew(r) {
+		return nil, fail(http.StatusUnauthorized, "InvalidAuthenticationToken", "Lifetime validation failed, the token is expired.")
 	}
-	return t, c, nil
+	return t, nil
 }
 
 // graph makes an http.Handler of an operation.
 func (s *Server) graph(operation string, h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		t, c, err := s.authorized(r)
+		t, err := s.authorized(r)
 		if err != nil {
 			s.answer(w, reply{}, err)
 			return
 		}
-		s.serve(w, r, t, c.App, operation, func(req *request) (reply, error) {
-			return s.pitfalls(req, c, operation, h)
-		})
+		s.serve(w, r, t, operation, func(req *request) (reply, error) { return s.pitfalls(req, operation, h) })
 	}
 }
 
 // serve runs an operation for a tenant: what goes wrong before it first, then
 // the work under the tenant's lock, then the observer, then the answer.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, t *tenant, application, operation string, h handler) {
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, t *tenant, operation string, h handler) {
 	fault := s.begin(r, t, operation)
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -183,7 +181,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, t *tenant, applic
 		}
 		// The storage is another service with limits of its own.
 		if !strings.HasPrefix(operation, "blob.") {
-			if err := t.throttle(application, r.Method != http.MethodGet); err != nil {
+			if err := t.throttle(applicationOf(r), r.Method != http.MethodGet); err != nil {
 				return reply{}, err
 			}
 		}

@@ -1,9 +1,45 @@
 package graph
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 )
+
+// TokenOf is an access token of another application than the one that Token and
+// the token endpoint know: limits count each by itself.
+func (s *Server) TokenOf(directory, application string) string {
+	head, rest, _ := strings.Cut(s.Token(directory), ".")
+	c := decodeClaims(rest)
+	c.App = s.guid("application", application)
+	data, err := json.Marshal(c)
+	if err != nil {
+		panic("graph: claims have no JSON form: " + err.Error())
+	}
+	return head + "." + base64.RawURLEncoding.EncodeToString(data) + "."
+}
+
+// bearerClaims are the claims of the token that a request carries, or none.
+func bearerClaims(r *http.Request) claims {
+	_, rest, _ := strings.Cut(r.Header.Get("Authorization"), ".")
+	return decodeClaims(rest)
+}
+
+func decodeClaims(text string) (c claims) {
+	text, _, _ = strings.Cut(text, ".")
+	if data, err := base64.RawURLEncoding.DecodeString(text); err == nil {
+		_ = json.Unmarshal(data, &c) // what cannot be read claims nothing
+	}
+	return c
+}
+
+func applicationOf(r *http.Request) string { return bearerClaims(r).App }
+
+// withdrew reports whether the token of a request is one that is no longer taken
+// though it has not ended.
+func (t *tenant) withdrew(r *http.Request) bool { return bearerClaims(r).Serial < t.revoked.Load() }
 
 // A sent is a request that counts for the rate limit.
 type sent struct {

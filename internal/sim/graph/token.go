@@ -16,14 +16,13 @@ const tokenLifetime = time.Hour
 // tenant in its path.
 func (s *Server) tokenEndpoint(w http.ResponseWriter, r *http.Request) {
 	t := s.tenants[r.PathValue("tenant")]
-	var fault Fault
-	if t != nil {
-		fault = s.begin(r, t, "token")
-	}
+	fault := s.begin(r, t, "token")
 	refuse := func(status int, code, description string) {
 		s.answer(w, reply{status: status, body: map[string]any{"error": code, "error_description": description}}, nil)
 	}
 	switch {
+	case fault.Status != 0:
+		s.busy(w, fault)
 	case t == nil:
 		refuse(http.StatusBadRequest, "invalid_request", "the tenant was not found")
 	case r.FormValue("grant_type") != "client_credentials":
@@ -32,8 +31,8 @@ func (s *Server) tokenEndpoint(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusUnauthorized, "invalid_client", "the client secret is wrong")
 	default:
 		s.finish(w, reply{status: http.StatusOK, body: map[string]any{
-			"token_type": "Bearer", "expires_in": int(tokenLifetime / time.Second), "access_token": s.token(t.Directory, r.FormValue("client_id")),
-		}}, fault.refusal(), fault)
+			"token_type": "Bearer", "expires_in": int(tokenLifetime / time.Second), "access_token": s.Token(t.Directory),
+		}}, nil, fault)
 	}
 }
 
@@ -42,15 +41,16 @@ type claims struct {
 	TID      string `json:"tid"`
 	App      string `json:"appid"`
 	Expires  int64  `json:"exp"`
-	Serial   int64  `json:"serial"` // of the tokens this server has issued
+	Serial   int64  `json:"serial"` // of the tokens that this server has issued
 }
 
-// Token is an access token for a tenant, of an application that is nobody's
-// client: a JSON web token that is well formed and not signed (RFC 7519, section
-// 6), since nobody checks it but this server.
-func (s *Server) Token(directory string) string { return s.token(directory, "somebody else") }
+// Token is an access token for a tenant: a JSON web token that is well formed
+// and not signed (RFC 7519, section 6), since nobody checks it but this server.
+func (s *Server) Token(directory string) string {
+	return s.token(directory, s.o.Now().Add(tokenLifetime))
+}
 
-func (s *Server) token(directory, application string) string {
+func (s *Server) token(directory string, expires time.Time) string {
 	part := func(v any) string {
 		data, err := json.Marshal(v)
 		if err != nil {
@@ -58,23 +58,20 @@ func (s *Server) token(directory, application string) string {
 		}
 		return base64.RawURLEncoding.EncodeToString(data)
 	}
-	c := claims{
-		Audience: "https://graph.microsoft.com", TID: directory, App: s.guid("application", application),
-		Expires: s.o.Now().Add(tokenLifetime).Unix(), Serial: s.issued.Add(1),
-	}
+	c := claims{Audience: "https://graph.microsoft.com", TID: directory, App: s.guid("application"), Expires: expires.Unix(), Serial: s.issued.Add(1)}
 	return part(map[string]string{"alg": "none", "typ": "JWT"}) + "." + part(c) + "."
 }
 
-func readToken(token string) (claims, error) {
+func (s *Server) readToken(token string) (directory string, expires time.Time, err error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return claims{}, errors.New("no token")
+		return "", time.Time{}, errors.New("no token")
 	}
 	data, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
-		return claims{}, err
+		return "", time.Time{}, err
 	}
 	var c claims
 	err = json.Unmarshal(data, &c)
-	return c, err
+	return c.TID, time.Unix(c.Expires, 0), err
 }
