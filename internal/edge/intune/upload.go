@@ -127,8 +127,9 @@ func (p *publication) transfer(ctx context.Context, app, version string, f conte
 		return nil
 	}
 	if f.UploadState != "commitFilePending" {
-		file, err := p.await(ctx, at, uriReady, uriRenewed)
-		if err != nil {
+		// A state that nobody knows may be that of a commit under way.
+		file, err := p.await(ctx, at, uriReady, uriRenewed, committed)
+		if err != nil || file.UploadState == committed {
 			return err
 		}
 		u := &blobUpload{p: p, at: at, file: file, old: old}

@@ -95,6 +95,9 @@ func (t *tenant) decode(body map[string]json.RawMessage) (assigned, error) {
 			return d, badRequest("an assignment names no group")
 		}
 	default:
+		if t.s.o.Pitfalls.Future {
+			break
+		}
 		return d, badRequest("target type " + d.Target.Type + " is not simulated")
 	}
 	if d.Target.Type == exclusionTarget && d.Settings != nil {

@@ -52,7 +52,7 @@ func createContent(r *request, a *app) (reply, error) {
 	if a.Committed == "" && len(a.Versions) > 0 {
 		return reply{}, badRequest("the app has a content version that was not committed yet")
 	}
-	c := &content{ID: strconv.Itoa(len(a.Versions) + 1)}
+	c := &content{ID: strconv.Itoa(len(a.Versions) + max(r.t.s.o.Pitfalls.FirstContent, 1))}
 	a.Versions = append(a.Versions, c)
 	if err := r.t.saveApp(a); err != nil {
 		return reply{}, err

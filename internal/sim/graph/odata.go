@@ -19,6 +19,9 @@ func page[T any](r *request, all []T, size, most int) (reply, error) {
 		}
 		size = min(n, most)
 	}
+	if r.t.s.o.Pitfalls.ShortPages {
+		size = min(size, shortPage)
+	}
 	skip := 0
 	if v := q.Get("$skiptoken"); v != "" {
 		n, err := strconv.Atoi(v)

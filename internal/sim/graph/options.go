@@ -25,6 +25,7 @@ type Options struct {
 	Throttle    int           // every n-th request of a tenant is refused with 429; never when 0
 	Limit       Limit         // refusals by rate, on the virtual clock
 	Fault       func(Call) Fault
+	Pitfalls    Pitfalls
 
 	CheckIn     time.Duration // between two check-ins of a device; 1 h when 0
 	Silence     float64       // share of devices switched off in a given week
@@ -36,11 +37,12 @@ type Options struct {
 	Luck      Luck // replaces the chances above
 }
 
-// Limit refuses requests beyond a rate, as the service does for each
-// application in a tenant. The zero value refuses nothing.
+// Limit refuses requests beyond a rate: of each application in a tenant, and of
+// all that work in it together. The zero value refuses nothing.
 type Limit struct {
-	Requests, Writes int
-	Window           time.Duration
+	Requests, Writes             int // of one application
+	TenantRequests, TenantWrites int // of all; no limit when 0
+	Window                       time.Duration
 }
 
 // A Tenant is one directory and its devices.
@@ -62,23 +64,11 @@ type Device struct {
 	Installed    map[fleet.PackageID]string // versions it has before the world begins
 }
 
-// A Call is one request as a Fault function sees it.
-type Call struct {
-	Tenant    string
-	Operation string // for example "app.create", "blob.block", "app.assign"
-	N         int    // which call of this operation in the tenant, from 1
+// Published are the limits Microsoft documents for Intune's apps and its device
+// configuration (Microsoft Graph: "Intune service-specific throttling limits").
+func Published() Limit {
+	return Limit{Requests: 1000, Writes: 100, TenantRequests: 2000, TenantWrites: 200, Window: 20 * time.Second}
 }
-
-// A Fault is what goes wrong with a call. The zero value is nothing.
-type Fault struct {
-	Status     int    // answered instead of doing anything
-	RetryAfter int    // seconds, with Status
-	Lose       bool   // done, but the connection breaks before the answer
-	State      string // of a content file's creation, renewal or commit: the upload state it ends in
-}
-
-// Published are the limits Microsoft documents for Intune's apps.
-func Published() Limit { return Limit{Requests: 1000, Writes: 100, Window: 20 * time.Second} }
 
 func (o Options) withDefaults() Options {
 	if o.PageSize == 0 {

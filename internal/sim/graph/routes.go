@@ -12,13 +12,17 @@ type router struct {
 
 // both serves an operation in both versions of Graph, beta in one alone.
 func (r router) both(method, path, operation string, h handler) {
-	for _, version := range []string{"/v1.0", "/beta"} {
-		r.mux.HandleFunc(method+" "+version+path, r.s.graph(operation, h))
-	}
+	r.serve(method+" /v1.0"+path, operation, h)
+	r.serve(method+" /beta"+path, operation, h)
 }
 
 func (r router) beta(method, path, operation string, h handler) {
-	r.mux.HandleFunc(method+" /beta"+path, r.s.graph(operation, h))
+	r.serve(method+" /beta"+path, operation, h)
+}
+
+func (r router) serve(pattern, operation string, h handler) {
+	r.s.handlers[pattern] = h
+	r.mux.HandleFunc(pattern, r.s.graph(operation, h))
 }
 
 // routes are the paths the server knows, in both versions where both have them.

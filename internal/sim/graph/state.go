@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/packmill/packmill/internal/edge/intune"
@@ -29,11 +30,9 @@ type tenant struct {
 	requests int                           // seen since the server started
 	calls    map[string]int                // by operation, since the server started
 	recent   []sent                        // for the rate limit
-}
 
-type sent struct {
-	at    time.Time
-	write bool
+	habits  habits       // what is left to go wrong by the world's pitfalls
+	revoked atomic.Int64 // tokens with a lower serial number are no longer taken
 }
 
 type device struct {

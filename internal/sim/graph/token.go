@@ -16,10 +16,13 @@ const tokenLifetime = time.Hour
 // tenant in its path.
 func (s *Server) tokenEndpoint(w http.ResponseWriter, r *http.Request) {
 	t := s.tenants[r.PathValue("tenant")]
+	fault := s.begin(r, t, "token")
 	refuse := func(status int, code, description string) {
 		s.answer(w, reply{status: status, body: map[string]any{"error": code, "error_description": description}}, nil)
 	}
 	switch {
+	case fault.Status != 0:
+		s.busy(w, fault)
 	case t == nil:
 		refuse(http.StatusBadRequest, "invalid_request", "the tenant was not found")
 	case r.FormValue("grant_type") != "client_credentials":
@@ -27,9 +30,9 @@ func (s *Server) tokenEndpoint(w http.ResponseWriter, r *http.Request) {
 	case r.FormValue("client_id") == "" || s.o.Secret != "" && r.FormValue("client_secret") != s.o.Secret:
 		refuse(http.StatusUnauthorized, "invalid_client", "the client secret is wrong")
 	default:
-		s.answer(w, reply{status: http.StatusOK, body: map[string]any{
+		s.finish(w, reply{status: http.StatusOK, body: map[string]any{
 			"token_type": "Bearer", "expires_in": int(tokenLifetime / time.Second), "access_token": s.Token(t.Directory),
-		}}, nil)
+		}}, nil, fault)
 	}
 }
 
@@ -38,6 +41,7 @@ type claims struct {
 	TID      string `json:"tid"`
 	App      string `json:"appid"`
 	Expires  int64  `json:"exp"`
+	Serial   int64  `json:"serial"` // of the tokens that this server has issued
 }
 
 // Token is an access token for a tenant: a JSON web token that is well formed
@@ -54,7 +58,7 @@ func (s *Server) token(directory string, expires time.Time) string {
 		}
 		return base64.RawURLEncoding.EncodeToString(data)
 	}
-	c := claims{Audience: "https://graph.microsoft.com", TID: directory, App: s.guid("application"), Expires: expires.Unix()}
+	c := claims{Audience: "https://graph.microsoft.com", TID: directory, App: s.guid("application"), Expires: expires.Unix(), Serial: s.issued.Add(1)}
 	return part(map[string]string{"alg": "none", "typ": "JWT"}) + "." + part(c) + "."
 }
 

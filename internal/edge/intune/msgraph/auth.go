@@ -133,7 +133,10 @@ func (s *ClientCredentials) Token(ctx context.Context) (string, error) {
 		AccessToken string `json:"access_token"`
 		ExpiresIn   int    `json:"expires_in"`
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.AccessToken == "" {
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return "", fmt.Errorf("the token endpoint's answer cannot be read: %w", err)
+	}
+	if answer.AccessToken == "" {
 		return "", errors.New("the token endpoint answered without a token")
 	}
 	s.token, s.expires = answer.AccessToken, s.Clock.Now().Add(time.Duration(answer.ExpiresIn)*time.Second)

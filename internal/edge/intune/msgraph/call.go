@@ -138,6 +138,10 @@ func (c *Client) resolve(path string) (string, error) {
 // tenant's credential, whatever the caller mixed up.
 func (c *Client) bearer(ctx context.Context) (string, error) {
 	token, err := c.token.Token(ctx)
+	if outage(err) {
+		return "", &fleet.Error{Op: tokenOp, Object: c.directory, Kind: fleet.Waiting, Err: err,
+			Hint: "the sign-in service cannot be asked for a token: run again, the work goes on where it stopped"}
+	}
 	if err != nil {
 		return "", &fleet.Error{Op: "intune.token", Object: c.directory, Kind: fleet.Refused, Err: err,
 			Hint: "check the credentials that were configured for this tenant"}

@@ -66,7 +66,7 @@ func Passing(ctx context.Context, err error) bool {
 	}
 	var known *fleet.Error
 	if errors.As(err, &known) {
-		return false
+		return waitsForToken(known)
 	}
 	status := transport.StatusOf(err)
 	return status == 0 || status >= 500 || status == http.StatusTooManyRequests || unsettled(err)
