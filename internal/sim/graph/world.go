@@ -63,8 +63,8 @@ func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 		}
 	}
 	for _, d := range t.devices {
-		if cmp.Or(d.OS, "Windows") != "Windows" {
-			continue
+		if cmp.Or(d.OS, "Windows") != "Windows" || d.comanaged("apps") {
+			continue // its apps come from elsewhere, and nothing is reported
 		}
 		r := &run{t: t, d: d, id: e.Package, apps: apps, has: program{version: d.Installed[e.Package]}, told: map[string]status{}}
 		for _, at := range r.checkIns(now) {
