@@ -278,7 +278,7 @@ func (c *campaign) attempt(ctx context.Context, v *visit, e rollout.Effect, i fl
 	if c.Clock.Now().After(i.NotAfter) {
 		return attempted{Effect: e, Receipt: rollout.ReceiptFor(i, "expired", c.Clock.Now())}
 	}
-	observed, err := c.make(ctx, v, e, i)
+	observed, err := c.make(fleet.WithReason(ctx, reasonOf(e)), v, e, i)
 	now := c.Clock.Now()
 	if errors.Is(err, errExpired) {
 		return attempted{Effect: e, Receipt: rollout.ReceiptFor(i, "expired", now)}
@@ -286,7 +286,12 @@ func (c *campaign) attempt(ctx context.Context, v *visit, e rollout.Effect, i fl
 	if err != nil {
 		r := rollout.ReceiptFor(i, "failed", now)
 		r.Detail = fleet.KindOf(err).String()
-		return attempted{Effect: e, Receipt: r, err: fmt.Errorf("%s: %s of %s: %w", e.Tenant, e.Action, e.Package, err)}
+		err = fmt.Errorf("%s: %s of %s: %w", e.Tenant, e.Action, e.Package, err)
+		if errors.Is(err, fleet.ErrAwaitsApproval) {
+			r.Detail = fleet.Waiting.String()
+			err = &heldError{e, err}
+		}
+		return attempted{Effect: e, Receipt: r, err: err}
 	}
 	r := rollout.ReceiptFor(i, "done", now)
 	r.Observed = observed

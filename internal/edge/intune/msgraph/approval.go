@@ -203,7 +203,7 @@ func (c *Client) held(err error) (held error, again bool) {
 			return c.awaits(code, time.Time{}), false
 		}
 		if strings.Contains(strings.ToLower(text), "x-msft-approval-justification") {
-			first := !c.isGuarded()
+			first := !c.Guarded()
 			c.Guard()
 			return err, first
 		}
@@ -230,7 +230,44 @@ func (c *Client) awaits(id string, expires time.Time) error {
 	return &fleet.Error{Op: "intune.approval", Object: c.directory, Kind: fleet.Stalled, Err: fmt.Errorf("%w: request %s%s", fleet.ErrAwaitsApproval, id, until), Hint: approveHint}
 }
 
-func (c *Client) isGuarded() bool {
+// LearnGuard reads the tenant's policies, once, before a write that should carry a
+// justification from the first try on. What cannot be read holds nothing: the
+// refusal of a write teaches the same later.
+func (c *Client) LearnGuard(ctx context.Context) error {
+	c.mu.Lock()
+	known := c.guarded || c.learned
+	c.mu.Unlock()
+	if known {
+		return nil
+	}
+	policies, err := c.ApprovalPolicies(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		c.log.DebugContext(ctx, "policies of Multi Admin Approval cannot be read", "tenant", c.directory, "error", err)
+	}
+	if slices.ContainsFunc(policies, ApprovalPolicy.holds) {
+		c.Guard()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.learned = true
+	return nil
+}
+
+// holds reports whether a policy may hold a change of packmill's. A kind that is
+// not known may.
+func (p ApprovalPolicy) holds() bool {
+	switch p.Type {
+	case "deviceWipe", "deviceRetire", "deviceDelete", "role":
+		return false
+	}
+	return true
+}
+
+// Guarded reports whether the tenant is known to hold changes for an approval.
+func (c *Client) Guarded() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.guarded

@@ -63,6 +63,7 @@ type Client struct {
 	mu         sync.Mutex
 	vitals     Vitals
 	guarded    bool              // writes may be held for an approval
+	learned    bool              // whether they are has been asked
 	requests   []ApprovalRequest // as they were at requestsAt
 	requestsAt time.Time
 }
