@@ -370,7 +370,7 @@ type Plan struct {
 // A PlanSkip is a package that a tenant does not get, and why.
 type PlanSkip struct {
 	Tenant  TenantID  `json:"tenant"`
-	Package PackageID `json:"package"`
+	Package PackageID `json:"package"` // "": some of its devices, of every package
 	Why     string    `json:"why"`
 }
 
