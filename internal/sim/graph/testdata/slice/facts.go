@@ -7,7 +7,8 @@ func facts() area {
 			"/organization":   {"get"},
 			"/subscribedSkus": {"get"},
 		},
-		types: []string{"windows10EnrollmentCompletionPageConfiguration"},
+		leading: []string{"configurationManagerClientEnabledFeatures"},
+		types:   []string{"windows10EnrollmentCompletionPageConfiguration"},
 	}
 }
 

@@ -25,7 +25,7 @@ type object = map[string]any
 type area struct {
 	paths   map[string][]string // path → methods
 	types   []string            // derived types that occur, without namespace
-	leading []string            // navigation properties that are read or written as values
+	leading []string            // properties that are read or written as values: navigation, and what is more than a plain value of a thin type
 	beta    bool                // v1.0 need not have its paths
 }
 
@@ -166,7 +166,7 @@ func (c *cutter) thinned(v any) any {
 			}
 			props := object{}
 			for name, p := range x.(object) {
-				if c.plain(p.(object)) {
+				if c.plain(p.(object)) || slices.Contains(leading(), name) {
 					props[name] = p
 				}
 			}
