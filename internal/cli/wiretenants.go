@@ -15,6 +15,7 @@ import (
 
 	"github.com/packmill/packmill/internal/edge/intune"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
+	"github.com/packmill/packmill/internal/edge/intune/readiness"
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
@@ -39,6 +40,13 @@ func (a *app) wireTenants(f *factory.Factory) error {
 			known[t.Intune.Directory] = c
 		}
 		return c, nil
+	}
+	f.Look = func(ctx context.Context, t fleet.Tenant) fleet.Readiness {
+		api, err := connect(t)
+		if err != nil {
+			return readiness.Closed(err)
+		}
+		return readiness.Check(ctx, api, intune.Owner)
 	}
 	f.HashKey = a.hashKey
 	return nil

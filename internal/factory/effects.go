@@ -25,7 +25,8 @@ type campaign struct {
 	*Factory
 	facts   rollout.Facts
 	history *rollout.History
-	git     sync.Mutex // tenants take turns at reading the clone
+	ready   map[fleet.TenantID]fleet.Readiness // as last recorded
+	git     sync.Mutex                         // tenants take turns at reading the clone
 	started time.Time
 	begun   atomic.Int64
 	total   int
@@ -42,7 +43,7 @@ type campaign struct {
 // hold any longer, what ran out of time, and what is left to another run is an
 // undone error: read and decide again.
 func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []rollout.Effect) (int, error) {
-	c := &campaign{Factory: f, facts: facts, history: rollout.HistoryOf(facts.Record), started: f.Clock.Now(), total: len(effects)}
+	c := &campaign{Factory: f, facts: facts, history: rollout.HistoryOf(facts.Record), ready: newestReadiness(facts.Record), started: f.Clock.Now(), total: len(effects)}
 	effects, failures := c.asApproved(ctx, effects)
 	left := &undone{slots: map[rollout.Slot]bool{}, theirs: map[rollout.Slot]time.Time{}}
 	made := 0

@@ -24,6 +24,7 @@ type Record struct {
 	Commands   []Command
 	Notices    []Notice
 	Inventory  []InventoryRow
+	Readiness  []Readiness
 	Heartbeats []Heartbeat
 	Unknown    []string // "branch:path" of verified batches of a kind this version does not know
 }

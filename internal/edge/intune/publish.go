@@ -35,7 +35,7 @@ func (c *Client) Publish(ctx context.Context, app fleet.App, source fleet.Conten
 	if err != nil {
 		return fleet.AppState{}, err
 	}
-	p := &publication{c: c, key: k, app: app, content: opened, want: want}
+	p := &publication{c: c, key: k, app: app, content: opened, want: c.adapted(want)}
 	wait := time.Second
 	for try := 1; ; try++ {
 		state, err := p.run(ctx)

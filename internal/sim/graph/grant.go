@@ -23,11 +23,19 @@ func (t *tenant) roles() []string {
 
 // admit refuses a request to what the tenant does not have yet, or did not grant.
 // The service does not say which permission it misses.
-func (t *tenant) admit(r *http.Request) error {
+func (t *tenant) admit(r *request) error {
+	if r.Method != http.MethodGet && len(t.Lacks) > 0 {
+		props, err := object(r.body)
+		for _, name := range t.Lacks {
+			if _, has := props[name]; has && err == nil {
+				return badRequest("The property '" + name + "' does not exist on the type. Make sure to only use property names that are defined by the type.")
+			}
+		}
+	}
 	_, below, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	below = "/" + below
 	for _, prefix := range t.Lacks {
-		if strings.HasPrefix(below, prefix) {
+		if strings.HasPrefix(prefix, "/") && strings.HasPrefix(below, prefix) {
 			return badRequest("Resource not found for the segment '" + prefix[strings.LastIndex(prefix, "/")+1:] + "'.")
 		}
 	}

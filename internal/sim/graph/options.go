@@ -53,7 +53,7 @@ type Tenant struct {
 
 	SignIn    int      // Entra's code that token requests are refused with; 0 lets them in
 	Roles     []string // application permissions it granted; nil is all that packmill knows
-	Lacks     []string // paths, below the version, of features that have not reached it
+	Lacks     []string // what has not reached it: paths, below the version, and names of properties
 	Plans     []string // service plans it has licences of; nil is all that packmill asks for
 	Approvals []string // kinds of change that need a second person: app, script
 	Awaits    []string // apps, by display name, that its enrolment status page waits for

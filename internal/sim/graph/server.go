@@ -182,7 +182,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, t *tenant, operat
 				return reply{}, err
 			}
 		}
-		if err := t.admit(r); err != nil {
+		if err := t.admit(req); err != nil {
 			return reply{}, err
 		}
 		made, err := t.gate(req, operation)

@@ -268,6 +268,9 @@ func (r *run) install(e *epoch) (int, uint32) {
 // allowed reports whether the app is for the device's architecture.
 func (d *device) allowed(props map[string]json.RawMessage) bool {
 	list := text(props, "allowedArchitectures")
+	if older := text(props, "applicableArchitectures"); list == "" && older != "none" {
+		list = older
+	}
 	return list == "" || slices.Contains(strings.Split(list, ","), cmp.Or(d.Arch, "x64"))
 }
 

@@ -56,6 +56,12 @@ func (r ApprovalRequest) Ours() bool { return strings.HasPrefix(r.text(), approv
 // Open reports whether it waits: for an approver, or for being completed.
 func (r ApprovalRequest) Open() bool { return r.Status == "needsApproval" || r.Status == "approved" }
 
+// Reason is why packmill asked for it.
+func (r ApprovalRequest) Reason() string {
+	reason, _, _ := strings.Cut(strings.TrimPrefix(r.text(), approvalMark), " call ")
+	return reason
+}
+
 // text is the justification as it was given: the service may tell it as it came.
 func (r ApprovalRequest) text() string {
 	if data, err := base64.StdEncoding.DecodeString(r.Justification); err == nil && strings.HasPrefix(string(data), approvalMark) {
