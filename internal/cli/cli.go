@@ -253,6 +253,7 @@ func commands(a *app) []*cobra.Command {
 		newCatalogCmd(a),
 		newValidateCmd(a),
 		newPolicyEvalCmd(a),
+		newTenantsCmd(a),
 		newPlanCmd(a),
 		newCycleCmd(a),
 		newExplainCmd(a),

@@ -37,6 +37,7 @@ func documents() []document {
 		{"explanation", 1, "What decides about one package on one tenant: what it has, what comes, what keeps it back, every rule.", why.Explanation{}},
 		{"whatif", 1, "What a change of desired state would do to plans, tenant by tenant.", why.Comparison{}},
 		{"audit", 1, "What a clone alone proves about every release on every tenant, and what it fails to prove.", fleet.Audit{}},
+		{"tenants", 1, "What tenants check found of each tenant: reachability, permissions, features, licences, devices, what waits for a second person.", tenantsReport{}},
 		{"run", 1, "What run or apply did, and what waits.", runReport{}},
 		{"plan", 1, "What opening a gate will do, and its digest.", planReport{}},
 		{"pull", 1, "A pull request that was proposed.", pullReport{}},

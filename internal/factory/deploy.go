@@ -44,6 +44,11 @@ func (c *campaign) make(ctx context.Context, v *visit, e rollout.Effect, i fleet
 	if err := c.open(ctx, v, tenant); err != nil {
 		return "", err
 	}
+	if a, ok := v.console.(Adapter); ok {
+		if r, known := c.ready[e.Tenant]; known {
+			a.Adapt(r)
+		}
+	}
 	w := onTenant{
 		visit: v, console: fenced{v.console, c.Clock, i.NotAfter}, c: c, facts: c.facts, tenant: tenant, e: e, intent: i,
 	}

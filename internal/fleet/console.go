@@ -21,6 +21,14 @@ type Device struct {
 	Attributes map[string]string // model, department, country, …
 }
 
+// Attributes of a device that Configuration Manager manages as well (Microsoft:
+// "Co-management workloads"): who owns a workload, where it is not the console.
+const (
+	AppsOwner            = "appsOwner"
+	UpdatesOwner         = "updatesOwner"
+	ConfigurationManager = "configurationManager"
+)
+
 // An App is one release of a package as one slot of a tenant should hold it.
 type App struct {
 	Package     PackageID

@@ -24,6 +24,7 @@ type Record struct {
 	Commands   []Command
 	Notices    []Notice
 	Inventory  []InventoryRow
+	Readiness  []Readiness
 	Heartbeats []Heartbeat
 	Unknown    []string // "branch:path" of verified batches of a kind this version does not know
 }
@@ -370,7 +371,7 @@ type Plan struct {
 // A PlanSkip is a package that a tenant does not get, and why.
 type PlanSkip struct {
 	Tenant  TenantID  `json:"tenant"`
-	Package PackageID `json:"package"`
+	Package PackageID `json:"package"` // "": some of its devices, of every package
 	Why     string    `json:"why"`
 }
 

@@ -24,6 +24,7 @@ type Client struct {
 
 	mu       sync.Mutex
 	slots    map[slotKey]slotApps // nil until listed
+	single   bool                 // the tenant takes no list of architectures
 	believed bool                 // what slots lacks is not there
 	groups   map[string]string    // wave → group id; nil until listed
 	judged   map[string]bool      // groups by id: packmill's or not

@@ -35,7 +35,7 @@ func (c *Client) Publish(ctx context.Context, app fleet.App, source fleet.Conten
 	if err != nil {
 		return fleet.AppState{}, err
 	}
-	p := &publication{c: c, key: k, app: app, content: opened, want: want}
+	p := &publication{c: c, key: k, app: app, content: opened, want: c.adapted(want)}
 	wait := time.Second
 	for try := 1; ; try++ {
 		state, err := p.run(ctx)
@@ -83,9 +83,15 @@ func (p *publication) run(ctx context.Context) (fleet.AppState, error) {
 		}
 	}
 	if committed != f.app.CommittedContentVersion || f.marker.line() != done.line() {
-		body := p.want
-		notes := withMarker(text(f.app.Notes), done)
-		body.Notes, body.CommittedContentVersion = &notes, committed
+		if err := p.c.api.LearnGuard(ctx); err != nil {
+			return fleet.AppState{}, err
+		}
+	}
+	if committed != f.app.CommittedContentVersion || p.differs(f.marker, done) {
+		body, err := p.change(ctx, f, committed, done)
+		if err != nil {
+			return fleet.AppState{}, err
+		}
 		if err := p.c.api.Call(ctx, msgraph.Fresh, http.MethodPatch, appPath(f.app.ID), body, nil); err != nil {
 			return fleet.AppState{}, err
 		}
@@ -95,6 +101,45 @@ func (p *publication) run(ctx context.Context) (fleet.AppState, error) {
 		return fleet.AppState{}, err
 	}
 	return p.c.state(ctx, f)
+}
+
+// maxGenerations is how far back a change is looked for that was held for an
+// approval.
+const maxGenerations = 50
+
+// differs reports whether a slot's marker says something else than it should.
+// Where the tenant's own people must approve every change, a new generation alone
+// is none: each run would ask them for another.
+func (p *publication) differs(is, want Marker) bool {
+	if p.c.api.Guarded() && is.Generation > 0 {
+		want.Generation = is.Generation
+	}
+	return is.line() != want.line()
+}
+
+// change is the PATCH that makes content, rules and marker current. An approval
+// is for exactly one body: what an earlier run asked people of the tenant for is
+// asked for again as that run wrote it, with its generation.
+func (p *publication) change(ctx context.Context, f *found, committed string, done Marker) (win32LobApp, error) {
+	body := func(m Marker) win32LobApp {
+		out := p.want
+		notes := withMarker(text(f.app.Notes), m)
+		out.Notes, out.CommittedContentVersion = &notes, committed
+		return out
+	}
+	if p.c.api.Guarded() {
+		last := max(f.marker.Generation, done.Generation-maxGenerations)
+		for m := done; m.Generation > last; m.Generation-- {
+			asked, err := p.c.api.Requested(ctx, http.MethodPatch, appPath(f.app.ID), body(m))
+			if err != nil {
+				return win32LobApp{}, err
+			}
+			if asked {
+				return body(m), nil
+			}
+		}
+	}
+	return body(done), nil
 }
 
 // ensure finds the slot's app object or creates it, marked and without content.
@@ -114,6 +159,9 @@ func (p *publication) ensure(ctx context.Context) (*found, error) {
 		if f, err := p.c.find(ctx, p.key); err != nil || f != nil {
 			return f, err
 		}
+	}
+	if err := p.c.api.LearnGuard(ctx); err != nil {
+		return nil, err
 	}
 	m := Marker{Package: p.key.pkg, Slot: p.key.slot, Pending: p.app.File.Digest}
 	body := p.want

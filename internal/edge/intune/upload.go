@@ -28,9 +28,10 @@ const (
 )
 
 const (
-	commitTries = 2               // files made before the content counts as rejected
-	renewBefore = 3 * time.Minute // Microsoft's sample renews this long before the end
-	blobTries   = 4               // a signature is not known everywhere at once
+	commitTries = 2                // files made before the content counts as rejected
+	tokenLeft   = 20 * time.Minute // what a token must still last before an upload or a commit: the poll after it may take ten
+	renewBefore = 3 * time.Minute  // Microsoft's sample renews this long before the end
+	blobTries   = 4                // a signature is not known everywhere at once
 	blobWait    = 2 * time.Second
 	contentName = "IntunePackage.intunewin"
 )
@@ -127,6 +128,9 @@ func (p *publication) transfer(ctx context.Context, app, version string, f conte
 		return nil
 	}
 	if f.UploadState != "commitFilePending" {
+		if err := p.c.api.Lasting(ctx, tokenLeft); err != nil {
+			return err
+		}
 		// A state that nobody knows may be that of a commit under way.
 		file, err := p.await(ctx, at, uriReady, uriRenewed, committed)
 		if err != nil || file.UploadState == committed {
@@ -135,6 +139,9 @@ func (p *publication) transfer(ctx context.Context, app, version string, f conte
 		u := &blobUpload{p: p, at: at, file: file, old: old}
 		if err := u.run(ctx); err != nil {
 			return err
+		}
+		if err := p.c.api.Lasting(ctx, tokenLeft); err != nil {
+			return err // the upload took its time
 		}
 		e := p.content.file.Encryption
 		body := map[string]fileEncryptionInfo{"fileEncryptionInfo": {

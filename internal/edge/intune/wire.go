@@ -146,6 +146,16 @@ type managedDevice struct {
 	Manufacturer    string    `json:"manufacturer"`
 	Model           string    `json:"model"`
 	Category        string    `json:"deviceCategoryDisplayName"`
+
+	Agent    string    `json:"managementAgent"`
+	Features *features `json:"configurationManagerClientEnabledFeatures"`
+}
+
+// features say, of a device that Configuration Manager manages as well, which
+// workloads are Intune's.
+type features struct {
+	Apps    *bool `json:"modernApps"`
+	Updates *bool `json:"windowsUpdateForBusiness"`
 }
 
 type directoryDevice struct {

@@ -64,6 +64,8 @@ func kinds() []kind {
 			func(r *fleet.Record, rows []fleet.Report) { r.Reports = append(r.Reports, rows...) }),
 		onShard("inventory/*", func(x fleet.InventoryRow) fleet.TenantID { return x.Tenant },
 			func(r *fleet.Record, rows []fleet.InventoryRow) { r.Inventory = append(r.Inventory, rows...) }),
+		onShard("readiness/*", func(x fleet.Readiness) fleet.TenantID { return x.Tenant },
+			func(r *fleet.Record, rows []fleet.Readiness) { r.Readiness = append(r.Readiness, rows...) }),
 	}
 }
 

@@ -74,6 +74,9 @@ func ReportsDir(c fleet.CycleID, wave string) string { return path.Join(string(c
 // InventoryDir holds fleet.InventoryRow rows.
 func InventoryDir(t fleet.TenantID) string { return path.Join("inventory", t.Slug()) }
 
+// ReadinessDir holds fleet.Readiness rows.
+func ReadinessDir(t fleet.TenantID) string { return path.Join("readiness", t.Slug()) }
+
 // The folders of facts that belong to no cycle, on the control branch:
 // fleet.Merge, fleet.Heartbeat and Checkpoint rows. They grow for years, so
 // their batches are spread over 256 folders: git

@@ -45,6 +45,9 @@ func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fle
 	for _, tenant := range repo.TenantIDs() {
 		t := repo.Tenants[tenant]
 		stay := p.stay(t)
+		if why := servedElsewhere(members[tenant].Elsewhere); why != "" {
+			plan.Skipped = append(plan.Skipped, fleet.PlanSkip{Tenant: tenant, Why: why})
+		}
 		for _, pkg := range slices.Sorted(maps.Keys(cycle.Entries)) {
 			if _, wanted := t.Packages[pkg]; !wanted {
 				continue
@@ -64,6 +67,18 @@ func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fle
 // notInWave marks what is neither a row nor worth a line: the tenant has no
 // device in this wave, or has had a carried release since an earlier cycle.
 const notInWave = "no device in this wave"
+
+// servedElsewhere says how many devices of a tenant are left out of the waves, whatever
+// the package, "" for none.
+func servedElsewhere(n int) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "1 device is in no wave: Configuration Manager owns its apps workload"
+	}
+	return fmt.Sprintf("%d devices are in no wave: Configuration Manager owns their apps workload", n)
+}
 
 type planner struct {
 	repo  *fleet.Repository

@@ -22,6 +22,7 @@ func (d *device) managedDevice(seen time.Time) map[string]any {
 		"osVersion": d.OSVersion, "manufacturer": d.Manufacturer, "model": d.Model, "deviceCategoryDisplayName": d.Department,
 		"lastSyncDateTime": seen.UTC().Format(time.RFC3339), "managedDeviceOwnerType": "company", "complianceState": "compliant",
 	}
+	d.agents(out)
 	return out
 }
 

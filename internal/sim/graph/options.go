@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"crypto/x509"
 	"net/http"
 	"time"
 
@@ -16,14 +17,16 @@ type Options struct {
 	Tenants  []Tenant
 	Observer event.Observer // told after a change is stored and before it is answered
 
-	Secret      string        // client secret the token endpoint asks for; "" takes any
-	PageSize    int           // apps on a page; 25 when 0, as Intune's
-	SASLifetime time.Duration // of an upload address; 8 h when 0
-	ReadableSAS bool          // upload addresses may list staged blocks
-	Lag         int           // up to how many reads a new object is not found, and a state takes to change
-	ListLag     int           // up to how many listings a new app is missing from
-	Throttle    int           // every n-th request of a tenant is refused with 429; never when 0
-	Limit       Limit         // refusals by rate, on the virtual clock
+	Secret      string            // client secret the token endpoint asks for; "" takes any
+	Certificate *x509.Certificate // whose key may sign assertions instead; nil takes none
+	Subject     string            // of federated tokens that are taken instead; "" takes any
+	PageSize    int               // apps on a page; 25 when 0, as Intune's
+	SASLifetime time.Duration     // of an upload address; 8 h when 0
+	ReadableSAS bool              // upload addresses may list staged blocks
+	Lag         int               // up to how many reads a new object is not found, and a state takes to change
+	ListLag     int               // up to how many listings a new app is missing from
+	Throttle    int               // every n-th request of a tenant is refused with 429; never when 0
+	Limit       Limit             // refusals by rate, on the virtual clock
 	Fault       func(Call) Fault
 	Pitfalls    Pitfalls
 
@@ -49,6 +52,13 @@ type Limit struct {
 type Tenant struct {
 	Directory string // tenant id, a GUID
 	Devices   []Device
+
+	SignIn    int      // Entra's code that token requests are refused with; 0 lets them in
+	Roles     []string // application permissions it granted; nil is all that packmill knows
+	Lacks     []string // what has not reached it: paths, below the version, and names of properties
+	Plans     []string // service plans it has licences of; nil is all that packmill asks for
+	Approvals []string // kinds of change that need a second person: app, script
+	Awaits    []string // apps, by display name, that its enrolment status page waits for
 }
 
 // A Device is one managed device.
@@ -62,6 +72,9 @@ type Device struct {
 	Department   string                     // the device category
 	Zone         string                     // IANA zone of the device's own clock, UTC when empty
 	Installed    map[fleet.PackageID]string // versions it has before the world begins
+
+	Agent string   // managementAgent of a device that Configuration Manager manages as well
+	Owned []string // of its workloads, those that Configuration Manager owns: apps, updates
 }
 
 // Published are the limits Microsoft documents for Intune's apps and its device
@@ -97,6 +110,7 @@ type failure struct {
 	status        int
 	code, message string
 	retryAfter    int
+	approval      string // code of the request that was made instead
 }
 
 func (f *failure) Error() string { return f.code + ": " + f.message }

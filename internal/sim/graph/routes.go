@@ -32,10 +32,12 @@ func (s *Server) routes() *http.ServeMux {
 	reportRoutes(r)
 	scriptRoutes(r)
 	directoryRoutes(r)
+	factRoutes(r) // last
 	for _, version := range []string{"/v1.0", "/beta"} {
 		r.mux.HandleFunc("POST "+version+"/$batch", s.batch)
 	}
 	r.mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", s.tokenEndpoint)
+	r.mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", s.discovery)
 	r.mux.HandleFunc("PUT /blob/{tenant}/{file}", s.putBlob)
 	r.mux.HandleFunc("GET /blob/{tenant}/{file}", s.getBlob)
 	r.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

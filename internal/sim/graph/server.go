@@ -185,7 +185,18 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, t *tenant, operat
 				return reply{}, err
 			}
 		}
-		return h(req)
+		if err := t.admit(req); err != nil {
+			return reply{}, err
+		}
+		made, err := t.gate(req, operation)
+		if err != nil {
+			return reply{}, err
+		}
+		rep, err := h(req)
+		if err == nil {
+			err = made()
+		}
+		return rep, err
 	}()
 	for _, e := range rep.events {
 		s.observe(e)
@@ -209,6 +220,9 @@ func (s *Server) answer(w http.ResponseWriter, rep reply, err error) {
 		if f.retryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(f.retryAfter))
 		}
+		if f.approval != "" {
+			w.Header().Set("X-Msft-Approval-Code", f.approval)
+		}
 		rep = reply{status: f.status, body: map[string]any{"error": map[string]any{"code": f.code, "message": f.message}}}
 	}
 	data := rep.raw
@@ -226,6 +240,7 @@ func (s *Server) answer(w http.ResponseWriter, rep reply, err error) {
 	if rep.contentType != "" {
 		w.Header().Set("Content-Type", rep.contentType)
 	}
+	w.Header().Set("Date", s.o.Now().UTC().Format(http.TimeFormat)) // by the world's clock
 	w.WriteHeader(rep.status)
 	_, _ = w.Write(data) // a client that is gone needs no answer
 }

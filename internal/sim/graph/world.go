@@ -63,8 +63,8 @@ func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 		}
 	}
 	for _, d := range t.devices {
-		if cmp.Or(d.OS, "Windows") != "Windows" {
-			continue
+		if cmp.Or(d.OS, "Windows") != "Windows" || d.comanaged("apps") {
+			continue // its apps come from elsewhere, and nothing is reported
 		}
 		r := &run{t: t, d: d, id: e.Package, apps: apps, has: program{version: d.Installed[e.Package]}, told: map[string]status{}}
 		for _, at := range r.checkIns(now) {
@@ -268,6 +268,9 @@ func (r *run) install(e *epoch) (int, uint32) {
 // allowed reports whether the app is for the device's architecture.
 func (d *device) allowed(props map[string]json.RawMessage) bool {
 	list := text(props, "allowedArchitectures")
+	if older := text(props, "applicableArchitectures"); list == "" && older != "none" {
+		list = older
+	}
 	return list == "" || slices.Contains(strings.Split(list, ","), cmp.Or(d.Arch, "x64"))
 }
 
