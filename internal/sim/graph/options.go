@@ -26,6 +26,8 @@ type Options struct {
 	Limit       Limit         // refusals by rate, on the virtual clock
 	Fault       func(Call) Fault
 
+	AuditLag    time.Duration // up to how long the service's own audit takes to show an event
+	ReportLag   time.Duration // up to how far the reports on a device are behind it; the service's are up to 48 h
 	CheckIn     time.Duration // between two check-ins of a device; 1 h when 0
 	Silence     float64       // share of devices switched off in a given week
 	Deferring   float64       // share of devices whose user waits for the deadline
@@ -60,7 +62,11 @@ type Device struct {
 	Department   string                     // the device category
 	Zone         string                     // IANA zone of the device's own clock, UTC when empty
 	Installed    map[fleet.PackageID]string // versions it has before the world begins
+	Software     []Software                 // other programs it has
 }
+
+// Software is a program that a device has and packmill knows nothing of.
+type Software struct{ Name, Publisher, Version string }
 
 // A Call is one request as a Fault function sees it.
 type Call struct {

@@ -182,7 +182,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, t *tenant, operat
 				return reply{}, err
 			}
 		}
-		return h(req)
+		rep, err := h(req)
+		if err == nil {
+			err = t.note(req, operation, rep)
+		}
+		return rep, err
 	}()
 	for _, e := range rep.events {
 		s.observe(e)
