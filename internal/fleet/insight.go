@@ -90,3 +90,20 @@ type ConsoleFinding struct {
 	Object      string    `json:"object,omitempty"`  // id of what was changed
 	Package     PackageID `json:"package,omitempty"` // whose object it is, where that is known
 }
+
+// SilentShown is how many devices a Silence lists.
+const SilentShown = 50
+
+// A Silence is which members of a wave on one tenant had said nothing since it
+// started, of any package that was asked for, at one look: those that are off,
+// lost, or whose reports are still on their way. Devices are keyed hashes, the
+// first in their order; Silent counts them all.
+type Silence struct {
+	Cycle   CycleID   `json:"cycle"`
+	Wave    string    `json:"wave"`
+	Tenant  TenantID  `json:"tenant"`
+	Look    Duration  `json:"look"` // age of the wave
+	Silent  int       `json:"silent"`
+	Devices []string  `json:"devices"`
+	At      time.Time `json:"at"`
+}
