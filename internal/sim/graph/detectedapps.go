@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -90,19 +89,17 @@ func (t *tenant) programsOf(d *device, apps map[fleet.PackageID][]*app, at time.
 		if r.has.version == "" {
 			continue
 		}
-		s := Software{Name: path(id), Version: r.has.version}
+		s := t.s.o.Named(id)
 		for _, a := range apps[id] {
 			s.Name, s.Publisher = text(a.Props, "displayName"), text(a.Props, "publisher")
 		}
+		if s.Name == "" {
+			continue // a configuration, which no list of programs shows
+		}
+		s.Version = r.has.version
 		out = append(out, s)
 	}
 	return out
-}
-
-// path is a package's own name.
-func path(id fleet.PackageID) string {
-	_, name, _ := strings.Cut(string(id), "/")
-	return name
 }
 
 // detectedPage is how many detected apps the service puts on a page.

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -32,6 +33,9 @@ type Options struct {
 	Silence     float64       // share of devices switched off in a given week
 	Deferring   float64       // share of devices whose user waits for the deadline
 	FailureRate func(id fleet.PackageID, version string, artifact fleet.Digest) float64
+	// Named is what a program of a package is listed as on devices that had it
+	// before the world begins; the last part of the package's id when nil.
+	Named func(id fleet.PackageID) Software
 	// Unhealthy is the share of devices that a version, once installed, makes
 	// fail a probe.
 	Unhealthy func(id fleet.PackageID, version, probe string) float64
@@ -98,6 +102,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.FailureRate == nil {
 		o.FailureRate = func(fleet.PackageID, string, fleet.Digest) float64 { return 0 }
+	}
+	if o.Named == nil {
+		o.Named = func(id fleet.PackageID) Software {
+			_, name, _ := strings.Cut(string(id), "/")
+			return Software{Name: name}
+		}
 	}
 	if o.Unhealthy == nil {
 		o.Unhealthy = func(fleet.PackageID, string, string) float64 { return 0 }
