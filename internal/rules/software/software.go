@@ -25,6 +25,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -52,16 +53,25 @@ type Comparison struct {
 	RestDevices  int       `json:"restDevices"`
 }
 
-// Latest is each tenant's newest snapshot.
+// Latest is each tenant's newest snapshot. A row that two runs of one instant
+// told counts once.
 func Latest(rows []fleet.AppRow) map[fleet.TenantID][]fleet.AppRow {
-	out := map[fleet.TenantID][]fleet.AppRow{}
-	for _, r := range rows {
-		have := out[r.Tenant]
-		switch {
-		case len(have) == 0 || r.At.After(have[0].At):
-			out[r.Tenant] = []fleet.AppRow{r}
-		case r.At.Equal(have[0].At) && !slices.Contains(have, r): // two runs of one instant
-			out[r.Tenant] = append(have, r)
+	newest := map[fleet.TenantID]time.Time{}
+	for i := range rows {
+		if r := &rows[i]; r.At.After(newest[r.Tenant]) {
+			newest[r.Tenant] = r.At
+		}
+	}
+	out, seen := map[fleet.TenantID][]fleet.AppRow{}, map[fleet.AppRow]bool{}
+	for i := range rows {
+		r := rows[i]
+		if !r.At.Equal(newest[r.Tenant]) {
+			continue
+		}
+		r.At = newest[r.Tenant] // of one form, or equal rows would differ
+		if !seen[r] {
+			seen[r] = true
+			out[r.Tenant] = append(out[r.Tenant], r)
 		}
 	}
 	return out
