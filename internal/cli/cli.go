@@ -263,6 +263,7 @@ func commands(a *app) []*cobra.Command {
 		newRunCmd(a),
 		newNotifyCmd(a),
 		newReportCmd(a),
+		newInventoryCmd(a),
 		newAuditCmd(a),
 		newSimulateCmd(a),
 		newDemoCmd(a),

@@ -42,6 +42,8 @@ func documents() []document {
 		{"plan", 1, "What opening a gate will do, and its digest.", planReport{}},
 		{"pull", 1, "A pull request that was proposed.", pullReport{}},
 		{"word", 1, "What a person said of a release in a wave.", wordReport{}},
+		{"inventory", 1, "What tenants' devices are and have, by the newest snapshot of each.", view.Inventory{}},
+		{"uncatalogued", 1, "Programs in use on tenants' devices that the catalog has no package for.", view.Uncatalogued{}},
 		{"report", 1, "The pages that report wrote.", reportFiles{}},
 		{"simulation", 1, "What a cycle would do: its way through the waves, who gets what when, how likely it is halted, and the story in lines.", simulation{}},
 		{"rehearsal", 1, "A model to rehearse a cycle against: which devices fail, when packmill runs, who merges what, what goes wrong.", rehearsal.Model{}},

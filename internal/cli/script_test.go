@@ -10,6 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/gitrepo"
 	"github.com/packmill/packmill/internal/sim/world"
 )
@@ -23,6 +24,8 @@ import (
 //	                  (see waypoints), or at the "end", in the folder world;
 //	                  world/work is the mill's clone, $FORGE the forge's
 //	                  repository, $NOW the instant of the step
+//	meddle TENANT [LOGIN]  changes an app of packmill's in a tenant of the world:
+//	                  as a person, or with packmill's credential behind its back
 //	merge BRANCH      lets people review and merge a branch of the forge
 //	$FORMATS          the folder of the formats, whose testdata holds installers
 //	document NAME     checks that standard output is the JSON document of that name
@@ -40,11 +43,12 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE") == "1",
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"world": serveScript, "merge": mergeScript, "document": checkScript},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"world": serveScript, "merge": mergeScript, "meddle": meddleScript, "document": checkScript},
 		Condition: func(cond string) (bool, error) {
 			return cond == "long" && !testing.Short() && !raced, nil
 		},
 		Setup: func(env *testscript.Env) error {
+			env.Values[servedWorld] = new(*world.World)
 			for name, value := range map[string]string{
 				"PATH":         bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
 				"HOME":         env.WorkDir,
@@ -91,6 +95,7 @@ func serveScript(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(w.Close()) })
 	w.SetTime(now)
+	*ts.Value(servedWorld).(**world.World) = w
 	repo, err := gitrepo.Open(filepath.Join(dir, "work"))
 	ts.Check(err)
 	ts.Check(repo.SetRemote(w.RemoteURL()))
@@ -99,6 +104,18 @@ func serveScript(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	ts.Setenv("NOW", now.Format(time.RFC3339))
 	ts.Setenv("FORGE", w.GitDir())
+}
+
+// servedWorld is where a script keeps the world that it serves.
+const servedWorld = "world"
+
+// meddleScript is the command meddle.
+func meddleScript(ts *testscript.TestScript, _ bool, args []string) {
+	w := *ts.Value(servedWorld).(**world.World)
+	if len(args) < 1 || len(args) > 2 || w == nil {
+		ts.Fatalf("usage: meddle TENANT [LOGIN], after world")
+	}
+	ts.Check(w.Meddle(context.Background(), fleet.TenantID(args[0]), strings.Join(args[1:], "")))
 }
 
 // checkScript is the command document.

@@ -25,6 +25,9 @@ type Record struct {
 	Notices    []Notice
 	Inventory  []InventoryRow
 	Readiness  []Readiness
+	Apps       []AppRow
+	Silences   []Silence
+	Reconciled []Reconciliation
 	Heartbeats []Heartbeat
 	Unknown    []string // "branch:path" of verified batches of a kind this version does not know
 }
@@ -256,7 +259,10 @@ type Report struct {
 	Errors   []string  `json:"errors,omitempty"` // distinct error codes, sorted; or NotAsked alone
 	// Signals are the same devices by what each signal said of them.
 	Signals map[string]SignalCount `json:"signals,omitempty"`
-	At      time.Time              `json:"at"`
+	// AsOf is the newest instant that a device is told to have reported at: what
+	// the console knew, however much later it was asked. Zero where none did.
+	AsOf time.Time `json:"asOf,omitzero"`
+	At   time.Time `json:"at"`
 }
 
 // NotAsked stands in a Report's errors when the tenant could not be asked at

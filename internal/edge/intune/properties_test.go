@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/packmill/packmill/internal/edge/intune/reports"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/intunewin"
 	"github.com/packmill/packmill/internal/rules/wrapper"
@@ -185,17 +186,13 @@ func TestWrapped(t *testing.T) {
 
 // TestPutOff: a device that was told "not now" has not failed.
 func TestPutOff(t *testing.T) {
-	column := map[string]int{"DeviceId": 0, "AppVersion": 1, "InstallState": 2, "HexErrorCode": 3, "LastModifiedDateTime": 4}
 	for code, want := range map[string]string{"0x13499": "pending", "0x1349C": "pending", "0x1349d": "failed", "0x652": "failed", "0x80070643": "failed", "": "failed"} {
-		var row []json.RawMessage
-		for _, cell := range []string{"d", "1", "failed", code, ""} {
-			data, err := json.Marshal(cell)
-			if err != nil {
-				t.Fatal(err)
-			}
-			row = append(row, data)
+		page := `{"TotalRowCount":1,"Schema":[{"Column":"DeviceId"},{"Column":"AppVersion"},{"Column":"InstallState"},{"Column":"HexErrorCode"},{"Column":"LastModifiedDateTime"}],"Values":[["d","1","failed","` + code + `",""]]}`
+		p, err := reports.ReadPage(strings.NewReader(page), pageColumns().names(), reports.Published())
+		if err != nil || len(p.Rows) != 1 {
+			t.Fatal(err)
 		}
-		if got := reportRow(row, column); got.State != want {
+		if got := pageColumns().status(p.Rows[0]); got.State != want {
 			t.Errorf("%s: %+v, want %s", code, got, want)
 		}
 	}

@@ -11,7 +11,6 @@ const (
 	assignVersion  = "beta"
 	devicesVersion = "v1.0"
 	groupsVersion  = "v1.0"
-	reportVersion  = "v1.0"
 	scriptsVersion = "beta" // v1.0 has no device health scripts
 )
 
@@ -24,7 +23,6 @@ const (
 	devicesPath        = "/" + devicesVersion + "/devices"
 	groupsPath         = "/" + groupsVersion + "/groups"
 	scriptsPath        = "/" + scriptsVersion + "/deviceManagement/deviceHealthScripts"
-	reportPath         = "/" + reportVersion + "/deviceManagement/reports/retrieveDeviceAppInstallationStatusReport"
 )
 
 func appPath(id string) string { return appsPath + "/" + url.PathEscape(id) }

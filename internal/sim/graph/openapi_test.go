@@ -59,6 +59,7 @@ type checker struct {
 	lax  bool // answers of a later service may hold anything
 	mu   sync.Mutex
 	seen map[string]int // operation ids
+	told func(operation string)
 }
 
 func newChecker(t testing.TB, next http.Handler) *checker {
@@ -79,6 +80,7 @@ func (c *checker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // the client went away
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
+	c.tell(version, r)
 	rec := httptest.NewRecorder()
 	whole := c.serve(rec, r)
 	if whole {
@@ -350,5 +352,32 @@ func TestSliceIsServed(t *testing.T) {
 	}
 	if operations < 40 {
 		t.Errorf("only %d operations were tried", operations)
+	}
+}
+
+// times is how often an operation was called, in any version.
+func (c *checker) times(operation string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seen["v1.0 "+operation] + c.seen["beta "+operation]
+}
+
+// before has a function told of every operation before it is served.
+func (c *checker) before(f func(operation string)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.told = f
+}
+
+func (c *checker) tell(version string, r *http.Request) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.told == nil {
+		return
+	}
+	request := r.Clone(context.Background())
+	request.URL.Host, request.URL.Scheme, request.Host = "", "", ""
+	if route, _, err := c.contracts[version].router.FindRoute(request); err == nil {
+		c.told(route.Operation.OperationID)
 	}
 }

@@ -3,6 +3,7 @@ package graph
 import (
 	"crypto/x509"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -30,10 +31,15 @@ type Options struct {
 	Fault       func(Call) Fault
 	Pitfalls    Pitfalls
 
+	AuditLag    time.Duration // up to how long the service's own audit takes to show an event
+	ReportLag   time.Duration // up to how far the reports on a device are behind it; the service's are up to 48 h
 	CheckIn     time.Duration // between two check-ins of a device; 1 h when 0
 	Silence     float64       // share of devices switched off in a given week
 	Deferring   float64       // share of devices whose user waits for the deadline
 	FailureRate func(id fleet.PackageID, version string, artifact fleet.Digest) float64
+	// Named is what a program of a package is listed as on devices that had it
+	// before the world begins; the last part of the package's id when nil.
+	Named func(id fleet.PackageID) Software
 	// Unhealthy is the share of devices that a version, once installed, makes
 	// fail a probe.
 	Unhealthy func(id fleet.PackageID, version, probe string) float64
@@ -75,7 +81,12 @@ type Device struct {
 
 	Agent string   // managementAgent of a device that Configuration Manager manages as well
 	Owned []string // of its workloads, those that Configuration Manager owns: apps, updates
+
+	Software []Software // other programs it has
 }
+
+// Software is a program that a device has and packmill knows nothing of.
+type Software struct{ Name, Publisher, Version string }
 
 // Published are the limits Microsoft documents for Intune's apps and its device
 // configuration (Microsoft Graph: "Intune service-specific throttling limits").
@@ -95,6 +106,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.FailureRate == nil {
 		o.FailureRate = func(fleet.PackageID, string, fleet.Digest) float64 { return 0 }
+	}
+	if o.Named == nil {
+		o.Named = func(id fleet.PackageID) Software {
+			_, name, _ := strings.Cut(string(id), "/")
+			return Software{Name: name}
+		}
 	}
 	if o.Unhealthy == nil {
 		o.Unhealthy = func(fleet.PackageID, string, string) float64 { return 0 }

@@ -30,6 +30,7 @@ func (s *Server) routes() *http.ServeMux {
 	r := router{s, http.NewServeMux()}
 	appRoutes(r)
 	reportRoutes(r)
+	insightRoutes(r)
 	scriptRoutes(r)
 	directoryRoutes(r)
 	factRoutes(r) // last
@@ -72,6 +73,16 @@ func appRoutes(r router) {
 func reportRoutes(r router) {
 	r.both("GET", "/deviceManagement/managedDevices", "managedDevice.list", listManaged)
 	r.both("POST", "/deviceManagement/reports/retrieveDeviceAppInstallationStatusReport", "report", installReport)
+	const exports = "/deviceManagement/reports/exportJobs"
+	r.both("POST", exports, "export.create", createExport)
+	r.both("GET", exports+"/{id}", "export.get", exportSet().with(getExport))
+	r.mux.HandleFunc("GET /export/{tenant}/{file}", r.s.getExportFile)
+}
+
+func insightRoutes(r router) {
+	r.both("GET", "/deviceManagement/detectedApps", "detectedApp.list", listDetected)
+	r.both("GET", "/deviceManagement/detectedApps/{id}/managedDevices", "detectedApp.devices", listDetectedDevices)
+	r.both("GET", "/deviceManagement/auditEvents", "auditEvent.list", listAuditEvents)
 }
 
 func scriptRoutes(r router) {

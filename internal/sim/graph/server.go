@@ -196,6 +196,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, t *tenant, operat
 		if err == nil {
 			err = made()
 		}
+		if err == nil {
+			err = t.note(req, operation, rep)
+		}
 		return rep, err
 	}()
 	for _, e := range rep.events {

@@ -118,6 +118,7 @@ type claims struct {
 	Audience string   `json:"aud"`
 	TID      string   `json:"tid"`
 	App      string   `json:"appid"`
+	UPN      string   `json:"upn,omitempty"` // of a person; "" for an application by itself
 	Expires  int64    `json:"exp"`
 	Serial   int64    `json:"serial"` // of the tokens that this server has issued
 	Roles    []string `json:"roles,omitempty"`
@@ -129,7 +130,23 @@ func (s *Server) Token(directory string) string {
 	return s.token(directory, s.o.Now().Add(tokenLifetime))
 }
 
+// PersonToken is an access token of a person with the portal, who is no business
+// of packmill's.
+func (s *Server) PersonToken(directory, upn string) string {
+	return compact(claims{Audience: graphAudience, TID: directory, App: s.guid("portal"), UPN: upn, Expires: s.o.Now().Add(tokenLifetime).Unix()})
+}
+
+const graphAudience = "https://graph.microsoft.com"
+
 func (s *Server) token(directory string, expires time.Time) string {
+	c := claims{Audience: graphAudience, TID: directory, App: s.guid("application"), Expires: expires.Unix(), Serial: s.issued.Add(1)}
+	if t := s.tenants[directory]; t != nil {
+		c.Roles = t.roles()
+	}
+	return compact(c)
+}
+
+func compact(c claims) string {
 	part := func(v any) string {
 		data, err := json.Marshal(v)
 		if err != nil {
@@ -137,11 +154,17 @@ func (s *Server) token(directory string, expires time.Time) string {
 		}
 		return base64.RawURLEncoding.EncodeToString(data)
 	}
-	c := claims{Audience: "https://graph.microsoft.com", TID: directory, App: s.guid("application"), Expires: expires.Unix(), Serial: s.issued.Add(1)}
-	if t := s.tenants[directory]; t != nil {
-		c.Roles = t.roles()
-	}
 	return part(map[string]string{"alg": "none", "typ": "JWT"}) + "." + part(c) + "."
+}
+
+// claimsOf are the claims of a token that readToken took, or none.
+func claimsOf(token string) (c claims) {
+	if parts := strings.Split(token, "."); len(parts) == 3 {
+		if data, err := base64.RawURLEncoding.DecodeString(parts[1]); err == nil {
+			_ = json.Unmarshal(data, &c) // what cannot be read claims nothing
+		}
+	}
+	return c
 }
 
 func (s *Server) readToken(token string) (directory string, expires time.Time, err error) {

@@ -49,32 +49,40 @@ type run struct {
 	told map[string]status // by app
 }
 
-// statuses computes what all devices have reported for an app until now.
+// statuses computes what the service knows now of what devices reported for an
+// app: each device as it was a while ago.
 func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 	out := map[*device]status{}
 	e := a.at(now)
 	if e == nil {
 		return out
 	}
-	var apps []*app
-	for _, other := range t.sortedApps() {
-		if slices.ContainsFunc(other.History, func(h epoch) bool { return h.Package == e.Package }) {
-			apps = append(apps, other)
-		}
-	}
+	apps := t.appsOf(e.Package)
 	for _, d := range t.devices {
 		if cmp.Or(d.OS, "Windows") != "Windows" || d.comanaged("apps") {
 			continue // its apps come from elsewhere, and nothing is reported
 		}
 		r := &run{t: t, d: d, id: e.Package, apps: apps, has: program{version: d.Installed[e.Package]}, told: map[string]status{}}
-		for _, at := range r.checkIns(now) {
+		known := now.Add(-t.reportLag(d))
+		for _, at := range r.checkIns(known) {
 			r.checkIn(at)
 		}
 		if s, ok := r.told[a.ID]; ok {
-			if last, alive := t.lastCheckIn(d, now); alive && !s.stale && last.After(s.at) {
+			if last, alive := t.lastCheckIn(d, known); alive && !s.stale && last.After(s.at) {
 				s.at = last // a later check-in found nothing to do
 			}
 			out[d] = s
+		}
+	}
+	return out
+}
+
+// appsOf are the apps that ever were of a package.
+func (t *tenant) appsOf(id fleet.PackageID) []*app {
+	var out []*app
+	for _, a := range t.sortedApps() {
+		if slices.ContainsFunc(a.History, func(h epoch) bool { return h.Package == id }) {
+			out = append(out, a)
 		}
 	}
 	return out
