@@ -80,11 +80,11 @@ func (c *checker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // the client went away
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
+	version, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	c.tell(version, r)
 	rec := httptest.NewRecorder()
 	whole := c.serve(rec, r)
 	if whole {
-		version, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		var found []string
 		if _, ok := c.contracts[version]; ok {
 			found = c.check(r, body, rec.Code, rec.Header(), rec.Body.Bytes())
@@ -372,7 +372,7 @@ func (c *checker) before(f func(operation string)) {
 func (c *checker) tell(version string, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.told == nil {
+	if _, described := c.contracts[version]; c.told == nil || !described {
 		return
 	}
 	request := r.Clone(context.Background())
