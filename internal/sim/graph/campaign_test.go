@@ -137,7 +137,7 @@ type stand struct {
 // campaignWorld opens a world over a copy of a folder.
 func campaignWorld(t testing.TB, folder string, now time.Time) *world {
 	t.Helper()
-	return newWorld(t, func(o *graph.Options) {
+	w := newWorld(t, func(o *graph.Options) {
 		o.Lag, o.ListLag, o.PageSize = 1, 0, 5
 		o.Tenants = []graph.Tenant{{Directory: nordic, Devices: devices(4)}}
 		if folder == "" {
@@ -147,6 +147,8 @@ func campaignWorld(t testing.TB, folder string, now time.Time) *world {
 			t.Fatal(err)
 		}
 	}).at(now)
+	w.direct = true
+	return w
 }
 
 // at sets the clock.
