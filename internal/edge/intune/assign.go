@@ -92,7 +92,7 @@ func (c *Client) assign(ctx context.Context, k slotKey, want []assignment) error
 // marker names what will be ours before it is, and forgets it only afterwards:
 // a crash in between leaves nothing behind that nobody owns.
 func (c *Client) replace(ctx context.Context, f *found, want []assignment) error {
-	present, err := c.assignments(ctx, f.app.ID)
+	present, err := c.settledAssignments(ctx, f.app.ID)
 	if err != nil {
 		return err
 	}
@@ -126,6 +126,9 @@ func (c *Client) replace(ctx context.Context, f *found, want []assignment) error
 		// The whole set again has the same effect.
 		body := map[string]any{"mobileAppAssignments": all}
 		if err := c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, assignActionPath(f.app.ID), body, nil); err != nil {
+			return err
+		}
+		if err := c.shown(ctx, f, want); err != nil {
 			return err
 		}
 	}

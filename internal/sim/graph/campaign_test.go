@@ -137,7 +137,7 @@ type stand struct {
 // campaignWorld opens a world over a copy of a folder.
 func campaignWorld(t testing.TB, folder string, now time.Time) *world {
 	t.Helper()
-	return newWorld(t, func(o *graph.Options) {
+	w := newWorld(t, func(o *graph.Options) {
 		o.Lag, o.ListLag, o.PageSize = 1, 0, 5
 		o.Tenants = []graph.Tenant{{Directory: nordic, Devices: devices(4)}}
 		if folder == "" {
@@ -147,6 +147,8 @@ func campaignWorld(t testing.TB, folder string, now time.Time) *world {
 			t.Fatal(err)
 		}
 	}).at(now)
+	w.direct = true
+	return w
 }
 
 // at sets the clock.
@@ -179,7 +181,7 @@ func stands(t *testing.T) []*stand {
 		})
 		s.after = again.picture()
 		if now := again.foreign(); now != s.foreign {
-			t.Fatalf("%s changes what is foreign:\n%s\nwas\n%s", j.name, now, s.foreign)
+			t.Fatalf("%s changes what is foreign: %s", j.name, differing(now, s.foreign))
 		}
 		out = append(out, s)
 		w = again
@@ -270,7 +272,7 @@ func TestFaultCampaign(t *testing.T) {
 	all := stands(t)
 	trials := combinations(all)
 	began, differing := fleet.SystemClock{}.Now(), map[string]bool{}
-	var gaveUp, commits int
+	var tried, gaveUp, commits int
 	var mu sync.Mutex
 	t.Run("trials", func(t *testing.T) {
 		for _, c := range trials {
@@ -280,15 +282,15 @@ func TestFaultCampaign(t *testing.T) {
 				again, n := c.try(t)
 				mu.Lock()
 				defer mu.Unlock()
-				gaveUp, commits = gaveUp+again, max(commits, n)
+				tried, gaveUp, commits = tried+1, gaveUp+again, max(commits, n)
 			})
 		}
 	})
 	for _, s := range all {
 		t.Logf("%s: %d calls", s.job.name, len(s.calls))
 	}
-	t.Logf("%d combinations in %.1f s; %d took a second run; at most %d commits of one content",
-		len(differing), fleet.SystemClock{}.Now().Sub(began).Seconds(), gaveUp, commits)
+	t.Logf("%d of %d combinations in %.1f s; %d took a second run; at most %d commits of one content",
+		tried, len(differing), fleet.SystemClock{}.Now().Sub(began).Seconds(), gaveUp, commits)
 	if len(differing) < fewestCombinations {
 		t.Errorf("only %d combinations, want %d", len(differing), fewestCombinations)
 	}
@@ -321,10 +323,10 @@ func (c combination) try(t *testing.T) (again, commits int) {
 		}
 	}
 	if now := w.picture(); now.text != c.stand.after.text {
-		t.Errorf("after it\n%s\nwithout a fault\n%s", now.text, c.stand.after.text)
+		t.Errorf("it ends otherwise than without a fault: %s", differing(now.text, c.stand.after.text))
 	}
 	if now := w.foreign(); now != c.stand.foreign {
-		t.Errorf("foreign objects changed:\n%s\nwere\n%s", now, c.stand.foreign)
+		t.Errorf("foreign objects changed: %s", differing(now, c.stand.foreign))
 	}
 	return again, c.count(t, w)
 }

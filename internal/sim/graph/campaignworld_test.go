@@ -268,3 +268,23 @@ func (w *world) foreign() string {
 	}
 	return strings.Join(out, "\n")
 }
+
+// differing are the lines that only one of two texts has.
+func differing(got, want string) string {
+	a, b := strings.Split(got, "\n"), strings.Split(want, "\n")
+	var out []string
+	for _, line := range a {
+		if !slices.Contains(b, line) {
+			out = append(out, "is    "+line)
+		}
+	}
+	for _, line := range b {
+		if !slices.Contains(a, line) {
+			out = append(out, "wants "+line)
+		}
+	}
+	if len(out) == 0 {
+		return fmt.Sprintf("%d lines, wants %d of the same", len(a), len(b))
+	}
+	return "\n" + strings.Join(out, "\n")
+}

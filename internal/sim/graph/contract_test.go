@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -172,6 +173,7 @@ func wholePackage() bool {
 // TestMain runs the tests and then asks what they have left unsaid.
 func TestMain(m *testing.M) {
 	flag.Parse()
+	debug.SetGCPercent(400) // the descriptions are large, live long, and are marked again and again
 	code := m.Run()
 	if !wholePackage() {
 		os.Exit(code)

@@ -83,7 +83,7 @@ func (c *checker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	version, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	c.tell(version, r)
 	rec := httptest.NewRecorder()
-	whole := c.serve(rec, r)
+	whole := served(c.next, rec, r)
 	if whole {
 		var found []string
 		if _, ok := c.contracts[version]; ok {
@@ -111,17 +111,6 @@ func (c *checker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve reports whether an answer was made to its end.
-func (c *checker) serve(rec *httptest.ResponseRecorder, r *http.Request) (whole bool) {
-	defer func() {
-		if p := recover(); p != nil && p != http.ErrAbortHandler {
-			panic(p)
-		}
-	}()
-	c.next.ServeHTTP(rec, r)
-	return true
-}
-
 // note keeps that an operation was validated.
 func (c *checker) note(r *http.Request, operation string, status int) {
 	version, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -134,8 +123,7 @@ func (c *checker) note(r *http.Request, operation string, status int) {
 }
 
 // check validates one exchange. Of a batch, each request in it as well.
-func (c *checker) check(r *http.Request, body []byte, status int, header http.Header, answer []byte) []string {
-	var found []string
+func (c *checker) check(r *http.Request, body []byte, status int, header http.Header, answer []byte) (found []string) {
 	version, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	con := c.contracts[version]
 	request := r.Clone(context.Background())
@@ -149,6 +137,15 @@ func (c *checker) check(r *http.Request, body []byte, status int, header http.He
 	if r.Header.Get(madeByClient) != "" && !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
 		found = append(found, "request: no bearer token went along")
 	}
+	once := checked.key(version, r, body, status, header, answer)
+	if checked.has(once) && !c.lax {
+		return found
+	}
+	defer func() {
+		if len(found) == 0 && !c.lax {
+			checked.add(once)
+		}
+	}()
 	in := &openapi3filter.RequestValidationInput{Request: request, PathParams: params, Route: route, Options: &openapi3filter.Options{
 		AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, MultiError: true,
 	}}

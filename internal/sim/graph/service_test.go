@@ -79,8 +79,13 @@ func (s *statusWriter) WriteHeader(status int) {
 // TestPaging has more of everything than a page holds, among it apps of other
 // makers with the same name, and one whose notes only look like a marker.
 func TestPaging(t *testing.T) {
+	t.Run("as asked for", func(t *testing.T) { paging(t, graph.Pitfalls{}) })
+	t.Run("short", func(t *testing.T) { paging(t, graph.Pitfalls{ShortPages: true}) })
+}
+
+func paging(t *testing.T, pitfalls graph.Pitfalls) {
 	w := newWorld(t, func(o *graph.Options) {
-		o.Lag = 0
+		o.Lag, o.Pitfalls = 0, pitfalls
 		o.Tenants = []graph.Tenant{{Directory: nordic, Devices: devices(1050)}}
 	})
 	foreign := map[string]any{

@@ -42,6 +42,7 @@ type world struct {
 	http   *httptest.Server
 	log    *bytes.Buffer
 
+	direct  bool     // clients made from now on have no network between
 	checker *checker // every exchange is held against Microsoft's description
 
 	mu     sync.Mutex
@@ -114,7 +115,11 @@ func (w *world) count(name string) int {
 }
 
 func (w *world) transport() *transport.Client {
-	return transport.New(transport.Options{Clock: w.clock, Transport: listener{&http.Transport{}, spoken}})
+	var base http.RoundTripper = &http.Transport{}
+	if w.direct {
+		base = direct{func() http.Handler { return w.http.Config.Handler }}
+	}
+	return transport.New(transport.Options{Clock: w.clock, Transport: listener{base, spoken}})
 }
 
 // past asks the simulator itself, past the checker: for requests that break the
