@@ -28,6 +28,8 @@ type program struct {
 	product  string // MSI product code, as far as known
 	msi      string // MSI product version
 	artifact fleet.Digest
+	bundles  map[string]string // of macOS: id → version; nil for what was there before the world began
+	stored   string            // id of an app of the store
 }
 
 // A status is what a device reported for an app.
@@ -58,12 +60,12 @@ func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 	}
 	var apps []*app
 	for _, other := range t.sortedApps() {
-		if slices.ContainsFunc(other.History, func(h epoch) bool { return h.Package == e.Package }) {
+		if other.kind().os == a.kind().os && slices.ContainsFunc(other.History, func(h epoch) bool { return h.Package == e.Package }) {
 			apps = append(apps, other)
 		}
 	}
 	for _, d := range t.devices {
-		if cmp.Or(d.OS, "Windows") != "Windows" {
+		if cmp.Or(d.OS, "Windows") != a.kind().os {
 			continue
 		}
 		r := &run{t: t, d: d, id: e.Package, apps: apps, has: program{version: d.Installed[e.Package]}, told: map[string]status{}}
@@ -223,7 +225,7 @@ func (r *run) start(d assigned, e *epoch) time.Time {
 
 // act detects, and installs or removes where that is wanted and due.
 func (r *run) act(a *app, e *epoch, intent string, started bool, at time.Time) status {
-	s := status{state: notInstalled, version: e.Version, at: at}
+	s := status{state: notInstalled, version: cmp.Or(e.Told, e.Version), at: at}
 	if !r.d.allowed(e.Props) {
 		s.state = notApplicable
 		return s
@@ -258,6 +260,10 @@ func (r *run) install(e *epoch) (int, uint32) {
 	before := r.has
 	r.has = program{version: e.Version, artifact: e.Artifact}
 	r.has.product, r.has.msi = e.product()
+	r.has.stored = text(e.Props, "packageIdentifier")
+	if e.kind().os == "macOS" {
+		r.has.bundles = e.installs()
+	}
 	if !r.detects(e) {
 		r.has = before
 		return failedState, errNotDetected
@@ -265,8 +271,12 @@ func (r *run) install(e *epoch) (int, uint32) {
 	return installed, 0
 }
 
-// allowed reports whether the app is for the device's architecture.
+// allowed reports whether the app is for the device's architecture, and for its
+// system.
 func (d *device) allowed(props map[string]json.RawMessage) bool {
+	if least := minimumOf(props); least != nil && slices.Compare(versionNumbers(d.OSVersion), least) < 0 {
+		return false
+	}
 	list := text(props, "allowedArchitectures")
 	return list == "" || slices.Contains(strings.Split(list, ","), cmp.Or(d.Arch, "x64"))
 }
