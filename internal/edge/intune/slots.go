@@ -222,6 +222,9 @@ func (c *Client) remember(k slotKey, kind kind, id string) {
 func (c *Client) forget(k slotKey, id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.slots == nil {
+		return
+	}
 	apps := slotApps{}
 	for kind, o := range c.slots[k] {
 		left := slices.DeleteFunc(append([]string{o.id}, o.spare...), func(other string) bool { return other == id })

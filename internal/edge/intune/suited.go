@@ -43,15 +43,15 @@ func (c *Client) suited(ctx context.Context, k slotKey, lead, f *found, want []a
 	return out, nil
 }
 
-// westmost is how far the last zone of the world is behind UTC.
-const westmost = 12 * time.Hour
+// eastmost is how far the first zone of the world is ahead of UTC.
+const eastmost = 14 * time.Hour
 
-// early reports whether an instant lies ahead for some device. Of a wall clock's
-// reading the last zone counts, 12 hours behind UTC: nobody is to begin before
-// his own clock says so.
+// early reports whether an instant lies ahead. When a wall clock's reading comes
+// is the caller's to know, who knows the tenant's zone; one that no clock of the
+// world shows yet lies ahead.
 func (c *Client) early(opens time.Time, local bool) bool {
 	if local {
-		opens = opens.Add(westmost)
+		opens = opens.Add(-eastmost)
 	}
 	return opens.After(c.api.Clock().Now())
 }

@@ -8,7 +8,9 @@ import (
 )
 
 func categorySet() set {
-	return set{name: "mobileAppCategories", noun: "mobileAppCategory", required: []string{"displayName"}}
+	return set{name: "mobileAppCategories", noun: "mobileAppCategory", required: []string{"displayName"}, shape: func(_ *entity, out map[string]any) {
+		delete(out, "createdDateTime")
+	}}
 }
 
 func scopeTagSet() set {

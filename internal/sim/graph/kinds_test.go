@@ -91,7 +91,9 @@ func TestKinds(t *testing.T) {
 		want map[string]any // of the app object
 		then map[string]int // states of devices
 	}{
-		"macOSPkgApp": {func(v string) (fleet.App, fleet.Content) { return macRelease(t, fleet.Stable, v, "pkg", macPackage(t, v, 3000)) },
+		"macOSPkgApp": {func(v string) (fleet.App, fleet.Content) {
+			return macRelease(t, fleet.Stable, v, "pkg", macPackage(t, v, 3000))
+		},
 			map[string]any{"primaryBundleId": "org.seven.app", "primaryBundleVersion": "24.09", "fileName": "Seven.pkg"}, map[string]int{"installed 24.09": 4}},
 		"macOSLobApp": {func(v string) (fleet.App, fleet.Content) {
 			app, content := macRelease(t, fleet.Stable, v, "pkg", macPackage(t, v, 3000))
@@ -216,8 +218,8 @@ func TestNothingStartsEarly(t *testing.T) {
 	}{
 		"now":               {fleet.Target{Intent: "required", Group: "all devices", Opens: now}, 1},
 		"later":             {fleet.Target{Intent: "required", Group: "all devices", Opens: now.Add(time.Minute)}, 0},
-		"somewhere already": {fleet.Target{Intent: "required", Group: "all devices", Opens: now.Add(-11 * time.Hour), LocalTime: true}, 0},
-		"everywhere":        {fleet.Target{Intent: "required", Group: "all devices", Opens: now.Add(-13 * time.Hour), LocalTime: true}, 1},
+		"nowhere yet":       {fleet.Target{Intent: "required", Group: "all devices", Opens: now.Add(15 * time.Hour), LocalTime: true}, 0},
+		"somewhere already": {fleet.Target{Intent: "required", Group: "all devices", Opens: now.Add(13 * time.Hour), LocalTime: true}, 1},
 		"removal":           {fleet.Target{Intent: "uninstall", Group: "all devices"}, 0},
 	} {
 		assign(t, w.client(nordic), fleet.Stable, tt.target)
