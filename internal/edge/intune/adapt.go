@@ -23,11 +23,12 @@ func (c *Client) Adapt(r fleet.Readiness) {
 // adapted are an app's properties as the tenant can take them. Without a list of
 // several architectures there is the older property, in which x86 and x64 can be
 // joined, and arm64 stands alone.
-func (c *Client) adapted(p win32LobApp) win32LobApp {
+func (c *Client) adapted(body appBody) appBody {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.single || p.AllowedArchitectures == "" {
-		return p
+	p, ok := body.(*win32LobApp)
+	if !ok || !c.single || p.AllowedArchitectures == "" {
+		return body
 	}
 	list := strings.Split(p.AllowedArchitectures, ",")
 	if len(list) > 1 {

@@ -71,9 +71,27 @@ func (c *Client) assign(ctx context.Context, k slotKey, want []assignment) error
 		return &fleet.Error{Op: "intune.assign", Object: k.String(), Kind: fleet.Stalled,
 			Err: errNoApp, Hint: "publish the release into the slot first"}
 	}
+	for _, o := range f.all() {
+		if err := c.withdrawSpare(ctx, o); err != nil {
+			return err
+		}
+	}
+	for _, o := range f.all() {
+		wanted, err := c.suited(ctx, k, f, o, want)
+		if err != nil {
+			return err
+		}
+		if err := c.replace(ctx, o, wanted); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withdrawSpare keeps second objects with our marker from going on deploying.
+func (c *Client) withdrawSpare(ctx context.Context, f *found) error {
 	for _, id := range f.spare {
-		// A second object with our marker must not go on deploying.
-		var spare win32LobApp
+		var spare mobileApp
 		if err := c.api.Call(ctx, msgraph.Final, http.MethodGet, appPath(id), nil, &spare); err != nil {
 			if transport.StatusOf(err) == http.StatusNotFound {
 				continue
@@ -81,11 +99,11 @@ func (c *Client) assign(ctx context.Context, k slotKey, want []assignment) error
 			return err
 		}
 		m, _ := ParseMarker(text(spare.Notes))
-		if err := c.replace(ctx, &found{app: spare, marker: m}, nil); err != nil {
+		if err := c.replace(ctx, &found{app: spare, kind: f.kind, marker: m}, nil); err != nil {
 			return err
 		}
 	}
-	return c.replace(ctx, f, want)
+	return nil
 }
 
 // replace makes packmill's part of an app's assignments equal to want. The

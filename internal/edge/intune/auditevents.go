@@ -92,8 +92,10 @@ func (c *Client) ownObjects(ctx context.Context) (map[string]fleet.OwnObject, er
 	}
 	out := map[string]fleet.OwnObject{}
 	for k, apps := range slots {
-		for _, id := range append([]string{apps.id}, apps.spare...) {
-			out[strings.ToLower(id)] = fleet.OwnObject{Kind: "app", Package: k.pkg}
+		for _, objects := range apps {
+			for _, id := range append([]string{objects.id}, objects.spare...) {
+				out[strings.ToLower(id)] = fleet.OwnObject{Kind: "app", Package: k.pkg}
+			}
 		}
 	}
 	scripts, err := msgraph.List[healthScript](ctx, c.api, msgraph.Final, msgraph.Query(scriptsPath, "$select", "id,description,createdDateTime"))

@@ -1,12 +1,15 @@
 package intune
 
 import (
+	"cmp"
 	"context"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/edge/intune/reports"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/wrapper"
@@ -21,8 +24,9 @@ func (c columns) names() []string {
 }
 
 // Statuses reads what devices reported for the slot's app, in the order of
-// device ids. A device with several users has several rows; the newest counts,
-// of rows of one instant the worse.
+// device ids. A device with several users has several rows, and one with the
+// objects of several platforms too; the newest counts, of rows of one instant the
+// worse.
 //
 // Intune's reports lag behind the devices, by hours at times: a row tells when
 // it was written (DeviceStatus.At), and it is for the caller to judge what is
@@ -33,13 +37,23 @@ func (c *Client) Statuses(ctx context.Context, id fleet.PackageID, slot string) 
 	if err := checkSlot("intune.statuses", k); err != nil {
 		return nil, err
 	}
-	apps, known, err := c.lookup(ctx, k, false)
-	if err != nil || !known {
-		return nil, c.api.Fail("intune.statuses", k.String(), err)
-	}
-	rows, err := c.readReport(ctx, apps.id)
+	apps, err := c.lookup(ctx, k, false)
 	if err != nil {
 		return nil, c.api.Fail("intune.statuses", k.String(), err)
+	}
+	var rows []fleet.DeviceStatus
+	for _, kind := range kinds() {
+		if apps[kind].id == "" {
+			continue
+		}
+		more, err := c.readReport(ctx, apps[kind].id)
+		if err != nil {
+			return nil, c.api.Fail("intune.statuses", k.String(), err)
+		}
+		if err := c.translate(ctx, kind, apps[kind].id, more); err != nil {
+			return nil, c.api.Fail("intune.statuses", k.String(), err)
+		}
+		rows = append(rows, more...)
 	}
 	var managed []string
 	for _, r := range rows {
@@ -59,7 +73,7 @@ func newest(rows []fleet.DeviceStatus, ids map[string]string) []fleet.DeviceStat
 		if r.Device = ids[r.Device]; r.Device == "" {
 			continue // retired since it reported
 		}
-		if old, ok := best[r.Device]; !ok || r.At.After(old.At) || r.At.Equal(old.At) && r.State == "failed" {
+		if old, ok := best[r.Device]; !ok || counts(r, old) {
 			best[r.Device] = r
 		}
 	}
@@ -69,6 +83,44 @@ func newest(rows []fleet.DeviceStatus, ids map[string]string) []fleet.DeviceStat
 	}
 	slices.SortFunc(out, func(a, b fleet.DeviceStatus) int { return strings.Compare(a.Device, b.Device) })
 	return out
+}
+
+// translate puts the release's version in place of the one that devices report
+// where the service knows another: that of a macOS app's first bundle, which is
+// not always the release's. What the store installs has its own versions, and
+// tells nothing of the release.
+func (c *Client) translate(ctx context.Context, k kind, id string, rows []fleet.DeviceStatus) error {
+	if k == kindWin32 || len(rows) == 0 {
+		return nil
+	}
+	var app struct {
+		mobileApp
+		PrimaryBundleVersion string `json:"primaryBundleVersion"`
+		BuildNumber          string `json:"buildNumber"`
+	}
+	if err := c.api.Call(ctx, msgraph.Fresh, http.MethodGet, appPath(id), nil, &app); err != nil {
+		return err
+	}
+	m, _ := ParseMarker(text(app.Notes))
+	told := cmp.Or(app.PrimaryBundleVersion, app.BuildNumber)
+	for i := range rows {
+		switch {
+		case k == kindStore:
+			rows[i].Version = ""
+		case rows[i].Version == told:
+			rows[i].Version = m.Version
+		}
+	}
+	return nil
+}
+
+// counts reports whether a row tells more of a device than an older one. The
+// object of another platform tells nothing: a device has none of it.
+func counts(r, old fleet.DeviceStatus) bool {
+	if r.State == "absent" != (old.State == "absent") {
+		return old.State == "absent"
+	}
+	return r.At.After(old.At) || r.At.Equal(old.At) && r.State == "failed"
 }
 
 func (c columns) status(row reports.Row) fleet.DeviceStatus {

@@ -18,6 +18,9 @@ func unserved(t fleet.Tenant, pkg fleet.Package) string {
 	if a := fleetWide(t.Packages[pkg.ID]); a != nil && a.Intent == "updateOnly" {
 		return "assigned as updateOnly, which needs a requirement rule that packages do not carry yet: it would install everywhere"
 	}
+	if why := unwindowed(t, pkg); why != "" {
+		return why
+	}
 	if t.Policy.Reboot == "windowOnly" {
 		for _, key := range pkg.InstallerKeys() {
 			if in := pkg.Installers[key]; in.Platform == "windows" && in.Restart == "byExitCode" {

@@ -287,14 +287,21 @@ func countOn(pkg fleet.Package, devices []fleet.InventoryRow) int {
 }
 
 // Serves reports whether a package has something that a console can deliver to
-// devices of a platform. Windows is the one platform tenants take packages for
-// through a console; settings by scripts are delivered as a package too.
+// devices of a platform: programs for Windows and macOS; settings by scripts are
+// delivered as a package too.
 //
 // It knows no processors: an inventory does not tell them. A slot holds one
 // file, that for x64 where a release has several, and the console offers it to
 // x64 alone. So arm64 devices are counted in plans and memberships, get
 // nothing, and stay silent in a gate's sample.
 func Serves(pkg fleet.Package, platform string) bool {
+	if platform == "macos" {
+		for _, i := range pkg.Installers {
+			if i.Platform == platform && knowsNoStart(i) {
+				return true
+			}
+		}
+	}
 	if platform != "windows" {
 		return false
 	}

@@ -29,6 +29,8 @@ func (r router) serve(pattern, operation string, h handler) {
 func (s *Server) routes() *http.ServeMux {
 	r := router{s, http.NewServeMux()}
 	appRoutes(r)
+	categoryRoutes(r)
+	relationRoutes(r)
 	reportRoutes(r)
 	insightRoutes(r)
 	scriptRoutes(r)
@@ -56,8 +58,21 @@ func appRoutes(r router) {
 	r.both("DELETE", apps+"/{app}", "app.delete", withApp(deleteApp))
 	r.both("GET", apps+"/{app}/assignments", "assignment.list", withApp(listAssignments))
 	r.both("POST", apps+"/{app}/assign", "app.assign", withApp(assign))
-	for _, cast := range []string{"graph.win32LobApp", "microsoft.graph.win32LobApp"} {
-		versions := apps + "/{app}/" + cast + "/contentVersions"
+	for _, kind := range appKinds() {
+		if kind.content {
+			contentRoutes(r, apps, kind)
+		}
+	}
+}
+
+// contentRoutes are the contents of apps of one kind, in both spellings of the
+// cast.
+func contentRoutes(r router, apps string, kind appKind) {
+	withApp := func(h appHandler) handler { return withApp(kind.only(h)) }
+	withContent := func(h func(*request, *app, *content) (reply, error)) handler { return withContent(kind, h) }
+	withFile := func(h func(*request, *app, *file) (reply, error)) handler { return withFile(kind, h) }
+	for _, prefix := range []string{"graph.", "microsoft.graph."} {
+		versions := apps + "/{app}/" + prefix + kind.cast + "/contentVersions"
 		r.both("GET", versions, "content.list", withApp(listContents))
 		r.both("POST", versions, "content.create", withApp(createContent))
 		files := versions + "/{version}/files"

@@ -28,6 +28,8 @@ type program struct {
 	product  string // MSI product code, as far as known
 	msi      string // MSI product version
 	artifact fleet.Digest
+	bundles  map[string]string // of macOS: id → version; nil for what was there before the world began
+	stored   string            // id of an app of the store
 }
 
 // A status is what a device reported for an app.
@@ -57,10 +59,10 @@ func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 	if e == nil {
 		return out
 	}
-	apps := t.appsOf(e.Package)
+	apps := slices.DeleteFunc(t.appsOf(e.Package), func(other *app) bool { return other.kind().os != a.kind().os })
 	for _, d := range t.devices {
-		if cmp.Or(d.OS, "Windows") != "Windows" || d.comanaged("apps") {
-			continue // its apps come from elsewhere, and nothing is reported
+		if cmp.Or(d.OS, "Windows") != a.kind().os || d.comanaged("apps") {
+			continue // of another kind, or its apps come from elsewhere and nothing is reported
 		}
 		r := &run{t: t, d: d, id: e.Package, apps: apps, has: program{version: d.Installed[e.Package]}, told: map[string]status{}}
 		known := now.Add(-t.reportLag(d))
@@ -231,7 +233,7 @@ func (r *run) start(d assigned, e *epoch) time.Time {
 
 // act detects, and installs or removes where that is wanted and due.
 func (r *run) act(a *app, e *epoch, intent string, started bool, at time.Time) status {
-	s := status{state: notInstalled, version: e.Version, at: at}
+	s := status{state: notInstalled, version: cmp.Or(e.Told, e.Version), at: at}
 	if !r.d.allowed(e.Props) {
 		s.state = notApplicable
 		return s
@@ -266,6 +268,10 @@ func (r *run) install(e *epoch) (int, uint32) {
 	before := r.has
 	r.has = program{version: e.Version, artifact: e.Artifact}
 	r.has.product, r.has.msi = e.product()
+	r.has.stored = text(e.Props, "packageIdentifier")
+	if e.kind().os == "macOS" {
+		r.has.bundles = e.installs()
+	}
 	if !r.detects(e) {
 		r.has = before
 		return failedState, errNotDetected
@@ -273,8 +279,12 @@ func (r *run) install(e *epoch) (int, uint32) {
 	return installed, 0
 }
 
-// allowed reports whether the app is for the device's architecture.
+// allowed reports whether the app is for the device's architecture, and for its
+// system.
 func (d *device) allowed(props map[string]json.RawMessage) bool {
+	if least := minimumOf(props); least != nil && slices.Compare(versionNumbers(d.OSVersion), least) < 0 {
+		return false
+	}
 	list := text(props, "allowedArchitectures")
 	if older := text(props, "applicableArchitectures"); list == "" && older != "none" {
 		list = older

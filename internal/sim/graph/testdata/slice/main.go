@@ -30,7 +30,9 @@ type area struct {
 }
 
 // areas are what is kept; each stands in a file of its own.
-func areas() []area { return []area{apps(), scripts(), directory(), facts(), probes(), insight()} }
+func areas() []area {
+	return []area{apps(), appKinds(), scripts(), directory(), facts(), probes(), insight()}
+}
 
 func leading() []string {
 	out := []string{"value"}
@@ -194,8 +196,9 @@ func (c *cutter) plain(p object) bool {
 	if ref == "" {
 		return true
 	}
-	target, _ := c.source("schemas", ref[strings.LastIndex(ref, "/")+1:]).(object)
-	return target["enum"] != nil
+	name := ref[strings.LastIndex(ref, "/")+1:]
+	target, _ := c.source("schemas", name).(object)
+	return target["enum"] != nil || name == "microsoft.graph.mimeContent" // an icon
 }
 
 // clean copies a part, without prose and without types that are not kept, and
