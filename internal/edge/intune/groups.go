@@ -29,8 +29,10 @@ func (c *Client) Group(ctx context.Context, wave string, devices []string) (stri
 		return "", fleet.Errorf(fleet.Invalid, "intune.group", c.api.Directory(), "a wave has no name")
 	}
 	var id string
+	again := false
 	err := c.api.Persist(ctx, func() (err error) {
-		if id, err = c.ensureGroup(ctx, wave); err != nil {
+		id, err = c.ensureGroup(ctx, wave, again)
+		if again = true; err != nil {
 			return err
 		}
 		return c.setMembers(ctx, id, devices)
@@ -38,10 +40,20 @@ func (c *Client) Group(ctx context.Context, wave string, devices []string) (stri
 	return id, c.api.Fail("intune.group", wave, err)
 }
 
-// ensureGroup finds the wave's group or creates it.
-func (c *Client) ensureGroup(ctx context.Context, wave string) (string, error) {
-	for _, again := range []bool{false, true} {
-		groups, err := c.ownGroups(ctx, again)
+// ensureGroup finds the wave's group or creates it. Again says that a creation
+// may have been done whose answer was lost: the list is given time to show it.
+func (c *Client) ensureGroup(ctx context.Context, wave string, again bool) (string, error) {
+	looks := []bool{false, true}
+	if again {
+		looks = []bool{true, true}
+	}
+	for i, anew := range looks {
+		if again && i > 0 {
+			if err := c.api.Clock().Sleep(ctx, listWait); err != nil {
+				return "", err
+			}
+		}
+		groups, err := c.ownGroups(ctx, anew)
 		if err != nil {
 			return "", err
 		}

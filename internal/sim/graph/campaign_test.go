@@ -63,6 +63,9 @@ func jobs() []job {
 				}
 			})
 		}},
+		{"probe", func(ctx context.Context, w *world, devices []string, vip string) error {
+			return w.client(nordic).Probe(ctx, fleet.DeviceProbe{Package: pkg, Name: "starts", Script: "exit 0", Group: vip, Every: fleet.Duration(4 * time.Hour)})
+		}},
 		{"withdrawal", func(ctx context.Context, w *world, devices []string, vip string) error {
 			return w.client(nordic).Assign(ctx, pkg, fleet.Candidate, nil)
 		}},
@@ -83,7 +86,7 @@ func breakages() []breakage {
 		return !strings.HasPrefix(c.Operation, "blob.") && c.Operation != "token" && c.Operation != "batch"
 	}
 	object := func(c seenCall) bool {
-		return inGraph(c) && !slices.Contains([]string{"app.list", "app.create", "group.list", "group.create"}, c.Operation)
+		return inGraph(c) && !slices.Contains([]string{"app.list", "app.create", "group.list", "group.create", "script.list", "script.create"}, c.Operation)
 	}
 	write := func(c seenCall) bool { return inGraph(c) && c.method != http.MethodGet }
 	storage := func(c seenCall) bool { return strings.HasPrefix(c.Operation, "blob.") }
@@ -101,7 +104,7 @@ func breakages() []breakage {
 		{name: "reset in the answer", fault: graph.Fault{Cut: true}, at: func(c seenCall) bool { return !c.part && c.answer > 0 }},
 		{name: "reset in the request", fault: graph.Fault{Reset: true}, at: storage},
 		{name: "404", fault: status(404), at: object},
-		{name: "404 after it was made", fault: graph.Fault{Hide: 3}, at: operations("app.create", "content.create", "file.create", "group.create"), once: true},
+		{name: "404 after it was made", fault: graph.Fault{Hide: 3}, at: operations("app.create", "content.create", "file.create", "group.create", "script.create"), once: true},
 		{name: "409", fault: status(409), at: write},
 		{name: "423", fault: status(423), at: write},
 		{name: "SAS expired", fault: graph.Fault{Expire: true}, at: storage},
@@ -138,7 +141,7 @@ type stand struct {
 func campaignWorld(t testing.TB, folder string, now time.Time) *world {
 	t.Helper()
 	w := newWorld(t, func(o *graph.Options) {
-		o.Lag, o.ListLag, o.PageSize = 1, 0, 5
+		o.Lag, o.ListLag, o.PageSize = 1, 1, 5
 		o.Tenants = []graph.Tenant{{Directory: nordic, Devices: devices(4)}}
 		if folder == "" {
 			return

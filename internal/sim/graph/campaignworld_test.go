@@ -128,8 +128,14 @@ func (w *world) list(path string) []map[string]any {
 	return out
 }
 
-// all are a collection's objects, in as few requests as possible.
-func (w *world) all(path string) []map[string]any { return w.list(path + "?$top=999") }
+// all are a collection's objects, in as few requests as possible, and when the
+// list has caught up.
+func (w *world) all(path string) []map[string]any {
+	for range w.opts.ListLag {
+		w.past(http.MethodGet, path+"?$top=1", "")
+	}
+	return w.list(path + "?$top=999")
+}
 
 // ours are the ids of the apps that bear packmill's marker.
 func (w *world) ours() []string {
@@ -145,6 +151,12 @@ func (w *world) ours() []string {
 func ourApp(app map[string]any) bool {
 	notes, _ := app["notes"].(string)
 	_, ok := intune.ParseMarker(notes)
+	return ok
+}
+
+func ourScript(s map[string]any) bool {
+	description, _ := s["description"].(string)
+	_, ok := intune.ParseProbeMarker(description)
 	return ok
 }
 
@@ -188,6 +200,16 @@ func (w *world) picture() picture {
 			for _, f := range w.list(versions + "/" + v["id"].(string) + "/files") {
 				out = append(out, fmt.Sprintf("file %v of content %v: %v", f["name"], v["id"], flat(f)))
 			}
+		}
+	}
+	for _, s := range w.all(scriptsURL) {
+		if !ourScript(s) {
+			continue
+		}
+		id := s["id"].(string)
+		out = append(out, "script "+flat(s))
+		for _, a := range w.list(scriptsURL + "/" + id + "/assignments") {
+			out = append(out, "assignment of the script "+flat(a))
 		}
 	}
 	err := filepath.WalkDir(filepath.Join(w.opts.Dir, nordic, "blobs"), func(path string, d fs.DirEntry, err error) error {
@@ -263,6 +285,9 @@ func (w *world) foreign() string {
 		}
 	}
 	for _, s := range w.all(scriptsURL) {
+		if ourScript(s) {
+			continue
+		}
 		add("script", []map[string]any{s})
 		add("assignment of script", w.list(scriptsURL+"/"+s["id"].(string)+"/assignments"))
 	}

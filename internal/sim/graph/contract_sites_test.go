@@ -243,7 +243,7 @@ func returned(f *ast.FuncDecl) (ast.Expr, bool) {
 // pattern is a regular expression for what an expression may be.
 func pattern(expr ast.Expr, named map[string]ast.Expr, depth int) string {
 	const anything = ".+"
-	if depth > 10 {
+	if depth > 60 {
 		return anything
 	}
 	switch x := expr.(type) {

@@ -25,7 +25,7 @@ type Options struct {
 	SASLifetime time.Duration     // of an upload address; 8 h when 0
 	ReadableSAS bool              // upload addresses may list staged blocks
 	Lag         int               // up to how many reads a new object is not found, and a state takes to change
-	ListLag     int               // up to how many listings a new app is missing from
+	ListLag     int               // up to how many listings a new app, script or group is missing from
 	Throttle    int               // every n-th request of a tenant is refused with 429; never when 0
 	Limit       Limit             // refusals by rate, on the virtual clock
 	Fault       func(Call) Fault

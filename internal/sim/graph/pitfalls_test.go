@@ -73,7 +73,7 @@ func worked(t *testing.T, template *world, trap trap, devices []string, vip stri
 	t.Helper()
 	inventory := template.opts.Tenants[0].Devices
 	w := newWorld(t, func(o *graph.Options) {
-		o.Lag, o.PageSize = 1, 5
+		o.Lag, o.ListLag, o.PageSize = 1, 1, 5
 		o.Tenants = []graph.Tenant{{Directory: nordic, Devices: inventory}}
 		if trap.change != nil {
 			trap.change(o)

@@ -113,6 +113,7 @@ type group struct {
 	Created time.Time
 	Props   map[string]json.RawMessage
 	Hidden  int
+	Unseen  int          `json:",omitempty"` // listings that do not show it yet
 	Log     []membership // in order of time
 }
 
