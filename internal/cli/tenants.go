@@ -57,11 +57,7 @@ packmill in not at all or to too little, 4 a person must act in one.`,
 		if err != nil {
 			return err
 		}
-		main, err := mill.Git.Main()
-		if err != nil {
-			return err
-		}
-		repo, err := mill.Desired(cmd.Context(), main)
+		repo, err := onMain(cmd.Context(), mill)
 		if err != nil {
 			return err
 		}
@@ -89,9 +85,22 @@ packmill in not at all or to too little, 4 a person must act in one.`,
 // refresh records once a day what tenants can do. What goes wrong with it keeps
 // no run back: apply then goes by what was known before.
 func (a *app) refresh(ctx context.Context, mill *factory.Factory) {
-	if err := mill.RefreshReadiness(ctx); err != nil {
+	repo, err := onMain(ctx, mill)
+	if err == nil {
+		err = mill.RefreshReadiness(ctx, repo)
+	}
+	if err != nil {
 		mill.Log.WarnContext(ctx, "tenants were not looked at", "error", err)
 	}
+}
+
+// onMain is the repository as main has it.
+func onMain(ctx context.Context, mill *factory.Factory) (*fleet.Repository, error) {
+	main, err := mill.Git.Main()
+	if err != nil {
+		return nil, err
+	}
+	return mill.Desired(ctx, main)
 }
 
 // connected are the tenants of that name, or all that have a connection.

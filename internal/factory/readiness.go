@@ -71,15 +71,7 @@ func (f *Factory) RecordReadiness(ctx context.Context, list []fleet.Readiness) e
 
 // RefreshReadiness looks at those tenants again of which nothing was recorded for
 // a day, and records what it finds.
-func (f *Factory) RefreshReadiness(ctx context.Context) error {
-	main, err := f.Git.Main()
-	if err != nil {
-		return err
-	}
-	repo, err := f.Desired(ctx, main)
-	if err != nil {
-		return err
-	}
+func (f *Factory) RefreshReadiness(ctx context.Context, repo *fleet.Repository) error {
 	rec, err := f.Ledger.Read(ctx)
 	if err != nil {
 		return err
