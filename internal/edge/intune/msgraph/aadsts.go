@@ -102,7 +102,7 @@ func signInText(err error) string {
 	var status *transport.StatusError
 	var body []byte
 	switch {
-	case errors.As(err, &failed) && failed.RawResponse != nil && failed.RawResponse.Body != nil:
+	case errors.As(err, &failed) && failed.RawResponse != nil && failed.RawResponse.Body != nil && failed.RawResponse.StatusCode < 500:
 		body, _ = io.ReadAll(io.LimitReader(failed.RawResponse.Body, maxSignInAnswer)) // what is there is told
 	case errors.As(err, &status) && status.Status < 500 && status.Status != 429:
 		body = status.Body
