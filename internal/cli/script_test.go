@@ -10,8 +10,10 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/gitrepo"
+	"github.com/packmill/packmill/internal/sim/graph"
 	"github.com/packmill/packmill/internal/sim/world"
 )
 
@@ -28,6 +30,7 @@ import (
 //	                  as a person, or with packmill's credential behind its back
 //	merge BRANCH      lets people review and merge a branch of the forge
 //	$FORMATS          the folder of the formats, whose testdata holds installers
+//	decide TENANT STATUS   an administrator approves, rejects or cancels what waits
 //	document NAME     checks that standard output is the JSON document of that name
 //
 // UPDATE=1 rewrites the files that cmp compares with.
@@ -43,7 +46,9 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE") == "1",
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"world": serveScript, "merge": mergeScript, "meddle": meddleScript, "document": checkScript},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"world": serveScript, "merge": mergeScript, "meddle": meddleScript, "decide": decideScript, "document": checkScript,
+		},
 		Condition: func(cond string) (bool, error) {
 			return cond == "long" && !testing.Short() && !raced, nil
 		},
@@ -69,8 +74,8 @@ func TestScripts(t *testing.T) {
 
 // serveScript is the command world.
 func serveScript(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) != 1 {
-		ts.Fatalf("usage: world STEP")
+	if len(args) < 1 {
+		ts.Fatalf("usage: world STEP [TENANT=WHAT...]")
 	}
 	var from string
 	var now time.Time
@@ -91,7 +96,7 @@ func serveScript(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	dir := ts.MkAbs("world")
 	ts.Check(copyTree(from, dir))
-	w, err := world.Open(context.Background(), world.Options{Dir: dir, Seed: 1})
+	w, err := world.Open(context.Background(), world.Options{Dir: dir, Seed: 1, Tenant: odd(args[1:])})
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(w.Close()) })
 	w.SetTime(now)
@@ -116,6 +121,52 @@ func meddleScript(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("usage: meddle TENANT [LOGIN], after world")
 	}
 	ts.Check(w.Meddle(context.Background(), fleet.TenantID(args[0]), strings.Join(args[1:], "")))
+}
+
+// odd makes tenants odd: "unconsented" does not know the application, "groups"
+// did not grant it groups, "approvals" wants a second person for changes of apps,
+// "comanaged" has devices that Configuration Manager serves.
+func odd(list []string) func(fleet.TenantID, *graph.Tenant) {
+	what := map[string]func(*graph.Tenant){
+		"unconsented": func(t *graph.Tenant) { t.SignIn = 700016 },
+		"approvals":   func(t *graph.Tenant) { t.Approvals = []string{"app"} },
+		"groups": func(t *graph.Tenant) {
+			for _, p := range msgraph.Permissions() {
+				if p.Role != "Group.ReadWrite.All" {
+					t.Roles = append(t.Roles, p.Role)
+				}
+			}
+		},
+		"comanaged": func(t *graph.Tenant) {
+			for i := range 2 {
+				t.Devices[i].Agent, t.Devices[i].Owned = "configurationManagerClientMdm", []string{"apps"}
+			}
+		},
+	}
+	return func(id fleet.TenantID, t *graph.Tenant) {
+		for _, arg := range list {
+			if name, how, _ := strings.Cut(arg, "="); name == string(id) {
+				what[how](t)
+			}
+		}
+	}
+}
+
+// worldKey is where a script's world is kept between commands.
+const worldKey = "world"
+
+type worldHolder struct{ world *world.World }
+
+// decideScript is the command decide.
+func decideScript(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: decide TENANT STATUS")
+	}
+	n, err := (*ts.Value(servedWorld).(**world.World)).Decide(fleet.TenantID(args[0]), args[1], "")
+	ts.Check(err)
+	if n == 0 {
+		ts.Fatalf("nothing of %s waits", args[0])
+	}
 }
 
 // checkScript is the command document.

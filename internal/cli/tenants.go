@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/view"
 )
@@ -40,7 +42,7 @@ second person (Multi Admin Approval). Without a TENANT it looks at all that have
 connection; one that does not answer keeps no other waiting.
 
 With --record it keeps what it found in evidence, where apply looks up what a
-tenant can do; run does the same once a day.
+tenant can do; run does the same once a day, unless --now tells it the time.
 
 Exit codes: 0 all tenants are ready, 1 one could not be reached, 3 one lets
 packmill in not at all or to too little, 4 a person must act in one.`,
@@ -55,11 +57,7 @@ packmill in not at all or to too little, 4 a person must act in one.`,
 		if err != nil {
 			return err
 		}
-		main, err := mill.Git.Main()
-		if err != nil {
-			return err
-		}
-		repo, err := mill.Desired(cmd.Context(), main)
+		repo, err := onMain(cmd.Context(), mill)
 		if err != nil {
 			return err
 		}
@@ -82,6 +80,27 @@ packmill in not at all or to too little, 4 a person must act in one.`,
 		return readyCode(list)
 	}
 	return cmd
+}
+
+// refresh records once a day what tenants can do. What goes wrong with it keeps
+// no run back: apply then goes by what was known before.
+func (a *app) refresh(ctx context.Context, mill *factory.Factory) {
+	repo, err := onMain(ctx, mill)
+	if err == nil {
+		err = mill.RefreshReadiness(ctx, repo)
+	}
+	if err != nil {
+		mill.Log.WarnContext(ctx, "tenants were not looked at", "error", err)
+	}
+}
+
+// onMain is the repository as main has it.
+func onMain(ctx context.Context, mill *factory.Factory) (*fleet.Repository, error) {
+	main, err := mill.Git.Main()
+	if err != nil {
+		return nil, err
+	}
+	return mill.Desired(ctx, main)
 }
 
 // connected are the tenants of that name, or all that have a connection.

@@ -72,7 +72,7 @@ func (a *app) connections(clock fleet.Clock, log *slog.Logger) func(fleet.Tenant
 		if err != nil {
 			return nil, err
 		}
-		token, err := a.graphToken(msgraph.SignIn{Directory: t.Intune.Directory, ClientID: a.getenv("AZURE_CLIENT_ID"), Cloud: cloud, HTTP: client.HTTP()}, clock)
+		token, err := a.graphToken(msgraph.SignIn{Directory: t.Intune.Directory, ClientID: a.inCloud("AZURE_CLIENT_ID", cloud), Cloud: cloud, HTTP: client.HTTP()}, clock)
 		if err != nil {
 			return nil, err
 		}
@@ -90,7 +90,7 @@ func (a *app) connections(clock fleet.Clock, log *slog.Logger) func(fleet.Tenant
 // endpoint; at Microsoft's a client secret, a certificate, or the identity of a
 // GitHub Actions job.
 func (a *app) graphToken(in msgraph.SignIn, clock fleet.Clock) (msgraph.TokenSource, error) {
-	secret, file := a.getenv("AZURE_CLIENT_SECRET"), a.getenv("AZURE_CLIENT_CERTIFICATE_PATH")
+	secret, file := a.inCloud("AZURE_CLIENT_SECRET", in.Cloud), a.inCloud("AZURE_CLIENT_CERTIFICATE_PATH", in.Cloud)
 	switch endpoint := a.getenv("PACKMILL_TOKEN_ENDPOINT"); {
 	case in.ClientID == "":
 		return nil, &fleet.Error{Op: "cli.tenant", Object: in.Directory, Kind: fleet.Invalid, Err: errors.New("no credentials for Microsoft Graph"),
@@ -107,10 +107,17 @@ func (a *app) graphToken(in msgraph.SignIn, clock fleet.Clock) (msgraph.TokenSou
 		if err != nil {
 			return nil, &fleet.Error{Op: "cli.tenant", Object: "AZURE_CLIENT_CERTIFICATE_PATH", Kind: fleet.Invalid, Err: err, Hint: "name a file that holds certificate and private key"}
 		}
-		return msgraph.Certificate(in, data, []byte(a.getenv("AZURE_CLIENT_CERTIFICATE_PASSWORD")), clock.Now())
+		return msgraph.Certificate(in, data, []byte(a.inCloud("AZURE_CLIENT_CERTIFICATE_PASSWORD", in.Cloud)), clock.Now())
 	default:
-		return msgraph.Assertion(in, a.actionsToken)
+		return msgraph.Assertion(in, func(ctx context.Context) (string, error) { return a.actionsToken(ctx, in.Cloud.Audience) })
 	}
+}
+
+// inCloud is a setting as it is for one cloud, AZURE_CLIENT_ID_USGOV for example:
+// an application exists in one of them alone. Without one for the cloud the
+// setting without a cloud's name holds.
+func (a *app) inCloud(name string, cloud msgraph.Cloud) string {
+	return cmp.Or(a.getenv(name+"_"+strings.ToUpper(cloud.Name)), a.getenv(name))
 }
 
 // hashKey is the key that a tenant's device ids are hashed with in evidence:

@@ -71,7 +71,11 @@ func (f *Factory) RecordReadiness(ctx context.Context, list []fleet.Readiness) e
 
 // RefreshReadiness looks at those tenants again of which nothing was recorded for
 // a day, and records what it finds.
-func (f *Factory) RefreshReadiness(ctx context.Context, repo *fleet.Repository, rec *fleet.Record) error {
+func (f *Factory) RefreshReadiness(ctx context.Context, repo *fleet.Repository) error {
+	rec, err := f.Ledger.Read(ctx)
+	if err != nil {
+		return err
+	}
 	newest := newestReadiness(rec)
 	var stale []fleet.Tenant
 	for _, id := range repo.TenantIDs() {

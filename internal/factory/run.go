@@ -98,11 +98,15 @@ func (f *Factory) Run(ctx context.Context, only Only, told func(Outcome)) (RunRe
 		}
 		if err != nil {
 			failures = append(failures, err)
-			held = append(held, heldIn(err)...)
+		}
+		waiting := heldIn(err)
+		held = append(held, waiting...)
+		if len(waiting) > 0 {
+			note += fmt.Sprintf(", %d wait for an approval in the tenant", len(waiting))
 		}
 		for _, a := range batch {
 			o := Outcome{Action: a, Note: note}
-			if err != nil {
+			if err != nil && (len(waiting) == 0 || fleet.KindOf(err) != fleet.Stalled) {
 				o.Err = err.Error()
 			}
 			result.Done = append(result.Done, o)

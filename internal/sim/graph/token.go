@@ -75,7 +75,7 @@ func (s *Server) proven(r *http.Request) (code int, why string) {
 	if err != nil || json.Unmarshal(data, &c) != nil {
 		return 50027, "JWT token is invalid or malformed."
 	}
-	if c.Audience == "api://AzureADTokenExchange" { // a federated identity
+	if strings.HasPrefix(c.Audience, "api://AzureADTokenExchange") { // a federated identity
 		if s.o.Subject != "" && c.Subject != s.o.Subject {
 			return 700213, fmt.Sprintf("No matching federated identity record found for presented assertion subject '%s'.", c.Subject)
 		}

@@ -24,7 +24,7 @@ type signInError struct {
 	codes []string
 	kind  fleet.Kind
 	what  string
-	next  string // {consent}, {client}, {directory}, {authority} are filled in
+	next  string // {consent}, {directory}, {audience} are filled in
 }
 
 func signInErrors() []signInError {
@@ -48,11 +48,11 @@ func signInErrors() []signInError {
 		{[]string{"700211"}, fleet.Refused, "no federated credential of the application has the issuer of this job's token",
 			"set the issuer to https://token.actions.githubusercontent.com under " + federated},
 		{[]string{"700212"}, fleet.Refused, "no federated credential of the application has the audience of this job's token",
-			"set the audience to api://AzureADTokenExchange under " + federated},
+			"set the audience to {audience} under " + federated},
 		{[]string{"700024"}, fleet.Refused, "the assertion is not valid at this time", "set this machine's clock right, and run again"},
 		{[]string{"500011"}, fleet.Refused, "Graph of this cloud is not known in the tenant", "correct intune: cloud in tenant.cue: the tenant is in another one"},
 		{[]string{"900382", "90072"}, fleet.Refused, "application and tenant are in different clouds",
-			"register an application in the tenant's cloud, and give the job that serves it this application's AZURE_CLIENT_ID"},
+			"register an application in the tenant's cloud, and set AZURE_CLIENT_ID with the cloud's name after it, AZURE_CLIENT_ID_USGOV for example"},
 		{[]string{"7000112", "7000114"}, fleet.Refused, "the application is disabled", "enable it in Entra admin center › Enterprise applications › the app › Properties"},
 		{[]string{"53003", "530035"}, fleet.Refused, "Conditional Access for workload identities blocks the application",
 			"allow the addresses that packmill runs from, in the tenant's Conditional Access policies"},
@@ -83,7 +83,7 @@ func (in SignIn) explain(ctx context.Context, err error) error {
 	if m == nil {
 		return e
 	}
-	fill := strings.NewReplacer("{consent}", in.Cloud.Consent(in.Directory, in.ClientID), "{client}", in.ClientID, "{directory}", in.Directory, "{authority}", in.Cloud.Authority)
+	fill := strings.NewReplacer("{consent}", in.Cloud.Consent(in.Directory, in.ClientID), "{directory}", in.Directory, "{audience}", in.Cloud.Audience)
 	for _, s := range signInErrors() {
 		for _, code := range s.codes {
 			if code == m[1] {
@@ -102,7 +102,7 @@ func signInText(err error) string {
 	var status *transport.StatusError
 	var body []byte
 	switch {
-	case errors.As(err, &failed) && failed.RawResponse != nil && failed.RawResponse.Body != nil:
+	case errors.As(err, &failed) && failed.RawResponse != nil && failed.RawResponse.Body != nil && failed.RawResponse.StatusCode < 500:
 		body, _ = io.ReadAll(io.LimitReader(failed.RawResponse.Body, maxSignInAnswer)) // what is there is told
 	case errors.As(err, &status) && status.Status < 500 && status.Status != 429:
 		body = status.Body

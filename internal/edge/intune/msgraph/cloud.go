@@ -17,6 +17,7 @@ type Cloud struct {
 	Name      string // as tenant.cue spells it
 	Authority string // where tokens are asked for, without a slash at the end
 	Graph     string // Graph's address, without version
+	Audience  string // that a federated token must have there (Microsoft: "Workload identity federation")
 }
 
 // GlobalCloud is the cloud of a tenant that states none.
@@ -26,10 +27,10 @@ func clouds() map[string]Cloud {
 	authority := func(c cloud.Configuration) string { return strings.TrimSuffix(c.ActiveDirectoryAuthorityHost, "/") }
 	out := map[string]Cloud{}
 	for _, c := range []Cloud{
-		{GlobalCloud, authority(cloud.AzurePublic), DefaultBaseURL},
-		{"usGov", authority(cloud.AzureGovernment), "https://graph.microsoft.us"},
-		{"usGovDoD", authority(cloud.AzureGovernment), "https://dod-graph.microsoft.us"},
-		{"china", authority(cloud.AzureChina), "https://microsoftgraph.chinacloudapi.cn"},
+		{GlobalCloud, authority(cloud.AzurePublic), DefaultBaseURL, "api://AzureADTokenExchange"},
+		{"usGov", authority(cloud.AzureGovernment), "https://graph.microsoft.us", "api://AzureADTokenExchangeUSGov"},
+		{"usGovDoD", authority(cloud.AzureGovernment), "https://dod-graph.microsoft.us", "api://AzureADTokenExchangeUSGov"},
+		{"china", authority(cloud.AzureChina), "https://microsoftgraph.chinacloudapi.cn", "api://AzureADTokenExchangeChina"},
 	} {
 		out[c.Name] = c
 	}
