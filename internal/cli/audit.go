@@ -46,43 +46,52 @@ It fails with exit code 3 and says what is wrong and where.`,
 		if lists[list] == nil {
 			return usageErrorf("--list %q is none of effects, refusals, objections, writes", list)
 		}
-		var unread error
+		if *f == formatTable && !cmd.Flags().Changed("list") {
+			*f = formatText
+		}
 		var fresh []fleet.Reconciliation // not in evidence
+		var unread error
 		if tenants {
 			var read int
 			if fresh, read, unread = a.reconcile(cmd.Context()); unread != nil && read == 0 {
 				return unread
 			}
 		}
-		mill, err := a.reader()
-		if err != nil {
+		if err := a.tellAudit(cmd.Context(), *f, lists[list], fresh); err != nil {
 			return err
-		}
-		audit, err := a.audit(cmd.Context(), mill, fresh...)
-		if err != nil {
-			return err
-		}
-		if audit.Batches == 0 && len(audit.Rows) == 0 && *f == formatTable && audit.Merges > 0 {
-			return noEvidence()
-		}
-		r := result{name: "audit", value: audit, table: lists[list](audit), text: view.AuditText(audit)}
-		if *f == formatTable && !cmd.Flags().Changed("list") {
-			*f = formatText
-		}
-		if err := a.write(*f, r); err != nil {
-			return err
-		}
-		if *f == formatCSV || *f == formatTable { // which hold rows, and no room for findings
-			for _, x := range audit.Findings {
-				fmt.Fprintf(a.stderr, "packmill: %s: %s: %s\n", x.Where, x.Object, x.What)
-			}
-		}
-		if !audit.Passed() {
-			return &fleet.Error{Op: "cli.audit", Kind: fleet.Refused, Err: errors.New("the audit failed: see above for what and where")}
 		}
 		return unread
 	}
 	return cmd
+}
+
+// tellAudit audits the clone and prints what came of it; an audit that failed is
+// an error of kind Refused.
+func (a *app) tellAudit(ctx context.Context, f format, table func(fleet.Audit) view.Table, fresh []fleet.Reconciliation) error {
+	mill, err := a.reader()
+	if err != nil {
+		return err
+	}
+	audit, err := a.audit(ctx, mill, fresh...)
+	if err != nil {
+		return err
+	}
+	if audit.Batches == 0 && len(audit.Rows) == 0 && f == formatText && audit.Merges > 0 {
+		return noEvidence()
+	}
+	r := result{name: "audit", value: audit, table: table(audit), text: view.AuditText(audit)}
+	if err := a.write(f, r); err != nil {
+		return err
+	}
+	if f == formatCSV || f == formatTable { // which hold rows, and no room for findings
+		for _, x := range audit.Findings {
+			fmt.Fprintf(a.stderr, "packmill: %s: %s: %s\n", x.Where, x.Object, x.What)
+		}
+	}
+	if !audit.Passed() {
+		return &fleet.Error{Op: "cli.audit", Kind: fleet.Refused, Err: errors.New("the audit failed: see above for what and where")}
+	}
+	return nil
 }
 
 // noEvidence says once what would otherwise be said of every merge.

@@ -322,19 +322,6 @@ type Notice struct {
 	At            time.Time `json:"at"`
 }
 
-// An InventoryRow is one device as a tenant's inventory told it. Device is a
-// keyed hash; there is no name of device or user. A tenant that had no devices
-// has one row without one.
-type InventoryRow struct {
-	Tenant     TenantID          `json:"tenant"`
-	Device     string            `json:"device"`
-	Platform   string            `json:"platform"`
-	OSBuild    string            `json:"osBuild"`
-	Attributes map[string]string `json:"attributes,omitempty"` // model, department, country
-	LastSeen   string            `json:"lastSeen"`             // date
-	At         time.Time         `json:"at"`
-}
-
 // A Heartbeat says that a run took place.
 type Heartbeat struct {
 	Command string    `json:"command"`

@@ -179,7 +179,7 @@ func UncataloguedTable(v Uncatalogued) Table {
 func UncataloguedNote(v Uncatalogued) []string {
 	var out []string
 	if n := len(v.Catalogued); n > 0 {
-		out = append(out, fmt.Sprintf("%s in use are the catalog's", plural(n, "program")))
+		out = append(out, "the catalog has "+plural(n, "program")+" in use")
 	}
 	if v.Store > 0 {
 		out = append(out, plural(v.Store, "row")+" of packages that come with Windows are left out")
