@@ -30,8 +30,7 @@ func (g gap) String() string { return strings.ToUpper(g.Method) + " " + g.Path }
 
 var pathName = regexp.MustCompile(`\\\{[^}]*\\\}`)
 
-// loadGaps reads testdata/undescribed.json once. Without the file there
-// are none.
+// loadGaps reads testdata/undescribed.json once. Without the file there are none.
 var loadGaps = sync.OnceValues(func() ([]gap, error) {
 	data, err := os.ReadFile("testdata/undescribed.json")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -40,6 +39,10 @@ var loadGaps = sync.OnceValues(func() ([]gap, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseGaps(data)
+})
+
+func parseGaps(data []byte) ([]gap, error) {
 	var list []gap
 	if err := json.Unmarshal(data, &list); err != nil {
 		return nil, fmt.Errorf("undescribed.json: %w", err)
@@ -51,7 +54,7 @@ var loadGaps = sync.OnceValues(func() ([]gap, error) {
 		list[i].match = regexp.MustCompile("^/" + u.Version + pathName.ReplaceAllString(regexp.QuoteMeta(u.Path), "[^/]+") + "$")
 	}
 	return list, nil
-})
+}
 
 // checkUndescribed holds an exchange that the description has no operation for
 // against the list, and objects in it against the types they name.
@@ -114,5 +117,34 @@ func TestUndescribed(t *testing.T) {
 		if rec := w.past(r.Method, path, "{}"); strings.Contains(rec.Body.String(), "Resource not found for the segment") {
 			t.Errorf("%s %s: the simulator does not have it", u.Version, u)
 		}
+	}
+}
+
+// TestGapsMatch lets only what is listed pass: its version, its method, its path.
+func TestGapsMatch(t *testing.T) {
+	list := must[[]gap](t)(parseGaps([]byte(`[{"version":"beta","method":"PUT","path":"/deviceManagement/configurationPolicies/{policy-id}","source":"a page"}]`)))
+	if list[0].String() != "PUT /deviceManagement/configurationPolicies/{policy-id}" {
+		t.Errorf("%s", list[0])
+	}
+	for path, want := range map[string]bool{
+		"/beta/deviceManagement/configurationPolicies/1": true, "/v1.0/deviceManagement/configurationPolicies/1": false,
+		"/beta/deviceManagement/configurationPolicies": false, "/beta/deviceManagement/configurationPolicies/1/settings": false,
+	} {
+		if got := list[0].match.MatchString(path); got != want {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+	for _, bad := range []string{`{`, `[{}]`, `[{"version":"beta","method":"PUT","path":"/x"}]`, `[{"version":"beta","method":"PUT","path":"x","source":"a page"}]`} {
+		if _, err := parseGaps([]byte(bad)); err == nil {
+			t.Errorf("%s was taken", bad)
+		}
+	}
+	c := newChecker(t, nil)
+	r, err := http.NewRequest(http.MethodPut, "/beta/deviceManagement/nothing/1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := c.check(r, nil, http.StatusNoContent, http.Header{}, nil); len(found) != 1 || !strings.Contains(found[0], "nor has testdata/undescribed.json") {
+		t.Errorf("found %v", found)
 	}
 }
