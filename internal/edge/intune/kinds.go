@@ -1,10 +1,6 @@
 package intune
 
-import (
-	"slices"
-
-	"github.com/packmill/packmill/internal/fleet"
-)
+import "github.com/packmill/packmill/internal/fleet"
 
 // A kind is a type of app object, without namespace. The type of an object
 // cannot change, so a slot has one object for each kind that its releases came
@@ -71,5 +67,3 @@ func (k kind) timed() bool { return k == kindWin32 }
 // unmanaged .pkg stays on the device (Microsoft: "Add an unmanaged macOS PKG
 // app", assignments).
 func (k kind) removable() bool { return k != kindPkg }
-
-func (k kind) rank() int { return slices.Index(kinds(), k) }
