@@ -120,3 +120,18 @@ func TestMacFileRejected(t *testing.T) {
 		t.Errorf("%+v, %v: %d files, %d renewals", state, err, w.count("file"), w.count("renew"))
 	}
 }
+
+// TestVersionOfTheBundle: devices report the version of an application, which is
+// not always what people call the release.
+func TestVersionOfTheBundle(t *testing.T) {
+	w := mixedWorld(t)
+	app, content := macRelease(t, fleet.Stable, "24.09", "pkg", macPackage(t, "24.09", 3000))
+	app.Version = "2024 R2"
+	c := w.client(nordic)
+	must[fleet.AppState](t)(c.Publish(t.Context(), app, content))
+	assign(t, c, fleet.Stable, fleet.Target{Intent: "required", Group: "all devices"})
+	w.clock.Set(w.clock.Now().Add(3 * time.Hour))
+	if got := states(t, w.client(nordic), fleet.Stable); got["installed 2024 R2"] != 4 {
+		t.Errorf("statuses %v", got)
+	}
+}
