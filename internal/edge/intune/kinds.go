@@ -64,6 +64,6 @@ func (k kind) uploads() bool { return k != kindStore }
 func (k kind) timed() bool { return k == kindWin32 }
 
 // removable reports whether the service can remove what the kind installed. An
-// unmanaged .pkg stays on the device (Microsoft: "Add an unmanaged macOS PKG
-// app", assignments).
+// unmanaged .pkg stays on the device: uninstalling is for managed ones, as far as
+// was documented in 2024.
 func (k kind) removable() bool { return k != kindPkg }
