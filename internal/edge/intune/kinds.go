@@ -1,10 +1,6 @@
 package intune
 
-import (
-	"slices"
-
-	"github.com/packmill/packmill/internal/fleet"
-)
+import "github.com/packmill/packmill/internal/fleet"
 
 // A kind is a type of app object, without namespace. The type of an object
 // cannot change, so a slot has one object for each kind that its releases came
@@ -68,8 +64,6 @@ func (k kind) uploads() bool { return k != kindStore }
 func (k kind) timed() bool { return k == kindWin32 }
 
 // removable reports whether the service can remove what the kind installed. An
-// unmanaged .pkg stays on the device (Microsoft: "Add an unmanaged macOS PKG
-// app", assignments).
+// unmanaged .pkg stays on the device: uninstalling is for managed ones, as far as
+// was documented in 2024.
 func (k kind) removable() bool { return k != kindPkg }
-
-func (k kind) rank() int { return slices.Index(kinds(), k) }

@@ -67,7 +67,7 @@ func TestMacBodies(t *testing.T) {
 		}, kindPkg, `{"bundleId":"com.acme.updater","bundleVersion":"7"}],"ignoreVersionDetection":true`},
 		"a bundle that the package does not name": {func(a *fleet.App) { a.Download.Pkg = nil }, kindPkg, `"primaryBundleId":"com.acme.tool","primaryBundleVersion":"2.10.1"`},
 		"a disk image": {func(a *fleet.App) { a.Download.Pkg, a.Installer.Type = nil, "dmg" }, kindDmg,
-			`"@odata.type":"#microsoft.graph.macOSDmgApp","displayName":"Tool","description":"Tool","publisher":"Acme","largeIcon":null,"fileName":"Tool.pkg","primaryBundleId":"com.acme.tool","primaryBundleVersion":"2.10.1"`},
+			`"@odata.type":"#microsoft.graph.macOSDmgApp","displayName":"Tool","description":"Tool","publisher":"Acme","fileName":"Tool.pkg","primaryBundleId":"com.acme.tool","primaryBundleVersion":"2.10.1"`},
 		"managed": {func(*fleet.App) {}, kindLob,
 			`"bundleId":"com.acme.tool","buildNumber":"2.10","versionNumber":"2100","childApps":[{"bundleId":"com.acme.tool","buildNumber":"2.10","versionNumber":"2100"}],"installAsManaged":true,"ignoreVersionDetection":false`},
 		"a system":              {func(a *fleet.App) { a.Installer.Needs = &fleet.Needs{OS: ">=13.0.0"} }, kindPkg, `{"v13_0":true}`},

@@ -78,10 +78,8 @@ func (p *publication) run(ctx context.Context) (fleet.AppState, error) {
 	if err != nil {
 		return fleet.AppState{}, err
 	}
-	if p.app.Generation > 0 && f.marker.Generation > p.app.Generation {
-		return fleet.AppState{}, &fleet.Error{Op: "intune.publish", Object: p.key.String(), Kind: fleet.Refused,
-			Err:  fmt.Errorf("the slot is at generation %d, the caller knows %d", f.marker.Generation, p.app.Generation),
-			Hint: "another run has changed the slot: plan again"}
+	if err := p.current(ctx, f); err != nil {
+		return fleet.AppState{}, err
 	}
 	done := f.marker
 	done.Version, done.Artifact, done.File = p.app.Version, p.app.Artifact, p.app.File.Digest
@@ -122,7 +120,7 @@ func (p *publication) run(ctx context.Context) (fleet.AppState, error) {
 	if err := p.c.relate(ctx, p.key, f, p.requires()); err != nil {
 		return fleet.AppState{}, err
 	}
-	return p.settled(ctx)
+	return p.settled(ctx, f)
 }
 
 // requires are the packages that the app depends on: only Win32 apps can.
@@ -131,6 +129,26 @@ func (p *publication) requires() []fleet.PackageID {
 		return nil
 	}
 	return p.app.Requires
+}
+
+// current refuses a caller whom another one has overtaken, in whichever of the
+// slot's objects that shows.
+func (p *publication) current(ctx context.Context, known *found) error {
+	if p.app.Generation <= 0 {
+		return nil
+	}
+	lead, err := p.c.findBeside(ctx, p.key, known)
+	if err != nil || lead == nil {
+		return err
+	}
+	for _, f := range lead.all() {
+		if f.marker.Generation > p.app.Generation {
+			return &fleet.Error{Op: "intune.publish", Object: p.key.String(), Kind: fleet.Refused,
+				Err:  fmt.Errorf("the slot is at generation %d, the caller knows %d", f.marker.Generation, p.app.Generation),
+				Hint: "another run has changed the slot: plan again"}
+		}
+	}
+	return nil
 }
 
 // body is the app's properties with notes.
@@ -143,13 +161,10 @@ func (p *publication) body(notes string) appBody {
 
 // settled is the slot after the publication, without what earlier ones left
 // half made.
-func (p *publication) settled(ctx context.Context) (fleet.AppState, error) {
-	lead, err := p.c.find(ctx, p.key)
+func (p *publication) settled(ctx context.Context, f *found) (fleet.AppState, error) {
+	lead, err := p.c.findBeside(ctx, p.key, f)
 	if err != nil {
 		return fleet.AppState{}, err
-	}
-	if lead == nil {
-		return fleet.AppState{}, errNoApp
 	}
 	swept, err := p.c.sweep(ctx, p.key, lead)
 	if err != nil {
@@ -159,6 +174,9 @@ func (p *publication) settled(ctx context.Context) (fleet.AppState, error) {
 		if lead, err = p.c.find(ctx, p.key); err != nil {
 			return fleet.AppState{}, err
 		}
+	}
+	if lead == nil { // somebody took the marker off
+		return fleet.AppState{}, errNoApp
 	}
 	return p.c.state(ctx, lead)
 }
@@ -218,6 +236,9 @@ func (p *publication) ensure(ctx context.Context) (*found, error) {
 		if f, err := p.c.findKind(ctx, p.key, p.kind); err != nil || f != nil {
 			return f, err
 		}
+	}
+	if err := p.current(ctx, nil); err != nil {
+		return nil, err
 	}
 	if err := p.c.api.LearnGuard(ctx); err != nil {
 		return nil, err
@@ -323,5 +344,7 @@ func (p *publication) published(ctx context.Context, id, version string) (*found
 		return nil, &fleet.Error{Op: "intune.publish", Object: p.key.String(), Kind: fleet.Stalled,
 			Err: errors.New("the app lost packmill's marker while it was published"), Hint: "somebody edits the app's notes: restore the line that starts with \"packmill:\""}
 	}
-	return f, nil
+	apps, err := p.c.lookup(ctx, p.key, false)
+	f.spare = apps[p.kind].spare
+	return f, err
 }

@@ -62,8 +62,17 @@ func checkSlot(op string, k slotKey) error {
 // find reads the slot's app objects, nil when the tenant has none. The leading
 // one holds the release that came last: it speaks for the slot.
 func (c *Client) find(ctx context.Context, k slotKey) (*found, error) {
+	return c.findBeside(ctx, k, nil)
+}
+
+// findBeside is find where one of the objects was read a moment ago.
+func (c *Client) findBeside(ctx context.Context, k slotKey, known *found) (*found, error) {
 	var all []*found
 	for _, kind := range kinds() {
+		if known != nil && known.kind == kind {
+			all = append(all, known)
+			continue
+		}
 		f, err := c.findKind(ctx, k, kind)
 		if err != nil {
 			return nil, err

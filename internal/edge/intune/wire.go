@@ -17,7 +17,7 @@ type mobileApp struct {
 	Description             string       `json:"description,omitempty"`
 	Publisher               string       `json:"publisher,omitempty"`
 	Notes                   *string      `json:"notes,omitempty"`
-	LargeIcon               *mimeContent `json:"largeIcon"`
+	LargeIcon               *mimeContent `json:"largeIcon,omitempty"` // a package without one leaves what people chose
 	RoleScopeTagIDs         []string     `json:"roleScopeTagIds,omitempty"`
 	FileName                string       `json:"fileName,omitempty"`
 	CommittedContentVersion string       `json:"committedContentVersion,omitempty"`

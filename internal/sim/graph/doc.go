@@ -18,7 +18,8 @@
 // withdrawn assignment is never installed by a device that had not checked in
 // before it was withdrawn, as in the world.
 //
-// Content is decrypted and its setup folder read when it is committed. A device
+// Content is decrypted and read when it is committed: a setup folder, or a macOS
+// package with the applications it installs. A disk image is believed. A device
 // fails to install what its command line, or packmill.json, does not find there,
 // and what the wrapper script could not read. It does not keep to the windows on
 // the command line: it installs at its check-ins, which come a few times a day,

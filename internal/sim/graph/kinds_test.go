@@ -153,9 +153,9 @@ func TestTwoPlatforms(t *testing.T) {
 	windows, content := release(t, fleet.Candidate, "24.09", 3000)
 	windows.Generation = 1
 	must[fleet.AppState](t)(c.Publish(t.Context(), windows, content))
-	mac, content := macRelease(t, fleet.Candidate, "24.09", "pkg", macPackage(t, "24.09", 3000))
+	mac, macContent := macRelease(t, fleet.Candidate, "24.09", "pkg", macPackage(t, "24.09", 3000))
 	mac.Generation = 1
-	state := must[fleet.AppState](t)(c.Publish(t.Context(), mac, content))
+	state := must[fleet.AppState](t)(c.Publish(t.Context(), mac, macContent))
 	if state.Artifact != windows.Artifact || state.Generation != 1 || len(state.Duplicates) != 0 {
 		t.Errorf("state %+v", state)
 	}
@@ -186,6 +186,10 @@ func TestTwoPlatforms(t *testing.T) {
 	next.Generation = 1
 	if _, err := w.client(nordic).Publish(t.Context(), next, content); fleet.KindOf(err) != fleet.Refused {
 		t.Errorf("an older generation was let through: %v", err)
+	}
+	mac.Installer.Managed, mac.Generation = true, 1 // an object that is not there yet
+	if _, err := w.client(nordic).Publish(t.Context(), mac, macContent); fleet.KindOf(err) != fleet.Refused || assignedOf(w, "#microsoft.graph.macOSLobApp") != 0 {
+		t.Errorf("an older generation was let through beside it: %v", err)
 	}
 	assign(t, w.client(nordic), fleet.Candidate)
 	if left := assignedOf(w, "#microsoft.graph.win32LobApp"); left != 0 {

@@ -12,7 +12,7 @@ import (
 // undescribedProperties are what the service takes and its description lacks:
 // type and property → where that is read.
 var undescribedProperties = map[string]string{
-	"#microsoft.graph.winGetApp repositoryType": "svrooij/WingetIntune and microsoft/mggraph-intune-samples send it, and the service refuses the app without",
+	"#microsoft.graph.winGetApp repositoryType": "open tools that make store apps send it (svrooij/WingetIntune among them); Microsoft describes the type without",
 }
 
 // loadUndescribed are the operations that the description lacks

@@ -79,7 +79,7 @@ func TestShownAs(t *testing.T) {
 	if len(w.events) != events {
 		t.Errorf("a second time: %v", w.events[events:])
 	}
-	if object, in = show(nil, nil, nil); object["largeIcon"] != nil || !slices.Equal(in, sorted(theirs)) || strings.Contains(object["notes"].(string), "categories") {
+	if object, in = show(nil, nil, nil); object["largeIcon"] == nil || !slices.Equal(in, sorted(theirs)) || strings.Contains(object["notes"].(string), "categories") {
 		t.Errorf("icon %v, categories %v, notes %v", object["largeIcon"], in, object["notes"])
 	}
 	app.ScopeTags = []string{"Oulu"}
