@@ -37,6 +37,9 @@ type App struct {
 	NeedText    string // text of the requirement script, when Installer.Needs names one
 	Generation  int    // rises with every change of the slot
 
+	Patch  *OSPatch // what Windows Update delivers instead of a file
+	Driver *Driver  // the same
+
 	Windows     []Window // the tenant's maintenance windows; none is no restriction
 	Shut        []string // days it does not work, soon, 2006-01-02
 	RebootsOnly bool     // devices may restart in a window for reboots alone

@@ -30,7 +30,9 @@ type area struct {
 }
 
 // areas are what is kept; each stands in a file of its own.
-func areas() []area { return []area{apps(), scripts(), directory()} }
+func areas() []area {
+	return []area{apps(), scripts(), directory(), profiles(), rings(), deployments()}
+}
 
 func leading() []string {
 	out := []string{"value"}
