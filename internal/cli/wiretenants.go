@@ -13,9 +13,21 @@ import (
 
 	"github.com/packmill/packmill/internal/edge/intune"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
+	"github.com/packmill/packmill/internal/edge/intune/updates"
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
+)
+
+// A tenantConsole is all that works in a tenant, over one connection.
+type tenantConsole struct {
+	*intuneApps
+	*windowsUpdates
+}
+
+type (
+	intuneApps     = intune.Client
+	windowsUpdates = updates.Client
 )
 
 // wireTenants connects tenants through Microsoft Graph. One process serves
@@ -23,7 +35,7 @@ import (
 func (a *app) wireTenants(f *factory.Factory) error {
 	client := transport.New(transport.Options{Clock: f.Clock, AllowLoopback: true})
 	var mu sync.Mutex
-	known := map[string]*intune.Client{}
+	known := map[string]tenantConsole{}
 	f.Consoles = func(_ context.Context, t fleet.Tenant) (factory.Console, error) {
 		if t.Intune == nil {
 			return nil, &fleet.Error{Op: "cli.tenant", Object: string(t.ID), Kind: fleet.Refused, Err: errors.New("the tenant has no connection"),
@@ -44,7 +56,7 @@ func (a *app) wireTenants(f *factory.Factory) error {
 		if err != nil {
 			return nil, err
 		}
-		c := intune.New(api, intune.Options{})
+		c := tenantConsole{intune.New(api, intune.Options{}), updates.New(api)}
 		known[t.Intune.Directory] = c
 		return c, nil
 	}

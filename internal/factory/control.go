@@ -98,7 +98,7 @@ func (g *controlGroup) deck(ctx context.Context, t fleet.TenantID) *deck {
 	if err != nil {
 		return nil
 	}
-	d := &deck{console: console, devices: map[string]fleet.Device{}}
+	d := &deck{console: byKind{console, g.facts.Repo}, devices: map[string]fleet.Device{}}
 	for hash, device := range all {
 		if !g.taken[string(t)+"/"+hash] && !device.LastSeen.Before(g.since.Add(-rollout.InactiveFor)) {
 			d.devices[device.ID] = device

@@ -45,7 +45,7 @@ func (c *campaign) make(ctx context.Context, v *visit, e rollout.Effect, i fleet
 		return "", err
 	}
 	w := onTenant{
-		visit: v, console: fenced{v.console, c.Clock, i.NotAfter}, c: c, facts: c.facts, tenant: tenant, e: e, intent: i,
+		visit: v, console: fenced{byKind{v.console, c.facts.Repo}, c.Clock, i.NotAfter}, c: c, facts: c.facts, tenant: tenant, e: e, intent: i,
 	}
 	switch e.Action {
 	case "assign":
@@ -270,6 +270,10 @@ func (w onTenant) app(ctx context.Context, pkg fleet.Package, slot string, built
 	}
 	if app.Description == "" {
 		app.Description = pkg.Name
+	}
+	if pkg.ByWindowsUpdate() {
+		app.Patch, app.Driver = pkg.Patch, pkg.Driver
+		return app, nil
 	}
 	if err := w.keepWindows(&app); err != nil {
 		return app, err

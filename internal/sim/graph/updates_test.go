@@ -176,7 +176,7 @@ func TestForeignPolicies(t *testing.T) {
 	if !strings.Contains(string(left), "abcd") || strings.Contains(string(left), group) {
 		t.Errorf("assignments left: %s", left)
 	}
-	ok(t, c.Remove(t.Context(), updates.Key{Package: patchID, Part: fleet.Candidate}, updates.Quality{}))
+	ok(t, c.RemoveProfile(t.Context(), updates.Key{Package: patchID, Part: fleet.Candidate}, updates.Quality{}))
 	after, _ := json.Marshal(w.get(path)["value"])
 	if !strings.Contains(string(after), foreign["id"].(string)) || strings.Contains(string(after), state.ID) {
 		t.Errorf("policies left: %s", after)
@@ -250,11 +250,11 @@ func TestDriver(t *testing.T) {
 	}
 	ok(t, c.AssignUpdate(t.Context(), driverID, fleet.Candidate, nil))
 	ok(t, c.AssignUpdate(t.Context(), driverID, fleet.Candidate, nil))
-	ok(t, c.Assign(t.Context(), key, updates.Drivers{}, to(group)))
+	ok(t, c.AssignProfile(t.Context(), key, updates.Drivers{}, to(group)))
 	if got := status(); got != "suspended" {
 		t.Errorf("status %q", got)
 	}
-	if _, err := c.Ensure(t.Context(), key, updates.Drivers{Name: "x", Automatic: true}); fleet.KindOf(err) != fleet.Stalled {
+	if _, err := c.EnsureProfile(t.Context(), key, updates.Drivers{Name: "x", Automatic: true}); fleet.KindOf(err) != fleet.Stalled {
 		t.Errorf("a driver profile's way of approval was changed: %v", err)
 	}
 	drivers := must[[]updates.Driver](t)(c.Drivers(t.Context(), key))

@@ -162,8 +162,8 @@ func TestContentApprovals(t *testing.T) {
 	}
 	group := must[string](t)(w.client(nordic).Group(t.Context(), "pilot", ids(must[[]fleet.Device](t)(w.client(nordic).Inventory(t.Context())))))
 	key := updates.Key{Package: driverID, Part: fleet.Stable}
-	must[string](t)(c.Ensure(t.Context(), key, updates.Drivers{Name: "look"}))
-	ok(t, c.Assign(t.Context(), key, updates.Drivers{}, to(group)))
+	must[string](t)(c.EnsureProfile(t.Context(), key, updates.Drivers{Name: "look"}))
+	ok(t, c.AssignProfile(t.Context(), key, updates.Drivers{}, to(group)))
 	w.pass(25 * time.Hour)
 	entry := must[[]updates.Driver](t)(c.Drivers(t.Context(), key))[0].ID
 	for range 2 {
@@ -195,25 +195,25 @@ func TestProfiles(t *testing.T) {
 		"driverProfile":       {updates.Drivers{Name: "d", Automatic: true, DeferDays: 1}, updates.Drivers{Name: "d", Automatic: true, DeferDays: 7}},
 		"deviceConfiguration": {updates.Ring{Name: "r", KeepDays: 10}, updates.Ring{Name: "r", KeepDays: 20, QualityDeadline: &three, QualityPaused: true, ActiveStart: "08:00:00", ActiveEnd: "17:00:00"}},
 	} {
-		id := must[string](t)(c.Ensure(t.Context(), key, tt.first))
-		if again := must[string](t)(w.updates(nordic).Ensure(t.Context(), key, tt.first)); again != id || w.count(name+".create") != 1 || w.count(name+".change") != 0 {
+		id := must[string](t)(c.EnsureProfile(t.Context(), key, tt.first))
+		if again := must[string](t)(w.updates(nordic).EnsureProfile(t.Context(), key, tt.first)); again != id || w.count(name+".create") != 1 || w.count(name+".change") != 0 {
 			t.Errorf("%s: %s, then %s", name, id, again)
 		}
-		ok(t, c.Assign(t.Context(), key, tt.first, to(group)))
+		ok(t, c.AssignProfile(t.Context(), key, tt.first, to(group)))
 		changes := w.count(name + ".change")
-		if again := must[string](t)(c.Ensure(t.Context(), key, tt.then)); again != id || w.count(name+".change") != changes+1 {
+		if again := must[string](t)(c.EnsureProfile(t.Context(), key, tt.then)); again != id || w.count(name+".change") != changes+1 {
 			t.Errorf("%s was not changed in place", name)
 		}
-		ok(t, c.Assign(t.Context(), key, tt.then, nil))
-		ok(t, c.Remove(t.Context(), key, tt.then))
-		ok(t, c.Remove(t.Context(), key, tt.then))
+		ok(t, c.AssignProfile(t.Context(), key, tt.then, nil))
+		ok(t, c.RemoveProfile(t.Context(), key, tt.then))
+		ok(t, c.RemoveProfile(t.Context(), key, tt.then))
 		if w.count(name+".remove") != 1 {
 			t.Errorf("%s was removed %d times", name, w.count(name+".remove"))
 		}
 	}
 	// Only a ring is for all devices.
-	must[string](t)(c.Ensure(t.Context(), key, updates.RingOf(fleet.Policy{CriticalWithinHours: 72, Reboot: "windowOnly"})))
-	ok(t, c.Assign(t.Context(), key, updates.Ring{}, to("all devices")))
+	must[string](t)(c.EnsureProfile(t.Context(), key, updates.RingOf(fleet.Policy{CriticalWithinHours: 72, Reboot: "windowOnly"})))
+	ok(t, c.AssignProfile(t.Context(), key, updates.Ring{}, to("all devices")))
 }
 
 // TestExpediteProfile has a group take a patch at once.
@@ -223,13 +223,13 @@ func TestExpediteProfile(t *testing.T) {
 	all := ids(must[[]fleet.Device](t)(apps.Inventory(t.Context())))
 	group := must[string](t)(apps.Group(t.Context(), "pilot", all[:2]))
 	key, spec := updates.Key{Package: patchID, Part: fleet.Candidate}, updates.Expedite{Name: "fast", Release: november.Released}
-	must[string](t)(c.Ensure(t.Context(), key, spec))
-	ok(t, c.Assign(t.Context(), key, spec, to(group)))
+	must[string](t)(c.EnsureProfile(t.Context(), key, spec))
+	ok(t, c.AssignProfile(t.Context(), key, spec, to(group)))
 	w.pass(12 * time.Hour)
 	if got := builds(t, apps, all); got["10.0.22631.6199"] != 2 {
 		t.Errorf("%v", got)
 	}
-	if _, err := c.Ensure(t.Context(), updates.Key{Part: "x"}, updates.Expedite{Name: "fast", Release: monday}); fleet.KindOf(err) != fleet.Invalid {
+	if _, err := c.EnsureProfile(t.Context(), updates.Key{Part: "x"}, updates.Expedite{Name: "fast", Release: monday}); fleet.KindOf(err) != fleet.Invalid {
 		t.Errorf("a release that nobody has: %v", err)
 	}
 }

@@ -67,11 +67,11 @@ func toAssignments(k kind, key Key, targets []fleet.Target) ([]assignment, error
 	return out, nil
 }
 
-// Assign replaces packmill's part of who the profile of a key is for. What the
+// AssignProfile replaces packmill's part of who the profile of a key is for. What the
 // tenant's people assigned is read and sent back: the call that Graph has
 // replaces the whole set. No targets withdraw, and find nothing to do where there
 // is no profile.
-func (c *Client) Assign(ctx context.Context, key Key, spec Spec, targets []fleet.Target) error {
+func (c *Client) AssignProfile(ctx context.Context, key Key, spec Spec, targets []fleet.Target) error {
 	want, err := toAssignments(spec.kind(), key, targets)
 	if err != nil {
 		return err

@@ -114,9 +114,9 @@ func (c *Client) delete(ctx context.Context, path string) error {
 	return err
 }
 
-// Ensure makes the profile of a key be as spec says, and returns its id. It
+// EnsureProfile makes the profile of a key be as spec says, and returns its id. It
 // writes nothing when nothing differs. Who it is assigned to stays as it is.
-func (c *Client) Ensure(ctx context.Context, key Key, spec Spec) (string, error) {
+func (c *Client) EnsureProfile(ctx context.Context, key Key, spec Spec) (string, error) {
 	var id string
 	err := c.api.Persist(ctx, func() error {
 		p, err := c.ensure(ctx, Marker{Key: key}, spec)
@@ -200,8 +200,8 @@ func (c *Client) mark(ctx context.Context, p *profile, m Marker) error {
 	return c.write(ctx, p, m, map[string]any{})
 }
 
-// Remove deletes the profile of a key. There being none is no error.
-func (c *Client) Remove(ctx context.Context, key Key, spec Spec) error {
+// RemoveProfile deletes the profile of a key. There being none is no error.
+func (c *Client) RemoveProfile(ctx context.Context, key Key, spec Spec) error {
 	return c.fail("intune.updates", key, c.api.Persist(ctx, func() error {
 		p, err := c.find(ctx, spec.kind(), key)
 		if err != nil || p == nil {

@@ -54,8 +54,8 @@ func (c *Client) approveDriver(ctx context.Context, p *profile) error {
 			return err
 		}
 		return &fleet.Error{Op: "intune.assign", Object: p.marker.Key.String(), Kind: fleet.Waiting,
-			Err:  fmt.Errorf("Windows Update has found no %s for the wave's devices (%d other drivers)", name, len(all)),
-			Hint: "it takes up to a day to look what devices have; run again then. If no device has such hardware, take the package from the tenant"}
+			Err:  fmt.Errorf("no %s was found for the wave's devices, %d other drivers were", name, len(all)),
+			Hint: "Windows Update takes up to a day to look what devices have; run again then. If no device has such hardware, take the package from the tenant"}
 	}
 	if m.line() != p.marker.line() {
 		if err := c.mark(ctx, p, m); err != nil {
