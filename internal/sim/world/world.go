@@ -91,7 +91,7 @@ func (w *World) forgeOptions(o Options) forge.Options {
 
 func (w *World) graphOptions(o Options) graph.Options {
 	options := graph.Options{
-		Dir: w.path("graph"), Now: w.Now, Seed: o.Seed, Observer: o.Observer, Lag: 1, ListLag: 1, Luck: w.luck(),
+		Dir: w.path("graph"), Now: w.Now, Seed: o.Seed, Observer: o.Observer, Lag: 1, ListLag: 1, Luck: w.luck(), Updates: windowsUpdates(),
 	}
 	for _, t := range tenants() {
 		options.Tenants = append(options.Tenants, graph.Tenant{Directory: directory(t.id), Devices: t.fleet(o.Seed)})
