@@ -30,6 +30,12 @@ type (
 	windowsUpdates = updates.Client
 )
 
+// What the factory asks of a console beside the console itself.
+var (
+	_ factory.Updater      = tenantConsole{}
+	_ factory.PatchCatalog = tenantConsole{}
+)
+
 // wireTenants connects tenants through Microsoft Graph. One process serves
 // many tenants, each by a client of its own whose token must be that tenant's.
 func (a *app) wireTenants(f *factory.Factory) error {

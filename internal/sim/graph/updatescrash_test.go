@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/packmill/packmill/internal/edge/intune/updates"
 	"github.com/packmill/packmill/internal/fleet"
@@ -65,7 +66,7 @@ func patchedWorld(t *testing.T, change func(*graph.Options)) (*world, string) {
 func TestPatchKilledAtEachStep(t *testing.T) {
 	for name, work := range map[string]func(context.Context, *updates.Client, string) error{"patch": patching, "halt": halting} {
 		run := func(t *testing.T, kill int) (end string, steps int, got map[string]int) {
-			w, group := patchedWorld(t, nil)
+			w, group := patchedWorld(t, func(o *graph.Options) { o.ListLag = 1 })
 			if name == "halt" {
 				ok(t, patching(t.Context(), w.updates(nordic), group))
 			}
@@ -131,6 +132,51 @@ func TestPatchFaults(t *testing.T) {
 					t.Errorf("end\n%s\nwant\n%s", got, want)
 				}
 			})
+		}
+	}
+}
+
+// TestDriverKilledAtEachStep kills a run that approves a driver, and one that
+// suspends it.
+func TestDriverKilledAtEachStep(t *testing.T) {
+	approving := func(ctx context.Context, c *updates.Client, group string) error {
+		return c.AssignUpdate(ctx, driverID, fleet.Candidate, to(group))
+	}
+	suspending := func(ctx context.Context, c *updates.Client, _ string) error {
+		return c.AssignUpdate(ctx, driverID, fleet.Candidate, nil)
+	}
+	for kill := 1; kill <= 8; kill++ {
+		w, group := patchedWorld(t, nil)
+		must[fleet.AppState](t)(w.updates(nordic).PublishUpdate(t.Context(), driverApp(fleet.Candidate)))
+		if err := approving(t.Context(), w.updates(nordic), group); fleet.KindOf(err) != fleet.Waiting {
+			t.Fatal(err)
+		}
+		w.pass(25 * time.Hour)
+		key := updates.Key{Package: driverID, Part: fleet.Candidate}
+		for _, want := range []string{"approved", "suspended"} {
+			work := map[string]func(context.Context, *updates.Client, string) error{"approved": approving, "suspended": suspending}[want]
+			ctx, cancel := context.WithCancel(t.Context())
+			before := len(w.events)
+			w.when(func(event.Event) {
+				if len(w.events)-before == kill {
+					cancel()
+				}
+			})
+			if err := work(ctx, w.updates(nordic), group); err != nil && !errors.Is(err, context.Canceled) {
+				t.Errorf("killed at %d: %v", kill, err)
+			}
+			cancel()
+			w.when(nil)
+			ok(t, work(t.Context(), w.updates(nordic), group))
+			state := must[fleet.AppState](t)(w.updates(nordic).ObserveUpdate(t.Context(), driverID, fleet.Candidate))
+			if (len(state.Targets) == 1) != (want == "approved") {
+				t.Errorf("killed at %d, %s: %+v", kill, want, state)
+			}
+			ok(t, w.updates(nordic).AssignProfile(t.Context(), key, updates.Drivers{}, to(group))) // the inventory is of those it is for
+			list := must[[]updates.Driver](t)(w.updates(nordic).Drivers(t.Context(), key))
+			if i := slices.IndexFunc(list, func(d updates.Driver) bool { return d.Class == "Display" }); i < 0 || list[i].Status != want {
+				t.Errorf("killed at %d: %+v, want %s", kill, list, want)
+			}
 		}
 	}
 }
