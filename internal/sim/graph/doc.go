@@ -24,6 +24,13 @@
 // the command line: it installs at its check-ins, which come a few times a day,
 // where a real agent wakes up at a deadline.
 //
+// # Windows Update
+//
+// What Options.Updates has is approved or deployed by what the tenant holds, and
+// every change of that reaches devices hours later. A device installs at its
+// first check-in afterwards and reports the build that it then has; some go back
+// where the options say so, and a monitoring rule pauses a deployment for it.
+//
 // # Storage
 //
 // Every change is in the tenant's journal before the request is answered. A

@@ -172,13 +172,17 @@ func TestForeignPolicies(t *testing.T) {
 	w.do(http.MethodPost, path+"/"+state.ID+"/assign", map[string]any{"assignments": []any{theirs}})
 	ok(t, c.AssignUpdate(t.Context(), patchID, fleet.Candidate, to(group)))
 	ok(t, c.AssignUpdate(t.Context(), patchID, fleet.Candidate, nil))
+	// Who copies packmill's policy has one of his own, whatever the copy says.
+	ours := w.get(path)["value"].([]any)
+	i := slices.IndexFunc(ours, func(p any) bool { return p.(map[string]any)["id"] == state.ID })
+	copied := w.do(http.MethodPost, path, map[string]any{"displayName": "copy", "description": ours[i].(map[string]any)["description"]})
 	left, _ := json.Marshal(w.get(path + "/" + state.ID + "/assignments")["value"])
 	if !strings.Contains(string(left), "abcd") || strings.Contains(string(left), group) {
 		t.Errorf("assignments left: %s", left)
 	}
 	ok(t, c.RemoveProfile(t.Context(), updates.Key{Package: patchID, Part: fleet.Candidate}, updates.Quality{}))
 	after, _ := json.Marshal(w.get(path)["value"])
-	if !strings.Contains(string(after), foreign["id"].(string)) || strings.Contains(string(after), state.ID) {
+	if !strings.Contains(string(after), foreign["id"].(string)) || !strings.Contains(string(after), copied["id"].(string)) || strings.Contains(string(after), `"id":"`+state.ID) {
 		t.Errorf("policies left: %s", after)
 	}
 }

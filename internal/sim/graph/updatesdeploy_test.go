@@ -200,6 +200,10 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("%s: %s, then %s", name, id, again)
 		}
 		ok(t, c.AssignProfile(t.Context(), key, tt.first, to(group)))
+		state, found, err := c.ReadProfile(t.Context(), key, tt.first)
+		if err != nil || !found || state.ID != id || len(state.Targets) != 1 || state.Targets[0].Group != group || state.Foreign != 0 {
+			t.Errorf("%s: %+v, %v", name, state, err)
+		}
 		changes := w.count(name + ".change")
 		if again := must[string](t)(c.EnsureProfile(t.Context(), key, tt.then)); again != id || w.count(name+".change") != changes+1 {
 			t.Errorf("%s was not changed in place", name)
@@ -207,6 +211,9 @@ func TestProfiles(t *testing.T) {
 		ok(t, c.AssignProfile(t.Context(), key, tt.then, nil))
 		ok(t, c.RemoveProfile(t.Context(), key, tt.then))
 		ok(t, c.RemoveProfile(t.Context(), key, tt.then))
+		if _, found, err := c.ReadProfile(t.Context(), key, tt.then); found || err != nil {
+			t.Errorf("%s is there after its removal: %v", name, err)
+		}
 		if w.count(name+".remove") != 1 {
 			t.Errorf("%s was removed %d times", name, w.count(name+".remove"))
 		}
@@ -214,6 +221,27 @@ func TestProfiles(t *testing.T) {
 	// Only a ring is for all devices.
 	must[string](t)(c.EnsureProfile(t.Context(), key, updates.RingOf(fleet.Policy{CriticalWithinHours: 72, Reboot: "windowOnly"})))
 	ok(t, c.AssignProfile(t.Context(), key, updates.Ring{}, to("all devices")))
+}
+
+// TestAutomaticApproval has a policy approve by itself what it says, days after
+// its release.
+func TestAutomaticApproval(t *testing.T) {
+	w := patchWorld(t, nil)
+	apps, c := w.client(nordic), w.updates(nordic)
+	all := ids(must[[]fleet.Device](t)(apps.Inventory(t.Context())))
+	group := must[string](t)(apps.Group(t.Context(), "pilot", all[:2]))
+	key := updates.Key{Part: "monthly"}
+	spec := updates.Quality{Name: "monthly", Approvals: []updates.Approval{{Cadence: "monthly", Category: "security", Automatic: true, DeferDays: 12}}}
+	must[string](t)(c.EnsureProfile(t.Context(), key, spec))
+	ok(t, c.AssignProfile(t.Context(), key, spec, to(group)))
+	w.clock.Set(november.Released.AddDate(0, 0, 12))
+	if got := builds(t, apps, all); got["10.0.22631"] != 10 {
+		t.Errorf("before it was approved: %v", got)
+	}
+	w.pass(10 * time.Hour)
+	if got := builds(t, apps, all); got["10.0.22631.6199"] != 2 {
+		t.Errorf("approved: %v", got)
+	}
 }
 
 // TestExpediteProfile has a group take a patch at once.

@@ -143,17 +143,37 @@ func (t *tenant) spans(e *entity, now time.Time, each func(epoch profileEpoch, f
 func (t *tenant) approvedOn(e *entity, d *device, now time.Time) []install {
 	var out []install
 	t.spans(e, now, func(h profileEpoch, from, until time.Time) {
-		for _, id := range slices.Sorted(maps.Keys(h.Status)) {
-			p, known := t.patch(intuneCatalog, id)
-			if h.Status[id] != "approved" || !known {
+		for _, p := range t.published() {
+			start, approved := from, h.Status[t.patchID(intuneCatalog, p)] == "approved"
+			if wait, automatic := h.automatic(p); automatic && h.Status[t.patchID(intuneCatalog, p)] == "" {
+				start, approved = later(from, p.Released.Add(wait+t.s.o.Updates.lag())), true
+			}
+			if !approved || p.Feature != "" || !start.Before(until) {
 				continue
 			}
-			if at, ok := t.firstScan(h.Assignments, d, from, until); ok {
+			if at, ok := t.firstScan(h.Assignments, d, start, until); ok {
 				out = append(out, install{at, p})
 			}
 		}
 	})
 	return out
+}
+
+// automatic is how long after its release a policy approves a patch by itself.
+func (h profileEpoch) automatic(p Patch) (time.Duration, bool) {
+	var list []struct {
+		Cadence  string `json:"windowsQualityUpdateCadence"`
+		Category string `json:"windowsQualityUpdateCategory"`
+		Method   string `json:"approvalMethodType"`
+		Days     int    `json:"deferredDeploymentInDay"`
+	}
+	_ = json.Unmarshal(h.Props["approvalSettings"], &list) // checked when it was written
+	for _, a := range list {
+		if a.Method == "automatic" && a.Cadence == p.Cadence && (a.Category == p.Category || a.Category == "all") {
+			return time.Duration(a.Days) * 24 * time.Hour, true
+		}
+	}
+	return 0, false
 }
 
 // profiledOn are the patches that a device took because a profile names them.

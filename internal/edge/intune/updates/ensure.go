@@ -67,12 +67,15 @@ func (c *Client) list(ctx context.Context, k kind, key Key) ([]*profile, error) 
 	return out, nil
 }
 
-// read makes a profile of an object's properties. Somebody else's has no marker.
+// read makes a profile of an object's properties. Somebody else's has no marker;
+// one that people made as a copy of packmill's is theirs.
 func read(k kind, props map[string]json.RawMessage) *profile {
 	p := &profile{kind: k, id: text(props["id"]), description: text(props["description"]), props: props}
 	p.created, _ = time.Parse(time.RFC3339, text(props["createdDateTime"]))
 	if m, ok := ParseMarker(p.description); ok && (k != ringKind || text(props["@odata.type"]) == odataRing) {
-		p.marker = m
+		if m.ID == "" || m.ID == p.id {
+			p.marker = m
+		}
 	}
 	return p
 }
@@ -143,7 +146,7 @@ func (c *Client) ensure(ctx context.Context, want Marker, spec Spec) (*profile, 
 	if p == nil {
 		return c.create(ctx, want, spec, body)
 	}
-	want.Targets = p.marker.Targets
+	want.Targets, want.ID = p.marker.Targets, p.marker.ID
 	if p.marker.line() == want.line() {
 		return p, nil
 	}
@@ -180,6 +183,7 @@ func (c *Client) create(ctx context.Context, want Marker, spec Spec, body map[st
 
 // write changes properties of a profile, and its marker with them.
 func (c *Client) write(ctx context.Context, p *profile, want Marker, body map[string]any) error {
+	want.ID = p.id
 	description, err := withMarker(p.description, want)
 	if err != nil {
 		return err
@@ -198,6 +202,33 @@ func (c *Client) write(ctx context.Context, p *profile, want Marker, body map[st
 
 func (c *Client) mark(ctx context.Context, p *profile, m Marker) error {
 	return c.write(ctx, p, m, map[string]any{})
+}
+
+// A ProfileState is what a profile of packmill's is now.
+type ProfileState struct {
+	ID         string
+	Marker     Marker
+	Targets    []fleet.Target             // that packmill assigned
+	Foreign    int                        // that others did
+	Properties map[string]json.RawMessage // as the service tells them
+}
+
+// ReadProfile reads the profile of a key; it is not there if found is false.
+func (c *Client) ReadProfile(ctx context.Context, key Key, spec Spec) (state ProfileState, found bool, err error) {
+	p, err := c.find(ctx, spec.kind(), key)
+	if err != nil || p == nil {
+		return state, false, c.fail("intune.updates", key, err)
+	}
+	present, err := c.assignments(ctx, p)
+	if err != nil {
+		return state, false, c.fail("intune.updates", key, err)
+	}
+	ours, foreign := split(p.marker, present)
+	state = ProfileState{ID: p.id, Marker: p.marker, Foreign: len(foreign), Properties: p.props}
+	for _, a := range ours {
+		state.Targets = append(state.Targets, a.asTarget())
+	}
+	return state, true, nil
 }
 
 // RemoveProfile deletes the profile of a key. There being none is no error.

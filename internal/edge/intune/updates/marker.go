@@ -33,6 +33,7 @@ func (k Key) String() string {
 // people and is kept.
 type Marker struct {
 	Key
+	ID         string       `json:"id,omitempty"`         // of the profile: a copy that people made says another's
 	Release    string       `json:"release,omitempty"`    // of the package
 	Artifact   fleet.Digest `json:"artifact,omitempty"`   // that the release was approved as
 	Generation int          `json:"generation,omitempty"` // of the slot
