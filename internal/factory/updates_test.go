@@ -228,6 +228,7 @@ func TestPatchJudged(t *testing.T) {
 	} {
 		w := newCourt(t, "failed")
 		w.facts.Repo.Packages[judged] = tt.pkg
+		w.facts.Repo.Waves[0].Gate.Signals = []string{fleet.SignalInstall, fleet.SignalBoot} // no script runs for an update
 		var devices []fleet.Device
 		for i := range 60 {
 			d := fleet.Device{ID: fmt.Sprint("pc-", i), Platform: "windows", OSVersion: "10.0.22631.6199", LastSeen: asked}
