@@ -257,6 +257,7 @@ func commands(a *app) []*cobra.Command {
 		newPlanCmd(a),
 		newCycleCmd(a),
 		newExplainCmd(a),
+		newPatchesCmd(a),
 		newWhatIfCmd(a),
 		newApplyCmd(a),
 		newRevokeCmd(a),

@@ -39,6 +39,7 @@ func documents() []document {
 		{"audit", 1, "What a clone alone proves about every release on every tenant, and what it fails to prove.", fleet.Audit{}},
 		{"tenants", 1, "What tenants check found of each tenant: reachability, permissions, features, licences, devices, what waits for a second person.", tenantsReport{}},
 		{"run", 1, "What run or apply did, and what waits.", runReport{}},
+		{"patches", 1, "What Windows Update has for a tenant, what it fixes, and which packages hold it.", factory.Patches{}},
 		{"plan", 1, "What opening a gate will do, and its digest.", planReport{}},
 		{"pull", 1, "A pull request that was proposed.", pullReport{}},
 		{"word", 1, "What a person said of a release in a wave.", wordReport{}},

@@ -16,9 +16,27 @@ import (
 	"github.com/packmill/packmill/internal/edge/intune"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/edge/intune/readiness"
+	"github.com/packmill/packmill/internal/edge/intune/updates"
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
+)
+
+// A tenantConsole is all that works in a tenant, over one connection.
+type tenantConsole struct {
+	*intuneApps
+	*windowsUpdates
+}
+
+type (
+	intuneApps     = intune.Client
+	windowsUpdates = updates.Client
+)
+
+// What the factory asks of a console beside the console itself.
+var (
+	_ factory.Updater      = tenantConsole{}
+	_ factory.PatchCatalog = tenantConsole{}
 )
 
 // wireTenants connects tenants through Microsoft Graph. One process serves
@@ -26,7 +44,7 @@ import (
 func (a *app) wireTenants(f *factory.Factory) error {
 	connect := a.connections(f.Clock, f.Log)
 	var mu sync.Mutex
-	known := map[string]*intune.Client{}
+	known := map[string]tenantConsole{}
 	f.Consoles = func(_ context.Context, t fleet.Tenant) (factory.Console, error) {
 		api, err := connect(t)
 		if err != nil {
@@ -36,7 +54,7 @@ func (a *app) wireTenants(f *factory.Factory) error {
 		defer mu.Unlock()
 		c, ok := known[t.Intune.Directory]
 		if !ok {
-			c = intune.New(api, intune.Options{})
+			c = tenantConsole{intune.New(api, intune.Options{}), updates.New(api)}
 			known[t.Intune.Directory] = c
 		}
 		return c, nil

@@ -98,7 +98,7 @@ func (g *controlGroup) deck(ctx context.Context, t fleet.TenantID) *deck {
 	if err != nil {
 		return nil
 	}
-	d := &deck{console: console, devices: map[string]fleet.Device{}}
+	d := &deck{console: byKind{console, g.facts.Repo}, devices: map[string]fleet.Device{}}
 	for hash, device := range all {
 		if device.Attributes[fleet.AppsOwner] == fleet.ConfigurationManager {
 			continue // reports nothing of what the console offers

@@ -50,7 +50,7 @@ func (c *campaign) make(ctx context.Context, v *visit, e rollout.Effect, i fleet
 		}
 	}
 	w := onTenant{
-		visit: v, console: fenced{v.console, c.Clock, i.NotAfter}, c: c, facts: c.facts, tenant: tenant, e: e, intent: i,
+		visit: v, console: fenced{byKind{v.console, c.facts.Repo}, c.Clock, i.NotAfter}, c: c, facts: c.facts, tenant: tenant, e: e, intent: i,
 	}
 	switch e.Action {
 	case "assign":

@@ -23,6 +23,10 @@ func (w onTenant) apps(ctx context.Context, pkg fleet.Package, slot string, buil
 	if err != nil {
 		return nil, err
 	}
+	if pkg.ByWindowsUpdate() {
+		base.Patch, base.Driver = pkg.Patch, pkg.Driver
+		return []fleet.App{base}, nil
+	}
 	release := pkg.Releases[built.Version]
 	var apps []fleet.App
 	for _, platform := range []string{"windows", "macos"} {

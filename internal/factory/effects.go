@@ -45,7 +45,11 @@ type campaign struct {
 func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []rollout.Effect) (int, error) {
 	c := &campaign{Factory: f, facts: facts, history: rollout.HistoryOf(facts.Record), ready: newestReadiness(facts.Record), started: f.Clock.Now(), total: len(effects)}
 	effects, failures := c.asApproved(ctx, effects)
-	left := &undone{slots: map[rollout.Slot]bool{}, theirs: map[rollout.Slot]time.Time{}}
+	effects, early, err := c.early(effects)
+	if err != nil {
+		return 0, err
+	}
+	left := &undone{slots: map[rollout.Slot]bool{}, theirs: map[rollout.Slot]time.Time{}, early: early}
 	made := 0
 	for chunks := rollout.Chunks(effects); len(chunks) > 0; chunks = chunks[1:] {
 		results, err := c.chunk(ctx, chunks[0])
@@ -74,7 +78,7 @@ func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []r
 		}
 	}
 	f.progress(len(effects), len(effects), "done")
-	if len(left.slots)+len(left.theirs) > 0 {
+	if len(left.slots)+len(left.theirs)+len(left.early) > 0 {
 		left.failures = errors.Join(failures...)
 		return made, left
 	}
@@ -165,16 +169,17 @@ func movedError(moved bool) error {
 }
 
 // undone are effects that were not made and must be decided anew, those that
-// another run has begun and has to itself until an instant, and what went wrong
-// with others.
+// another run has begun and has to itself until an instant, those whose time has
+// not come, and what went wrong with others.
 type undone struct {
 	slots    map[rollout.Slot]bool
 	theirs   map[rollout.Slot]time.Time
+	early    map[rollout.Slot]time.Time // whose time comes then
 	failures error
 }
 
 func (u *undone) Error() string {
-	return fmt.Sprintf("%d changes on tenants must be decided anew, %d are another run's", len(u.slots), len(u.theirs))
+	return fmt.Sprintf("%d changes on tenants must be decided anew, %d are another run's, %d are too early", len(u.slots), len(u.theirs), len(u.early))
 }
 
 func (u *undone) Unwrap() error { return u.failures }
@@ -197,6 +202,7 @@ func settle(tried map[string]bool, batch []rollout.Action, err error) ([]rollout
 	var waits []rollout.Wait
 	for _, a := range batch {
 		again, until := false, time.Time{}
+		early := u.tooEarly(a)
 		for _, id := range a.Packages {
 			at := rollout.Slot{Tenant: a.Tenant, Package: id}
 			again = again || u.slots[at]
@@ -213,6 +219,12 @@ func settle(tried map[string]bool, batch []rollout.Action, err error) ([]rollout
 				Why: "another run has begun with " + string(a.Tenant) + "; if it is gone, the next run takes over", Until: until,
 			})
 		default:
+			if len(early.Packages) > 0 {
+				waits = append(waits, early)
+			}
+			if len(early.Packages) == len(a.Packages) {
+				continue
+			}
 			out = append(out, a)
 		}
 	}

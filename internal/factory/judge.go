@@ -96,7 +96,7 @@ func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a roll
 		pkg := facts.Repo.Packages[id]
 		said := telling{release: entry.Release, signals: probe.Signals(wave.Gate, pkg)}
 		if present && console == nil && failure == nil {
-			console, key, failure = f.asking(ctx, tenant)
+			console, key, failure = f.asking(ctx, facts.Repo, tenant)
 		}
 		if present && failure == nil {
 			said, failure = said.ask(ctx, console, id, key)
@@ -117,13 +117,16 @@ func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a roll
 
 // asking is a tenant's console, and the key that its device ids are hashed
 // with.
-func (f *Factory) asking(ctx context.Context, t fleet.Tenant) (Console, []byte, error) {
+func (f *Factory) asking(ctx context.Context, repo *fleet.Repository, t fleet.Tenant) (Console, []byte, error) {
 	key, err := f.HashKey(t.ID)
 	if err != nil {
 		return nil, nil, err
 	}
 	console, err := f.Consoles(ctx, t)
-	return console, key, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return byKind{console, repo}, key, nil
 }
 
 // platforms are the platforms of all devices that any inventory told of.

@@ -189,7 +189,11 @@ func (f *Factory) do(ctx context.Context, facts rollout.Facts, batch []rollout.A
 		return "membership frozen", f.StartWave(ctx, facts, a.Cycle, a.Wave)
 	case rollout.Deploy, rollout.Withdraw, rollout.RollBack, rollout.Promote:
 		made, err := f.carryOut(ctx, facts, rollout.Effects(facts, rollout.HistoryOf(facts.Record), batch, f.Clock.Now()))
-		return fmt.Sprintf("%d changes on tenants", made), err
+		note := fmt.Sprintf("%d changes on tenants", made)
+		if a.Kind == rollout.Withdraw || a.Kind == rollout.RollBack {
+			note += heldNote(facts.Repo, batch)
+		}
+		return note, err
 	case rollout.Judge:
 		verdicts, err := f.Judge(ctx, facts, a)
 		return verdictNote(verdicts), err

@@ -47,6 +47,9 @@ type App struct {
 	Icon        []byte // a PNG or a JPEG, nil for none
 	Generation  int    // rises with every change of the slot
 
+	Patch  *OSPatch // what Windows Update delivers instead of a file
+	Driver *Driver  // the same
+
 	Windows     []Window // the tenant's maintenance windows; none is no restriction
 	Shut        []string // days it does not work, soon, 2006-01-02
 	RebootsOnly bool     // devices may restart in a window for reboots alone

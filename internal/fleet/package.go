@@ -75,6 +75,16 @@ func (p Package) Before(version string) (string, Release, bool) {
 	return best, p.Releases[best], found
 }
 
+// ByWindowsUpdate reports whether Windows Update delivers the package: a patch of
+// Windows, or a driver, that ships no bytes of its own. Its release is an
+// approval, and no device gets a file.
+func (p Package) ByWindowsUpdate() bool {
+	if len(p.Installers) > 0 {
+		return false
+	}
+	return p.Kind == "osPatch" && p.Patch != nil && p.Patch.KB != "" || p.Kind == "driver" && p.Driver != nil
+}
+
 // InstallerKeys are the names of the installers, sorted.
 func (p Package) InstallerKeys() []string { return slices.Sorted(maps.Keys(p.Installers)) }
 

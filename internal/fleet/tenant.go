@@ -203,6 +203,18 @@ type Policy struct {
 	Bounds map[string]string `json:"bounds,omitempty"`
 }
 
+// BlocksDriver is the block that keeps a release of a driver from the tenant at
+// an instant, by its pattern: the package's id, a hyphen and the version are
+// compared with it, * standing for any characters.
+func (p Policy) BlocksDriver(id PackageID, version string, at time.Time) (pattern string, why Because, blocked bool) {
+	for _, pattern := range slices.Sorted(maps.Keys(p.DriverBlock)) {
+		if b := p.DriverBlock[pattern]; at.Before(b.Expires) && like(pattern, string(id)+"-"+version) {
+			return pattern, b, true
+		}
+	}
+	return "", Because{}, false
+}
+
 // Because is a loosening's reason and end.
 type Because struct {
 	Reason  string    `json:"reason"`

@@ -36,6 +36,8 @@ const (
 	MediaTypeDeviceConfig  = "application/vnd.packmill.intune-device-configuration+json"
 	MediaTypeHealthScript  = "application/vnd.packmill.intune-health-script+json"
 	MediaTypeProfile       = "application/x-apple-aspen-config"
+	// What Windows Update is told of a release that it delivers itself.
+	MediaTypeUpdate = "application/vnd.packmill.windows-update+json"
 	// An encrypted macOS package or disk image, and the description of how it is encrypted,
 	// which has the name of the content with ".json" behind it.
 	MediaTypeContent     = "application/vnd.packmill.intune-content"

@@ -122,6 +122,8 @@ func (x *checks) kind(file string, p fleet.Package) {
 	case "osPatch":
 		want(p.Patch != nil, "patch", "an OS patch says its builds")
 	}
+	want(!p.ByWindowsUpdate() || p.Rollback == "forwardOnly", "rollback", "what Windows Update delivered stays: the way back is \"forwardOnly\"")
+	want(!p.ByWindowsUpdate() || len(p.Health) == 0, "health", "no probe runs for what Windows Update delivers")
 	want(p.Kind == "configuration" || len(p.Settings) == 0, "settings", "only a configuration has settings")
 	want(p.Kind == "driver" || p.Driver == nil, "driver", "only a driver package has it")
 	want(p.Kind == "osPatch" || p.Patch == nil, "patch", "only an OS patch has it")

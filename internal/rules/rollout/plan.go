@@ -106,7 +106,7 @@ func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members, stay s
 	}
 	release := pkg.Releases[entry.Release]
 	published := p.published(id, entry.Release, release)
-	if why := cmp.Or(Excluded(p.id, t, id, entry, release, published, p.opens), unserved(t, pkg), unmet(t, pkg), stay.why); why != "" {
+	if why := cmp.Or(Excluded(p.id, t, id, entry, release, published, p.opens), unserved(t, pkg), blocked(t, pkg, entry.Release, p.opens), unmet(t, pkg), stay.why); why != "" {
 		return fleet.PlanRow{}, why
 	}
 	until := stay.until
@@ -304,6 +304,9 @@ func Serves(pkg fleet.Package, platform string) bool {
 	}
 	if platform != "windows" {
 		return false
+	}
+	if pkg.ByWindowsUpdate() {
+		return true
 	}
 	for _, i := range pkg.Installers {
 		if i.Platform == platform {

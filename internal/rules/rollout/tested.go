@@ -22,8 +22,13 @@ func failed(tests []fleet.Tested) bool {
 // untested are the platforms, sorted, that an artifact is delivered to without
 // a cell that passed there. What passes on Linux says nothing of the installer
 // that Windows devices get. An artifact that tenants can get nothing of needs
-// one cell that passed, on whichever platform: that is the platform "".
+// one cell that passed, on whichever platform: that is the platform "". What
+// Windows Update delivers has no bytes that a cell could install: its first wave
+// is its test.
 func untested(pkg fleet.Package, built *fleet.Built, tests []fleet.Tested) []string {
+	if pkg.ByWindowsUpdate() {
+		return nil
+	}
 	done := map[string]bool{}
 	for _, t := range tests {
 		if t.Result == "passed" {

@@ -47,6 +47,7 @@ func listManaged(r *request) (reply, error) {
 	for _, d := range r.t.byManaged() {
 		seen, _ := r.t.lastCheckIn(d, now)
 		res := d.managedDevice(seen)
+		res["osVersion"] = r.t.osVersion(d, seen)
 		match, err := filter(r.URL.Query(), res)
 		if err != nil {
 			return reply{}, err

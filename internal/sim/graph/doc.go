@@ -41,6 +41,13 @@
 // service (Future), features that are not enabled (Lacks), objects whose maker is
 // not told (LostCreates). Lag and ListLag are how long the service takes.
 //
+// # Windows Update
+//
+// What Options.Updates has is approved or deployed by what the tenant holds, and
+// every change of that reaches devices hours later. A device installs at its
+// first check-in afterwards and reports the build that it then has; some go back
+// where the options say so, and a monitoring rule pauses a deployment for it.
+//
 // # Storage
 //
 // Every change is in the tenant's journal before the request is answered. A

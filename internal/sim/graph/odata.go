@@ -62,7 +62,7 @@ func selected(r *request, resource map[string]any) map[string]any {
 }
 
 var (
-	isofTerm     = regexp.MustCompile(`^isof\('microsoft\.graph\.([A-Za-z0-9]+)'\)$`)
+	isofTerm     = regexp.MustCompile(`^isof\('microsoft\.graph\.([A-Za-z0-9.]+)'\)$`)
 	functionTerm = regexp.MustCompile(`^(contains|startswith)\(([A-Za-z]+),'((?:[^']|'')*)'\)$`)
 	equalTerm    = regexp.MustCompile(`^\(?([A-Za-z]+) eq '((?:[^']|'')*)'\)?$`)
 )

@@ -44,6 +44,8 @@ type Options struct {
 	// fail a probe.
 	Unhealthy func(id fleet.PackageID, version, probe string) float64
 	Luck      Luck // replaces the chances above
+
+	Updates Updates // what Windows Update has
 }
 
 // Limit refuses requests beyond a rate: of each application in a tenant, and of

@@ -35,6 +35,7 @@ func (s *Server) routes() *http.ServeMux {
 	insightRoutes(r)
 	scriptRoutes(r)
 	directoryRoutes(r)
+	updateRoutes(r)
 	factRoutes(r) // last
 	for _, version := range []string{"/v1.0", "/beta"} {
 		r.mux.HandleFunc("POST "+version+"/$batch", s.batch)

@@ -92,7 +92,7 @@ func (w *World) forgeOptions(o Options) forge.Options {
 
 func (w *World) graphOptions(o Options) graph.Options {
 	options := graph.Options{
-		Dir: w.path("graph"), Now: w.Now, Seed: o.Seed, Observer: o.Observer, Lag: 1, ListLag: 1, Luck: w.luck(), Named: programNamed,
+		Dir: w.path("graph"), Now: w.Now, Seed: o.Seed, Observer: o.Observer, Lag: 1, ListLag: 1, Luck: w.luck(), Named: programNamed, Updates: windowsUpdates(),
 	}
 	for _, t := range tenants() {
 		tenant := graph.Tenant{Directory: directory(t.id), Devices: t.fleet(o.Seed)}

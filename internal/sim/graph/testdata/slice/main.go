@@ -31,7 +31,7 @@ type area struct {
 
 // areas are what is kept; each stands in a file of its own.
 func areas() []area {
-	return []area{apps(), appKinds(), scripts(), directory(), facts(), probes(), insight()}
+	return []area{apps(), appKinds(), scripts(), directory(), facts(), probes(), insight(), profiles(), rings(), deployments()}
 }
 
 func leading() []string {

@@ -1,0 +1,198 @@
+package factory
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/packmill/packmill/internal/edge/intune/updates"
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/patch"
+	"github.com/packmill/packmill/internal/rules/rollout"
+)
+
+// An Updater is a Console through which Windows Update is told who may have what:
+// the siblings of Observe, Publish and Assign for packages that it delivers.
+type Updater interface {
+	ObserveUpdate(ctx context.Context, id fleet.PackageID, slot string) (fleet.AppState, error)
+	// PublishUpdate makes the slot be about the app's patch or driver; nobody is
+	// offered it yet.
+	PublishUpdate(ctx context.Context, app fleet.App) (fleet.AppState, error)
+	// AssignUpdate approves it for exactly the targets, which are groups; none
+	// suspends it.
+	AssignUpdate(ctx context.Context, id fleet.PackageID, slot string, targets []fleet.Target) error
+}
+
+// everyWindows is the name of the group that stands for all devices where a
+// console takes groups alone. No wave is called like that: their names have no
+// blanks.
+const everyWindows = "all Windows devices"
+
+// byKind is a console that does with a package what its kind asks for: apps go to
+// the console, what Windows Update delivers is approved there. Whoever rolls out
+// sees one console.
+type byKind struct {
+	Console
+	repo *fleet.Repository
+}
+
+// updater is what approves a package's release, nil where the package is an app.
+func (c byKind) updater(id fleet.PackageID) (Updater, error) {
+	if !c.repo.Packages[id].ByWindowsUpdate() {
+		return nil, nil
+	}
+	u, ok := c.Console.(Updater)
+	if !ok {
+		return nil, fleet.Errorf(fleet.Invalid, "factory.update", string(id), "the tenant's console cannot approve what Windows Update delivers")
+	}
+	return u, nil
+}
+
+func (c byKind) Observe(ctx context.Context, id fleet.PackageID, slot string) (fleet.AppState, error) {
+	u, err := c.updater(id)
+	if err != nil {
+		return fleet.AppState{}, err
+	}
+	if u != nil {
+		return u.ObserveUpdate(ctx, id, slot)
+	}
+	return c.Console.Observe(ctx, id, slot)
+}
+
+func (c byKind) Publish(ctx context.Context, app fleet.App, content fleet.Content) (fleet.AppState, error) {
+	u, err := c.updater(app.Package)
+	if err != nil {
+		return fleet.AppState{}, err
+	}
+	if u != nil {
+		return u.PublishUpdate(ctx, app)
+	}
+	return c.Console.Publish(ctx, app, content)
+}
+
+func (c byKind) Assign(ctx context.Context, id fleet.PackageID, slot string, targets []fleet.Target) error {
+	u, err := c.updater(id)
+	if err != nil {
+		return err
+	}
+	if u == nil {
+		return c.Console.Assign(ctx, id, slot, targets)
+	}
+	groups := make([]fleet.Target, len(targets))
+	for i, t := range targets {
+		if t.Group == "all devices" && !t.Exclude {
+			if t.Group, err = c.everyone(ctx); err != nil {
+				return err
+			}
+		}
+		if t.LocalTime { // its time has come: an update goes out no earlier
+			t.LocalTime, t.Opens, t.Deadline = false, time.Time{}, time.Time{}
+		}
+		groups[i] = t
+	}
+	return u.AssignUpdate(ctx, id, slot, groups)
+}
+
+// everyone is the group of all the tenant's Windows devices, as the inventory
+// tells them now. A device that comes later is in it from the next time on.
+func (c byKind) everyone(ctx context.Context) (string, error) {
+	devices, err := c.Console.Inventory(ctx)
+	if err != nil {
+		return "", err
+	}
+	var ids []string
+	for _, d := range devices {
+		if d.Platform == "windows" {
+			ids = append(ids, d.ID)
+		}
+	}
+	return c.Group(ctx, everyWindows, ids)
+}
+
+// Statuses are, of a patch, what the devices' builds say. Of a driver nobody tells
+// anything: its devices stay silent, and people judge its waves.
+func (c byKind) Statuses(ctx context.Context, id fleet.PackageID, slot string) ([]fleet.DeviceStatus, error) {
+	pkg := c.repo.Packages[id]
+	if !pkg.ByWindowsUpdate() {
+		return c.Console.Statuses(ctx, id, slot)
+	}
+	if pkg.Patch == nil {
+		return nil, nil
+	}
+	devices, err := c.Console.Inventory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return patch.Statuses(devices, pkg.Patch.Builds), nil
+}
+
+// early takes out the effects on packages that Windows Update delivers whose time
+// has not come, and says when it does. An approval has no start: given ahead of
+// time it would be obeyed ahead of time. What stops and goes back is never early.
+func (c *campaign) early(effects []rollout.Effect) (rest []rollout.Effect, until map[rollout.Slot]time.Time, err error) {
+	until = map[rollout.Slot]time.Time{}
+	now := c.Clock.Now()
+	for _, e := range effects {
+		var at time.Time
+		if c.facts.Repo.Packages[e.Package].ByWindowsUpdate() {
+			if at, err = startOf(c.facts.Repo, e, now); err != nil {
+				return nil, nil, err
+			}
+		}
+		if at.After(now) {
+			until[e.Slot()] = at
+			continue
+		}
+		rest = append(rest, e)
+	}
+	return rest, until, nil
+}
+
+// startOf is when an effect's devices may begin.
+func startOf(repo *fleet.Repository, e rollout.Effect, now time.Time) (time.Time, error) {
+	tenant := repo.Tenants[e.Tenant]
+	switch {
+	case e.Action == "promote":
+		return rollout.Soonest(repo.Week, tenant, now)
+	case e.Action != "assign":
+		return time.Time{}, nil
+	case !e.Local:
+		return e.Opens, nil
+	}
+	zone, err := time.LoadLocation(tenant.Zone)
+	if err != nil {
+		return time.Time{}, fleet.Errorf(fleet.Invalid, "factory.update", string(e.Tenant), "%w", err)
+	}
+	return rollout.InstantOf(e.Opens, zone), nil
+}
+
+// heldNote tells what a halt of updates cannot do: "" where none is among the
+// packages.
+func heldNote(repo *fleet.Repository, batch []rollout.Action) string {
+	for _, a := range batch {
+		for _, id := range a.Packages {
+			if repo.Packages[id].ByWindowsUpdate() {
+				return fmt.Sprintf("; Windows Update takes up to %d h to tell devices, and what they have by then stays", int(updates.HoldDelay.Hours()))
+			}
+		}
+	}
+	return ""
+}
+
+// tooEarly is the wait for those packages of an action whose time has not come, in
+// the action's order; it has none where all of them have.
+func (u *undone) tooEarly(a rollout.Action) rollout.Wait {
+	w := rollout.Wait{
+		Cycle: a.Cycle, Wave: a.Wave, Tenants: []fleet.TenantID{a.Tenant}, Kind: fleet.Waiting,
+		Why: "an approval for Windows Update has no start: the first run after its time gives it",
+	}
+	for _, id := range a.Packages {
+		if until, is := u.early[rollout.Slot{Tenant: a.Tenant, Package: id}]; is {
+			w.Packages = append(w.Packages, id)
+			if until.After(w.Until) {
+				w.Until = until
+			}
+		}
+	}
+	return w
+}
