@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/packmill/packmill/internal/edge/intune"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/factory"
@@ -21,7 +23,8 @@ import (
 // wireTenants connects tenants through Microsoft Graph. One process serves
 // many tenants, each by a client of its own whose token must be that tenant's.
 func (a *app) wireTenants(f *factory.Factory) error {
-	client := transport.New(transport.Options{Clock: f.Clock, AllowLoopback: true})
+	client := transport.New(transport.Options{Clock: f.Clock, AllowLoopback: true, PerHost: parallelTenants})
+	uploads := semaphore.NewWeighted(uploadMemory)
 	var mu sync.Mutex
 	known := map[string]*intune.Client{}
 	f.Consoles = func(_ context.Context, t fleet.Tenant) (factory.Console, error) {
@@ -44,7 +47,7 @@ func (a *app) wireTenants(f *factory.Factory) error {
 		if err != nil {
 			return nil, err
 		}
-		c := intune.New(api, intune.Options{})
+		c := intune.New(api, intune.Options{Uploads: uploads})
 		known[t.Intune.Directory] = c
 		return c, nil
 	}

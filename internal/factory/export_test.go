@@ -45,3 +45,6 @@ func AuditReceipt(rec *fleet.Record, i fleet.Intent) fleet.AuditCheck {
 
 // Contradicting are verdicts that an audit finds fault with.
 func Contradicting(all []fleet.Verdict) []fleet.Verdict { return contradicting(all) }
+
+// HashDevice is what a device is called in evidence.
+func HashDevice(key []byte, id string) string { return hashDevice(key, id) }

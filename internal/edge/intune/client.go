@@ -3,6 +3,8 @@ package intune
 import (
 	"sync"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 )
 
@@ -12,6 +14,9 @@ const defaultBlockSize = 8 << 20
 type Options struct {
 	TempDir   string // where content that cannot be read at random is kept meanwhile; the system's when empty
 	BlockSize int    // bytes of an upload block; 0 means 8 MiB
+	// Uploads bounds the bytes of blocks that several clients hold at once; nil
+	// bounds nothing. It must have room for one block.
+	Uploads *semaphore.Weighted
 }
 
 // A Client works on one tenant's apps, devices and groups. It is safe for
@@ -21,6 +26,7 @@ type Client struct {
 	api       *msgraph.Client
 	tempDir   string
 	blockSize int
+	uploads   *semaphore.Weighted
 
 	mu       sync.Mutex
 	slots    map[slotKey]slotApps // nil until listed
@@ -32,7 +38,7 @@ type Client struct {
 
 // New makes a client of the tenant that api calls.
 func New(api *msgraph.Client, o Options) *Client {
-	c := &Client{api: api, tempDir: o.TempDir, blockSize: o.BlockSize, judged: map[string]bool{}}
+	c := &Client{api: api, tempDir: o.TempDir, blockSize: o.BlockSize, uploads: o.Uploads, judged: map[string]bool{}}
 	if c.blockSize <= 0 {
 		c.blockSize = defaultBlockSize
 	}
