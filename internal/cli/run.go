@@ -133,7 +133,6 @@ type failedTenants struct{ error }
 
 func (e failedTenants) Unwrap() error { return e.error }
 
-
 // lasting refuses to act in CI with a store on the runner's own disk: what is
 // built on Wednesday must be there on Monday.
 func (a *app) lasting(mill *factory.Factory) error {

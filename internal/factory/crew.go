@@ -50,6 +50,11 @@ func (c *campaign) crew(effects []rollout.Effect) *crew {
 		}
 		w.queue[n] = append(w.queue[n], e)
 	}
+	// After the first chunk, those with the most work begin first: nobody waits
+	// for a large tenant that came last.
+	if c.Parallel > 1 && len(w.queue) > rollout.ChunkTenants {
+		slices.SortStableFunc(w.queue[rollout.ChunkTenants:], func(a, b []rollout.Effect) int { return len(b) - len(a) })
+	}
 	c.total = len(w.queue)
 	w.ended = make(chan []attempted, len(w.queue))
 	return w

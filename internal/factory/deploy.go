@@ -261,7 +261,7 @@ func (w onTenant) publish(ctx context.Context, slot string, entry fleet.Entry) (
 	if built == nil || built.Artifact != entry.Artifact {
 		return fleet.AppState{}, fleet.Errorf(fleet.Refused, "factory.publish", string(w.e.Package), "evidence has no build of %s with artifact %s", entry.Release, entry.Artifact.Short())
 	}
-	if err := checkProvenance(w.facts.Repo, *built); err != nil {
+	if err := w.c.provenance(*built); err != nil {
 		return fleet.AppState{}, err
 	}
 	app, err := w.app(ctx, pkg, slot, *built)

@@ -31,7 +31,8 @@ type campaign struct {
 	total   int          // tenants
 
 	texts   sync.Mutex
-	scripts map[string]string // of packages, as main has them
+	scripts map[string]string                // of packages, as main has them
+	checked map[fleet.Digest]fleet.PackageID // artifacts whose provenance was verified
 }
 
 // carryOut makes effects happen with a trace that survives being killed at any
@@ -44,7 +45,7 @@ type campaign struct {
 // hold any longer, what ran out of time, and what is left to another run is an
 // undone error: read and decide again.
 func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []rollout.Effect) (int, error) {
-	c := &campaign{Factory: f, facts: facts, history: rollout.HistoryOf(facts.Record), started: f.Clock.Now(), toll: f.toll, scripts: map[string]string{}}
+	c := &campaign{Factory: f, facts: facts, history: rollout.HistoryOf(facts.Record), started: f.Clock.Now(), toll: f.toll, scripts: map[string]string{}, checked: map[fleet.Digest]fleet.PackageID{}}
 	if c.toll == nil {
 		c.toll = newToll()
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ import (
 // A scale is how large a world of simulated tenants is, and how it behaves.
 type scale struct {
 	tenants, devices, packages int
+	large, largePackages       int  // tenants with more packages than the others, of the last by name
 	real                       bool // the machine's clock, evidence in git
 	latency                    time.Duration
 	change                     func(*graph.Options)
@@ -99,7 +101,7 @@ func newScaleWorld(t testing.TB, s scale) *scaleWorld {
 		w.Clock = w.clock
 	}
 	w.rec = &fleet.Record{PlanRows: map[fleet.Digest][]fleet.PlanRow{}}
-	w.releases(s.packages)
+	w.releases(max(s.packages, s.largePackages))
 	w.serve(s)
 	w.wave(theCycle, theWave, s)
 	w.Parallel = 512
@@ -265,7 +267,7 @@ func (w *scaleWorld) wave(cycle fleet.CycleID, wave string, s scale) {
 			}
 		}
 		w.rec.Members = append(w.rec.Members, m)
-		for _, pkg := range w.packages {
+		for _, pkg := range w.packages[:s.takes(id, w.tenants)] {
 			w.rec.PlanRows[plan] = append(w.rec.PlanRows[plan], fleet.PlanRow{
 				Tenant: id, Package: pkg, Wave: wave, To: entries[pkg].Release, Artifact: entries[pkg].Artifact,
 				NotBefore: now.Add(6 * time.Hour).Truncate(time.Second), Deadline: now.Add(30 * time.Hour).Truncate(time.Second),
@@ -274,11 +276,26 @@ func (w *scaleWorld) wave(cycle fleet.CycleID, wave string, s scale) {
 	}
 }
 
-// actions are a kind of action on every tenant.
+// takes is how many packages a tenant takes.
+func (s scale) takes(id fleet.TenantID, all []fleet.TenantID) int {
+	if slices.Contains(all[len(all)-s.large:], id) {
+		return s.largePackages
+	}
+	return s.packages
+}
+
+// actions are a kind of action on every tenant that has rows for it.
 func (w *scaleWorld) actions(kind string, cycle fleet.CycleID, wave string) []rollout.Action {
 	var out []rollout.Action
+	rows := map[rollout.Slot]bool{}
+	for _, r := range w.rec.PlanRows[fleet.DigestOf([]byte("plan of "+string(cycle)))] {
+		rows[rollout.Slot{Tenant: r.Tenant, Package: r.Package}] = true
+	}
 	for _, t := range w.tenants {
 		for _, built := range w.rec.Builds {
+			if !rows[rollout.Slot{Tenant: t, Package: built.Package}] {
+				continue
+			}
 			out = append(out, rollout.Action{
 				Kind: kind, Cycle: cycle, Wave: wave, Tenant: t, Packages: []fleet.PackageID{built.Package}, Version: built.Version, Artifact: built.Artifact,
 			})
