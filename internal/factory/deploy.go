@@ -87,6 +87,7 @@ type onTenant struct {
 	tenant  fleet.Tenant
 	e       rollout.Effect
 	intent  fleet.Intent
+	exact   bool // what is published is found in its own version alone
 }
 
 // assign brings the release into the candidate slot and assigns it to the
@@ -300,6 +301,9 @@ func (w onTenant) app(ctx context.Context, pkg fleet.Package, slot string, built
 	}
 	if app.File.Name == "" {
 		return app, fleet.Errorf(fleet.Refused, "factory.publish", string(pkg.ID), "artifact %s holds nothing for Windows", built.Artifact.Short())
+	}
+	if w.exact {
+		app.Installer.Detect = exactly(app.Installer.Detect)
 	}
 	for _, d := range app.Installer.Detect {
 		if d.Script != "" {

@@ -54,6 +54,14 @@ type scaleWorld struct {
 	slow     atomic.Int64 // nanoseconds that the service takes to answer
 }
 
+// A freshToken never runs out, however far a test moves the clock.
+type freshToken struct {
+	server    *graph.Server
+	directory string
+}
+
+func (f freshToken) Token(context.Context) (string, error) { return f.server.Token(f.directory), nil }
+
 // traffic is what one tenant's client sent.
 type traffic struct {
 	base               http.RoundTripper
@@ -225,7 +233,7 @@ func (w *scaleWorld) dial() {
 		}
 		count := &traffic{base: base}
 		api, err := msgraph.New(msgraph.Options{
-			BaseURL: w.web.URL, Directory: t.Intune.Directory, Token: msgraph.Static(w.server.Token(t.Intune.Directory)), Clock: clock,
+			BaseURL: w.web.URL, Directory: t.Intune.Directory, Token: freshToken{w.server, t.Intune.Directory}, Clock: clock,
 			Transport: transport.New(transport.Options{Clock: clock, AllowLoopback: true, Transport: count}),
 		})
 		if err != nil {

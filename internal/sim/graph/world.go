@@ -66,10 +66,7 @@ func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 		if cmp.Or(d.OS, "Windows") != "Windows" {
 			continue
 		}
-		r := &run{t: t, d: d, id: e.Package, apps: apps, has: program{version: d.Installed[e.Package]}, told: map[string]status{}}
-		for _, at := range r.checkIns(now) {
-			r.checkIn(at)
-		}
+		r := t.lived(d, e.Package, apps, now)
 		if s, ok := r.told[a.ID]; ok {
 			if last, alive := t.lastCheckIn(d, now); alive && !s.stale && last.After(s.at) {
 				s.at = last // a later check-in found nothing to do
@@ -85,12 +82,13 @@ func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 // instant an assignment names.
 func (r *run) checkIns(now time.Time) []time.Time {
 	var changes []time.Time
-	groups := map[string]bool{}
+	groups, removes := map[string]bool{}, false
 	for _, a := range r.apps {
 		for i := range a.History {
 			changes = append(changes, a.History[i].At)
 			for _, d := range a.History[i].decoded() {
 				groups[d.Target.GroupID] = true
+				removes = removes || d.Intent == "uninstall"
 				if d.Settings != nil && d.Settings.Install != nil {
 					s := d.Settings.Install
 					changes = append(changes, r.d.local(s.Start, s.Local), r.d.local(s.Deadline, s.Local))
@@ -112,7 +110,16 @@ func (r *run) checkIns(now time.Time) []time.Time {
 		if at.IsZero() || at.After(now) {
 			continue
 		}
-		if c, ok := r.t.nextCheckIn(r.d, at); ok && !c.After(now) {
+		c, ok := r.t.nextCheckIn(r.d, at)
+		if !ok || c.After(now) {
+			continue
+		}
+		out = append(out, c)
+		if !removes {
+			continue
+		}
+		// What one app removed, another may have to bring the next time.
+		if c, ok := r.t.nextCheckIn(r.d, c.Add(time.Second)); ok && !c.After(now) {
 			out = append(out, c)
 		}
 	}
