@@ -45,6 +45,7 @@ func (e *epoch) product() (code, version string) {
 
 // detects reports whether all detection rules of an app hold on the device.
 func (r *run) detects(e *epoch) bool {
+	r.did.Detected++
 	for _, d := range e.detections() {
 		if !r.holds(d, e) {
 			return false

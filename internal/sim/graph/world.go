@@ -47,6 +47,9 @@ type run struct {
 	apps []*app // that ever were of this package, by id
 	has  program
 	told map[string]status // by app
+
+	past []string // versions it had before the present one
+	did  Lives
 }
 
 // statuses computes what all devices have reported for an app until now.
@@ -238,7 +241,8 @@ func (r *run) act(a *app, e *epoch, intent string, started bool, at time.Time) s
 	present := r.detects(e)
 	switch {
 	case intent == "uninstall" && present && started:
-		r.has = program{}
+		r.past, r.has = append(r.past, r.has.version), program{}
+		r.did.Removed++
 	case intent == "uninstall" && present:
 		s.state = pendingInstall
 	case intent == "uninstall":
@@ -256,6 +260,7 @@ func (r *run) act(a *app, e *epoch, intent string, started bool, at time.Time) s
 // install runs the installer. A device on which a release breaks keeps what it
 // had, and breaks again whenever it tries.
 func (r *run) install(e *epoch) (int, uint32) {
+	r.did.Failed++ // until it has not
 	if e.Unable != "" {
 		return failedState, errNotFound
 	}
@@ -269,6 +274,12 @@ func (r *run) install(e *epoch) (int, uint32) {
 		r.has = before
 		return failedState, errNotDetected
 	}
+	r.did.Failed--
+	r.did.Installed++
+	if slices.Contains(r.past, e.Version) {
+		r.did.Back++
+	}
+	r.past = append(r.past, before.version)
 	return installed, 0
 }
 
