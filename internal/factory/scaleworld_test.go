@@ -67,7 +67,6 @@ type traffic struct {
 	base               http.RoundTripper
 	reads, writes      atomic.Int64 // of Graph
 	blobs, lost, later atomic.Int64 // of the storage; without an answer; 429
-	onWrite            func()
 }
 
 func (c *traffic) RoundTrip(r *http.Request) (*http.Response, error) {
