@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/packmill/packmill/internal/edge/intune"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/edge/intune/readiness"
@@ -43,6 +45,7 @@ var (
 // many tenants, each by a client of its own whose token must be that tenant's.
 func (a *app) wireTenants(f *factory.Factory) error {
 	connect := a.connections(f.Clock, f.Log)
+	uploads := semaphore.NewWeighted(uploadMemory)
 	var mu sync.Mutex
 	known := map[string]tenantConsole{}
 	f.Consoles = func(_ context.Context, t fleet.Tenant) (factory.Console, error) {
@@ -54,7 +57,7 @@ func (a *app) wireTenants(f *factory.Factory) error {
 		defer mu.Unlock()
 		c, ok := known[t.Intune.Directory]
 		if !ok {
-			c = tenantConsole{intune.New(api, intune.Options{}), updates.New(api)}
+			c = tenantConsole{intune.New(api, intune.Options{Uploads: uploads}), updates.New(api)}
 			known[t.Intune.Directory] = c
 		}
 		return c, nil
@@ -73,7 +76,7 @@ func (a *app) wireTenants(f *factory.Factory) error {
 // connections gives each tenant one connection, made when it is first asked for
 // and the same afterwards: what a tenant is asked is paced in it.
 func (a *app) connections(clock fleet.Clock, log *slog.Logger) func(fleet.Tenant) (*msgraph.Client, error) {
-	client := transport.New(transport.Options{Clock: clock, AllowLoopback: true})
+	client := transport.New(transport.Options{Clock: clock, AllowLoopback: true, PerHost: parallelTenants})
 	var mu sync.Mutex
 	known := map[string]*msgraph.Client{}
 	return func(t fleet.Tenant) (*msgraph.Client, error) {

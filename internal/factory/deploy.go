@@ -38,38 +38,48 @@ func (f *Factory) open(ctx context.Context, v *visit, t fleet.Tenant) error {
 }
 
 // make makes one change on a tenant's console and returns the artifact that
-// the changed slot holds afterwards.
-func (c *campaign) make(ctx context.Context, v *visit, e rollout.Effect, i fleet.Intent) (fleet.Digest, error) {
+// the changed slot holds afterwards, and what both slots do.
+func (c *campaign) make(ctx context.Context, v *visit, e rollout.Effect, i fleet.Intent) (fleet.Digest, map[string]string, error) {
 	tenant := c.facts.Repo.Tenants[e.Tenant]
 	if err := c.open(ctx, v, tenant); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if a, ok := v.console.(Adapter); ok {
 		if r, known := c.ready[e.Tenant]; known {
 			a.Adapt(r)
 		}
 	}
-	w := onTenant{
-		visit: v, console: fenced{byKind{v.console, c.facts.Repo}, c.Clock, i.NotAfter}, c: c, facts: c.facts, tenant: tenant, e: e, intent: i,
-	}
-	switch e.Action {
+	console := fenced{byKind{v.console, c.facts.Repo}, c.Clock, i.NotAfter, slotStates{}, map[string]bool{}}
+	w := onTenant{visit: v, console: console, c: c, facts: c.facts, tenant: tenant, e: e, intent: i}
+	digest, err := w.act(ctx)
+	return digest, console.states.left(console.blind), err
+}
+
+func (w onTenant) act(ctx context.Context) (fleet.Digest, error) {
+	switch w.e.Action {
 	case "assign":
+		if err := w.unmoved(ctx); err != nil {
+			return "", err
+		}
 		return w.assign(ctx)
 	case "withdraw":
-		if err := w.console.Assign(ctx, e.Package, fleet.Candidate, nil); err != nil {
+		if err := w.console.Assign(ctx, w.e.Package, fleet.Candidate, nil); err != nil {
 			return "", err
 		}
 		return "", w.unwatch(ctx)
 	case "rollback":
 		return w.rollBack(ctx)
 	case "promote":
+		if err := w.unmoved(ctx); err != nil {
+			return "", err
+		}
 		digest, err := w.promote(ctx)
 		if err != nil {
 			return "", err
 		}
 		return digest, w.unwatch(ctx)
 	default:
-		return "", fleet.Errorf(fleet.Internal, "factory.effect", e.Action, "no such action")
+		return "", fleet.Errorf(fleet.Internal, "factory.effect", w.e.Action, "no such action")
 	}
 }
 
@@ -82,6 +92,7 @@ type onTenant struct {
 	tenant  fleet.Tenant
 	e       rollout.Effect
 	intent  fleet.Intent
+	exact   bool // what is published is found in its own version alone
 }
 
 // assign brings the release into the candidate slot and assigns it to the
@@ -256,7 +267,7 @@ func (w onTenant) publish(ctx context.Context, slot string, entry fleet.Entry) (
 	if built == nil || built.Artifact != entry.Artifact {
 		return fleet.AppState{}, fleet.Errorf(fleet.Refused, "factory.publish", string(w.e.Package), "evidence has no build of %s with artifact %s", entry.Release, entry.Artifact.Short())
 	}
-	if err := checkProvenance(w.facts.Repo, *built); err != nil {
+	if err := w.c.provenance(*built); err != nil {
 		return fleet.AppState{}, err
 	}
 	apps, err := w.apps(ctx, pkg, slot, *built)
@@ -286,9 +297,17 @@ func (w onTenant) keepWindows(app *fleet.App) (err error) {
 // script is a package's script as main has it, the same that asApproved
 // compared with what was approved.
 func (c *campaign) script(id fleet.PackageID, name string) (string, error) {
-	c.git.Lock()
-	defer c.git.Unlock()
-	return c.readFile(c.facts.Repo.Commit, id, name)
+	c.texts.Lock()
+	defer c.texts.Unlock()
+	at := id.Dir() + "/" + name
+	if text, known := c.scripts[at]; known {
+		return text, nil // hundreds of tenants ask for the same few
+	}
+	text, err := c.readFile(c.facts.Repo.Commit, id, name)
+	if err == nil {
+		c.scripts[at] = text
+	}
+	return text, err
 }
 
 // takenAsApp reports whether a built file of a setting is the one that is

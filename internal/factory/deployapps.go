@@ -118,6 +118,9 @@ func preferred(platform, arch string) int {
 
 // fillApp adds the texts that an app's rules name, and how its file is encrypted.
 func (w onTenant) fillApp(ctx context.Context, pkg fleet.Package, app *fleet.App, built fleet.Built) (err error) {
+	if w.exact {
+		app.Installer.Detect = exactly(app.Installer.Detect)
+	}
 	for _, d := range app.Installer.Detect {
 		if d.Script == "" {
 			continue

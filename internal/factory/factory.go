@@ -50,6 +50,8 @@ type Factory struct {
 
 	Outbox  map[string]Channel
 	HashKey func(t fleet.TenantID) ([]byte, error) // keys device ids are hashed with, outside git
+
+	toll *toll // of the run under way, nil outside of one
 }
 
 // A Console is the device management of one tenant. Every method may be called

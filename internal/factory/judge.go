@@ -47,30 +47,31 @@ func (f *Factory) Judge(ctx context.Context, facts rollout.Facts, a rollout.Acti
 // for some packages, and writes it to evidence. unasked are the errors of
 // tenants that could not be asked.
 func (f *Factory) reports(ctx context.Context, facts rollout.Facts, a rollout.Action) (all []fleet.Report, unasked []error, err error) {
-	i := slices.IndexFunc(facts.Record.Starts, func(s fleet.WaveStart) bool { return s.Cycle == a.Cycle && s.Wave == a.Wave })
-	if i < 0 {
+	start := slices.IndexFunc(facts.Record.Starts, func(s fleet.WaveStart) bool { return s.Cycle == a.Cycle && s.Wave == a.Wave })
+	if start < 0 {
 		return nil, nil, fleet.Errorf(fleet.Invalid, "factory.judge", string(a.Cycle)+"/"+a.Wave, "the wave has not started")
 	}
 	rows, silent := map[place][]fleet.Report{}, map[place][]fleet.Silence{}
 	platform, assigned := platforms(facts.Record), assignedIn(facts.Record, a)
-	members := rollout.Frozen(facts.Record, facts.Record.Starts[i])
-	for _, m := range members {
-		var quiet hush
-		list, err := f.tenantReports(ctx, facts, a, m, roll{platform, facts.Record.Starts[i].At, assigned}, &quiet)
-		if ctx.Err() != nil {
-			return nil, nil, ctx.Err()
-		}
-		if err != nil {
+	members := rollout.Frozen(facts.Record, facts.Record.Starts[start])
+	lists, quiet, errs := make([][]fleet.Report, len(members)), make([]hush, len(members)), make([]error, len(members))
+	f.sideBySide(len(members), "tenants' reports", func(i int) {
+		lists[i], errs[i] = f.tenantReports(ctx, facts, a, members[i], roll{platform, facts.Record.Starts[start].At, assigned}, &quiet[i])
+	})
+	if ctx.Err() != nil {
+		return nil, nil, ctx.Err()
+	}
+	for i, m := range members {
+		if err := errs[i]; err != nil {
 			unasked = append(unasked, fleet.Errorf(fleet.KindOf(err), "factory.judge", string(m.Tenant), "its devices count as silent: %w", err))
 		}
-		all = append(all, list...)
+		all = append(all, lists[i]...)
 		at := place{evidence.Shard(m.Tenant), evidence.ReportsDir(a.Cycle, a.Wave)}
-		rows[at] = append(rows[at], list...)
-		if s, any := quiet.row(m, a, f.Clock.Now()); any && err == nil {
+		rows[at] = append(rows[at], lists[i]...)
+		if s, any := quiet[i].row(m, a, f.Clock.Now()); any && errs[i] == nil {
 			at.dir = evidence.SilentDir(a.Cycle, a.Wave)
 			silent[at] = append(silent[at], s)
 		}
-		f.progress(len(all), len(members)*len(a.Packages), "reports of "+string(m.Tenant))
 	}
 	return all, unasked, f.Ledger.AppendAll(ctx, append(batches(rows), batches(silent)...))
 }

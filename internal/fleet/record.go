@@ -244,7 +244,10 @@ type Receipt struct {
 	Observed  Digest    `json:"observed,omitempty"` // artifact the tenant holds now
 	Recovered bool      `json:"recovered,omitempty"`
 	Detail    string    `json:"detail,omitempty"`
-	At        time.Time `json:"at"`
+	// Left is what the package's slots held and did afterwards, by slot, in
+	// words: by it the next change notices what somebody else did there.
+	Left map[string]string `json:"left,omitempty"`
+	At   time.Time         `json:"at"`
 }
 
 // A Report is what the devices of one tenant said at one look.

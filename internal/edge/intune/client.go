@@ -3,6 +3,8 @@ package intune
 import (
 	"sync"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 )
 
@@ -15,6 +17,9 @@ type Options struct {
 	// ExportAbove is how many rows of a report are read page by page; a longer
 	// one is exported. 0 means 5,000.
 	ExportAbove int
+	// Uploads bounds the bytes of blocks that several clients hold at once; nil
+	// bounds nothing. It must have room for one block.
+	Uploads *semaphore.Weighted
 }
 
 // A Client works on one tenant's apps, devices and groups. It is safe for
@@ -24,6 +29,7 @@ type Client struct {
 	api       *msgraph.Client
 	tempDir   string
 	blockSize int
+	uploads   *semaphore.Weighted
 
 	exportAbove int
 
@@ -38,7 +44,7 @@ type Client struct {
 
 // New makes a client of the tenant that api calls.
 func New(api *msgraph.Client, o Options) *Client {
-	c := &Client{api: api, tempDir: o.TempDir, blockSize: o.BlockSize, exportAbove: o.ExportAbove, judged: map[string]bool{}}
+	c := &Client{api: api, tempDir: o.TempDir, blockSize: o.BlockSize, exportAbove: o.ExportAbove, uploads: o.Uploads, judged: map[string]bool{}}
 	if c.blockSize <= 0 {
 		c.blockSize = defaultBlockSize
 	}

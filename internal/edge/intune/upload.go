@@ -197,7 +197,14 @@ func (u *blobUpload) run(ctx context.Context) error {
 	}
 	source := u.p.content.body.Encrypted()
 	mac := hmac.New(sha256.New, u.p.content.body.Encryption.MacKey)
-	buf := make([]byte, min(int64(u.p.c.blockSize), source.Size()))
+	size := min(int64(u.p.c.blockSize), source.Size())
+	if uploads := u.p.c.uploads; uploads != nil {
+		if err := uploads.Acquire(ctx, size); err != nil {
+			return err
+		}
+		defer uploads.Release(size)
+	}
+	buf := make([]byte, size)
 	for off := int64(0); off < source.Size(); {
 		n, err := io.ReadFull(source, buf)
 		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {

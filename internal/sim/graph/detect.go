@@ -51,6 +51,7 @@ func (r *run) detects(e *epoch) bool {
 	case kind.odata == storeType:
 		return r.has.stored == text(e.Props, "packageIdentifier")
 	}
+	r.did.Detected++
 	for _, d := range e.detections() {
 		if !r.holds(d, e) {
 			return false

@@ -49,6 +49,9 @@ type run struct {
 	apps []*app // that ever were of this package, by id
 	has  program
 	told map[string]status // by app
+
+	past []string // versions it had before the present one
+	did  Lives
 }
 
 // statuses computes what the service knows now of what devices reported for an
@@ -64,11 +67,8 @@ func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 		if cmp.Or(d.OS, "Windows") != a.kind().os || d.comanaged("apps") {
 			continue // of another kind, or its apps come from elsewhere and nothing is reported
 		}
-		r := &run{t: t, d: d, id: e.Package, apps: apps, has: program{version: d.Installed[e.Package]}, told: map[string]status{}}
 		known := now.Add(-t.reportLag(d))
-		for _, at := range r.checkIns(known) {
-			r.checkIn(at)
-		}
+		r := t.lived(d, e.Package, apps, known)
 		if s, ok := r.told[a.ID]; ok {
 			if last, alive := t.lastCheckIn(d, known); alive && !s.stale && last.After(s.at) {
 				s.at = last // a later check-in found nothing to do
@@ -79,28 +79,18 @@ func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 	return out
 }
 
-// appsOf are the apps that ever were of a package.
-func (t *tenant) appsOf(id fleet.PackageID) []*app {
-	var out []*app
-	for _, a := range t.sortedApps() {
-		if slices.ContainsFunc(a.History, func(h epoch) bool { return h.Package == id }) {
-			out = append(out, a)
-		}
-	}
-	return out
-}
-
 // checkIns are the check-ins until now at which something may be different from
 // the check-in before: the first after each change of the world and each
 // instant an assignment names.
 func (r *run) checkIns(now time.Time) []time.Time {
 	var changes []time.Time
-	groups := map[string]bool{}
+	groups, removes := map[string]bool{}, false
 	for _, a := range r.apps {
 		for i := range a.History {
 			changes = append(changes, a.History[i].At)
 			for _, d := range a.History[i].decoded() {
 				groups[d.Target.GroupID] = true
+				removes = removes || d.Intent == "uninstall"
 				if d.Settings != nil && d.Settings.Install != nil {
 					s := d.Settings.Install
 					changes = append(changes, r.d.local(s.Start, s.Local), r.d.local(s.Deadline, s.Local))
@@ -122,7 +112,16 @@ func (r *run) checkIns(now time.Time) []time.Time {
 		if at.IsZero() || at.After(now) {
 			continue
 		}
-		if c, ok := r.t.nextCheckIn(r.d, at); ok && !c.After(now) {
+		c, ok := r.t.nextCheckIn(r.d, at)
+		if !ok || c.After(now) {
+			continue
+		}
+		out = append(out, c)
+		if !removes {
+			continue
+		}
+		// What one app removed, another may have to bring the next time.
+		if c, ok := r.t.nextCheckIn(r.d, c.Add(time.Second)); ok && !c.After(now) {
 			out = append(out, c)
 		}
 	}
@@ -241,7 +240,8 @@ func (r *run) act(a *app, e *epoch, intent string, started bool, at time.Time) s
 	present := r.detects(e)
 	switch {
 	case intent == "uninstall" && present && started:
-		r.has = program{}
+		r.past, r.has = append(r.past, r.has.version), program{}
+		r.did.Removed++
 	case intent == "uninstall" && present:
 		s.state = pendingInstall
 	case intent == "uninstall":
@@ -259,6 +259,7 @@ func (r *run) act(a *app, e *epoch, intent string, started bool, at time.Time) s
 // install runs the installer. A device on which a release breaks keeps what it
 // had, and breaks again whenever it tries.
 func (r *run) install(e *epoch) (int, uint32) {
+	r.did.Failed++ // until it has not
 	if e.Unable != "" {
 		return failedState, errNotFound
 	}
@@ -276,6 +277,12 @@ func (r *run) install(e *epoch) (int, uint32) {
 		r.has = before
 		return failedState, errNotDetected
 	}
+	r.did.Failed--
+	r.did.Installed++
+	if slices.Contains(r.past, e.Version) {
+		r.did.Back++
+	}
+	r.past = append(r.past, before.version)
 	return installed, 0
 }
 

@@ -133,6 +133,9 @@ func (w *World) Close() error {
 	return errors.Join(append(errs, w.graph.Close())...)
 }
 
+// Lives are what the simulated devices have done until now.
+func (w *World) Lives() graph.Lives { return w.graph.Lives(w.Now()) }
+
 // Now is the virtual instant.
 func (w *World) Now() time.Time {
 	w.mu.Lock()

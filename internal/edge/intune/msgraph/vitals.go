@@ -59,7 +59,7 @@ func (c *Client) noticed(header http.Header, sent, answered time.Time) {
 // the tenant it knows nothing.
 func (c *Client) Headroom() (requests, writes int) {
 	now := c.clock.Now()
-	return max(int(c.any.TokensAt(now)), 0), max(int(c.writes.TokensAt(now)), 0)
+	return c.any.room(now), c.writes.room(now)
 }
 
 // Roles are the application permissions that the tenant granted, as the token
