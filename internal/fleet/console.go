@@ -47,13 +47,25 @@ type Content func() (io.ReadCloser, error)
 
 // A Target is one element of an assignment set.
 type Target struct {
-	Intent    string // required, available, uninstall
-	Group     string // id of a group, "all devices" or "all users"
-	Exclude   bool   // Group is left out
-	Opens     time.Time
-	Deadline  time.Time
-	LocalTime bool // the instants' wall-clock reading, in each device's zone
-	Notify    string
+	Intent     string // required, available, uninstall
+	Group      string // id of a group, "all devices" or "all users"
+	Exclude    bool   // Group is left out; nothing else than Intent is said of it then
+	Filter     string // id of an assignment filter, "" for none
+	Unfiltered bool   // Filter's devices are left out, instead of all others
+	Opens      time.Time
+	Deadline   time.Time
+	LocalTime  bool // the instants' wall-clock reading, in each device's zone
+	Notify     string
+	Foreground bool    // the download does not wait for other traffic
+	Restart    Restart // how long a restart can be put off
+}
+
+// A Restart is how people are warned of a restart that an installation asks for,
+// in minutes. The zero value leaves it to the service.
+type Restart struct {
+	Grace     int // from the installation to the restart
+	Countdown int // shown before it
+	Snooze    int // that one press of the button puts the warning off, 0 for no button
 }
 
 // An AppState is what a slot holds now.

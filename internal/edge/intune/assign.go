@@ -27,6 +27,17 @@ const (
 	odataSettings   = "#microsoft.graph.win32LobAppAssignmentSettings"
 )
 
+const (
+	filterInclude = "include"
+	filterExclude = "exclude"
+	filterNone    = "none"
+	foreground    = "foreground"
+	background    = "notConfigured" // as the service's name for it is
+)
+
+// byReturnCode is the restart behaviour that restart settings go with.
+const byReturnCode = "basedOnReturnCode"
+
 // wallClock is how a device's own time is written: the zone is the device's.
 const wallClock = "2006-01-02T15:04:05"
 
@@ -85,7 +96,21 @@ func (c *Client) assign(ctx context.Context, k slotKey, want []assignment) error
 			return err
 		}
 	}
+	if err := mayRestart(k, f.app, want); err != nil {
+		return err
+	}
 	return c.replace(ctx, f, want)
+}
+
+// mayRestart refuses restart settings for an app that does not restart by its
+// exit code: the service has nothing to apply them to and refuses the whole set.
+func mayRestart(k slotKey, app win32LobApp, want []assignment) error {
+	for _, a := range want {
+		if a.Settings != nil && a.Settings.Restart != nil && (app.InstallExperience == nil || app.InstallExperience.DeviceRestartBehavior != byReturnCode) {
+			return fleet.Errorf(fleet.Invalid, "intune.assign", k.String(), "restarts can be put off only where the app restarts by its exit code, and this one does not")
+		}
+	}
+	return nil
 }
 
 // replace makes packmill's part of an app's assignments equal to want. The

@@ -28,6 +28,7 @@ type Client struct {
 	groups   map[string]string    // wave → group id; nil until listed
 	judged   map[string]bool      // groups by id: packmill's or not
 	devices  map[string]string    // managed device id → directory object id; nil until listed
+	filters  []assignmentFilter   // nil until listed
 }
 
 // New makes a client of the tenant that api calls.

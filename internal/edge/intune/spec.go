@@ -106,7 +106,7 @@ func experience(app fleet.App, setup *wrapper.Setup) *installExperience {
 		e.RunAsAccount = "user"
 	}
 	if in.Restart == "byExitCode" {
-		e.DeviceRestartBehavior = "basedOnReturnCode"
+		e.DeviceRestartBehavior = byReturnCode
 	}
 	switch in.InUse {
 	case "close":

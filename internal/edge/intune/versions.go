@@ -13,6 +13,7 @@ const (
 	groupsVersion  = "v1.0"
 	reportVersion  = "v1.0"
 	scriptsVersion = "beta" // v1.0 has no device health scripts
+	filtersVersion = "beta" // v1.0 has no assignment filters
 )
 
 const (
@@ -24,6 +25,7 @@ const (
 	devicesPath        = "/" + devicesVersion + "/devices"
 	groupsPath         = "/" + groupsVersion + "/groups"
 	scriptsPath        = "/" + scriptsVersion + "/deviceManagement/deviceHealthScripts"
+	filtersPath        = "/" + filtersVersion + "/deviceManagement/assignmentFilters"
 	reportPath         = "/" + reportVersion + "/deviceManagement/reports/retrieveDeviceAppInstallationStatusReport"
 )
 

@@ -128,7 +128,14 @@ type assignmentSettings struct {
 	ODataType     string               `json:"@odata.type"`
 	Notifications string               `json:"notifications"`
 	InstallTime   *installTimeSettings `json:"installTimeSettings"`
+	Restart       *restartSettings     `json:"restartSettings"`
 	Delivery      string               `json:"deliveryOptimizationPriority"`
+}
+
+type restartSettings struct {
+	Grace     int  `json:"gracePeriodInMinutes"`
+	Countdown int  `json:"countdownDisplayBeforeRestartInMinutes"`
+	Snooze    *int `json:"restartNotificationSnoozeDurationInMinutes"`
 }
 
 type installTimeSettings struct {

@@ -28,6 +28,8 @@ func (s *Server) routes() *http.ServeMux {
 	reportRoutes(r)
 	scriptRoutes(r)
 	directoryRoutes(r)
+	filterRoutes(r)
+	enrolmentRoutes(r)
 	for _, version := range []string{"/v1.0", "/beta"} {
 		r.mux.HandleFunc("POST "+version+"/$batch", s.batch)
 	}

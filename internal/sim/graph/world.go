@@ -63,7 +63,7 @@ func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 		}
 	}
 	for _, d := range t.devices {
-		if cmp.Or(d.OS, "Windows") != "Windows" {
+		if cmp.Or(d.OS, "Windows") != "Windows" || !d.enrolled(now) {
 			continue
 		}
 		r := &run{t: t, d: d, id: e.Package, apps: apps, has: program{version: d.Installed[e.Package]}, told: map[string]status{}}
@@ -84,13 +84,16 @@ func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 // the check-in before: the first after each change of the world and each
 // instant an assignment names.
 func (r *run) checkIns(now time.Time) []time.Time {
-	var changes []time.Time
+	changes := []time.Time{r.d.Enrolled}
 	groups := map[string]bool{}
 	for _, a := range r.apps {
 		for i := range a.History {
 			changes = append(changes, a.History[i].At)
 			for _, d := range a.History[i].decoded() {
 				groups[d.Target.GroupID] = true
+				for _, past := range r.t.filterPast(d.Target.FilterID) {
+					changes = append(changes, past.Modified)
+				}
 				if d.Settings != nil && d.Settings.Install != nil {
 					s := d.Settings.Install
 					changes = append(changes, r.d.local(s.Start, s.Local), r.d.local(s.Deadline, s.Local))
@@ -101,7 +104,7 @@ func (r *run) checkIns(now time.Time) []time.Time {
 	for id := range groups {
 		if g := r.t.groups[id]; g != nil {
 			for _, m := range g.Log {
-				if m.Object == r.d.object || r.t.groups[m.Object] != nil {
+				if m.Object == r.d.object || m.Object == r.d.user || r.t.groups[m.Object] != nil {
 					changes = append(changes, m.At)
 				}
 			}
@@ -111,6 +114,9 @@ func (r *run) checkIns(now time.Time) []time.Time {
 	for _, at := range changes {
 		if at.IsZero() || at.After(now) {
 			continue
+		}
+		if at.Before(r.d.Enrolled) {
+			at = r.d.Enrolled
 		}
 		if c, ok := r.t.nextCheckIn(r.d, at); ok && !c.After(now) {
 			out = append(out, c)
@@ -163,16 +169,15 @@ func slotOrder(slot string) int {
 }
 
 // wanted is what an app's assignments want of the device: an exclusion beats
-// everything, to have it beats to remove it, and the earliest start counts.
+// everything that reaches the device in the same way, to have it beats to remove
+// it, and the earliest start counts.
 func (r *run) wanted(e *epoch, at time.Time) (intent string, started, ok bool) {
 	var required, uninstall, available []assigned
+	out := r.excluded(e, at)
 	for _, d := range e.decoded() {
-		if !r.hit(d, at) {
-			continue
-		}
+		way := r.hit(d.Target, at)
 		switch {
-		case d.Target.Type == exclusionTarget:
-			return "", false, false
+		case d.Target.Type == exclusionTarget || way == missed || out[way]:
 		case d.Intent == "required":
 			required = append(required, d)
 		case d.Intent == "uninstall":
@@ -194,17 +199,6 @@ func (r *run) wanted(e *epoch, at time.Time) (intent string, started, ok bool) {
 		}
 	}
 	return intent, started, true
-}
-
-// hit reports whether a target names the device. Users are not simulated: a
-// device belongs to one of all users.
-func (r *run) hit(d assigned, at time.Time) bool {
-	switch d.Target.Type {
-	case allDevicesTarget, allUsersTarget:
-		return true
-	}
-	g := r.t.groups[d.Target.GroupID]
-	return g != nil && r.t.within(g, r.d.object, at, map[string]bool{})
 }
 
 // start is when the device acts on an assignment: at its start, or at its
@@ -237,6 +231,8 @@ func (r *run) act(a *app, e *epoch, intent string, started bool, at time.Time) s
 	case intent == "uninstall":
 	case present:
 		s.state = installed
+	case !r.meets(e):
+		s.state = notApplicable
 	case intent == "available":
 	case !started:
 		s.state = pendingInstall

@@ -30,7 +30,7 @@ type area struct {
 }
 
 // areas are what is kept; each stands in a file of its own.
-func areas() []area { return []area{apps(), scripts(), directory()} }
+func areas() []area { return []area{apps(), scripts(), directory(), assignments()} }
 
 func leading() []string {
 	out := []string{"value"}
@@ -64,7 +64,7 @@ func keep() []string {
 
 // thin are the types of which plain values and enumerations are kept alone.
 func thin() []string {
-	return []string{"microsoft.graph.managedDevice", "microsoft.graph.device", "microsoft.graph.group", "microsoft.graph.mobileApp", "microsoft.graph.mobileAppContent"}
+	return []string{"microsoft.graph.managedDevice", "microsoft.graph.device", "microsoft.graph.user", "microsoft.graph.group", "microsoft.graph.mobileApp", "microsoft.graph.mobileAppContent"}
 }
 
 func main() {
