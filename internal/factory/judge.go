@@ -55,7 +55,7 @@ func (f *Factory) reports(ctx context.Context, facts rollout.Facts, a rollout.Ac
 	platform, assigned := platforms(facts.Record), assignedIn(facts.Record, a)
 	members := rollout.Frozen(facts.Record, facts.Record.Starts[i])
 	for _, m := range members {
-		list, err := f.tenantReports(ctx, facts, a, m, roll{platform, facts.Record.Starts[i].At, assigned})
+		list, err := f.tenantReports(ctx, facts, a, m, roll{platform: platform, since: facts.Record.Starts[i].At, assigned: assigned})
 		if ctx.Err() != nil {
 			return nil, nil, ctx.Err()
 		}
@@ -89,6 +89,7 @@ func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a roll
 		}
 		r := fleet.Report{Cycle: a.Cycle, Wave: a.Wave, Tenant: m.Tenant, Package: id, Artifact: entry.Artifact, Look: a.Look, At: f.Clock.Now()}
 		pkg := facts.Repo.Packages[id]
+		in.leftOut = rollout.LeftOutOf(facts, tenant, id)
 		said := telling{release: entry.Release, signals: probe.Signals(wave.Gate, pkg)}
 		if present && console == nil && failure == nil {
 			console, key, failure = f.asking(ctx, tenant)

@@ -36,6 +36,7 @@ type App struct {
 	DetectText  string // text of the detection script, when a rule names one
 	NeedText    string // text of the requirement script, when Installer.Needs names one
 	Generation  int    // rises with every change of the slot
+	UpdateOnly  bool   // for devices alone that have some version of it
 
 	Windows     []Window // the tenant's maintenance windows; none is no restriction
 	Shut        []string // days it does not work, soon, 2006-01-02
@@ -81,7 +82,7 @@ type AppState struct {
 // A DeviceStatus is the installation state one device reported for an app.
 type DeviceStatus struct {
 	Device  string
-	State   string // installed, failed, pending, absent (not there: removed, or not yet offered)
+	State   string // installed, failed, pending, absent (not there: removed, or not yet offered), exempt (its requirements rule the device out)
 	Version string
 	Error   string // hex code, "" when none
 	At      time.Time

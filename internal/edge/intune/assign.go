@@ -75,6 +75,9 @@ func (c *Client) assign(ctx context.Context, k slotKey, want []assignment) error
 	if err != nil {
 		return err
 	}
+	if err := c.unmixed(ctx, k, want); err != nil {
+		return err
+	}
 	if f == nil {
 		if len(want) == 0 {
 			return nil

@@ -64,7 +64,15 @@ func withMarker(notes string, m Marker) string {
 
 // groupMarker is packmill's text in the description of a wave's group.
 type groupMarker struct {
-	Wave string `json:"wave"`
+	Wave  string `json:"wave"`
+	Users bool   `json:"users,omitempty"` // it holds users, not devices
+}
+
+func (m groupMarker) kind() string {
+	if m.Users {
+		return kindUsers
+	}
+	return kindDevices
 }
 
 func (m groupMarker) line() string {

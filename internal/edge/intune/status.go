@@ -165,8 +165,10 @@ func installState(s string) string {
 		return "installed"
 	case "failed", "uninstallFailed":
 		return "failed"
-	case "notInstalled", "notApplicable":
+	case "notInstalled":
 		return "absent"
+	case "notApplicable":
+		return "exempt"
 	}
 	return "pending"
 }

@@ -153,6 +153,7 @@ type managedDevice struct {
 	Manufacturer    string    `json:"manufacturer"`
 	Model           string    `json:"model"`
 	Category        string    `json:"deviceCategoryDisplayName"`
+	UserID          string    `json:"userId"`
 }
 
 type directoryDevice struct {

@@ -15,8 +15,10 @@ import (
 // package, "" when it keeps them all. The tenant is then left out, by name: a
 // restriction that is not kept must not be passed over.
 func unserved(t fleet.Tenant, pkg fleet.Package) string {
-	if a := fleetWide(t.Packages[pkg.ID]); a != nil && a.Intent == "updateOnly" {
-		return "assigned as updateOnly, which needs a requirement rule that packages do not carry yet: it would install everywhere"
+	if a := FleetWide(t.Packages[pkg.ID]); a != nil && a.Intent == "updateOnly" {
+		if why := unasked(pkg); why != "" {
+			return "assigned as updateOnly, and " + why + ": it would install everywhere"
+		}
 	}
 	if t.Policy.Reboot == "windowOnly" {
 		for _, key := range pkg.InstallerKeys() {

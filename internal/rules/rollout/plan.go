@@ -85,7 +85,7 @@ func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members, stay s
 	if has, carried := p.carried[id]; carried {
 		lacking = has.without(t.ID, lacking)
 	}
-	devices := countOn(pkg, lacking)
+	devices := countOn(pkg, meant(t, id, lacking))
 	if devices == 0 {
 		return fleet.PlanRow{}, notInWave
 	}
@@ -185,20 +185,10 @@ func vetoed(t fleet.Tenant, id fleet.PackageID, version string, at time.Time) (w
 			return fmt.Sprintf("pinned to %s until %s: %s", pin.Version, pin.Expires.Format(time.DateOnly), pin.Reason), pin.Expires
 		}
 	}
-	if fleetWide(t.Packages[id]) == nil {
-		return "assigned to groups only; waves reach packages assigned to all devices", time.Time{}
+	if FleetWide(t.Packages[id]) == nil {
+		return "assigned to groups only; waves reach packages assigned to all devices or all users", time.Time{}
 	}
 	return "", time.Time{}
-}
-
-// fleetWide is the assignment of a package to all devices, nil if none is.
-func fleetWide(list []fleet.Assignment) *fleet.Assignment {
-	for i := range list {
-		if list[i].Group == "all devices" {
-			return &list[i]
-		}
-	}
-	return nil
 }
 
 // deadline is when devices must have a release: by the gate's last look; or
@@ -246,7 +236,7 @@ func grace(policy fleet.Policy, r fleet.Release) fleet.Duration {
 func hours(n float64) time.Duration { return time.Duration(n * float64(time.Hour)) }
 
 func why(t fleet.Tenant, id fleet.PackageID, r fleet.Release, offered bool) string {
-	a := fleetWide(t.Packages[id])
+	a := FleetWide(t.Packages[id])
 	text := a.Intent + " on " + a.Group
 	if offered {
 		text = "offered on " + a.Group + ", for its users to choose"
@@ -278,7 +268,8 @@ func countOn(pkg fleet.Package, devices []fleet.InventoryRow) int {
 // It knows no processors: an inventory does not tell them. A slot holds one
 // file, that for x64 where a release has several, and the console offers it to
 // x64 alone. So arm64 devices are counted in plans and memberships, get
-// nothing, and stay silent in a gate's sample.
+// nothing, and stay silent in a gate's sample until they say that the app is not
+// for them.
 func Serves(pkg fleet.Package, platform string) bool {
 	if platform != "windows" {
 		return false
