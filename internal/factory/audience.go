@@ -118,17 +118,19 @@ func (r reach) leftOut(intent string) []fleet.Target {
 
 // stableTargets is the assignment of the stable slot to everyone, without the
 // groups that are left out already and without one more. A slot that removes
-// its release goes on doing so. Restarts are left as they are: what the slot
+// its release goes on doing so; one that only people of the tenant have assigned
+// goes on as they said, without the groups. Restarts are left as they are: what the slot
 // holds may be a release that does not restart.
 func (r reach) stableTargets(now []fleet.Target, without ...string) []fleet.Target {
 	if removes(now) {
 		r.Intent = removal
 	}
 	out := r.allBut(now, without...)
-	out[0].Restart = fleet.Restart{}
-	if i := everyone(now); i >= 0 {
-		out[0].Restart = now[i].Restart
+	i := everyone(now)
+	if i < 0 {
+		return out[1:]
 	}
+	out[0].Restart = now[i].Restart
 	return out
 }
 

@@ -48,11 +48,16 @@ func (c *campaign) make(ctx context.Context, v *visit, e rollout.Effect, i fleet
 	w := onTenant{
 		visit: v, console: fenced{v.console, c.Clock, i.NotAfter}, c: c, facts: c.facts, tenant: tenant, e: e, intent: i,
 	}
+	if e.Adopts != "" && (e.Action == "assign" || e.Action == "promote") {
+		if err := w.adopt(ctx); err != nil {
+			return "", err
+		}
+	}
 	switch e.Action {
 	case "assign":
 		return w.assign(ctx)
 	case "withdraw":
-		if err := w.console.Assign(ctx, e.Package, fleet.Candidate, nil); err != nil {
+		if err := w.empty(ctx, fleet.Candidate); err != nil {
 			return "", err
 		}
 		return "", w.unwatch(ctx)
@@ -106,7 +111,7 @@ func (w onTenant) assign(ctx context.Context) (fleet.Digest, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(stable.Targets) > 0 { // one that a way back emptied stays empty
+	if len(stable.Targets) > 0 || stable.Foreign { // one that a way back emptied stays empty
 		if err := w.console.Assign(ctx, w.e.Package, fleet.Stable, assignment.stableTargets(stable.Targets, group)); err != nil {
 			return "", err
 		}
@@ -135,6 +140,9 @@ func (w onTenant) vacate(ctx context.Context) error {
 // promote makes the stable slot hold the release for all devices and empties
 // the candidate slot.
 func (w onTenant) promote(ctx context.Context) (fleet.Digest, error) {
+	if app := rollout.Unadopted(w.facts.Record, w.tenant.ID, w.e.Package, w.tenant.Adopt[w.e.Package]); app != "" && w.e.Adopts == "" {
+		return "", fleet.Errorf(fleet.Stalled, "factory.adopt", string(w.e.Package), "app %s is to become its stable slot, which no approved plan shows yet: the next cycle's does", app)
+	}
 	stable, err := w.console.Observe(ctx, w.e.Package, fleet.Stable)
 	if err != nil {
 		return "", err
@@ -156,7 +164,7 @@ func (w onTenant) fill(ctx context.Context, stable fleet.AppState, entry fleet.E
 		return "", err
 	}
 	if removes(stable.Targets) {
-		if err := w.console.Assign(ctx, w.e.Package, fleet.Stable, nil); err != nil {
+		if err := w.empty(ctx, fleet.Stable); err != nil {
 			return "", err
 		}
 	}

@@ -289,7 +289,7 @@ func (c *campaign) attempt(ctx context.Context, v *visit, e rollout.Effect, i fl
 		return attempted{Effect: e, Receipt: r, err: fmt.Errorf("%s: %s of %s: %w", e.Tenant, e.Action, e.Package, err)}
 	}
 	r := rollout.ReceiptFor(i, "done", now)
-	r.Observed = observed
+	r.Observed, r.Adopted = observed, e.Adopts
 	return attempted{Effect: e, Receipt: r}
 }
 

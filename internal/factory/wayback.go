@@ -47,7 +47,7 @@ func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
 	}
 	switch back.Candidate {
 	case rollout.SlotEmptied:
-		err = w.console.Assign(ctx, w.e.Package, fleet.Candidate, nil)
+		err = w.empty(ctx, fleet.Candidate)
 	case rollout.SlotRemoves:
 		err = w.uninstall(ctx, a, opens)
 	}
@@ -62,7 +62,7 @@ func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
 	}
 	switch back.Stable {
 	case rollout.SlotEmptied:
-		return "", w.console.Assign(ctx, w.e.Package, fleet.Stable, nil)
+		return "", w.empty(ctx, fleet.Stable)
 	case rollout.SlotRemoves:
 		targets := a.allBut(newer)
 		targets[0].Opens = opens
@@ -78,7 +78,7 @@ func (w onTenant) stop(ctx context.Context, slots ...fleet.AppState) error {
 	var errs []error
 	for i, slot := range []string{fleet.Candidate, fleet.Stable} {
 		if slots[i].Artifact == w.e.Entry.Artifact {
-			errs = append(errs, w.console.Assign(ctx, w.e.Package, slot, nil))
+			errs = append(errs, w.empty(ctx, slot))
 		}
 	}
 	return errors.Join(errs...)

@@ -76,6 +76,7 @@ type AppState struct {
 	Artifact   Digest // committed content, "" when nothing was committed
 	Generation int
 	Targets    []Target
+	Foreign    bool     // people of the tenant have assigned it too
 	Duplicates []string // other app objects that claim to be this slot, left by a lost answer: not used
 }
 

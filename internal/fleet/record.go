@@ -238,6 +238,7 @@ type Receipt struct {
 	Action    string    `json:"action"`
 	Outcome   string    `json:"outcome"`            // done, expired, failed
 	Observed  Digest    `json:"observed,omitempty"` // artifact the tenant holds now
+	Adopted   string    `json:"adopted,omitempty"`  // id of the app object that became the stable slot
 	Recovered bool      `json:"recovered,omitempty"`
 	Detail    string    `json:"detail,omitempty"`
 	At        time.Time `json:"at"`
@@ -317,7 +318,7 @@ type Notice struct {
 
 // An InventoryRow is one device as a tenant's inventory told it. Device is a
 // keyed hash; there is no name of device or user. A tenant that had no devices
-// has one row without one.
+// has one row without one, and so has what is told of the tenant itself.
 type InventoryRow struct {
 	Tenant     TenantID          `json:"tenant"`
 	Device     string            `json:"device"`
@@ -325,6 +326,7 @@ type InventoryRow struct {
 	OSBuild    string            `json:"osBuild"`
 	Attributes map[string]string `json:"attributes,omitempty"` // model, department, country
 	LastSeen   string            `json:"lastSeen"`             // date
+	Awaited    []Awaited         `json:"awaited,omitempty"`    // on a row without a device
 	At         time.Time         `json:"at"`
 }
 
@@ -350,7 +352,35 @@ type PlanRow struct {
 	// Grace is how long a device has at least that was first reachable late: its
 	// deadline is never earlier than that after NotBefore.
 	Grace Duration `json:"grace,omitempty"`
-	Why   string   `json:"why"`
+	// Users says that the tenant takes the package for its users: the row reaches
+	// those of the devices.
+	Users bool `json:"users,omitempty"`
+	// Adopts is the id of an app object of the tenant's own that becomes the
+	// package's stable slot with this row.
+	Adopts string `json:"adopts,omitempty"`
+	// Awaited names the enrolment status pages that wait for the package's slots, as
+	// the inventory told: `"Autopilot" waits for stable, <id of the app>`. Slots keep
+	// their ids, so that nothing there changes.
+	Awaited string `json:"awaited,omitempty"`
+	Why     string `json:"why"`
+}
+
+// A GroupChange is what becomes of a tenant's group of a wave: whom the frozen
+// wave will hold, against the last time that it was.
+type GroupChange struct {
+	Tenant  TenantID `json:"tenant"`
+	Users   bool     `json:"users,omitempty"` // there is a group of the devices' users besides
+	Devices int      `json:"devices"`
+	Joining int      `json:"joining"`
+	Leaving int      `json:"leaving"`
+}
+
+// An Awaited is an enrolment status page of a tenant that waits for a slot.
+type Awaited struct {
+	Page    string    `json:"page"` // its name in the tenant
+	Package PackageID `json:"package"`
+	Slot    string    `json:"slot"`
+	App     string    `json:"app"` // id of the slot's app object
 }
 
 // A Plan is what opening one gate of a cycle will do. Its digest covers rows
@@ -360,8 +390,9 @@ type Plan struct {
 	Gate     string            `json:"gate"`
 	CutOff   time.Time         `json:"cutOff"`
 	Rows     []PlanRow         `json:"rows"`
-	Skipped  []PlanSkip        `json:"skipped"` // what is left out, and why
-	Blobs    map[string]string `json:"blobs"`   // path → git blob id
+	Groups   []GroupChange     `json:"groups,omitempty"` // of the tenants that have rows
+	Skipped  []PlanSkip        `json:"skipped"`          // what is left out, and why
+	Blobs    map[string]string `json:"blobs"`            // path → git blob id
 	Evidence map[string]string `json:"evidence"`
 	// Coverage is what the wave shows of the attributes it is to cover.
 	Coverage []Coverage `json:"coverage,omitempty"`

@@ -131,6 +131,7 @@ type Tenant struct {
 	Approvers []Person                   `json:"approvers,omitempty"` // for a policy that asks for the site's word
 	Holidays  *Holidays                  `json:"holidays,omitempty"`  // the week's when absent
 	Packages  map[PackageID][]Assignment `json:"packages"`
+	Adopt     map[PackageID]string       `json:"adopt,omitempty"` // ids of app objects that become stable slots
 	Groups    map[string]Group           `json:"groups,omitempty"`
 	Policy    Policy                     `json:"policy"`
 }

@@ -48,8 +48,28 @@ const wallClock = "2006-01-02T15:04:05"
 //
 // packmill's part is: its own groups, what the marker says it assigned before,
 // and what targets name now.
+//
+// Refused to take the last assignment of a stable slot away that an enrolment
+// status page waits for; Stop does that.
 func (c *Client) Assign(ctx context.Context, id fleet.PackageID, slot string, targets []fleet.Target) error {
 	k := slotKey{id, slot}
+	if err := checkSlot("intune.assign", k); err != nil {
+		return err
+	}
+	if slot == fleet.Stable && len(targets) == 0 {
+		f, err := c.find(ctx, k)
+		if err == nil && f != nil {
+			err = c.unawaited(ctx, k, f.app.ID)
+		}
+		if err != nil {
+			return c.api.Fail("intune.assign", k.String(), err)
+		}
+	}
+	return c.assignSlot(ctx, k, targets)
+}
+
+// assignSlot is Assign without a look at who waits for the app.
+func (c *Client) assignSlot(ctx context.Context, k slotKey, targets []fleet.Target) error {
 	if err := checkSlot("intune.assign", k); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type Marker struct {
 	Pending    fleet.Digest    `json:"pending,omitempty"`    // .intunewin being uploaded
 	Spec       string          `json:"spec,omitempty"`       // identifies the app's properties as last written
 	Targets    []string        `json:"targets,omitempty"`    // targets assigned here that are not packmill's own groups
+	Adopted    bool            `json:"adopted,omitempty"`    // the tenant's people made the app
 }
 
 // line is the marker as it stands in the notes.

@@ -190,7 +190,8 @@ func (c *Client) state(ctx context.Context, f *found) (fleet.AppState, error) {
 	if err != nil {
 		return s, err
 	}
-	ours, _, err := c.split(ctx, f.marker, nil, present)
+	ours, foreign, err := c.split(ctx, f.marker, nil, present)
+	s.Foreign = len(foreign) > 0
 	for _, a := range ours {
 		s.Targets = append(s.Targets, a.asTarget())
 	}

@@ -14,6 +14,7 @@ const (
 	reportVersion  = "v1.0"
 	scriptsVersion = "beta" // v1.0 has no device health scripts
 	filtersVersion = "beta" // v1.0 has no assignment filters
+	enrolVersion   = "beta" // v1.0 does not tell which apps a page waits for
 )
 
 const (
@@ -25,6 +26,7 @@ const (
 	devicesPath        = "/" + devicesVersion + "/devices"
 	groupsPath         = "/" + groupsVersion + "/groups"
 	scriptsPath        = "/" + scriptsVersion + "/deviceManagement/deviceHealthScripts"
+	enrolmentPath      = "/" + enrolVersion + "/deviceManagement/deviceEnrollmentConfigurations"
 	filtersPath        = "/" + filtersVersion + "/deviceManagement/assignmentFilters"
 	reportPath         = "/" + reportVersion + "/deviceManagement/reports/retrieveDeviceAppInstallationStatusReport"
 )

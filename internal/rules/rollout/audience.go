@@ -1,7 +1,9 @@
 package rollout
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -30,6 +32,82 @@ func FleetWide(list []fleet.Assignment) *fleet.Assignment {
 func ForUsers(t fleet.Tenant, id fleet.PackageID) bool {
 	a := FleetWide(t.Packages[id])
 	return a != nil && a.Group == AllUsers
+}
+
+// Unadopted is the id of an app that a tenant hands over, "" where evidence has
+// the receipt of that.
+func Unadopted(rec *fleet.Record, t fleet.TenantID, id fleet.PackageID, app string) string {
+	if app == "" || slices.ContainsFunc(rec.Receipts, func(r fleet.Receipt) bool {
+		return r.Adopted == app && r.Tenant == t && r.Package == id && r.Outcome == "done"
+	}) {
+		return ""
+	}
+	return app
+}
+
+// awaited are the enrolment status pages that wait for slots, as each tenant's
+// newest inventory told them.
+func awaited(rec *fleet.Record) map[Slot]string {
+	newest := map[fleet.TenantID]time.Time{}
+	for i := range rec.Inventory {
+		if r := &rec.Inventory[i]; r.At.After(newest[r.Tenant]) {
+			newest[r.Tenant] = r.At
+		}
+	}
+	words := map[Slot][]string{}
+	for i := range rec.Inventory {
+		r := &rec.Inventory[i]
+		if len(r.Awaited) == 0 || !r.At.Equal(newest[r.Tenant]) {
+			continue
+		}
+		for _, a := range r.Awaited {
+			at := Slot{r.Tenant, a.Package}
+			words[at] = append(words[at], fmt.Sprintf("%q waits for %s, %s", a.Page, a.Slot, a.App))
+		}
+	}
+	out := make(map[Slot]string, len(words))
+	for at, list := range words {
+		slices.Sort(list)
+		out[at] = strings.Join(slices.Compact(list), "; ")
+	}
+	return out
+}
+
+// groupChange is what becomes of a tenant's group when a wave is frozen anew.
+// Both lists are in the order of device ids.
+func groupChange(t fleet.Tenant, before *fleet.Membership, m Members) fleet.GroupChange {
+	g := fleet.GroupChange{Tenant: t.ID, Devices: len(m.Devices), Joining: len(m.Devices)}
+	if before == nil {
+		return g
+	}
+	old := before.Devices
+	if !slices.IsSorted(old) {
+		old = slices.Sorted(slices.Values(old))
+	}
+	stay := 0
+	for i, j := 0, 0; i < len(old) && j < len(m.Devices); {
+		switch c := strings.Compare(old[i], m.Devices[j].Device); {
+		case c == 0:
+			stay, i, j = stay+1, i+1, j+1
+		case c < 0:
+			i++
+		default:
+			j++
+		}
+	}
+	g.Joining, g.Leaving = len(m.Devices)-stay, len(old)-stay
+	return g
+}
+
+// frozenBefore are the last memberships of a wave, by tenant.
+func frozenBefore(rec *fleet.Record, wave string) map[fleet.TenantID]*fleet.Membership {
+	out := map[fleet.TenantID]*fleet.Membership{}
+	for i := range rec.Members {
+		if m := &rec.Members[i]; m.Wave == wave {
+			out[m.Tenant] = m
+		}
+	}
+	return out
 }
 
 // LeftOut reports whether a tenant leaves a device out of a package: it is in a

@@ -35,25 +35,31 @@ func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fle
 	if err != nil {
 		return fleet.Plan{}, err
 	}
-	p := planner{repo: repo, id: id, cycle: cycle, wave: wave, opens: opens, zone: zone, known: firstSeen(rec), carried: map[fleet.PackageID]holding{}}
+	p := planner{repo: repo, id: id, cycle: cycle, wave: wave, opens: opens, zone: zone, known: firstSeen(rec), rec: rec, awaited: awaited(rec), carried: map[fleet.PackageID]holding{}}
 	for pkg, e := range cycle.Entries {
 		if e.CarriedFrom != "" {
 			p.carried[pkg] = holders(rec, pkg, e.Artifact)
 		}
 	}
 	plan := fleet.Plan{Cycle: id, Gate: gate, CutOff: cycle.CutOff, Rows: []fleet.PlanRow{}, Skipped: []fleet.PlanSkip{}, Evidence: maps.Clone(rec.Heads)}
+	before := frozenBefore(rec, gate)
 	for _, tenant := range repo.TenantIDs() {
 		t := repo.Tenants[tenant]
-		stay := p.stay(t)
+		stay, rows, users := p.stay(t), len(plan.Rows), false
 		for _, pkg := range slices.Sorted(maps.Keys(cycle.Entries)) {
 			if _, wanted := t.Packages[pkg]; !wanted {
 				continue
 			}
 			if row, why := p.row(t, pkg, members[tenant], stay); why == "" {
-				plan.Rows = append(plan.Rows, row)
+				plan.Rows, users = append(plan.Rows, row), users || row.Users
 			} else if why != notInWave {
 				plan.Skipped = append(plan.Skipped, fleet.PlanSkip{Tenant: tenant, Package: pkg, Why: why})
 			}
+		}
+		if len(plan.Rows) > rows {
+			g := groupChange(t, before[tenant], members[tenant])
+			g.Users = users
+			plan.Groups = append(plan.Groups, g)
 		}
 	}
 	plan.Blobs = closure(repo, cycle)
@@ -73,6 +79,9 @@ type planner struct {
 	opens time.Time
 	zone  *time.Location // of the week
 	known map[seen]time.Time
+	rec   *fleet.Record
+
+	awaited map[Slot]string
 	// carried are those whom a carried entry has reached already.
 	carried map[fleet.PackageID]holding
 }
@@ -101,7 +110,8 @@ func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members, stay s
 	before, _, _ := pkg.Before(entry.Release)
 	row := fleet.PlanRow{
 		Tenant: t.ID, Package: id, From: before, To: entry.Release, Artifact: entry.Artifact, Wave: p.wave.Name, Devices: devices,
-		NotBefore: stay.opens, Deadline: until, Grace: grace(t.Policy, release), Why: why(t, id, release, Offered(p.repo, p.cycle, p.wave.Name, id, entry.Release)),
+		NotBefore: stay.opens, Deadline: until, Grace: grace(t.Policy, release),
+		Users: ForUsers(t, id), Adopts: Unadopted(p.rec, t.ID, id, t.Adopt[id]), Awaited: p.awaited[Slot{t.ID, id}], Why: why(t, id, release, Offered(p.repo, p.cycle, p.wave.Name, id, entry.Release)),
 	}
 	if p.wave.Opens.Zone == "tenant" {
 		row.LocalTime = true
