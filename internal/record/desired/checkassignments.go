@@ -56,7 +56,7 @@ func (x *checks) assignments(file string, keys []string, t fleet.Tenant, id flee
 				x.fault(file, at("group"), "installer %s of %s installs for a user, whom devices cannot stand for: say %q", key, id, allUsers)
 			}
 		}
-		if why := unaskable(pkg); a.Intent == "updateOnly" && why != "" {
+		if why := detection.Unasked(pkg); a.Intent == "updateOnly" && why != "" {
 			x.fault(file, at("intent"), "devices cannot be asked whether they have any version of %s: %s", id, why)
 		}
 	}
@@ -84,21 +84,6 @@ func (x *checks) restart(file string, keys []string, t fleet.Tenant, r *fleet.Re
 	case t.Policy.Reboot == "windowOnly":
 		x.fault(file, keys, "policy keeps restarts to the window, where nobody puts them off")
 	}
-}
-
-// unaskable says why devices cannot be asked for any version of a package, ""
-// when they can or the package could not be read.
-func unaskable(pkg fleet.Package) string {
-	_, release, _ := pkg.Latest()
-	for _, key := range pkg.InstallerKeys() {
-		d, ships := release.Installers[key]
-		if in := pkg.Installers[key]; in.Platform == "windows" && ships {
-			if _, err := detection.AnyVersion(in, d); err != nil {
-				return "installer " + key + ": " + err.Error()
-			}
-		}
-	}
-	return ""
 }
 
 // adoptions checks which app objects a tenant hands over to packmill.

@@ -54,6 +54,21 @@ func AnyVersion(in fleet.Installer, d fleet.Download) ([]fleet.Detect, error) {
 	return out, nil
 }
 
+// Unasked says why devices cannot be asked whether they have any version of a
+// package, by its newest release, "" when they can.
+func Unasked(pkg fleet.Package) string {
+	_, release, _ := pkg.Latest()
+	for _, key := range pkg.InstallerKeys() {
+		d, ships := release.Installers[key]
+		if in := pkg.Installers[key]; in.Platform == "windows" && ships {
+			if _, err := AnyVersion(in, d); err != nil {
+				return "installer " + key + ": " + err.Error()
+			}
+		}
+	}
+	return ""
+}
+
 // packGUID is a GUID as Windows Installer writes it in the registry: 32
 // hexadecimal digits, the digits of the first three parts from right to left,
 // those of the others with each two changed about.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/rules/detection"
 )
 
 // The audiences that waves bring packages to, as fleet.Assignment names them.
@@ -147,19 +146,4 @@ func meant(t fleet.Tenant, id fleet.PackageID, devices []fleet.InventoryRow) []f
 		return devices
 	}
 	return slices.DeleteFunc(slices.Clone(devices), func(d fleet.InventoryRow) bool { return LeftOut(t, id, &d) })
-}
-
-// unasked says why devices cannot be asked whether they have any version of a
-// package, "" when they can.
-func unasked(pkg fleet.Package) string {
-	_, release, _ := pkg.Latest()
-	for _, key := range pkg.InstallerKeys() {
-		d, ships := release.Installers[key]
-		if in := pkg.Installers[key]; in.Platform == "windows" && ships {
-			if _, err := detection.AnyVersion(in, d); err != nil {
-				return "installer " + key + ": " + err.Error()
-			}
-		}
-	}
-	return ""
 }

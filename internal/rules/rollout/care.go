@@ -8,6 +8,7 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/calendar"
+	"github.com/packmill/packmill/internal/rules/detection"
 	"github.com/packmill/packmill/internal/rules/wrapper"
 )
 
@@ -16,7 +17,7 @@ import (
 // restriction that is not kept must not be passed over.
 func unserved(t fleet.Tenant, pkg fleet.Package) string {
 	if a := FleetWide(t.Packages[pkg.ID]); a != nil && a.Intent == "updateOnly" {
-		if why := unasked(pkg); why != "" {
+		if why := detection.Unasked(pkg); why != "" {
 			return "assigned as updateOnly, and " + why + ": it would install everywhere"
 		}
 	}
