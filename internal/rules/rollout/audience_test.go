@@ -130,3 +130,14 @@ func TestGroupsOfAPlan(t *testing.T) {
 		t.Errorf("the second time %s", fmt.Sprintf("%+v", plan.Groups))
 	}
 }
+
+// TestGroupsThatAreRead: an inventory asks for the groups that waves select by and
+// for those that assignments leave out, and for no other.
+func TestGroupsThatAreRead(t *testing.T) {
+	w := newWorld(milled, tenant(own, func(t *fleet.Tenant) {
+		t.Groups = map[string]fleet.Group{"tills": {Name: "All tills"}, "labs": {Name: "Labs"}, "sales": {Name: "Sales"}}
+	}), assignments(own, fleet.Assignment{Group: "all users", Exclude: []string{"All tills"}}, fleet.Assignment{Group: "Sales", Exclude: []string{"Labs"}}))
+	if got := rollout.WithGroups(w.repo, own).Groups; !reflect.DeepEqual(got, map[string]fleet.Group{"tills": {Name: "All tills"}}) {
+		t.Errorf("groups %v", got)
+	}
+}
