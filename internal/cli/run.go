@@ -105,6 +105,9 @@ func (a *app) execute(cmd *cobra.Command, f format, only factory.Only) error {
 		return err
 	}
 	defer release()
+	if only.Kinds == nil && a.now == "" {
+		a.refresh(cmd.Context(), mill)
+	}
 	r, err := mill.Run(cmd.Context(), only, nil)
 	if printed := a.write(f, runResult(r, "nothing was due")); printed != nil {
 		return printed

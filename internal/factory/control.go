@@ -100,6 +100,9 @@ func (g *controlGroup) deck(ctx context.Context, t fleet.TenantID) *deck {
 	}
 	d := &deck{console: console, devices: map[string]fleet.Device{}}
 	for hash, device := range all {
+		if device.Attributes[fleet.AppsOwner] == fleet.ConfigurationManager {
+			continue // reports nothing of what the console offers
+		}
 		if !g.taken[string(t)+"/"+hash] && !device.LastSeen.Before(g.since.Add(-rollout.InactiveFor)) {
 			d.devices[device.ID] = device
 		}

@@ -108,8 +108,9 @@ func (in roll) probed(s telling, device, signal string) string {
 // that say it is not for them, are excluded; one that any signal
 // of the gate finds unwell has failed, one that some signal says nothing of is
 // silent. A probe finds nothing on a device that did not say it has the
-// release, and none runs on other platforms than Windows.
-func (in roll) count(m fleet.Membership, pkg fleet.Package, s telling, r *fleet.Report) {
+// release, and none runs on other platforms than Windows. quiet, unless it is
+// nil, is told who said nothing at all of it.
+func (in roll) count(m fleet.Membership, pkg fleet.Package, s telling, r *fleet.Report, quiet *hush) {
 	codes := map[string]bool{}
 	probes := s.probes()
 	judged := slices.Contains(s.signals, fleet.SignalInstall)
@@ -122,6 +123,10 @@ func (in roll) count(m fleet.Membership, pkg fleet.Package, s telling, r *fleet.
 		if !rollout.Serves(pkg, platform) || in.leftOut[device] || installed == exempt {
 			r.Counts.Excluded++
 			continue
+		}
+		quiet.note(device, installed == mute)
+		if at := s.statuses[device].At; at.After(r.AsOf) {
+			r.AsOf = at
 		}
 		states := []string{}
 		if judged || installed == mute || platform != "windows" {

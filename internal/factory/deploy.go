@@ -45,6 +45,11 @@ func (c *campaign) make(ctx context.Context, v *visit, e rollout.Effect, i fleet
 	if err := c.open(ctx, v, tenant); err != nil {
 		return "", err
 	}
+	if a, ok := v.console.(Adapter); ok {
+		if r, known := c.ready[e.Tenant]; known {
+			a.Adapt(r)
+		}
+	}
 	w := onTenant{
 		visit: v, console: fenced{v.console, c.Clock, i.NotAfter}, c: c, facts: c.facts, tenant: tenant, e: e, intent: i,
 	}
@@ -218,54 +223,18 @@ func (w onTenant) publish(ctx context.Context, slot string, entry fleet.Entry) (
 	if err := checkProvenance(w.facts.Repo, *built); err != nil {
 		return fleet.AppState{}, err
 	}
-	app, err := w.app(ctx, pkg, slot, *built)
+	apps, err := w.apps(ctx, pkg, slot, *built)
 	if err != nil {
 		return fleet.AppState{}, err
 	}
-	return w.console.Publish(ctx, app, func() (io.ReadCloser, error) { return w.c.Store.Open(ctx, app.File) })
-}
-
-// app describes a release to the console: the one Windows file of the
-// artifact, x64 before others.
-func (w onTenant) app(ctx context.Context, pkg fleet.Package, slot string, built fleet.Built) (fleet.App, error) {
-	app := fleet.App{
-		Package: pkg.ID, Slot: slot, Name: pkg.Name, Publisher: w.facts.Repo.Publishers[pkg.ID.Publisher()].Name,
-		Description: pkg.Description, Version: built.Version, Artifact: built.Artifact, Generation: w.intent.Generation,
-	}
-	if app.Description == "" {
-		app.Description = pkg.Name
-	}
-	app.UpdateOnly = w.assignment().Intent == "updateOnly"
-	if err := w.keepWindows(&app); err != nil {
-		return app, err
-	}
-	release := pkg.Releases[built.Version]
-	for _, file := range built.Files {
-		installer, ok := pkg.Installers[file.Installer]
-		if !ok {
-			s := pkg.Settings[file.Installer]
-			if s.Platform() != "windows" || !takenAsApp(file) {
-				continue
-			}
-			installer = settingInstaller(s)
-		}
-		if installer.Platform == "windows" && (app.File.Name == "" || installer.Arch == "x64") {
-			app.File, app.Installer, app.Download = file, installer, release.Installers[file.Installer]
+	var state fleet.AppState
+	for _, app := range apps { // one for each platform, and the slot's state after the last
+		state, err = w.console.Publish(ctx, app, func() (io.ReadCloser, error) { return w.c.Store.Open(ctx, app.File) })
+		if err != nil {
+			return fleet.AppState{}, err
 		}
 	}
-	if app.File.Name == "" {
-		return app, fleet.Errorf(fleet.Refused, "factory.publish", string(pkg.ID), "artifact %s holds nothing for Windows", built.Artifact.Short())
-	}
-	for _, d := range app.Installer.Detect {
-		if d.Script != "" {
-			text, err := w.c.detectText(pkg, app.File.Installer, d.Script)
-			if err != nil {
-				return app, err
-			}
-			app.DetectText = text
-		}
-	}
-	return app, nil
+	return state, nil
 }
 
 // keepWindows has devices keep to the tenant's windows themselves: a console

@@ -25,7 +25,8 @@ type campaign struct {
 	*Factory
 	facts   rollout.Facts
 	history *rollout.History
-	git     sync.Mutex // tenants take turns at reading the clone
+	ready   map[fleet.TenantID]fleet.Readiness // as last recorded
+	git     sync.Mutex                         // tenants take turns at reading the clone
 	started time.Time
 	begun   atomic.Int64
 	total   int
@@ -42,7 +43,7 @@ type campaign struct {
 // hold any longer, what ran out of time, and what is left to another run is an
 // undone error: read and decide again.
 func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []rollout.Effect) (int, error) {
-	c := &campaign{Factory: f, facts: facts, history: rollout.HistoryOf(facts.Record), started: f.Clock.Now(), total: len(effects)}
+	c := &campaign{Factory: f, facts: facts, history: rollout.HistoryOf(facts.Record), ready: newestReadiness(facts.Record), started: f.Clock.Now(), total: len(effects)}
 	effects, failures := c.asApproved(ctx, effects)
 	left := &undone{slots: map[rollout.Slot]bool{}, theirs: map[rollout.Slot]time.Time{}}
 	made := 0
@@ -278,7 +279,7 @@ func (c *campaign) attempt(ctx context.Context, v *visit, e rollout.Effect, i fl
 	if c.Clock.Now().After(i.NotAfter) {
 		return attempted{Effect: e, Receipt: rollout.ReceiptFor(i, "expired", c.Clock.Now())}
 	}
-	observed, err := c.make(ctx, v, e, i)
+	observed, err := c.make(fleet.WithReason(ctx, reasonOf(e)), v, e, i)
 	now := c.Clock.Now()
 	if errors.Is(err, errExpired) {
 		return attempted{Effect: e, Receipt: rollout.ReceiptFor(i, "expired", now)}
@@ -286,7 +287,12 @@ func (c *campaign) attempt(ctx context.Context, v *visit, e rollout.Effect, i fl
 	if err != nil {
 		r := rollout.ReceiptFor(i, "failed", now)
 		r.Detail = fleet.KindOf(err).String()
-		return attempted{Effect: e, Receipt: r, err: fmt.Errorf("%s: %s of %s: %w", e.Tenant, e.Action, e.Package, err)}
+		err = fmt.Errorf("%s: %s of %s: %w", e.Tenant, e.Action, e.Package, err)
+		if errors.Is(err, fleet.ErrAwaitsApproval) {
+			r.Detail = fleet.Waiting.String()
+			err = &heldError{e, err}
+		}
+		return attempted{Effect: e, Receipt: r, err: err}
 	}
 	r := rollout.ReceiptFor(i, "done", now)
 	r.Observed, r.Adopted = observed, e.Adopts

@@ -16,8 +16,10 @@ import (
 // keyed hashes: the key stays outside git, and when it is destroyed nobody can
 // tell any more which device a row was. Of the tenants' groups, those that are
 // given are read. A tenant that cannot be read does not keep the others back.
+// What programs the devices have is noted too where the console tells it, in rows
+// of their own; nothing waits for it.
 func (f *Factory) TakeInventory(ctx context.Context, tenants []fleet.Tenant) error {
-	rows := map[place][]fleet.InventoryRow{}
+	rows, apps := map[place][]fleet.InventoryRow{}, map[place][]fleet.AppRow{}
 	var failures []error
 	now := f.Clock.Now()
 	for i, t := range tenants {
@@ -43,9 +45,11 @@ func (f *Factory) TakeInventory(ctx context.Context, tenants []fleet.Tenant) err
 				LastSeen: d.LastSeen.UTC().Format(time.DateOnly), At: now,
 			})
 		}
+		at.dir = evidence.AppsDir(t.ID)
+		apps[at] = append(apps[at], f.apps(ctx, t, now)...)
 	}
 	f.progress(len(tenants), len(tenants), "inventory")
-	return errors.Join(append(failures, f.Ledger.AppendAll(ctx, batches(rows)))...)
+	return errors.Join(append(failures, f.Ledger.AppendAll(ctx, append(batches(rows), batches(apps)...)))...)
 }
 
 // devices are a tenant's devices by keyed hash.

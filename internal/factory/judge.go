@@ -51,11 +51,12 @@ func (f *Factory) reports(ctx context.Context, facts rollout.Facts, a rollout.Ac
 	if i < 0 {
 		return nil, nil, fleet.Errorf(fleet.Invalid, "factory.judge", string(a.Cycle)+"/"+a.Wave, "the wave has not started")
 	}
-	rows := map[place][]fleet.Report{}
+	rows, silent := map[place][]fleet.Report{}, map[place][]fleet.Silence{}
 	platform, assigned := platforms(facts.Record), assignedIn(facts.Record, a)
 	members := rollout.Frozen(facts.Record, facts.Record.Starts[i])
 	for _, m := range members {
-		list, err := f.tenantReports(ctx, facts, a, m, roll{platform: platform, since: facts.Record.Starts[i].At, assigned: assigned})
+		var quiet hush
+		list, err := f.tenantReports(ctx, facts, a, m, roll{platform: platform, since: facts.Record.Starts[i].At, assigned: assigned}, &quiet)
 		if ctx.Err() != nil {
 			return nil, nil, ctx.Err()
 		}
@@ -65,16 +66,20 @@ func (f *Factory) reports(ctx context.Context, facts rollout.Facts, a rollout.Ac
 		all = append(all, list...)
 		at := place{evidence.Shard(m.Tenant), evidence.ReportsDir(a.Cycle, a.Wave)}
 		rows[at] = append(rows[at], list...)
+		if s, any := quiet.row(m, a, f.Clock.Now()); any && err == nil {
+			at.dir = evidence.SilentDir(a.Cycle, a.Wave)
+			silent[at] = append(silent[at], s)
+		}
 		f.progress(len(all), len(members)*len(a.Packages), "reports of "+string(m.Tenant))
 	}
-	return all, unasked, f.Ledger.AppendAll(ctx, batches(rows))
+	return all, unasked, f.Ledger.AppendAll(ctx, append(batches(rows), batches(silent)...))
 }
 
 // tenantReports are the reports of one tenant's members on the packages that it
 // was assigned. Once it cannot be asked, its members are silent in the rest of
 // them. Members of a tenant that left are excluded: nothing reaches them, and
 // nobody is there to ask.
-func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a rollout.Action, m fleet.Membership, in roll) (out []fleet.Report, failure error) {
+func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a rollout.Action, m fleet.Membership, in roll, quiet *hush) (out []fleet.Report, failure error) {
 	tenant, present := facts.Repo.Tenants[m.Tenant]
 	wave, err := rollout.WaveOf(facts.Repo, a.Cycle, a.Wave)
 	if err != nil {
@@ -101,10 +106,10 @@ func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a roll
 		case !present:
 			r.Counts.Excluded = len(m.Devices)
 		case failure != nil:
-			in.count(m, pkg, telling{signals: said.signals}, &r)
+			in.count(m, pkg, telling{signals: said.signals}, &r, nil)
 			r.Errors = []string{fleet.NotAsked}
 		default:
-			in.count(m, pkg, said, &r)
+			in.count(m, pkg, said, &r, quiet)
 		}
 		out = append(out, r)
 	}

@@ -66,7 +66,7 @@ func (f *Factory) Run(ctx context.Context, only Only, told func(Outcome)) (RunRe
 	var result RunResult
 	var failures []error
 	tried := map[string]bool{}
-	var theirs []rollout.Wait // for other runs
+	var theirs, held []rollout.Wait // for other runs, for people of a tenant
 	for range maxRounds {
 		facts, err := f.Observe(ctx)
 		if err != nil {
@@ -79,7 +79,7 @@ func (f *Factory) Run(ctx context.Context, only Only, told func(Outcome)) (RunRe
 		if err != nil {
 			return result, errors.Join(append(failures, err)...)
 		}
-		result.Waits = slices.Concat(waits, stillDue(theirs, actions))
+		result.Waits = slices.Concat(waits, stillDue(theirs, actions), held)
 		if actions, err = only.approved(facts, actions, f.Clock.Now()); err != nil {
 			return result, err
 		}
@@ -99,9 +99,14 @@ func (f *Factory) Run(ctx context.Context, only Only, told func(Outcome)) (RunRe
 		if err != nil {
 			failures = append(failures, err)
 		}
+		waiting := heldIn(err)
+		held = append(held, waiting...)
+		if len(waiting) > 0 {
+			note += fmt.Sprintf(", %d wait for an approval in the tenant", len(waiting))
+		}
 		for _, a := range batch {
 			o := Outcome{Action: a, Note: note}
-			if err != nil {
+			if err != nil && (len(waiting) == 0 || fleet.KindOf(err) != fleet.Stalled) {
 				o.Err = err.Error()
 			}
 			result.Done = append(result.Done, o)

@@ -21,7 +21,7 @@ type Awaited struct {
 // A PlanSkip is a package that a tenant does not get, and why.
 type PlanSkip struct {
 	Tenant  TenantID  `json:"tenant"`
-	Package PackageID `json:"package"`
+	Package PackageID `json:"package"` // "": some of its devices, of every package
 	Why     string    `json:"why"`
 }
 

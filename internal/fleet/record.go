@@ -24,6 +24,10 @@ type Record struct {
 	Commands   []Command
 	Notices    []Notice
 	Inventory  []InventoryRow
+	Readiness  []Readiness
+	Apps       []AppRow
+	Silences   []Silence
+	Reconciled []Reconciliation
 	Heartbeats []Heartbeat
 	Unknown    []string // "branch:path" of verified batches of a kind this version does not know
 }
@@ -256,7 +260,10 @@ type Report struct {
 	Errors   []string  `json:"errors,omitempty"` // distinct error codes, sorted; or NotAsked alone
 	// Signals are the same devices by what each signal said of them.
 	Signals map[string]SignalCount `json:"signals,omitempty"`
-	At      time.Time              `json:"at"`
+	// AsOf is the newest instant that a device is told to have reported at: what
+	// the console knew, however much later it was asked. Zero where none did.
+	AsOf time.Time `json:"asOf,omitzero"`
+	At   time.Time `json:"at"`
 }
 
 // NotAsked stands in a Report's errors when the tenant could not be asked at
@@ -314,20 +321,6 @@ type Notice struct {
 	Sent          bool      `json:"sent"`
 	PossiblyTwice bool      `json:"possiblyTwice,omitempty"`
 	At            time.Time `json:"at"`
-}
-
-// An InventoryRow is one device as a tenant's inventory told it. Device is a
-// keyed hash; there is no name of device or user. A tenant that had no devices
-// has one row without one, and so has what is told of the tenant itself.
-type InventoryRow struct {
-	Tenant     TenantID          `json:"tenant"`
-	Device     string            `json:"device"`
-	Platform   string            `json:"platform"`
-	OSBuild    string            `json:"osBuild"`
-	Attributes map[string]string `json:"attributes,omitempty"` // model, department, country
-	LastSeen   string            `json:"lastSeen"`             // date
-	Awaited    []Awaited         `json:"awaited,omitempty"`    // on a row without a device
-	At         time.Time         `json:"at"`
 }
 
 // A Heartbeat says that a run took place.

@@ -151,7 +151,9 @@ func (t Tenant) Label(key string) string {
 
 // Intune is the connection to a tenant of Microsoft Entra.
 type Intune struct {
-	Directory string `json:"directory"` // tenant id, a GUID
+	Directory string   `json:"directory"`           // tenant id, a GUID
+	Cloud     string   `json:"cloud,omitempty"`     // global, usGov, usGovDoD, china; "" is global
+	ScopeTags []string `json:"scopeTags,omitempty"` // names or ids of role scope tags that apps bear
 }
 
 // A Window is a maintenance window in the tenant's zone; Until before From

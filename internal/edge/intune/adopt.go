@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
@@ -17,9 +18,9 @@ import (
 // content, its properties and its assignments until a release is published into
 // the slot. The app is named by its id alone.
 //
-// Kind Refused where the tenant has no such app, where it is no Win32 app, bears
-// the marker of something else, or the package's stable slot is another app
-// already. An app that bears the slot's own marker was adopted before.
+// Kind Refused where the tenant has no such app, where it is of no kind that
+// packages are kept as, bears the marker of something else, or the package's
+// stable slot has another app of its kind already. An app that bears the slot's own marker was adopted before.
 func (c *Client) Adopt(ctx context.Context, id fleet.PackageID, app string) error {
 	k := slotKey{id, fleet.Stable}
 	refused := func(hint, format string, args ...any) error {
@@ -28,39 +29,42 @@ func (c *Client) Adopt(ctx context.Context, id fleet.PackageID, app string) erro
 	if err := checkSlot("intune.adopt", k); err != nil {
 		return err
 	}
-	var have win32LobApp
+	var have mobileApp
 	err := c.api.Call(ctx, msgraph.Final, http.MethodGet, appPath(app), nil, &have)
 	switch {
 	case transport.StatusOf(err) == http.StatusNotFound || transport.StatusOf(err) == http.StatusBadRequest:
 		return refused("take the app's id from its page in the tenant", "the tenant has no app %s", app)
 	case err != nil:
 		return c.api.Fail("intune.adopt", k.String(), err)
-	case have.ODataType != odataApp:
-		return refused("packmill keeps packages as Win32 apps alone", "app %s is a %s", app, cmp.Or(have.ODataType, "thing without a type"))
+	case kindOf(have.ODataType) == "":
+		return refused("packmill keeps packages as apps of other kinds", "app %s is a %s", app, cmp.Or(have.ODataType, "thing without a type"))
 	}
 	m, marked := ParseMarker(text(have.Notes))
 	switch {
 	case marked && m.Package == k.pkg && m.Slot == k.slot:
-		return c.learn(ctx, k, app)
+		return c.learn(ctx, k, have)
 	case marked:
 		return refused("an app is one slot of one package", "app %s is the slot %s already", app, slotKey{m.Package, m.Slot})
 	}
-	apps, known, err := c.lookup(ctx, k, true)
+	apps, err := c.lookup(ctx, k, true)
 	if err != nil {
 		return c.api.Fail("intune.adopt", k.String(), err)
 	}
-	if known && apps.id != app {
-		return refused("take adopt out, or the marker off the other app's notes", "the slot is app %s already", apps.id)
+	kind := kindOf(have.ODataType)
+	if used := apps[kind].id; used != "" && used != app {
+		return refused("take adopt out, or the marker off the other app's notes", "the slot is app %s already", used)
 	}
-	err = c.writeMarker(ctx, &found{app: have}, Marker{Package: k.pkg, Slot: k.slot, Adopted: true})
-	return cmp.Or(c.api.Fail("intune.adopt", k.String(), err), c.learn(ctx, k, app))
+	if err := c.writeMarker(ctx, &found{app: have, kind: kind}, Marker{Package: k.pkg, Slot: k.slot, Adopted: true}); err != nil {
+		return c.api.Fail("intune.adopt", k.String(), err)
+	}
+	return c.learn(ctx, k, have)
 }
 
 // learn notes which app a slot is, whatever lists show yet.
-func (c *Client) learn(ctx context.Context, k slotKey, app string) error {
-	apps, known, err := c.lookup(ctx, k, false)
-	if err == nil && (!known || apps.id != app) {
-		c.remember(k, app)
+func (c *Client) learn(ctx context.Context, k slotKey, app mobileApp) error {
+	apps, err := c.lookup(ctx, k, false)
+	if kind := kindOf(app.ODataType); err == nil && apps[kind].id != app.ID {
+		c.remember(k, kind, app.ID)
 	}
 	return c.api.Fail("intune.adopt", k.String(), err)
 }
@@ -83,7 +87,9 @@ func (c *Client) Awaited(ctx context.Context) ([]fleet.Awaited, error) {
 	}
 	of := map[string]slotKey{}
 	for k, apps := range slots {
-		of[apps.id] = k
+		for _, o := range apps {
+			of[o.id] = k
+		}
 	}
 	var out []fleet.Awaited
 	for _, p := range pages {
@@ -119,18 +125,18 @@ func (c *Client) pages(ctx context.Context) ([]enrolmentPage, error) {
 	return out, err
 }
 
-// unawaited refuses to take an app away that an enrolment status page waits for:
+// unawaited refuses to take apps away that an enrolment status page waits for:
 // the page would go on naming it, and whoever made the page meant devices to have
 // it before anybody works with them.
-func (c *Client) unawaited(ctx context.Context, k slotKey, app string) error {
+func (c *Client) unawaited(ctx context.Context, object string, apps ...string) error {
 	pages, err := c.pages(ctx)
 	if err != nil {
 		return err
 	}
 	for _, p := range pages {
 		for _, id := range p.Apps {
-			if id == app {
-				return &fleet.Error{Op: "intune.remove", Object: k.String(), Kind: fleet.Refused, Err: fmt.Errorf("%w: %q names app %s", errAwaited, p.Name, app),
+			if slices.Contains(apps, id) {
+				return &fleet.Error{Op: "intune.remove", Object: object, Kind: fleet.Refused, Err: fmt.Errorf("%w: %q names app %s", errAwaited, p.Name, id),
 					Hint: "take the app off that page first"}
 			}
 		}
@@ -142,39 +148,4 @@ func (c *Client) unawaited(ctx context.Context, k slotKey, app string) error {
 // what stops a release must never be refused.
 func (c *Client) Stop(ctx context.Context, id fleet.PackageID, slot string) error {
 	return c.assignSlot(ctx, slotKey{id, slot}, nil)
-}
-
-// Remove deletes a slot's app object from the tenant. Refused while anybody is
-// assigned to it, packmill's own groups or others, and while an enrolment status
-// page waits for it. A slot without an app object is removed already.
-func (c *Client) Remove(ctx context.Context, id fleet.PackageID, slot string) error {
-	k := slotKey{id, slot}
-	if err := checkSlot("intune.remove", k); err != nil {
-		return err
-	}
-	f, err := c.find(ctx, k)
-	if err != nil || f == nil {
-		return c.api.Fail("intune.remove", k.String(), err)
-	}
-	if err := c.unawaited(ctx, k, f.app.ID); err != nil {
-		return c.api.Fail("intune.remove", k.String(), err)
-	}
-	present, err := c.assignments(ctx, f.app.ID)
-	if err != nil {
-		return c.api.Fail("intune.remove", k.String(), err)
-	}
-	if len(present) > 0 {
-		return &fleet.Error{Op: "intune.remove", Object: k.String(), Kind: fleet.Refused,
-			Err: fmt.Errorf("the app has %d assignments", len(present)), Hint: "take them away first: devices would keep what nobody looks after"}
-	}
-	err = c.api.Call(ctx, msgraph.Final, http.MethodDelete, appPath(f.app.ID), nil, nil)
-	if transport.StatusOf(err) == http.StatusNotFound {
-		err = nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err == nil {
-		delete(c.slots, k)
-	}
-	return c.api.Fail("intune.remove", k.String(), err)
 }

@@ -59,7 +59,7 @@ func (c *Client) Assign(ctx context.Context, id fleet.PackageID, slot string, ta
 	if slot == fleet.Stable && len(targets) == 0 {
 		f, err := c.find(ctx, k)
 		if err == nil && f != nil {
-			err = c.unawaited(ctx, k, f.app.ID)
+			err = c.unawaited(ctx, k.String(), f.ids()...)
 		}
 		if err != nil {
 			return c.api.Fail("intune.assign", k.String(), err)
@@ -105,9 +105,32 @@ func (c *Client) assign(ctx context.Context, k slotKey, want []assignment) error
 		return &fleet.Error{Op: "intune.assign", Object: k.String(), Kind: fleet.Stalled,
 			Err: errNoApp, Hint: "publish the release into the slot first"}
 	}
+	for _, o := range f.all() {
+		if err := c.withdrawSpare(ctx, o); err != nil {
+			return err
+		}
+	}
+	wanted := map[*found][]assignment{}
+	for _, o := range f.all() { // all are looked at before any is changed
+		if wanted[o], err = c.suited(ctx, k, f, o, want); err != nil {
+			return err
+		}
+		if err := c.mayRestart(ctx, k, o, wanted[o]); err != nil {
+			return err
+		}
+	}
+	for _, o := range f.all() {
+		if err := c.replace(ctx, o, wanted[o]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withdrawSpare keeps second objects with our marker from going on deploying.
+func (c *Client) withdrawSpare(ctx context.Context, f *found) error {
 	for _, id := range f.spare {
-		// A second object with our marker must not go on deploying.
-		var spare win32LobApp
+		var spare mobileApp
 		if err := c.api.Call(ctx, msgraph.Final, http.MethodGet, appPath(id), nil, &spare); err != nil {
 			if transport.StatusOf(err) == http.StatusNotFound {
 				continue
@@ -115,23 +138,25 @@ func (c *Client) assign(ctx context.Context, k slotKey, want []assignment) error
 			return err
 		}
 		m, _ := ParseMarker(text(spare.Notes))
-		if err := c.replace(ctx, &found{app: spare, marker: m}, nil); err != nil {
+		if err := c.replace(ctx, &found{app: spare, kind: f.kind, marker: m}, nil); err != nil {
 			return err
 		}
 	}
-	if err := mayRestart(k, f.app, want); err != nil {
-		return err
-	}
-	return c.replace(ctx, f, want)
+	return nil
 }
 
 // mayRestart refuses restart settings for an app that does not restart by its
 // exit code: the service has nothing to apply them to and refuses the whole set.
-func mayRestart(k slotKey, app win32LobApp, want []assignment) error {
-	for _, a := range want {
-		if a.Settings != nil && a.Settings.Restart != nil && (app.InstallExperience == nil || app.InstallExperience.DeviceRestartBehavior != byReturnCode) {
-			return fleet.Errorf(fleet.Invalid, "intune.assign", k.String(), "restarts can be put off only where the app restarts by its exit code, and this one does not")
-		}
+func (c *Client) mayRestart(ctx context.Context, k slotKey, f *found, want []assignment) error {
+	if !slices.ContainsFunc(want, func(a assignment) bool { return a.Settings != nil && a.Settings.Restart != nil }) {
+		return nil
+	}
+	var app win32LobApp // no other kind has settings of restarts
+	if err := c.api.Call(ctx, msgraph.Fresh, http.MethodGet, appPath(f.app.ID), nil, &app); err != nil {
+		return err
+	}
+	if app.InstallExperience == nil || app.InstallExperience.DeviceRestartBehavior != byReturnCode {
+		return fleet.Errorf(fleet.Invalid, "intune.assign", k.String(), "restarts can be put off only where the app restarts by its exit code, and this one does not")
 	}
 	return nil
 }
@@ -140,7 +165,7 @@ func mayRestart(k slotKey, app win32LobApp, want []assignment) error {
 // marker names what will be ours before it is, and forgets it only afterwards:
 // a crash in between leaves nothing behind that nobody owns.
 func (c *Client) replace(ctx context.Context, f *found, want []assignment) error {
-	present, err := c.assignments(ctx, f.app.ID)
+	present, err := c.settledAssignments(ctx, f.app.ID)
 	if err != nil {
 		return err
 	}
@@ -174,6 +199,9 @@ func (c *Client) replace(ctx context.Context, f *found, want []assignment) error
 		// The whole set again has the same effect.
 		body := map[string]any{"mobileAppAssignments": all}
 		if err := c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, assignActionPath(f.app.ID), body, nil); err != nil {
+			return err
+		}
+		if err := c.shown(ctx, f, want); err != nil {
 			return err
 		}
 	}

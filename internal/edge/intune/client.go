@@ -12,6 +12,9 @@ const defaultBlockSize = 8 << 20
 type Options struct {
 	TempDir   string // where content that cannot be read at random is kept meanwhile; the system's when empty
 	BlockSize int    // bytes of an upload block; 0 means 8 MiB
+	// ExportAbove is how many rows of a report are read page by page; a longer
+	// one is exported. 0 means 5,000.
+	ExportAbove int
 }
 
 // A Client works on one tenant's apps, devices and groups. It is safe for
@@ -22,8 +25,11 @@ type Client struct {
 	tempDir   string
 	blockSize int
 
+	exportAbove int
+
 	mu       sync.Mutex
 	slots    map[slotKey]slotApps   // nil until listed
+	single   bool                   // the tenant takes no list of architectures
 	believed bool                   // what slots lacks is not there
 	groups   map[groupMarker]string // packmill's groups' ids; nil until listed
 	judged   map[string]judged      // other groups, by id
@@ -35,9 +41,15 @@ type Client struct {
 
 // New makes a client of the tenant that api calls.
 func New(api *msgraph.Client, o Options) *Client {
-	c := &Client{api: api, tempDir: o.TempDir, blockSize: o.BlockSize, judged: map[string]judged{}, named: map[string]namedGroup{}}
+	c := &Client{
+		api: api, tempDir: o.TempDir, blockSize: o.BlockSize, exportAbove: o.ExportAbove,
+		judged: map[string]judged{}, named: map[string]namedGroup{},
+	}
 	if c.blockSize <= 0 {
 		c.blockSize = defaultBlockSize
+	}
+	if c.exportAbove <= 0 {
+		c.exportAbove = defaultExportAbove
 	}
 	return c
 }

@@ -63,17 +63,32 @@ func (c *Client) group(ctx context.Context, m groupMarker, members []string) (st
 	if m.Wave == "" {
 		return "", fleet.Errorf(fleet.Invalid, "intune.group", c.api.Directory(), "a wave has no name")
 	}
-	id, err := c.ensureGroup(ctx, m)
-	if err != nil {
-		return "", c.api.Fail("intune.group", m.Wave, err)
-	}
-	return id, c.api.Fail("intune.group", m.Wave, c.setMembers(ctx, id, members))
+	var id string
+	again := false
+	err := c.api.Persist(ctx, func() (err error) {
+		id, err = c.ensureGroup(ctx, m, again)
+		if again = true; err != nil {
+			return err
+		}
+		return c.setMembers(ctx, id, members)
+	})
+	return id, c.api.Fail("intune.group", m.Wave, err)
 }
 
-// ensureGroup finds the wave's group or creates it.
-func (c *Client) ensureGroup(ctx context.Context, m groupMarker) (string, error) {
-	for _, again := range []bool{false, true} {
-		groups, err := c.ownGroups(ctx, again)
+// ensureGroup finds the wave's group or creates it. Again says that a creation
+// may have been done whose answer was lost: the list is given time to show it.
+func (c *Client) ensureGroup(ctx context.Context, m groupMarker, again bool) (string, error) {
+	looks := []bool{false, true}
+	if again {
+		looks = []bool{true, true}
+	}
+	for i, anew := range looks {
+		if again && i > 0 {
+			if err := c.api.Clock().Sleep(ctx, listWait); err != nil {
+				return "", err
+			}
+		}
+		groups, err := c.ownGroups(ctx, anew)
 		if err != nil {
 			return "", err
 		}
@@ -148,39 +163,57 @@ type judged struct {
 }
 
 // ownGroup reports whether a group is packmill's. What the list does not show is
-// asked for by its id: an assignment taken for somebody else's would survive a
-// withdrawal.
+// asked for by its id, and what is not found so is looked for in a new list: an
+// assignment taken for somebody else's would survive a withdrawal.
 func (c *Client) ownGroup(ctx context.Context, id string) (bool, error) {
 	j, err := c.judge(ctx, id)
 	return j.own, err
 }
 
+// judge is what is known of a group, the list looked at anew where the group is
+// not found by its id.
 func (c *Client) judge(ctx context.Context, id string) (judged, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for m, own := range c.groups {
+	j, found, err := c.judgeOnce(ctx, id)
+	if err != nil || found {
+		return j, err
+	}
+	groups, err := c.ownGroups(ctx, true)
+	for m, own := range groups {
 		if own == id {
 			return judged{true, m.kind()}, nil
 		}
 	}
+	return judged{}, err
+}
+
+// judgeOnce asks for a group by its id, once.
+func (c *Client) judgeOnce(ctx context.Context, id string) (j judged, found bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for m, own := range c.groups {
+		if own == id {
+			return judged{true, m.kind()}, true, nil
+		}
+	}
 	if j, known := c.judged[id]; known {
-		return j, nil
+		return j, true, nil
 	}
 	var g directoryGroup
-	err := c.api.Call(ctx, msgraph.Final, http.MethodGet, msgraph.Query(groupsPath+"/"+url.PathEscape(id), "$select", "id,description,mailNickname"), nil, &g)
-	status := transport.StatusOf(err)
-	if err != nil && status != http.StatusNotFound && status != http.StatusBadRequest {
-		return judged{}, err
+	err = c.api.Call(ctx, msgraph.Final, http.MethodGet, msgraph.Query(groupsPath+"/"+url.PathEscape(id), "$select", "id,description,mailNickname"), nil, &g)
+	switch transport.StatusOf(err) {
+	case http.StatusNotFound:
+		return judged{}, false, nil
+	case http.StatusBadRequest: // an id that is none
+		return judged{}, true, nil
 	}
 	if err != nil {
-		return judged{}, nil // not there, or not yet
+		return judged{}, false, err
 	}
-	var j judged
 	if m, ok := parseGroupMarker(g.Description); ok && g.MailNickname == nickname(m) {
 		j = judged{true, m.kind()}
 	}
 	c.judged[id] = j
-	return j, nil
+	return j, true, nil
 }
 
 // unmixed refuses a set that names both devices and users.
@@ -208,12 +241,28 @@ func (c *Client) unmixed(ctx context.Context, k slotKey, want []assignment) erro
 	return nil
 }
 
-// setMembers makes the membership exact.
+// setMembers makes the membership exact, and looks whether it is: a directory
+// that does not find a group everywhere says of a member that it is gone.
 func (c *Client) setMembers(ctx context.Context, group string, devices []string) error {
+	return c.api.Poll(ctx, "members", func() (bool, error) {
+		calls, err := c.memberCalls(ctx, group, devices)
+		if err != nil || len(calls) == 0 {
+			return err == nil, err
+		}
+		if err := c.api.Batch(ctx, groupsVersion, calls); err != nil {
+			return false, err
+		}
+		left, err := c.memberCalls(ctx, group, devices)
+		return len(left) == 0, err
+	})
+}
+
+// memberCalls are what is to be done until the membership is exact.
+func (c *Client) memberCalls(ctx context.Context, group string, devices []string) ([]msgraph.BatchCall, error) {
 	path := groupsPath + "/" + url.PathEscape(group) + "/members"
 	present, err := msgraph.List[directoryDevice](ctx, c.api, msgraph.Fresh, msgraph.Query(path, "$select", "id", "$top", "999"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	have, want := map[string]bool{}, map[string]bool{}
 	for _, d := range present {
@@ -225,7 +274,7 @@ func (c *Client) setMembers(ctx context.Context, group string, devices []string)
 	var calls []msgraph.BatchCall
 	for _, id := range slices.Sorted(maps.Keys(want)) {
 		if id == "" {
-			return fleet.Errorf(fleet.Invalid, "intune.group", group, "a device has no id")
+			return nil, fleet.Errorf(fleet.Invalid, "intune.group", group, "a device has no id")
 		}
 		if !have[id] {
 			calls = append(calls, msgraph.BatchCall{
@@ -243,7 +292,7 @@ func (c *Client) setMembers(ctx context.Context, group string, devices []string)
 			})
 		}
 	}
-	return c.api.Batch(ctx, groupsVersion, calls)
+	return calls, nil
 }
 
 // memberThere reports whether the directory refused to add a member because it

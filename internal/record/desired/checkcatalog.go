@@ -145,7 +145,7 @@ func (x *checks) kind(file string, p fleet.Package) {
 
 // platforms says on which platform an installer type runs; types that are
 // missing run on any.
-var platforms = map[string]string{"msi": "windows", "exe": "windows", "msix": "windows", "pkg": "macos", "deb": "linux", "rpm": "linux"}
+var platforms = map[string]string{"msi": "windows", "exe": "windows", "msix": "windows", "store": "windows", "pkg": "macos", "dmg": "macos", "deb": "linux", "rpm": "linux"}
 
 // installer checks one installer and its detection rules.
 func (x *checks) installer(file, id, key string, p fleet.Package) {
@@ -160,6 +160,7 @@ func (x *checks) installer(file, id, key string, p fleet.Package) {
 	if in.Type != "portable" && in.ProgramFiles != "" {
 		x.fault(file, at("programFiles"), "is for type \"portable\"; this is %q", in.Type)
 	}
+	x.appKind(file, key, p)
 	for i, d := range in.Detect {
 		rule := func(have bool, field, only string, ok bool) {
 			if have && !ok {

@@ -60,7 +60,7 @@ func Unasked(pkg fleet.Package) string {
 	_, release, _ := pkg.Latest()
 	for _, key := range pkg.InstallerKeys() {
 		d, ships := release.Installers[key]
-		if in := pkg.Installers[key]; in.Platform == "windows" && ships {
+		if in := pkg.Installers[key]; (in.Platform == "windows" || in.Platform == "macos") && ships {
 			if _, err := AnyVersion(in, d); err != nil {
 				return "installer " + key + ": " + err.Error()
 			}

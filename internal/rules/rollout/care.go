@@ -21,6 +21,9 @@ func unserved(t fleet.Tenant, pkg fleet.Package) string {
 			return "assigned as updateOnly, and " + why + ": it would install everywhere"
 		}
 	}
+	if why := unwindowed(t, pkg); why != "" {
+		return why
+	}
 	if t.Policy.Reboot == "windowOnly" {
 		for _, key := range pkg.InstallerKeys() {
 			if in := pkg.Installers[key]; in.Platform == "windows" && in.Restart == "byExitCode" {

@@ -46,6 +46,9 @@ func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fle
 	for _, tenant := range repo.TenantIDs() {
 		t := repo.Tenants[tenant]
 		stay, rows, users := p.stay(t), len(plan.Rows), false
+		if why := servedElsewhere(members[tenant].Elsewhere); why != "" {
+			plan.Skipped = append(plan.Skipped, fleet.PlanSkip{Tenant: tenant, Why: why})
+		}
 		for _, pkg := range slices.Sorted(maps.Keys(cycle.Entries)) {
 			if _, wanted := t.Packages[pkg]; !wanted {
 				continue
@@ -70,6 +73,18 @@ func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fle
 // notInWave marks what is neither a row nor worth a line: the tenant has no
 // device in this wave, or has had a carried release since an earlier cycle.
 const notInWave = "no device in this wave"
+
+// servedElsewhere says how many devices of a tenant are left out of the waves, whatever
+// the package, "" for none.
+func servedElsewhere(n int) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "1 device is in no wave: Configuration Manager owns its apps workload"
+	}
+	return fmt.Sprintf("%d devices are in no wave: Configuration Manager owns their apps workload", n)
+}
 
 type planner struct {
 	repo  *fleet.Repository
@@ -272,8 +287,8 @@ func countOn(pkg fleet.Package, devices []fleet.InventoryRow) int {
 }
 
 // Serves reports whether a package has something that a console can deliver to
-// devices of a platform. Windows is the one platform tenants take packages for
-// through a console; settings by scripts are delivered as a package too.
+// devices of a platform: programs for Windows and macOS; settings by scripts are
+// delivered as a package too.
 //
 // It knows no processors: an inventory does not tell them. A slot holds one
 // file, that for x64 where a release has several, and the console offers it to
@@ -281,6 +296,13 @@ func countOn(pkg fleet.Package, devices []fleet.InventoryRow) int {
 // nothing, and stay silent in a gate's sample until they say that the app is not
 // for them.
 func Serves(pkg fleet.Package, platform string) bool {
+	if platform == "macos" {
+		for _, i := range pkg.Installers {
+			if i.Platform == platform && knowsNoStart(i) {
+				return true
+			}
+		}
+	}
 	if platform != "windows" {
 		return false
 	}

@@ -32,15 +32,28 @@ func untested(pkg fleet.Package, built *fleet.Built, tests []fleet.Tested) []str
 	}
 	var delivered []string
 	for _, f := range built.Files {
-		if p := platformOf(pkg, f.Installer); p != "" && Serves(pkg, p) {
+		if p := platformOf(pkg, f.Installer); p != "" && Serves(pkg, p) && !cellless(pkg, f.Installer) {
 			delivered = append(delivered, p)
 		}
 	}
-	if len(delivered) == 0 {
+	if len(delivered) == 0 && !allCellless(pkg, built) {
 		delivered = []string{""}
 	}
 	slices.Sort(delivered)
 	return slices.DeleteFunc(slices.Compact(delivered), func(p string) bool { return done[p] })
+}
+
+// cellless reports whether no cell can test an installer: an app of a store is
+// nobody's to install elsewhere, a disk image is opened on Macs alone. Its first
+// wave is its test.
+func cellless(pkg fleet.Package, installer string) bool {
+	kind := pkg.Installers[installer].Type
+	return kind == "store" || kind == "dmg"
+}
+
+// allCellless reports whether an artifact is nothing but that.
+func allCellless(pkg fleet.Package, built *fleet.Built) bool {
+	return len(built.Files) > 0 && !slices.ContainsFunc(built.Files, func(f fleet.BuiltFile) bool { return !cellless(pkg, f.Installer) })
 }
 
 // platformOf is the platform of what a file or a cell is of: an installer, or a

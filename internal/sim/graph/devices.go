@@ -23,6 +23,7 @@ func (d *device) managedDevice(seen time.Time) map[string]any {
 		"userId": d.user, "userPrincipalName": principal(d.user),
 		"lastSyncDateTime": seen.UTC().Format(time.RFC3339), "managedDeviceOwnerType": "company", "complianceState": "compliant",
 	}
+	d.agents(out)
 	return out
 }
 

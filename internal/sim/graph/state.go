@@ -1,10 +1,12 @@
 package graph
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/packmill/packmill/internal/edge/intune"
@@ -31,11 +33,9 @@ type tenant struct {
 	calls    map[string]int                // by operation, since the server started
 	recent   []sent                        // for the rate limit
 	rules    map[string]deviceRule         // of assignment filters, by their text
-}
 
-type sent struct {
-	at    time.Time
-	write bool
+	habits  habits       // what is left to go wrong by the world's pitfalls
+	revoked atomic.Int64 // tokens with a lower serial number are no longer taken
 }
 
 type device struct {
@@ -45,7 +45,7 @@ type device struct {
 	zone                   *time.Location
 }
 
-// An app is a win32LobApp with its contents, assignments and history.
+// An app is an app object with its contents, assignments and history.
 type app struct {
 	ID          string
 	Created     time.Time
@@ -58,6 +58,8 @@ type app struct {
 	Unlisted    int                        // listings that do not show it yet
 	Versions    []*content
 	Assignments []assignment
+	Relations   []relation `json:",omitempty"`
+	Categories  []string   `json:",omitempty"` // ids
 	History     []epoch
 }
 
@@ -82,7 +84,8 @@ type file struct {
 	Signed        int      // how often an address was signed
 	Blocks        []string // committed block list
 	Lost          string   // what the commit found wrong
-	Folder        folder   // what is in it
+	Folder        folder   // what is in it, for Windows
+	Payload       payload  // and for macOS
 }
 
 type assignment struct {
@@ -97,7 +100,9 @@ type epoch struct {
 	Package     fleet.PackageID
 	Slot        string
 	Version     string
+	Told        string `json:",omitempty"` // version that reports tell, where it is another
 	Artifact    fleet.Digest
+	Payload     payload
 	Props       map[string]json.RawMessage
 	Assignments []assignment
 	Unable      string // why devices cannot run its command lines
@@ -111,6 +116,7 @@ type group struct {
 	Created time.Time
 	Props   map[string]json.RawMessage
 	Hidden  int
+	Unseen  int          `json:",omitempty"` // listings that do not show it yet
 	Log     []membership // in order of time
 }
 
@@ -161,11 +167,15 @@ func text(props map[string]json.RawMessage, name string) string {
 // Changes of one instant are one epoch: no device checks in between them.
 func (a *app) record(now time.Time) {
 	e := epoch{
-		At: now, Live: a.Committed != "", Version: text(a.Props, "displayVersion"), Props: a.Props, Assignments: slices.Clone(a.Assignments),
+		At: now, Live: a.Committed != "" || !a.kind().content, Version: text(a.Props, "displayVersion"), Props: a.Props, Assignments: slices.Clone(a.Assignments),
 	}
 	if c, _ := a.find(a.Committed, ""); c != nil {
 		for _, f := range c.Files {
-			if f.State == stateCommitted {
+			switch {
+			case f.State != stateCommitted:
+			case a.kind().os == "macOS":
+				e.Payload, e.Unable = f.Payload, f.Payload.unable(a.kind().odata)
+			default:
 				e.Unable = f.Folder.unable(text(a.Props, "installCommandLine"))
 			}
 		}
@@ -174,6 +184,9 @@ func (a *app) record(now time.Time) {
 	// the program by what it installs.
 	if m, ok := intune.ParseMarker(text(a.Props, "notes")); ok {
 		e.Package, e.Slot, e.Artifact = m.Package, m.Slot, m.Artifact
+		if e.Version == "" { // of a kind that shows none
+			e.Version, e.Told = m.Version, cmp.Or(text(a.Props, "primaryBundleVersion"), text(a.Props, "buildNumber"))
+		}
 	} else {
 		e.Package = fleet.PackageID("unmarked/" + strings.ToLower(a.ID))
 	}

@@ -28,6 +28,8 @@ type program struct {
 	product  string // MSI product code, as far as known
 	msi      string // MSI product version
 	artifact fleet.Digest
+	bundles  map[string]string // of macOS: id → version; nil for what was there before the world began
+	stored   string            // id of an app of the store
 }
 
 // A status is what a device reported for an app.
@@ -49,32 +51,40 @@ type run struct {
 	told map[string]status // by app
 }
 
-// statuses computes what all devices have reported for an app until now.
+// statuses computes what the service knows now of what devices reported for an
+// app: each device as it was a while ago.
 func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 	out := map[*device]status{}
 	e := a.at(now)
 	if e == nil {
 		return out
 	}
-	var apps []*app
-	for _, other := range t.sortedApps() {
-		if slices.ContainsFunc(other.History, func(h epoch) bool { return h.Package == e.Package }) {
-			apps = append(apps, other)
-		}
-	}
+	apps := slices.DeleteFunc(t.appsOf(e.Package), func(other *app) bool { return other.kind().os != a.kind().os })
 	for _, d := range t.devices {
-		if cmp.Or(d.OS, "Windows") != "Windows" || !d.enrolled(now) {
-			continue
+		if cmp.Or(d.OS, "Windows") != a.kind().os || d.comanaged("apps") || !d.enrolled(now) {
+			continue // of another kind, or its apps come from elsewhere and nothing is reported
 		}
 		r := &run{t: t, d: d, id: e.Package, apps: apps, has: program{version: d.Installed[e.Package]}, told: map[string]status{}}
-		for _, at := range r.checkIns(now) {
+		known := now.Add(-t.reportLag(d))
+		for _, at := range r.checkIns(known) {
 			r.checkIn(at)
 		}
 		if s, ok := r.told[a.ID]; ok {
-			if last, alive := t.lastCheckIn(d, now); alive && !s.stale && last.After(s.at) {
+			if last, alive := t.lastCheckIn(d, known); alive && !s.stale && last.After(s.at) {
 				s.at = last // a later check-in found nothing to do
 			}
 			out[d] = s
+		}
+	}
+	return out
+}
+
+// appsOf are the apps that ever were of a package.
+func (t *tenant) appsOf(id fleet.PackageID) []*app {
+	var out []*app
+	for _, a := range t.sortedApps() {
+		if slices.ContainsFunc(a.History, func(h epoch) bool { return h.Package == id }) {
+			out = append(out, a)
 		}
 	}
 	return out
@@ -217,7 +227,7 @@ func (r *run) start(d assigned, e *epoch) time.Time {
 
 // act detects, and installs or removes where that is wanted and due.
 func (r *run) act(a *app, e *epoch, intent string, started bool, at time.Time) status {
-	s := status{state: notInstalled, version: e.Version, at: at}
+	s := status{state: notInstalled, version: cmp.Or(e.Told, e.Version), at: at}
 	if !r.d.allowed(e.Props) {
 		s.state = notApplicable
 		return s
@@ -254,6 +264,10 @@ func (r *run) install(e *epoch) (int, uint32) {
 	before := r.has
 	r.has = program{version: e.Version, artifact: e.Artifact}
 	r.has.product, r.has.msi = e.product()
+	r.has.stored = text(e.Props, "packageIdentifier")
+	if e.kind().os == "macOS" {
+		r.has.bundles = e.installs()
+	}
 	if !r.detects(e) {
 		r.has = before
 		return failedState, errNotDetected
@@ -261,9 +275,16 @@ func (r *run) install(e *epoch) (int, uint32) {
 	return installed, 0
 }
 
-// allowed reports whether the app is for the device's architecture.
+// allowed reports whether the app is for the device's architecture, and for its
+// system.
 func (d *device) allowed(props map[string]json.RawMessage) bool {
+	if least := minimumOf(props); least != nil && slices.Compare(versionNumbers(d.OSVersion), least) < 0 {
+		return false
+	}
 	list := text(props, "allowedArchitectures")
+	if older := text(props, "applicableArchitectures"); list == "" && older != "none" {
+		list = older
+	}
 	return list == "" || slices.Contains(strings.Split(list, ","), cmp.Or(d.Arch, "x64"))
 }
 

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -58,6 +59,13 @@ type Client struct {
 
 	any    *rate.Limiter
 	writes *rate.Limiter
+
+	mu         sync.Mutex
+	vitals     Vitals
+	guarded    bool              // writes may be held for an approval
+	learned    bool              // whether they are has been asked
+	requests   []ApprovalRequest // as they were at requestsAt
+	requestsAt time.Time
 }
 
 var errNoTenant = errors.New("the tenant has no directory id or no credentials")
@@ -84,7 +92,7 @@ func New(o Options) (*Client, error) {
 		c.http = transport.New(transport.Options{Clock: c.clock})
 	}
 	if cc, ok := o.Token.(*ClientCredentials); ok {
-		cc.fill(c.http, c.clock)
+		cc.fill(o.Directory, c.http, c.clock)
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)

@@ -39,14 +39,14 @@ func TestBucket(t *testing.T) {
 	}
 }
 
-func TestTenantOf(t *testing.T) {
+func TestClaimsOf(t *testing.T) {
 	token := func(claims string) string { return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + "." }
-	if tid, err := tenantOf(token(`{"tid":"abc"}`)); err != nil || tid != "abc" {
-		t.Errorf("%q, %v", tid, err)
+	if c, err := claimsOf(token(`{"tid":"abc","roles":["Device.Read.All"]}`)); err != nil || c.TID != "abc" || len(c.Roles) != 1 {
+		t.Errorf("%+v, %v", c, err)
 	}
 	for _, bad := range []string{"", "a.b", "a.%.c", token(`{"tid":""}`), token(`[]`), token(`{`)} {
-		if tid, err := tenantOf(bad); err == nil {
-			t.Errorf("%q belongs to %q", bad, tid)
+		if c, err := claimsOf(bad); err == nil {
+			t.Errorf("%q belongs to %q", bad, c.TID)
 		}
 	}
 }
