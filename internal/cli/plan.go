@@ -55,7 +55,7 @@ Without CYCLE it is the newest open one, without --gate its next wave.`,
 		}
 		table := view.PlanTable(plan)
 		skipped := view.SkippedTable(plan)
-		r := result{name: "plan", value: planReport{Digest: plan.Digest(), Recorded: facts.Repo.Plans[id][gate].Digest, Plan: plan}, table: table, also: []view.Table{skipped, digestTable(plan)}}
+		r := result{name: "plan", value: planReport{Digest: plan.Digest(), Recorded: facts.Repo.Plans[id][gate].Digest, Plan: plan}, table: table, also: []view.Table{view.GroupTable(plan), skipped, digestTable(plan)}}
 		return a.write(*f, r)
 	}
 	return cmd

@@ -16,6 +16,7 @@ type roll struct {
 	platform map[string]string
 	since    time.Time
 	assigned map[rollout.Slot][]fleet.Digest
+	leftOut  map[string]bool // devices that the assignment of the package leaves out
 }
 
 // A telling is what a tenant's devices said of a release, by keyed hash.
@@ -65,6 +66,7 @@ const (
 	well   = "ok"
 	unwell = "failed"
 	mute   = "silent"
+	exempt = "exempt" // by the app's own requirements: nothing comes to it
 )
 
 // installation is what a device said of the release's installation.
@@ -81,6 +83,8 @@ func (in roll) installation(s telling, device string) (state, code string) {
 		return well, ""
 	case status.State == "failed":
 		return unwell, status.Error
+	case status.State == "exempt":
+		return exempt, ""
 	}
 	return mute, ""
 }
@@ -100,7 +104,8 @@ func (in roll) probed(s telling, device, signal string) string {
 }
 
 // count sorts a wave's frozen members by what they said of a release into a
-// report: those the package has nothing for are excluded; one that any signal
+// report: those the package has nothing for, that its assignment leaves out or
+// that say it is not for them, are excluded; one that any signal
 // of the gate finds unwell has failed, one that some signal says nothing of is
 // silent. A probe finds nothing on a device that did not say it has the
 // release, and none runs on other platforms than Windows. quiet, unless it is
@@ -114,11 +119,11 @@ func (in roll) count(m fleet.Membership, pkg fleet.Package, s telling, r *fleet.
 	}
 	for _, device := range m.Devices {
 		platform := in.platform[string(m.Tenant)+"/"+device]
-		if !rollout.Serves(pkg, platform) {
+		installed, code := in.installation(s, device)
+		if !rollout.Serves(pkg, platform) || in.leftOut[device] || installed == exempt {
 			r.Counts.Excluded++
 			continue
 		}
-		installed, code := in.installation(s, device)
 		quiet.note(device, installed == mute)
 		if at := s.statuses[device].At; at.After(r.AsOf) {
 			r.AsOf = at

@@ -259,6 +259,6 @@ func (c *campaign) attempt(ctx context.Context, v *visit, e rollout.Effect, i fl
 		return attempted{Effect: e, Receipt: r, err: err}
 	}
 	r := rollout.ReceiptFor(i, "done", now)
-	r.Observed, r.Left = observed, left
+	r.Observed, r.Left, r.Adopted = observed, left, e.Adopts
 	return attempted{Effect: e, Receipt: r}
 }

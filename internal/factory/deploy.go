@@ -18,6 +18,7 @@ type visit struct {
 	console Console
 	devices map[string]fleet.Device // by keyed hash
 	groups  map[string]string       // wave → id
+	users   map[string]string       // wave → id of the group of its devices' users
 }
 
 // open opens a tenant's console and reads its devices, once a visit.
@@ -33,7 +34,7 @@ func (f *Factory) open(ctx context.Context, v *visit, t fleet.Tenant) error {
 	if err != nil {
 		return err
 	}
-	*v = visit{console: console, devices: devices, groups: map[string]string{}}
+	*v = visit{console: console, devices: devices, groups: map[string]string{}, users: map[string]string{}}
 	return nil
 }
 
@@ -56,6 +57,11 @@ func (c *campaign) make(ctx context.Context, v *visit, e rollout.Effect, i fleet
 }
 
 func (w onTenant) act(ctx context.Context) (fleet.Digest, error) {
+	if w.e.Adopts != "" && (w.e.Action == "assign" || w.e.Action == "promote") {
+		if err := w.adopt(ctx); err != nil {
+			return "", err
+		}
+	}
 	switch w.e.Action {
 	case "assign":
 		if err := w.unmoved(ctx); err != nil {
@@ -63,7 +69,7 @@ func (w onTenant) act(ctx context.Context) (fleet.Digest, error) {
 		}
 		return w.assign(ctx)
 	case "withdraw":
-		if err := w.console.Assign(ctx, w.e.Package, fleet.Candidate, nil); err != nil {
+		if err := w.empty(ctx, fleet.Candidate); err != nil {
 			return "", err
 		}
 		return "", w.unwatch(ctx)
@@ -99,7 +105,11 @@ type onTenant struct {
 // wave's group. The group leaves the stable slot first: a device must never
 // be told to have two versions of one package.
 func (w onTenant) assign(ctx context.Context) (fleet.Digest, error) {
-	group, err := w.group(ctx)
+	devices, group, err := w.group(ctx)
+	if err != nil {
+		return "", err
+	}
+	assignment, err := w.audience(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -110,27 +120,25 @@ func (w onTenant) assign(ctx context.Context) (fleet.Digest, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := w.watch(ctx, group); err != nil {
+	if err := w.watch(ctx, devices); err != nil {
 		return "", err
 	}
-	assignment := w.assignment()
 	stable, err := w.console.Observe(ctx, w.e.Package, fleet.Stable)
 	if err != nil {
 		return "", err
 	}
-	if len(stable.Targets) > 0 { // one that a way back emptied stays empty
-		if err := w.console.Assign(ctx, w.e.Package, fleet.Stable, w.stableTargets(assignment, stable.Targets, group)); err != nil {
+	if len(stable.Targets) > 0 || stable.Foreign { // one that a way back emptied stays empty
+		if err := w.console.Assign(ctx, w.e.Package, fleet.Stable, assignment.stableTargets(stable.Targets, group)); err != nil {
 			return "", err
 		}
 	}
-	intent := intentOf(assignment)
+	target := assignment.target(group)
 	if rollout.Offered(w.facts.Repo, w.facts.Repo.Cycles[w.e.Cycle], w.e.Wave, w.e.Package, w.e.Entry.Release) {
-		intent = "available"
+		target.Intent = "available"
 	}
-	targets := slices.DeleteFunc(slices.Clone(state.Targets), func(t fleet.Target) bool { return t.Group == group })
-	targets = append(targets, fleet.Target{
-		Intent: intent, Group: group, Opens: w.e.Opens, Deadline: w.e.Deadline, LocalTime: w.e.Local, Notify: assignment.Notify,
-	})
+	target.Opens, target.Deadline, target.LocalTime = w.e.Opens, w.e.Deadline, w.e.Local
+	targets := slices.DeleteFunc(slices.Clone(state.Targets), func(t fleet.Target) bool { return t.Group == group || t.Exclude })
+	targets = append(append(targets, target), assignment.leftOut(target.Intent)...)
 	return state.Artifact, w.console.Assign(ctx, w.e.Package, fleet.Candidate, targets)
 }
 
@@ -145,40 +153,12 @@ func (w onTenant) vacate(ctx context.Context) error {
 	return w.console.Assign(ctx, w.e.Package, fleet.Candidate, nil)
 }
 
-// stableTargets is the assignment of the stable slot to all devices, without
-// the groups that are left out already and without one more. A slot that removes
-// its release goes on doing so.
-func (w onTenant) stableTargets(a fleet.Assignment, now []fleet.Target, without ...string) []fleet.Target {
-	intent := intentOf(a)
-	if removes(now) {
-		intent = removal
-	}
-	return w.allBut(intent, a, now, without...)
-}
-
-// allBut is an assignment to all devices but some groups.
-func (w onTenant) allBut(intent string, a fleet.Assignment, now []fleet.Target, without ...string) []fleet.Target {
-	all := fleet.Target{Intent: intent, Group: "all devices", Notify: a.Notify}
-	if i := slices.IndexFunc(now, func(t fleet.Target) bool { return t.Group == all.Group && !t.Exclude }); i >= 0 {
-		all.Opens = now[i].Opens // still to come, perhaps
-	}
-	out := []fleet.Target{all}
-	excluded := append([]string{}, without...)
-	for _, t := range now {
-		if t.Exclude && !slices.Contains(excluded, t.Group) {
-			excluded = append(excluded, t.Group)
-		}
-	}
-	slices.Sort(excluded)
-	for _, g := range excluded {
-		out = append(out, fleet.Target{Intent: intent, Group: g, Exclude: true})
-	}
-	return out
-}
-
 // promote makes the stable slot hold the release for all devices and empties
 // the candidate slot.
 func (w onTenant) promote(ctx context.Context) (fleet.Digest, error) {
+	if app := rollout.Unadopted(w.facts.Record, w.tenant.ID, w.e.Package, w.tenant.Adopt[w.e.Package]); app != "" && w.e.Adopts == "" {
+		return "", fleet.Errorf(fleet.Stalled, "factory.adopt", string(w.e.Package), "app %s is to become its stable slot, which no approved plan shows yet: the next cycle's does", app)
+	}
 	stable, err := w.console.Observe(ctx, w.e.Package, fleet.Stable)
 	if err != nil {
 		return "", err
@@ -195,8 +175,12 @@ func (w onTenant) promote(ctx context.Context) (fleet.Digest, error) {
 // have agreed to no other time. A slot that removes what it holds is emptied
 // before its content changes, or it would remove this one.
 func (w onTenant) fill(ctx context.Context, stable fleet.AppState, entry fleet.Entry, keep []fleet.Target) (fleet.Digest, error) {
+	a, err := w.audience(ctx)
+	if err != nil {
+		return "", err
+	}
 	if removes(stable.Targets) {
-		if err := w.console.Assign(ctx, w.e.Package, fleet.Stable, nil); err != nil {
+		if err := w.empty(ctx, fleet.Stable); err != nil {
 			return "", err
 		}
 	}
@@ -208,51 +192,31 @@ func (w onTenant) fill(ctx context.Context, stable fleet.AppState, entry fleet.E
 	if err != nil {
 		return "", err
 	}
-	a := w.assignment()
-	targets := w.allBut(intentOf(a), a, keep)
+	targets := a.allBut(keep)
 	targets[0].Opens = opens
 	return state.Artifact, w.console.Assign(ctx, w.e.Package, fleet.Stable, targets)
 }
 
-// assignment is the package's assignment to all devices on the tenant.
-func (w onTenant) assignment() fleet.Assignment {
-	for _, a := range w.tenant.Packages[w.e.Package] {
-		if a.Group == "all devices" {
-			return a
-		}
-	}
-	return fleet.Assignment{Intent: "required", Group: "all devices", Notify: "showReboot"}
-}
-
-// intentOf is the console's word for an assignment's intent: an update of what
-// is installed is required where it is.
-func intentOf(a fleet.Assignment) string {
-	if a.Intent == "updateOnly" {
-		return "required"
-	}
-	return a.Intent
-}
-
 // group makes the console's group of the effect's wave hold the frozen
-// membership.
-func (w onTenant) group(ctx context.Context) (string, error) {
-	if m := rollout.MembershipOf(w.facts.Record, w.e.Cycle, w.e.Wave, w.tenant.ID); m != nil {
-		return w.groupOf(ctx, *m)
+// membership. group is what the package is assigned to: the group of the users of
+// those devices where the tenant takes it for users.
+func (w onTenant) group(ctx context.Context) (devices, group string, err error) {
+	m := rollout.MembershipOf(w.facts.Record, w.e.Cycle, w.e.Wave, w.tenant.ID)
+	if m == nil {
+		return "", "", fleet.Errorf(fleet.Internal, "factory.group", string(w.tenant.ID), "wave %s has no frozen membership here", w.e.Wave)
 	}
-	return "", fleet.Errorf(fleet.Internal, "factory.group", string(w.tenant.ID), "wave %s has no frozen membership here", w.e.Wave)
+	if devices, err = w.groupOf(ctx, *m); err != nil || !rollout.ForUsers(w.tenant, w.e.Package) {
+		return devices, devices, err
+	}
+	group, err = w.usersOf(ctx, *m)
+	return devices, group, err
 }
 
 func (w onTenant) groupOf(ctx context.Context, m fleet.Membership) (string, error) {
 	if id, ok := w.groups[m.Wave]; ok {
 		return id, nil
 	}
-	ids := make([]string, 0, len(m.Devices))
-	for _, hash := range m.Devices {
-		if d, ok := w.devices[hash]; ok { // one that has left the tenant stays silent
-			ids = append(ids, d.ID)
-		}
-	}
-	id, err := w.console.Group(ctx, m.Wave, ids)
+	id, err := w.console.Group(ctx, m.Wave, w.present(m))
 	if err == nil {
 		w.groups[m.Wave] = id
 	}
@@ -288,7 +252,7 @@ func (w onTenant) publish(ctx context.Context, slot string, entry fleet.Entry) (
 // knows a start and a deadline, and no end of a window.
 func (w onTenant) keepWindows(app *fleet.App) (err error) {
 	repo := w.facts.Repo
-	offered := intentOf(w.assignment()) == "available" || rollout.Offered(repo, repo.Cycles[w.e.Cycle], w.e.Wave, w.e.Package, w.e.Entry.Release)
+	offered := w.assignment().Intent == "available" || rollout.Offered(repo, repo.Cycles[w.e.Cycle], w.e.Wave, w.e.Package, w.e.Entry.Release)
 	app.RebootsOnly = w.tenant.Policy.Reboot == "windowOnly"
 	app.Windows, app.Shut, err = rollout.DeviceWindows(repo.Week, w.tenant, w.intent.At, offered)
 	return err

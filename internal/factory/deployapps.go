@@ -64,6 +64,7 @@ func (w onTenant) baseApp(pkg fleet.Package, slot string, built fleet.Built) (fl
 	if app.Description == "" {
 		app.Description = pkg.Name
 	}
+	app.UpdateOnly = w.assignment().Intent == "updateOnly"
 	if w.tenant.Intune != nil {
 		app.ScopeTags = w.tenant.Intune.ScopeTags
 	}

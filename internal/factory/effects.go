@@ -265,13 +265,34 @@ func (c fenced) Assign(ctx context.Context, id fleet.PackageID, slot string, tar
 	if err := c.Console.Assign(ctx, id, slot, targets); err != nil {
 		return err
 	}
+	c.assigned(slot, targets)
+	return nil
+}
+
+// Stop is Assign without targets, which nothing in the tenant may keep back.
+func (c fenced) Stop(ctx context.Context, id fleet.PackageID, slot string) error {
+	s, ok := c.Console.(Stopper)
+	if !ok {
+		return c.Assign(ctx, id, slot, nil)
+	}
+	if c.clock.Now().After(c.until) {
+		return errExpired
+	}
+	if err := s.Stop(ctx, id, slot); err != nil {
+		return err
+	}
+	c.assigned(slot, nil)
+	return nil
+}
+
+// assigned notes what a slot is assigned to from now on.
+func (c fenced) assigned(slot string, targets []fleet.Target) {
 	if s, known := c.states[slot]; known {
 		s.Targets = targets
 		c.states[slot] = s
 	} else {
 		c.blind[slot] = true
 	}
-	return nil
 }
 
 func (c fenced) Probe(ctx context.Context, p fleet.DeviceProbe) error {

@@ -39,8 +39,9 @@ func (f *Factory) TakeInventory(ctx context.Context, tenants []fleet.Tenant) err
 			continue
 		}
 		at := place{evidence.Shard(t.ID), evidence.InventoryDir(t.ID)}
-		if len(devices) == 0 { // that there are none is a fact too
-			rows[at] = append(rows[at], fleet.InventoryRow{Tenant: t.ID, At: now})
+		awaited := f.awaited(ctx, t)
+		if len(devices) == 0 || len(awaited) > 0 { // that there are none is a fact too
+			rows[at] = append(rows[at], fleet.InventoryRow{Tenant: t.ID, Awaited: awaited, At: now})
 		}
 		for _, hash := range slices.Sorted(maps.Keys(devices)) {
 			d := devices[hash]
@@ -91,6 +92,32 @@ func (f *Factory) devices(ctx context.Context, t fleet.Tenant) (map[string]fleet
 		out[hashDevice(key, d.ID)] = d
 	}
 	return out, nil
+}
+
+// An Awaiter is a Console that knows which of packmill's apps the tenant waits
+// for while devices enrol.
+type Awaiter interface {
+	// Awaited are the enrolment status pages that wait for slots.
+	Awaited(ctx context.Context) ([]fleet.Awaited, error)
+}
+
+// awaited reads which slots a tenant's enrolment status pages wait for. They are
+// shown in plans and decide nothing: a tenant that does not let them be read is
+// told to the log, and its devices count all the same.
+func (f *Factory) awaited(ctx context.Context, t fleet.Tenant) []fleet.Awaited {
+	console, err := f.Consoles(ctx, t)
+	if err != nil {
+		return nil
+	}
+	reader, ok := console.(Awaiter)
+	if !ok {
+		return nil
+	}
+	list, err := reader.Awaited(ctx)
+	if err != nil {
+		f.Log.WarnContext(ctx, "enrolment status pages cannot be read; plans do not show them", "tenant", t.ID, "error", err)
+	}
+	return list
 }
 
 // A GroupReader is a Console that knows who is in a tenant's own groups.

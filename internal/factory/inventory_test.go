@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
@@ -96,5 +97,44 @@ func TestInventoryReadsGroups(t *testing.T) {
 		if rec, err = c.Ledger.Read(t.Context()); err != nil || len(rec.Inventory) != before+len(devices) {
 			t.Errorf("%s: %d rows were added, want the other tenant's %d; %v", what, len(rec.Inventory)-before, len(devices), err)
 		}
+	}
+}
+
+// An awaiter is a console that knows enrolment status pages.
+type awaiter struct {
+	lister
+	pages []fleet.Awaited
+	fails error
+}
+
+func (c awaiter) Awaited(context.Context) ([]fleet.Awaited, error) { return c.pages, c.fails }
+
+// TestInventoryTellsWhoWaits: what enrolment waits for is noted with the devices
+// and is none of them; where it cannot be read the devices are all there.
+func TestInventoryTellsWhoWaits(t *testing.T) {
+	c := newCourt(t, "failed")
+	c.Log = slog.New(slog.DiscardHandler)
+	devices := lister{devices: []fleet.Device{{ID: "pc-0", Platform: "windows"}, {ID: "pc-1", Platform: "windows"}}}
+	page := fleet.Awaited{Page: "Autopilot", Package: judged, Slot: fleet.Stable, App: "a"}
+	consoles := map[fleet.TenantID]factory.Console{
+		near: awaiter{lister: devices, pages: []fleet.Awaited{page}}, far: awaiter{lister: devices, fails: errors.New("may not be read")},
+	}
+	c.Consoles = func(_ context.Context, t fleet.Tenant) (factory.Console, error) { return consoles[t.ID], nil }
+	if err := c.TakeInventory(t.Context(), []fleet.Tenant{{ID: near}, {ID: far}}); err != nil {
+		t.Fatal(err)
+	}
+	rec, err := c.Ledger.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, row := range rec.Inventory {
+		if len(row.Awaited) > 0 && row.Device == "" && row.Tenant == near && row.Awaited[0] == page {
+			told++
+		}
+	}
+	latest := rollout.LatestInventory(rec, time.Time{})
+	if told != 1 || len(latest[near]) != 2 || len(latest[far]) != 2 {
+		t.Errorf("told %d times, devices %+v", told, latest)
 	}
 }

@@ -56,7 +56,8 @@ func (f *Factory) reports(ctx context.Context, facts rollout.Facts, a rollout.Ac
 	members := rollout.Frozen(facts.Record, facts.Record.Starts[start])
 	lists, quiet, errs := make([][]fleet.Report, len(members)), make([]hush, len(members)), make([]error, len(members))
 	f.sideBySide(len(members), "tenants' reports", func(i int) {
-		lists[i], errs[i] = f.tenantReports(ctx, facts, a, members[i], roll{platform, facts.Record.Starts[start].At, assigned}, &quiet[i])
+		in := roll{platform: platform, since: facts.Record.Starts[start].At, assigned: assigned}
+		lists[i], errs[i] = f.tenantReports(ctx, facts, a, members[i], in, &quiet[i])
 	})
 	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
@@ -95,6 +96,7 @@ func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a roll
 		}
 		r := fleet.Report{Cycle: a.Cycle, Wave: a.Wave, Tenant: m.Tenant, Package: id, Artifact: entry.Artifact, Look: a.Look, At: f.Clock.Now()}
 		pkg := facts.Repo.Packages[id]
+		in.leftOut = rollout.LeftOutOf(facts, tenant, id)
 		said := telling{release: entry.Release, signals: probe.Signals(wave.Gate, pkg)}
 		if present && console == nil && failure == nil {
 			console, key, failure = f.asking(ctx, facts.Repo, tenant)

@@ -157,6 +157,7 @@ func TestStatusesCountForTheirRelease(t *testing.T) {
 		"no version told, and old":      {say(0, 60, "installed", "", started.AddDate(0, 0, -7)), fleet.Counts{Silent: 60}},
 		"some of each": {slices.Concat(say(0, 20, "installed", "2.0", asked), say(20, 10, "failed", "2.0", asked), say(30, 10, "pending", "2.0", asked), say(40, 20, "installed", "1.9", started.AddDate(0, 0, -7))),
 			fleet.Counts{Succeeded: 20, Failed: 10, Silent: 30}},
+		"not for some of them":        {slices.Concat(say(0, 20, "installed", "2.0", asked), say(20, 30, "exempt", "2.0", asked), say(50, 10, "exempt", "1.9", started.AddDate(0, 0, -7))), fleet.Counts{Succeeded: 20, Excluded: 30, Silent: 10}},
 		"devices that are no members": {say(100, 60, "failed", "2.0", asked), fleet.Counts{Silent: 60}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -229,6 +230,24 @@ func TestJudgeNeedsAStart(t *testing.T) {
 	w.facts.Record.Starts = nil
 	if verdicts, err := w.Judge(t.Context(), w.facts, w.action); fleet.KindOf(err) != fleet.Invalid || len(verdicts) != 0 {
 		t.Errorf("%d verdicts on a wave that has not started, %v", len(verdicts), err)
+	}
+}
+
+// TestLeftOutIsNoSilence: devices in a group that the assignment excludes are
+// none of the gate's, as the newest inventory tells them.
+func TestLeftOutIsNoSilence(t *testing.T) {
+	w := newCourt(t, "failed")
+	tenant := w.facts.Repo.Tenants[near]
+	tenant.Groups = map[string]fleet.Group{"tills": {Name: "All tills"}}
+	tenant.Packages = map[fleet.PackageID][]fleet.Assignment{judged: {{Intent: "required", Group: "all devices", Exclude: []string{"All tills"}}}}
+	w.facts.Repo.Tenants[near] = tenant
+	w.tells[near] = teller{statuses: say(20, 40, "installed", "2.0", asked)}
+	for i := range 20 {
+		w.facts.Record.Inventory[i].Attributes = map[string]string{fleet.GroupPrefix + "tills": "member"}
+	}
+	v, _, err := w.judge(t)
+	if want := (fleet.Counts{Succeeded: 100, Excluded: 20}); err != nil || v.Counts != want || v.Decision != "pass" {
+		t.Errorf("%s of %+v, want %+v, %v", v.Decision, v.Counts, want, err)
 	}
 }
 

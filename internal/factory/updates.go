@@ -70,6 +70,18 @@ func (c byKind) Publish(ctx context.Context, app fleet.App, content fleet.Conten
 	return c.Console.Publish(ctx, app, content)
 }
 
+// Stop takes the assignments of a slot away.
+func (c byKind) Stop(ctx context.Context, id fleet.PackageID, slot string) error {
+	u, err := c.updater(id)
+	if err != nil {
+		return err
+	}
+	if s, ok := c.Console.(Stopper); ok && u == nil {
+		return s.Stop(ctx, id, slot)
+	}
+	return c.Assign(ctx, id, slot, nil)
+}
+
 func (c byKind) Assign(ctx context.Context, id fleet.PackageID, slot string, targets []fleet.Target) error {
 	u, err := c.updater(id)
 	if err != nil {

@@ -2,6 +2,7 @@ package factory
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -39,16 +40,21 @@ func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
 		return "", err
 	}
 	back := rollout.SlotsBackOf(way.Mode, w.e.Entry.Artifact, candidate.Artifact, stable.Artifact)
+	// Whom it is for may be past finding out: it stops all the same.
+	a, lost := w.removing(ctx)
+	if lost != nil {
+		return "", errors.Join(lost, w.stop(ctx, candidate, stable))
+	}
 	removed := back.Candidate == rollout.SlotEmptied && back.Stable == rollout.SlotFilled && w.mustGoFirst()
 	switch {
 	case removed && stable.Artifact == w.e.Entry.Artifact:
-		everyone := w.allBut(removal, fleet.Assignment{Notify: "showReboot"}, nil)
+		everyone := a.allBut(nil)
 		everyone[0].Opens = opens
 		err = w.console.Assign(ctx, w.e.Package, fleet.Candidate, everyone)
 	case removed, back.Candidate == rollout.SlotRemoves:
-		err = w.uninstall(ctx, opens)
+		err = w.uninstall(ctx, a, opens)
 	case back.Candidate == rollout.SlotEmptied:
-		err = w.console.Assign(ctx, w.e.Package, fleet.Candidate, nil)
+		err = w.empty(ctx, fleet.Candidate)
 	}
 	if err != nil {
 		return "", err
@@ -61,9 +67,9 @@ func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
 	}
 	switch back.Stable {
 	case rollout.SlotEmptied:
-		return "", w.console.Assign(ctx, w.e.Package, fleet.Stable, nil)
+		return "", w.empty(ctx, fleet.Stable)
 	case rollout.SlotRemoves:
-		targets := w.allBut(removal, fleet.Assignment{Notify: "showReboot"}, newer)
+		targets := a.allBut(newer)
 		targets[0].Opens = opens
 		return "", w.console.Assign(ctx, w.e.Package, fleet.Stable, targets)
 	case rollout.SlotFilled:
@@ -73,9 +79,20 @@ func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
 	return "", nil
 }
 
+// stop empties the slots that hold the release a way back is from.
+func (w onTenant) stop(ctx context.Context, slots ...fleet.AppState) error {
+	var errs []error
+	for i, slot := range []string{fleet.Candidate, fleet.Stable} {
+		if slots[i].Artifact == w.e.Entry.Artifact {
+			errs = append(errs, w.empty(ctx, slot))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // uninstall turns the candidate's assignments into removals.
-func (w onTenant) uninstall(ctx context.Context, opens time.Time) error {
-	var targets []fleet.Target
+func (w onTenant) uninstall(ctx context.Context, a reach, opens time.Time) error {
+	targets := a.leftOut(removal)
 	for _, s := range w.facts.Record.Starts {
 		if s.Cycle != w.e.Cycle {
 			continue
@@ -84,11 +101,17 @@ func (w onTenant) uninstall(ctx context.Context, opens time.Time) error {
 		if m == nil {
 			continue
 		}
-		group, err := w.groupOf(ctx, *m)
+		of := w.groupOf
+		if rollout.ForUsers(w.tenant, w.e.Package) {
+			of = w.usersOf
+		}
+		group, err := of(ctx, *m)
 		if err != nil {
 			return err
 		}
-		targets = append(targets, fleet.Target{Intent: removal, Group: group, Opens: opens, Notify: "showReboot"})
+		target := a.target(group)
+		target.Opens = opens
+		targets = append(targets, target)
 	}
 	return w.console.Assign(ctx, w.e.Package, fleet.Candidate, targets)
 }

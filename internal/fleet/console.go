@@ -46,6 +46,7 @@ type App struct {
 	ContentInfo []byte // how File is encrypted, where it is no container that says so itself
 	Icon        []byte // a PNG or a JPEG, nil for none
 	Generation  int    // rises with every change of the slot
+	UpdateOnly  bool   // for devices alone that have some version of it
 
 	Patch  *OSPatch // what Windows Update delivers instead of a file
 	Driver *Driver  // the same
@@ -64,13 +65,25 @@ type Content func() (io.ReadCloser, error)
 
 // A Target is one element of an assignment set.
 type Target struct {
-	Intent    string // required, available, uninstall
-	Group     string // id of a group, "all devices" or "all users"
-	Exclude   bool   // Group is left out
-	Opens     time.Time
-	Deadline  time.Time
-	LocalTime bool // the instants' wall-clock reading, in each device's zone
-	Notify    string
+	Intent     string // required, available, uninstall
+	Group      string // id of a group, "all devices" or "all users"
+	Exclude    bool   // Group is left out; nothing else than Intent is said of it then
+	Filter     string // id of an assignment filter, "" for none
+	Unfiltered bool   // Filter's devices are left out, instead of all others
+	Opens      time.Time
+	Deadline   time.Time
+	LocalTime  bool // the instants' wall-clock reading, in each device's zone
+	Notify     string
+	Foreground bool    // the download does not wait for other traffic
+	Restart    Restart // how long a restart can be put off
+}
+
+// A Restart is how people are warned of a restart that an installation asks for,
+// in minutes. The zero value leaves it to the service.
+type Restart struct {
+	Grace     int // from the installation to the restart
+	Countdown int // shown before it
+	Snooze    int // that one press of the button puts the warning off, 0 for no button
 }
 
 // An AppState is what a slot holds now. A package for several platforms has an
@@ -82,13 +95,14 @@ type AppState struct {
 	Artifact   Digest // committed content, "" when nothing was committed
 	Generation int
 	Targets    []Target
+	Foreign    bool     // people of the tenant have assigned it too
 	Duplicates []string // other app objects that claim to be this slot, left by a lost answer: not used
 }
 
 // A DeviceStatus is the installation state one device reported for an app.
 type DeviceStatus struct {
 	Device  string
-	State   string // installed, failed, pending, absent (not there: removed, or not yet offered)
+	State   string // installed, failed, pending, absent (not there: removed, or not yet offered), exempt (its requirements rule the device out)
 	Version string
 	Error   string // hex code, "" when none
 	At      time.Time

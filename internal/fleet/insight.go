@@ -4,7 +4,7 @@ import "time"
 
 // An InventoryRow is one device as a tenant's inventory told it. Device is a
 // keyed hash; there is no name of device or user. A tenant that had no devices
-// has one row without one.
+// has one row without one, and so has what is told of the tenant itself.
 type InventoryRow struct {
 	Tenant     TenantID          `json:"tenant"`
 	Device     string            `json:"device"`
@@ -12,6 +12,7 @@ type InventoryRow struct {
 	OSBuild    string            `json:"osBuild"`
 	Attributes map[string]string `json:"attributes,omitempty"` // model, department, country
 	LastSeen   string            `json:"lastSeen"`             // date
+	Awaited    []Awaited         `json:"awaited,omitempty"`    // on a row without a device
 	At         time.Time         `json:"at"`
 }
 

@@ -242,6 +242,7 @@ type Receipt struct {
 	Action    string    `json:"action"`
 	Outcome   string    `json:"outcome"`            // done, expired, failed
 	Observed  Digest    `json:"observed,omitempty"` // artifact the tenant holds now
+	Adopted   string    `json:"adopted,omitempty"`  // id of the app object that became the stable slot
 	Recovered bool      `json:"recovered,omitempty"`
 	Detail    string    `json:"detail,omitempty"`
 	// Left is what the package's slots held and did afterwards, by slot, in
@@ -347,7 +348,17 @@ type PlanRow struct {
 	// Grace is how long a device has at least that was first reachable late: its
 	// deadline is never earlier than that after NotBefore.
 	Grace Duration `json:"grace,omitempty"`
-	Why   string   `json:"why"`
+	// Users says that the tenant takes the package for its users: the row reaches
+	// those of the devices.
+	Users bool `json:"users,omitempty"`
+	// Adopts is the id of an app object of the tenant's own that becomes the
+	// package's stable slot with this row.
+	Adopts string `json:"adopts,omitempty"`
+	// Awaited names the enrolment status pages that wait for the package's slots, as
+	// the inventory told: `"Autopilot" waits for stable, <id of the app>`. Slots keep
+	// their ids, so that nothing there changes.
+	Awaited string `json:"awaited,omitempty"`
+	Why     string `json:"why"`
 }
 
 // A Plan is what opening one gate of a cycle will do. Its digest covers rows
@@ -357,38 +368,10 @@ type Plan struct {
 	Gate     string            `json:"gate"`
 	CutOff   time.Time         `json:"cutOff"`
 	Rows     []PlanRow         `json:"rows"`
-	Skipped  []PlanSkip        `json:"skipped"` // what is left out, and why
-	Blobs    map[string]string `json:"blobs"`   // path → git blob id
+	Groups   []GroupChange     `json:"groups,omitempty"` // of the tenants that have rows
+	Skipped  []PlanSkip        `json:"skipped"`          // what is left out, and why
+	Blobs    map[string]string `json:"blobs"`            // path → git blob id
 	Evidence map[string]string `json:"evidence"`
 	// Coverage is what the wave shows of the attributes it is to cover.
 	Coverage []Coverage `json:"coverage,omitempty"`
-}
-
-// A PlanSkip is a package that a tenant does not get, and why.
-type PlanSkip struct {
-	Tenant  TenantID  `json:"tenant"`
-	Package PackageID `json:"package"` // "": some of its devices, of every package
-	Why     string    `json:"why"`
-}
-
-// Digest is what an approval names.
-func (p Plan) Digest() Digest { return DigestJSON(p) }
-
-// Summary is the plan in numbers: devices are counted once per tenant.
-func (p Plan) Summary() Summary {
-	packages := map[PackageID]bool{}
-	devices := map[TenantID]int{}
-	var s Summary
-	for _, r := range p.Rows {
-		packages[r.Package] = true
-		devices[r.Tenant] = max(devices[r.Tenant], r.Devices)
-		if r.Deadline.After(s.Deadline) {
-			s.Deadline = r.Deadline
-		}
-	}
-	for _, n := range devices {
-		s.Devices += n
-	}
-	s.Packages, s.Tenants = len(packages), len(devices)
-	return s
 }

@@ -131,6 +131,7 @@ type Tenant struct {
 	Approvers []Person                   `json:"approvers,omitempty"` // for a policy that asks for the site's word
 	Holidays  *Holidays                  `json:"holidays,omitempty"`  // the week's when absent
 	Packages  map[PackageID][]Assignment `json:"packages"`
+	Adopt     map[PackageID]string       `json:"adopt,omitempty"` // ids of app objects that become stable slots
 	Groups    map[string]Group           `json:"groups,omitempty"`
 	Policy    Policy                     `json:"policy"`
 }
@@ -172,8 +173,21 @@ type Assignment struct {
 	Intent  string   `json:"intent"` // required, available, updateOnly, uninstall
 	Group   string   `json:"group"`  // "all devices", "all users" or a group's name
 	Exclude []string `json:"exclude,omitempty"`
-	Filter  string   `json:"filter,omitempty"`
-	Notify  string   `json:"notify"` // showReboot, showAll, hideAll
+	Filter  string   `json:"filter,omitempty"` // name of an assignment filter
+	// FilterMode says whose devices Filter names: those that get it (include, as
+	// where it says nothing), or those that do not (exclude).
+	FilterMode string        `json:"filterMode,omitempty"`
+	Notify     string        `json:"notify"`             // showReboot, showAll, hideAll
+	Delivery   string        `json:"delivery,omitempty"` // foreground
+	Restart    *RestartGrace `json:"restart,omitempty"`
+}
+
+// A RestartGrace is how long the people at a device can put off the restart
+// that an installation asks for.
+type RestartGrace struct {
+	GraceMinutes     int `json:"graceMinutes"`
+	CountdownMinutes int `json:"countdownMinutes"`
+	SnoozeMinutes    int `json:"snoozeMinutes,omitempty"` // 0: it cannot be put off by a button
 }
 
 // A Group is a department, country or user group with a policy of its own.

@@ -201,6 +201,12 @@ func planFold(p fleet.Plan) fold {
 	if more := tenants - shown; more > 0 {
 		body += fmt.Sprintf("\n%s not listed here.\n", plural(more, "tenant"))
 	}
+	for _, r := range p.Rows {
+		if r.Adopts != "" {
+			body += fmt.Sprintf("\n**Adopts** app %s of %s as the stable slot of %s.\n", Code(r.Adopts), Code(string(r.Tenant)), Code(string(r.Package)))
+		}
+	}
+	body += groupsLine(p)
 	if len(p.Skipped) > 0 {
 		skipped := SkippedTable(p)
 		skipped.Title = ""
@@ -208,6 +214,18 @@ func planFold(p fleet.Plan) fold {
 		body += "\nLeft out:\n\n" + markdownOf(&skipped)
 	}
 	return fold{fmt.Sprintf("Plan of %s: %s on %s", p.Gate, plural(len(p.Rows), "row"), plural(tenants, "tenant")), body}
+}
+
+// groupsLine is what becomes of the groups of a plan's wave, over all tenants.
+func groupsLine(p fleet.Plan) string {
+	joining, leaving := 0, 0
+	for _, g := range p.Groups {
+		joining, leaving = joining+g.Joining, leaving+g.Leaving
+	}
+	if joining+leaving == 0 {
+		return ""
+	}
+	return fmt.Sprintf("\nGroups of the wave, against the last time: %s in, %s out.\n", plural(joining, "device"), plural(leaving, "device"))
 }
 
 func tenantFold(r change.Reach) fold {

@@ -21,10 +21,35 @@ func PlanTable(p fleet.Plan) Table {
 			opens = r.NotBefore.Format("2006-01-02 15:04") + " local"
 			deadline = r.Deadline.Format("2006-01-02 15:04") + " local"
 		}
-		t.Add(string(r.Tenant), string(r.Package), dash(r.From), r.To, r.Wave, fmt.Sprint(r.Devices), opens, deadline, r.Why)
+		t.Add(string(r.Tenant), string(r.Package), dash(r.From), r.To, r.Wave, fmt.Sprint(r.Devices), opens, deadline, rowWords(r))
 	}
 	if words := coverageWords(p); words != "" {
 		t.Title += "; devices of the fleet it stands for: " + words
+	}
+	return t
+}
+
+// rowWords are why a row is, and what else it does in the tenant.
+func rowWords(r fleet.PlanRow) string {
+	words := r.Why
+	if r.Adopts != "" {
+		words += "; ADOPTS the tenant's app " + r.Adopts + " as its stable slot"
+	}
+	if r.Awaited != "" {
+		words += "; enrolment status page " + r.Awaited
+	}
+	return words
+}
+
+// GroupTable is whom a plan puts into the groups of its wave, and takes out.
+func GroupTable(p fleet.Plan) Table {
+	t := Table{Title: "Groups of wave " + p.Gate, Columns: Cols("tenant", "holds", "devices>", "joining>", "leaving>"), Empty: "no group changes"}
+	for _, g := range p.Groups {
+		holds := "devices"
+		if g.Users {
+			holds = "devices, their users in another"
+		}
+		t.Add(string(g.Tenant), holds, fmt.Sprint(g.Devices), fmt.Sprint(g.Joining), fmt.Sprint(g.Leaving))
 	}
 	return t
 }

@@ -27,6 +27,17 @@ const (
 	odataSettings   = "#microsoft.graph.win32LobAppAssignmentSettings"
 )
 
+const (
+	filterInclude = "include"
+	filterExclude = "exclude"
+	filterNone    = "none"
+	foreground    = "foreground"
+	background    = "notConfigured" // as the service's name for it is
+)
+
+// byReturnCode is the restart behaviour that restart settings go with.
+const byReturnCode = "basedOnReturnCode"
+
 // wallClock is how a device's own time is written: the zone is the device's.
 const wallClock = "2006-01-02T15:04:05"
 
@@ -37,8 +48,28 @@ const wallClock = "2006-01-02T15:04:05"
 //
 // packmill's part is: its own groups, what the marker says it assigned before,
 // and what targets name now.
+//
+// Refused to take the last assignment of a stable slot away that an enrolment
+// status page waits for; Stop does that.
 func (c *Client) Assign(ctx context.Context, id fleet.PackageID, slot string, targets []fleet.Target) error {
 	k := slotKey{id, slot}
+	if err := checkSlot("intune.assign", k); err != nil {
+		return err
+	}
+	if slot == fleet.Stable && len(targets) == 0 {
+		f, err := c.find(ctx, k)
+		if err == nil && f != nil {
+			err = c.unawaited(ctx, k.String(), f.ids()...)
+		}
+		if err != nil {
+			return c.api.Fail("intune.assign", k.String(), err)
+		}
+	}
+	return c.assignSlot(ctx, k, targets)
+}
+
+// assignSlot is Assign without a look at who waits for the app.
+func (c *Client) assignSlot(ctx context.Context, k slotKey, targets []fleet.Target) error {
 	if err := checkSlot("intune.assign", k); err != nil {
 		return err
 	}
@@ -64,6 +95,9 @@ func (c *Client) assign(ctx context.Context, k slotKey, want []assignment) error
 	if err != nil {
 		return err
 	}
+	if err := c.unmixed(ctx, k, want); err != nil {
+		return err
+	}
 	if f == nil {
 		if len(want) == 0 {
 			return nil
@@ -76,12 +110,17 @@ func (c *Client) assign(ctx context.Context, k slotKey, want []assignment) error
 			return err
 		}
 	}
-	for _, o := range f.all() {
-		wanted, err := c.suited(ctx, k, f, o, want)
-		if err != nil {
+	wanted := map[*found][]assignment{}
+	for _, o := range f.all() { // all are looked at before any is changed
+		if wanted[o], err = c.suited(ctx, k, f, o, want); err != nil {
 			return err
 		}
-		if err := c.replace(ctx, o, wanted); err != nil {
+		if err := c.mayRestart(ctx, k, o, wanted[o]); err != nil {
+			return err
+		}
+	}
+	for _, o := range f.all() {
+		if err := c.replace(ctx, o, wanted[o]); err != nil {
 			return err
 		}
 	}
@@ -102,6 +141,22 @@ func (c *Client) withdrawSpare(ctx context.Context, f *found) error {
 		if err := c.replace(ctx, &found{app: spare, kind: f.kind, marker: m}, nil); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// mayRestart refuses restart settings for an app that does not restart by its
+// exit code: the service has nothing to apply them to and refuses the whole set.
+func (c *Client) mayRestart(ctx context.Context, k slotKey, f *found, want []assignment) error {
+	if !slices.ContainsFunc(want, func(a assignment) bool { return a.Settings != nil && a.Settings.Restart != nil }) {
+		return nil
+	}
+	var app win32LobApp // no other kind has settings of restarts
+	if err := c.api.Call(ctx, msgraph.Fresh, http.MethodGet, appPath(f.app.ID), nil, &app); err != nil {
+		return err
+	}
+	if app.InstallExperience == nil || app.InstallExperience.DeviceRestartBehavior != byReturnCode {
+		return fleet.Errorf(fleet.Invalid, "intune.assign", k.String(), "restarts can be put off only where the app restarts by its exit code, and this one does not")
 	}
 	return nil
 }

@@ -34,17 +34,23 @@ type Client struct {
 	exportAbove int
 
 	mu       sync.Mutex
-	slots    map[slotKey]slotApps // nil until listed
-	single   bool                 // the tenant takes no list of architectures
-	believed bool                 // what slots lacks is not there
-	groups   map[string]string    // wave → group id; nil until listed
-	judged   map[string]bool      // groups by id: packmill's or not
-	devices  map[string]string    // managed device id → directory object id; nil until listed
+	slots    map[slotKey]slotApps   // nil until listed
+	single   bool                   // the tenant takes no list of architectures
+	believed bool                   // what slots lacks is not there
+	groups   map[groupMarker]string // packmill's groups' ids; nil until listed
+	judged   map[string]judged      // other groups, by id
+	named    map[string]namedGroup  // the tenant's own, by name
+	users    map[string]string      // device's directory object id → its primary user's
+	devices  map[string]string      // managed device id → directory object id; nil until listed
+	filters  []assignmentFilter     // nil until listed
 }
 
 // New makes a client of the tenant that api calls.
 func New(api *msgraph.Client, o Options) *Client {
-	c := &Client{api: api, tempDir: o.TempDir, blockSize: o.BlockSize, exportAbove: o.ExportAbove, uploads: o.Uploads, judged: map[string]bool{}}
+	c := &Client{
+		api: api, tempDir: o.TempDir, blockSize: o.BlockSize, exportAbove: o.ExportAbove, uploads: o.Uploads,
+		judged: map[string]judged{}, named: map[string]namedGroup{},
+	}
 	if c.blockSize <= 0 {
 		c.blockSize = defaultBlockSize
 	}

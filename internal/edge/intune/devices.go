@@ -75,7 +75,7 @@ func platformOf(operatingSystem string) string {
 // devices instead of one for each.
 func (c *Client) readDevices(ctx context.Context) ([]managedDevice, map[string]string, error) {
 	managed, err := msgraph.List[managedDevice](ctx, c.api, msgraph.Final, msgraph.Query(managedDevicesPath,
-		"$select", "id,azureADDeviceId,operatingSystem,osVersion,lastSyncDateTime,manufacturer,model,deviceCategoryDisplayName,managementAgent,configurationManagerClientEnabledFeatures", "$top", "1000"))
+		"$select", "id,azureADDeviceId,operatingSystem,osVersion,lastSyncDateTime,manufacturer,model,deviceCategoryDisplayName,userId,managementAgent,configurationManagerClientEnabledFeatures", "$top", "1000"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -87,14 +87,17 @@ func (c *Client) readDevices(ctx context.Context) ([]managedDevice, map[string]s
 	for _, d := range directory {
 		objects[strings.ToLower(d.DeviceID)] = d.ID
 	}
-	ids := make(map[string]string, len(managed))
+	ids, users := make(map[string]string, len(managed)), map[string]string{}
 	for _, m := range managed {
 		if object := objects[strings.ToLower(m.AzureADDeviceID)]; object != "" && m.AzureADDeviceID != "" {
 			ids[m.ID] = object
+			if m.UserID != "" {
+				users[object] = m.UserID
+			}
 		}
 	}
 	c.mu.Lock()
-	c.devices = ids
+	c.devices, c.users = ids, users
 	c.mu.Unlock()
 	return managed, ids, nil
 }

@@ -23,6 +23,7 @@ type Marker struct {
 	Pending    fleet.Digest    `json:"pending,omitempty"`    // .intunewin being uploaded
 	Spec       string          `json:"spec,omitempty"`       // identifies the app's properties as last written
 	Targets    []string        `json:"targets,omitempty"`    // targets assigned here that are not packmill's own groups
+	Adopted    bool            `json:"adopted,omitempty"`    // the tenant's people made the app
 	Categories []string        `json:"categories,omitempty"` // ids of categories that packmill put the app into
 	Related    bool            `json:"related,omitempty"`    // packmill made the app depend on others of its own
 }
@@ -66,7 +67,15 @@ func withMarker(notes string, m Marker) string {
 
 // groupMarker is packmill's text in the description of a wave's group.
 type groupMarker struct {
-	Wave string `json:"wave"`
+	Wave  string `json:"wave"`
+	Users bool   `json:"users,omitempty"` // it holds users, not devices
+}
+
+func (m groupMarker) kind() string {
+	if m.Users {
+		return kindUsers
+	}
+	return kindDevices
 }
 
 func (m groupMarker) line() string {

@@ -42,7 +42,8 @@ func (c *Client) Held(ctx context.Context) ([]fleet.PackageID, error) {
 // Devices keep what they have installed. Objects without the package's marker
 // are not touched, nor is one that the tenant's people assigned or related to an
 // app of theirs: that is an error of kind Stalled, before anything of it is
-// changed.
+// changed. Refused, before anything at all is, while an enrolment status page waits
+// for one of them.
 func (c *Client) Remove(ctx context.Context, id fleet.PackageID) error {
 	if id == "" {
 		return fleet.Errorf(fleet.Invalid, "intune.remove", "", "no package is named")
@@ -51,11 +52,19 @@ func (c *Client) Remove(ctx context.Context, id fleet.PackageID) error {
 	if err != nil {
 		return c.api.Fail("intune.remove", string(id), err)
 	}
-	for _, app := range apps {
+	apps = slices.DeleteFunc(apps, func(app mobileApp) bool {
 		m, ok := ParseMarker(text(app.Notes))
-		if !ok || m.Package != id {
-			continue
-		}
+		return !ok || m.Package != id
+	})
+	var ids []string
+	for _, app := range apps {
+		ids = append(ids, app.ID)
+	}
+	if err := c.unawaited(ctx, string(id), ids...); err != nil {
+		return c.api.Fail("intune.remove", string(id), err)
+	}
+	for _, app := range apps {
+		m, _ := ParseMarker(text(app.Notes))
 		k := slotKey{id, m.Slot}
 		if err := c.remove(ctx, k, app.ID); err != nil {
 			return c.api.Fail("intune.remove", k.String(), err)
@@ -132,8 +141,8 @@ func (c *Client) sweep(ctx context.Context, k slotKey, lead *found) (swept bool,
 			return swept, err
 		}
 		m, ok := ParseMarker(text(app.Notes))
-		if !ok || m.Package != k.pkg || m.Slot != k.slot || m.File != "" || app.CommittedContentVersion != "" {
-			continue
+		if !ok || m.Package != k.pkg || m.Slot != k.slot || m.File != "" || m.Adopted || app.CommittedContentVersion != "" {
+			continue // one that was adopted is whole, whatever it holds
 		}
 		present, err := c.assignments(ctx, id)
 		if err != nil {

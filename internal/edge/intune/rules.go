@@ -8,6 +8,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/detection"
 )
 
 const odataRule = "#microsoft.graph.win32LobApp"
@@ -40,6 +41,13 @@ func appRules(app fleet.App) ([]rule, error) {
 	}
 	if scripts > 1 {
 		return nil, invalid(app, "the service takes one detection script, not %d", scripts)
+	}
+	if app.UpdateOnly {
+		present, err := presentRules(app)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, present...)
 	}
 	if n := app.Installer.Needs; n != nil && n.Script != "" {
 		r, err := requirementScript(app)
@@ -135,6 +143,37 @@ func registryRule(app fleet.App, g fleet.RegistryRule, operator string) (rule, e
 		return rule{}, invalid(app, "version %q cannot be compared by >=", app.Version)
 	}
 	return r, nil
+}
+
+// presentRules are requirement rules that hold where some version of the release
+// is already: the app is then an update, and nothing for all other devices. The
+// service asks detection rules first, so that a device with the release has it
+// and is asked nothing more.
+func presentRules(app fleet.App) ([]rule, error) {
+	traces, err := detection.AnyVersion(app.Installer, app.Download)
+	if err != nil {
+		return nil, invalid(app, "it is to update what is there, and %w", err)
+	}
+	var out []rule
+	for _, d := range traces {
+		var r rule
+		switch {
+		case d.File != nil:
+			r, err = fileRule(app, *d.File, "")
+		default:
+			key := *d.Registry
+			key.Value = ""
+			if r, err = registryRule(app, key, ""); err == nil {
+				r.ValueName = d.Registry.Value
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		r.RuleType = "requirement"
+		out = append(out, r)
+	}
+	return out, nil
 }
 
 var dottedPattern = regexp.MustCompile(`^[0-9]{1,9}(\.[0-9]{1,9}){0,3}$`)

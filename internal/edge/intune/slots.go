@@ -52,6 +52,14 @@ func (f *found) holds() bool {
 // all are the slot's objects in use, f among them.
 func (f *found) all() []*found { return append([]*found{f}, f.others...) }
 
+// ids are those of the slot's objects in use.
+func (f *found) ids() (out []string) {
+	for _, o := range f.all() {
+		out = append(out, o.app.ID)
+	}
+	return out
+}
+
 func checkSlot(op string, k slotKey) error {
 	if k.pkg == "" || (k.slot != fleet.Stable && k.slot != fleet.Candidate) {
 		return fleet.Errorf(fleet.Invalid, op, string(k.pkg), "%q is no slot of a package", k.slot)
@@ -287,10 +295,11 @@ func (c *Client) state(ctx context.Context, lead *found) (fleet.AppState, error)
 		if err != nil {
 			return s, err
 		}
-		ours, _, err := c.split(ctx, f.marker, nil, present)
+		ours, foreign, err := c.split(ctx, f.marker, nil, present)
 		if err != nil {
 			return s, err
 		}
+		s.Foreign = s.Foreign || len(foreign) > 0
 		for _, a := range ours {
 			if !seen[a.key()] {
 				seen[a.key()] = true

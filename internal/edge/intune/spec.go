@@ -25,6 +25,9 @@ func properties(app fleet.App, k kind, f *content) (appBody, error) {
 	if app.Name == "" || app.Publisher == "" {
 		return nil, invalid(app, "name and publisher must be given: the service demands both")
 	}
+	if app.UpdateOnly && k != kindWin32 {
+		return nil, invalid(app, "it is to update what is there, and only devices with a Win32 app can be asked for that")
+	}
 	icon, err := largeIcon(app)
 	if err != nil {
 		return nil, err
@@ -122,7 +125,7 @@ func experience(app fleet.App, setup *wrapper.Setup) *installExperience {
 		e.RunAsAccount = "user"
 	}
 	if in.Restart == "byExitCode" {
-		e.DeviceRestartBehavior = "basedOnReturnCode"
+		e.DeviceRestartBehavior = byReturnCode
 	}
 	switch in.InUse {
 	case "close":

@@ -115,12 +115,23 @@ func (c *Client) translate(ctx context.Context, k kind, id string, rows []fleet.
 }
 
 // counts reports whether a row tells more of a device than an older one. The
-// object of another platform tells nothing: a device has none of it.
+// object of another platform tells nothing, not even that the release is not for
+// the device: a device has none of it.
 func counts(r, old fleet.DeviceStatus) bool {
-	if r.State == "absent" != (old.State == "absent") {
-		return old.State == "absent"
+	if a, b := weight(r.State), weight(old.State); a != b {
+		return a > b
 	}
 	return r.At.After(old.At) || r.At.Equal(old.At) && r.State == "failed"
+}
+
+func weight(state string) int {
+	switch state {
+	case "exempt":
+		return 0
+	case "absent":
+		return 1
+	}
+	return 2
 }
 
 func (c columns) status(row reports.Row) fleet.DeviceStatus {
@@ -165,8 +176,10 @@ func installState(s string) string {
 		return "installed"
 	case "failed", "uninstallfailed":
 		return "failed"
-	case "notinstalled", "notapplicable":
+	case "notinstalled":
 		return "absent"
+	case "notapplicable":
+		return "exempt"
 	}
 	return "pending"
 }

@@ -29,6 +29,8 @@ func (c *Client) suited(ctx context.Context, k slotKey, lead, f *found, want []a
 		case a.Target.ODataType == odataExclusion:
 		case !f.kind.timed() && c.early(t.Opens, t.LocalTime):
 			why = "the app's kind knows no start, and its time has not come"
+		case t.Filter != "" && f.kind != kindStore:
+			why = "its filter is for Windows devices, and the app is for macOS"
 		case t.Intent == "uninstall" && !f.kind.removable():
 			why = "the service cannot remove an unmanaged package"
 		}

@@ -61,6 +61,8 @@ func toAssignment(k slotKey, t fleet.Target) (assignment, error) {
 		a.Target.ODataType = odataAllDevices
 	case t.Group == allUsers:
 		a.Target.ODataType = odataAllUsers
+	case t.Exclude && t.Filter != "":
+		return bad("group %q is left out whole: the service knows no filter there", t.Group)
 	case t.Exclude:
 		// Settings stay null: the service refuses any for an exclusion.
 		a.Target = assignmentTarget{ODataType: odataExclusion, GroupID: t.Group}
@@ -68,15 +70,47 @@ func toAssignment(k slotKey, t fleet.Target) (assignment, error) {
 	default:
 		a.Target = assignmentTarget{ODataType: odataGroup, GroupID: t.Group}
 	}
+	if t.Filter != "" {
+		a.Target.FilterID, a.Target.FilterType = t.Filter, filterInclude
+		if t.Unfiltered {
+			a.Target.FilterType = filterExclude
+		}
+	}
+	settings, err := toSettings(k, t)
+	a.Settings = settings
+	return a, err
+}
+
+// The limits of restartSettings, in minutes, as the service's own pages state
+// them.
+const (
+	mostGrace     = 20_160
+	mostCountdown = 240
+)
+
+// toSettings are the settings of an assignment that is no exclusion.
+func toSettings(k slotKey, t fleet.Target) (*assignmentSettings, error) {
+	bad := func(format string, args ...any) (*assignmentSettings, error) {
+		return nil, fleet.Errorf(fleet.Invalid, "intune.assign", k.String(), format, args...)
+	}
 	if !t.Deadline.IsZero() && t.Deadline.Before(t.Opens) {
 		return bad("the deadline for %q lies before its start", t.Group)
 	}
-	s := &assignmentSettings{ODataType: odataSettings, Notifications: "showReboot", Delivery: "notConfigured"}
+	s := &assignmentSettings{ODataType: odataSettings, Notifications: "showReboot", Delivery: background}
 	if t.Notify != "" {
 		s.Notifications = t.Notify
 	}
 	if !slices.Contains([]string{"showAll", "showReboot", "hideAll"}, s.Notifications) {
 		return bad("%q is no kind of notification", t.Notify)
+	}
+	if t.Foreground {
+		s.Delivery = foreground
+	}
+	if r := t.Restart; r != (fleet.Restart{}) {
+		if r.Grace < 1 || r.Grace > mostGrace || r.Countdown < 1 || r.Countdown > min(mostCountdown, r.Grace) || r.Snooze < 0 || r.Snooze > r.Grace {
+			return bad("a restart after %d minutes with a countdown of %d and %d to put it off is none the service takes", r.Grace, r.Countdown, r.Snooze)
+		}
+		s.Restart = &restartSettings{Grace: r.Grace, Countdown: r.Countdown, Snooze: positive(r.Snooze)}
 	}
 	deadline := t.Deadline
 	if t.Intent == "available" {
@@ -87,8 +121,7 @@ func toAssignment(k slotKey, t fleet.Target) (assignment, error) {
 			UseLocalTime: t.LocalTime, StartDateTime: instant(t.Opens, t.LocalTime), DeadlineDateTime: instant(deadline, t.LocalTime),
 		}
 	}
-	a.Settings = s
-	return a, nil
+	return s, nil
 }
 
 // instant is a time as installTimeSettings takes it, nil for none. Local time
@@ -113,10 +146,19 @@ func (a assignment) asTarget() fleet.Target {
 	case odataAllUsers:
 		t.Group = allUsers
 	}
+	if a.Target.FilterID != "" && a.Target.FilterType != filterNone {
+		t.Filter, t.Unfiltered = a.Target.FilterID, a.Target.FilterType == filterExclude
+	}
 	if a.Settings == nil {
 		return t
 	}
-	t.Notify = a.Settings.Notifications
+	t.Notify, t.Foreground = a.Settings.Notifications, a.Settings.Delivery == foreground
+	if r := a.Settings.Restart; r != nil {
+		t.Restart = fleet.Restart{Grace: r.Grace, Countdown: r.Countdown}
+		if r.Snooze != nil {
+			t.Restart.Snooze = *r.Snooze
+		}
+	}
 	if i := a.Settings.InstallTime; i != nil {
 		t.Opens, t.Deadline, t.LocalTime = parseInstant(i.StartDateTime), parseInstant(i.DeadlineDateTime), i.UseLocalTime
 	}
@@ -145,7 +187,7 @@ func sameAssignments(a, b []assignment) bool {
 	}
 	for _, y := range b {
 		x, ok := by[y.key()]
-		if !ok || x.asTarget() != y.asTarget() || x.Target.FilterID != y.Target.FilterID {
+		if !ok || x.asTarget() != y.asTarget() {
 			return false
 		}
 	}

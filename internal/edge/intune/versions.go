@@ -12,6 +12,8 @@ const (
 	devicesVersion = "v1.0"
 	groupsVersion  = "v1.0"
 	scriptsVersion = "beta" // v1.0 has no device health scripts
+	filtersVersion = "beta" // v1.0 has no assignment filters
+	enrolVersion   = "beta" // v1.0 does not tell which apps a page waits for
 	relateVersion  = "beta" // v1.0 has neither relations nor scope tags
 )
 
@@ -26,6 +28,8 @@ const (
 	devicesPath        = "/" + devicesVersion + "/devices"
 	groupsPath         = "/" + groupsVersion + "/groups"
 	scriptsPath        = "/" + scriptsVersion + "/deviceManagement/deviceHealthScripts"
+	enrolmentPath      = "/" + enrolVersion + "/deviceManagement/deviceEnrollmentConfigurations"
+	filtersPath        = "/" + filtersVersion + "/deviceManagement/assignmentFilters"
 )
 
 func appPath(id string) string { return appsPath + "/" + url.PathEscape(id) }

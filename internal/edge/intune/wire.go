@@ -193,7 +193,14 @@ type assignmentSettings struct {
 	ODataType     string               `json:"@odata.type"`
 	Notifications string               `json:"notifications"`
 	InstallTime   *installTimeSettings `json:"installTimeSettings"`
+	Restart       *restartSettings     `json:"restartSettings"`
 	Delivery      string               `json:"deliveryOptimizationPriority"`
+}
+
+type restartSettings struct {
+	Grace     int  `json:"gracePeriodInMinutes"`
+	Countdown int  `json:"countdownDisplayBeforeRestartInMinutes"`
+	Snooze    *int `json:"restartNotificationSnoozeDurationInMinutes"`
 }
 
 type installTimeSettings struct {
@@ -211,6 +218,7 @@ type managedDevice struct {
 	Manufacturer    string    `json:"manufacturer"`
 	Model           string    `json:"model"`
 	Category        string    `json:"deviceCategoryDisplayName"`
+	UserID          string    `json:"userId"`
 
 	Agent    string    `json:"managementAgent"`
 	Features *features `json:"configurationManagerClientEnabledFeatures"`

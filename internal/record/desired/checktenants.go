@@ -160,27 +160,10 @@ func (x *checks) tenant(p place) {
 		for i, a := range t.Packages[pkg] {
 			x.audience(p.Path, append(slices.Clone(keys), index(i)), t, a)
 		}
+		x.assignments(p.Path, keys, t, pkg)
 	}
+	x.adoptions(p.Path, t)
 	x.repo.Tenants[id] = t
-}
-
-// audience checks that the groups of an assignment are known.
-func (x *checks) audience(file string, keys []string, t fleet.Tenant, a fleet.Assignment) {
-	if x.unread[path.Dir(file)] {
-		return // a group could not be read: what they are called is not known
-	}
-	known := []string{"all devices", "all users"}
-	for _, key := range slices.Sorted(maps.Keys(t.Groups)) {
-		known = append(known, t.Groups[key].Name)
-	}
-	if !slices.Contains(known, a.Group) {
-		x.fault(file, append(slices.Clone(keys), "group"), "the tenant has no group %q below groups/%s", a.Group, suggest(a.Group, known))
-	}
-	for i, g := range a.Exclude {
-		if !slices.Contains(known, g) {
-			x.fault(file, append(slices.Clone(keys), "exclude", index(i)), "the tenant has no group %q below groups/%s", g, suggest(g, known))
-		}
-	}
 }
 
 // exception checks what an exception names and how long it lives.

@@ -37,7 +37,7 @@ func TestSchemaMatchesTypes(t *testing.T) {
 		"#AdvisorySources": fleet.AdvisorySources{}, "#Environment": fleet.Environment{}, "#Runner": fleet.Runner{}, "#Week": fleet.Week{}, "#WeekStep": fleet.WeekStep{}, "#Holidays": fleet.Holidays{}, "#DST": fleet.DSTRule{}, "#Wave": fleet.Wave{}, "#Select": fleet.Select{}, "#Opens": fleet.Opens{}, "#Gate": fleet.Gate{},
 		"#Freeze": fleet.Freeze{}, "#Hold": fleet.Hold{}, "#Cycle": fleet.Cycle{}, "#Plan": fleet.PlanRecord{}, "#Summary": fleet.Summary{}, "#Approval": fleet.Approval{}, "#TenantApproval": fleet.TenantApproval{},
 		"#Operator": fleet.Operator{}, "#Proposals": fleet.Proposals{}, "#ProposalGroup": fleet.ProposalGroup{}, "#Person": fleet.Person{}, "#Trust": fleet.Trust{}, "#TrustedKey": fleet.TrustedKey{}, "#Store": fleet.Store{}, "#Exposure": fleet.Exposure{}, "#Budget": fleet.Budget{}, "#Partner": fleet.Partner{}, "#Channel": fleet.Channel{}, "#Brand": fleet.Brand{},
-		"#Tenant": fleet.Tenant{}, "#Window": fleet.Window{}, "#Assignment": fleet.Assignment{}, "#Group": fleet.Group{}, "#Because": fleet.Because{},
+		"#Tenant": fleet.Tenant{}, "#Window": fleet.Window{}, "#Assignment": fleet.Assignment{}, "#RestartGrace": fleet.RestartGrace{}, "#Group": fleet.Group{}, "#Because": fleet.Because{},
 	} {
 		v := c.looseDef(strings.TrimPrefix(def, ""))
 		iter, err := v.Fields(cue.Optional(true))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/calendar"
+	"github.com/packmill/packmill/internal/rules/detection"
 	"github.com/packmill/packmill/internal/rules/wrapper"
 )
 
@@ -15,8 +16,10 @@ import (
 // package, "" when it keeps them all. The tenant is then left out, by name: a
 // restriction that is not kept must not be passed over.
 func unserved(t fleet.Tenant, pkg fleet.Package) string {
-	if a := fleetWide(t.Packages[pkg.ID]); a != nil && a.Intent == "updateOnly" {
-		return "assigned as updateOnly, which needs a requirement rule that packages do not carry yet: it would install everywhere"
+	if a := FleetWide(t.Packages[pkg.ID]); a != nil && a.Intent == "updateOnly" {
+		if why := detection.Unasked(pkg); why != "" {
+			return "assigned as updateOnly, and " + why + ": it would install everywhere"
+		}
 	}
 	if why := unwindowed(t, pkg); why != "" {
 		return why

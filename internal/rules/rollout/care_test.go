@@ -24,6 +24,11 @@ func TestUnserved(t *testing.T) {
 	as := func(kind, account string) fleet.Package {
 		return fleet.Package{ID: id, Installers: map[string]fleet.Installer{"x64": {Platform: "windows", Type: kind, RunAs: account, Restart: "byExitCode"}}}
 	}
+	updates := []fleet.Assignment{{Intent: "updateOnly", Group: "all devices"}}
+	detected := func(d fleet.Detect) fleet.Package {
+		return fleet.Package{ID: id, Installers: map[string]fleet.Installer{"x64": {Platform: "windows", Detect: []fleet.Detect{d}}},
+			Releases: map[string]fleet.Release{"1.0": {Counter: 1, Installers: map[string]fleet.Download{"x64": {}}}}}
+	}
 	for name, c := range map[string]struct {
 		tenant fleet.Tenant
 		pkg    fleet.Package
@@ -40,10 +45,12 @@ func TestUnserved(t *testing.T) {
 		"Windows beside the Mac":      {windowed("install"), fleet.Package{ID: id, Installers: map[string]fleet.Installer{"mac": {Platform: "macos", Type: "pkg"}, "x64": {Platform: "windows", Type: "exe"}}}, ""},
 		"nobody who may":              {windowed("reboot"), as("exe", "user"), "runs as the user"},
 		"partner approves":            {tenant(fleet.Policy{Approval: "partner"}, all), pkg, ""},
-		"update only":                 {tenant(fleet.Policy{}, []fleet.Assignment{{Intent: "updateOnly", Group: "all devices"}}), pkg, "updateOnly"},
 		"patch, any time":             {tenant(fleet.Policy{Reboot: "anytime"}, all), patchOf(id, "always"), ""},
 		"patch, in the window only":   {windowed("reboot"), patchOf(id, "maybe"), "update ring"},
 		"patch that never restarts":   {windowed("reboot"), patchOf(id, "never"), ""},
+		"update only, by a script":    {tenant(fleet.Policy{}, updates), detected(fleet.Detect{Script: "files/d.ps1"}), "is known of one release"},
+		"update only, by a file":      {tenant(fleet.Policy{}, updates), detected(fleet.Detect{File: &fleet.FileRule{Path: `C:\a\b.exe`, Version: true}}), ""},
+		"update only, an MSI":         {tenant(fleet.Policy{}, updates), detected(fleet.Detect{MSIProduct: true}), "no upgrade code"},
 	} {
 		if got := unserved(c.tenant, c.pkg); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

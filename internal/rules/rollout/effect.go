@@ -26,6 +26,7 @@ type Effect struct {
 	Deadline time.Time
 	Local    bool // the instants are the tenant's local time
 	Plan     fleet.Digest
+	Adopts   string // id of the app object that the plan makes the stable slot
 	Reason   string
 }
 
@@ -92,6 +93,7 @@ func Effects(facts Facts, history *History, batch []Action, now time.Time) []Eff
 			}
 			if ok {
 				e.Opens, e.Deadline, e.Local, e.Plan = row.NotBefore, row.Deadline, row.LocalTime, row.plan
+				e.Adopts = Unadopted(facts.Record, a.Tenant, id, row.Adopts)
 			}
 			if a.Kind == Deploy {
 				t := times.Of(row.PlanRow)

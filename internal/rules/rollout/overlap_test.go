@@ -327,7 +327,7 @@ func TestRequires(t *testing.T) {
 	})
 	w := newWorld(all(fresh, needs, tenant(own, func(t *fleet.Tenant) { t.Packages = map[fleet.PackageID][]fleet.Assignment{tool: t.Packages[tool]} }), opened))
 	plan, err := rollout.Plan(w.repo, w.then, w47, w.repo.Cycles[w47], "dogfood")
-	if err != nil || len(plan.Skipped) != 1 || plan.Skipped[0].Why != "requires acme/pad, which is not assigned to all devices here" {
+	if err != nil || len(plan.Skipped) != 1 || plan.Skipped[0].Why != "requires acme/pad, which is not assigned to all devices or all users here" {
 		t.Errorf("%+v, %v", plan.Skipped, err)
 	}
 }

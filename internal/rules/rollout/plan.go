@@ -35,16 +35,17 @@ func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fle
 	if err != nil {
 		return fleet.Plan{}, err
 	}
-	p := planner{repo: repo, id: id, cycle: cycle, wave: wave, opens: opens, zone: zone, known: firstSeen(rec), carried: map[fleet.PackageID]holding{}}
+	p := planner{repo: repo, id: id, cycle: cycle, wave: wave, opens: opens, zone: zone, known: firstSeen(rec), rec: rec, awaited: awaited(rec), carried: map[fleet.PackageID]holding{}}
 	for pkg, e := range cycle.Entries {
 		if e.CarriedFrom != "" {
 			p.carried[pkg] = holders(rec, pkg, e.Artifact)
 		}
 	}
 	plan := fleet.Plan{Cycle: id, Gate: gate, CutOff: cycle.CutOff, Rows: []fleet.PlanRow{}, Skipped: []fleet.PlanSkip{}, Evidence: maps.Clone(rec.Heads)}
+	before := frozenBefore(rec, gate)
 	for _, tenant := range repo.TenantIDs() {
 		t := repo.Tenants[tenant]
-		stay := p.stay(t)
+		stay, rows, users := p.stay(t), len(plan.Rows), false
 		if why := servedElsewhere(members[tenant].Elsewhere); why != "" {
 			plan.Skipped = append(plan.Skipped, fleet.PlanSkip{Tenant: tenant, Why: why})
 		}
@@ -53,10 +54,15 @@ func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fle
 				continue
 			}
 			if row, why := p.row(t, pkg, members[tenant], stay); why == "" {
-				plan.Rows = append(plan.Rows, row)
+				plan.Rows, users = append(plan.Rows, row), users || row.Users
 			} else if why != notInWave {
 				plan.Skipped = append(plan.Skipped, fleet.PlanSkip{Tenant: tenant, Package: pkg, Why: why})
 			}
+		}
+		if len(plan.Rows) > rows {
+			g := groupChange(t, before[tenant], members[tenant])
+			g.Users = users
+			plan.Groups = append(plan.Groups, g)
 		}
 	}
 	plan.Blobs = closure(repo, cycle)
@@ -88,6 +94,9 @@ type planner struct {
 	opens time.Time
 	zone  *time.Location // of the week
 	known map[seen]time.Time
+	rec   *fleet.Record
+
+	awaited map[Slot]string
 	// carried are those whom a carried entry has reached already.
 	carried map[fleet.PackageID]holding
 }
@@ -100,7 +109,7 @@ func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members, stay s
 	if has, carried := p.carried[id]; carried {
 		lacking = has.without(t.ID, lacking)
 	}
-	devices := countOn(pkg, lacking)
+	devices := countOn(pkg, meant(t, id, lacking))
 	if devices == 0 {
 		return fleet.PlanRow{}, notInWave
 	}
@@ -116,7 +125,8 @@ func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members, stay s
 	before, _, _ := pkg.Before(entry.Release)
 	row := fleet.PlanRow{
 		Tenant: t.ID, Package: id, From: before, To: entry.Release, Artifact: entry.Artifact, Wave: p.wave.Name, Devices: devices,
-		NotBefore: stay.opens, Deadline: until, Grace: grace(t.Policy, release), Why: why(t, id, release, Offered(p.repo, p.cycle, p.wave.Name, id, entry.Release)),
+		NotBefore: stay.opens, Deadline: until, Grace: grace(t.Policy, release),
+		Users: ForUsers(t, id), Adopts: Unadopted(p.rec, t.ID, id, t.Adopt[id]), Awaited: p.awaited[Slot{t.ID, id}], Why: why(t, id, release, Offered(p.repo, p.cycle, p.wave.Name, id, entry.Release)),
 	}
 	if p.wave.Opens.Zone == "tenant" {
 		row.LocalTime = true
@@ -200,20 +210,10 @@ func vetoed(t fleet.Tenant, id fleet.PackageID, version string, at time.Time) (w
 			return fmt.Sprintf("pinned to %s until %s: %s", pin.Version, pin.Expires.Format(time.DateOnly), pin.Reason), pin.Expires
 		}
 	}
-	if fleetWide(t.Packages[id]) == nil {
-		return "assigned to groups only; waves reach packages assigned to all devices", time.Time{}
+	if FleetWide(t.Packages[id]) == nil {
+		return "assigned to groups only; waves reach packages assigned to all devices or all users", time.Time{}
 	}
 	return "", time.Time{}
-}
-
-// fleetWide is the assignment of a package to all devices, nil if none is.
-func fleetWide(list []fleet.Assignment) *fleet.Assignment {
-	for i := range list {
-		if list[i].Group == "all devices" {
-			return &list[i]
-		}
-	}
-	return nil
 }
 
 // deadline is when devices must have a release: by the gate's last look; or
@@ -261,7 +261,7 @@ func grace(policy fleet.Policy, r fleet.Release) fleet.Duration {
 func hours(n float64) time.Duration { return time.Duration(n * float64(time.Hour)) }
 
 func why(t fleet.Tenant, id fleet.PackageID, r fleet.Release, offered bool) string {
-	a := fleetWide(t.Packages[id])
+	a := FleetWide(t.Packages[id])
 	text := a.Intent + " on " + a.Group
 	if offered {
 		text = "offered on " + a.Group + ", for its users to choose"
@@ -293,7 +293,8 @@ func countOn(pkg fleet.Package, devices []fleet.InventoryRow) int {
 // It knows no processors: an inventory does not tell them. A slot holds one
 // file, that for x64 where a release has several, and the console offers it to
 // x64 alone. So arm64 devices are counted in plans and memberships, get
-// nothing, and stay silent in a gate's sample.
+// nothing, and stay silent in a gate's sample until they say that the app is not
+// for them.
 func Serves(pkg fleet.Package, platform string) bool {
 	if platform == "macos" {
 		for _, i := range pkg.Installers {

@@ -8,8 +8,8 @@ import (
 // can have them all: a package it does not take on all devices.
 func unmet(t fleet.Tenant, pkg fleet.Package) string {
 	for _, r := range pkg.Requires {
-		if a := fleetWide(t.Packages[r]); a == nil || a.Intent == "uninstall" {
-			return "requires " + string(r) + ", which is not assigned to all devices here"
+		if a := FleetWide(t.Packages[r]); a == nil || a.Intent == "uninstall" {
+			return "requires " + string(r) + ", which is not assigned to all devices or all users here"
 		}
 	}
 	return ""

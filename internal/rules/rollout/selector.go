@@ -60,8 +60,8 @@ func groupsOf(d *fleet.InventoryRow) []string {
 	return out
 }
 
-// WithGroups is a tenant with those of its groups alone that waves select by:
-// whose members an inventory reads.
+// WithGroups is a tenant with those of its groups alone that waves select by, or
+// that an assignment leaves out: whose members an inventory reads.
 func WithGroups(repo *fleet.Repository, id fleet.TenantID) fleet.Tenant {
 	t := repo.Tenants[id]
 	groups := map[string]fleet.Group{}
@@ -70,6 +70,15 @@ func WithGroups(repo *fleet.Repository, id fleet.TenantID) fleet.Tenant {
 			named := fleet.Values{strings.TrimPrefix(value, "!")}
 			for folder, g := range t.Groups {
 				if named.Admit(folder) {
+					groups[folder] = g
+				}
+			}
+		}
+	}
+	for id := range t.Packages {
+		if a := FleetWide(t.Packages[id]); a != nil {
+			for folder, g := range t.Groups {
+				if slices.Contains(a.Exclude, g.Name) {
 					groups[folder] = g
 				}
 			}

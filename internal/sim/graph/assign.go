@@ -41,7 +41,7 @@ func assign(r *request, a *app) (reply, error) {
 	var set []assignment
 	seen := map[string]bool{}
 	for _, b := range body.Assignments {
-		d, err := r.t.decode(b)
+		d, err := r.t.decode(a, b)
 		if err != nil {
 			return reply{}, err
 		}
@@ -65,14 +65,28 @@ func assign(r *request, a *app) (reply, error) {
 
 // An assigned is an assignment as far as devices act on it.
 type assigned struct {
-	Intent string `json:"intent"`
-	Target struct {
-		Type    string `json:"@odata.type"`
-		GroupID string `json:"groupId"`
-	} `json:"target"`
-	Settings *struct {
-		Install *installTime `json:"installTimeSettings"`
-	} `json:"settings"`
+	Intent   string    `json:"intent"`
+	Target   target    `json:"target"`
+	Settings *settings `json:"settings"`
+}
+
+// A target is whom an assignment is for.
+type target struct {
+	Type       string `json:"@odata.type"`
+	GroupID    string `json:"groupId"`
+	FilterID   string `json:"deviceAndAppManagementAssignmentFilterId"`
+	FilterType string `json:"deviceAndAppManagementAssignmentFilterType"`
+}
+
+type settings struct {
+	Notifications string       `json:"notifications"`
+	Delivery      string       `json:"deliveryOptimizationPriority"`
+	Install       *installTime `json:"installTimeSettings"`
+	Restart       *struct {
+		Grace     int  `json:"gracePeriodInMinutes"`
+		Countdown int  `json:"countdownDisplayBeforeRestartInMinutes"`
+		Snooze    *int `json:"restartNotificationSnoozeDurationInMinutes"`
+	} `json:"restartSettings"`
 }
 
 type installTime struct {
@@ -82,7 +96,7 @@ type installTime struct {
 }
 
 // decode reads an assignment and refuses what the service refuses.
-func (t *tenant) decode(body map[string]json.RawMessage) (assigned, error) {
+func (t *tenant) decode(a *app, body map[string]json.RawMessage) (assigned, error) {
 	d, err := parseAssigned(body)
 	if err != nil {
 		return d, badRequest("an assignment cannot be read: " + err.Error())
@@ -106,10 +120,34 @@ func (t *tenant) decode(body map[string]json.RawMessage) (assigned, error) {
 	if d.Target.Type == exclusionTarget && d.Settings != nil {
 		return d, badRequest("an exclusion takes no settings")
 	}
-	if s := d.Settings; s != nil && s.Install != nil && s.Install.Start != nil && s.Install.Deadline != nil && s.Install.Deadline.Before(*s.Install.Start) {
-		return d, badRequest("the deadline lies before the start")
+	if err := t.checkFilter(d.Target); err != nil {
+		return d, err
 	}
-	return d, nil
+	return d, d.Settings.check(a.Props)
+}
+
+// check refuses settings that the service refuses for an app; none are taken.
+func (s *settings) check(app map[string]json.RawMessage) error {
+	if s == nil {
+		return nil
+	}
+	if i := s.Install; i != nil && i.Start != nil && i.Deadline != nil && i.Deadline.Before(*i.Start) {
+		return badRequest("the deadline lies before the start")
+	}
+	r := s.Restart
+	if r == nil {
+		return nil
+	}
+	var experience struct {
+		Restart string `json:"deviceRestartBehavior"`
+	}
+	if json.Unmarshal(app["installExperience"], &experience) != nil || experience.Restart != "basedOnReturnCode" {
+		return badRequest("restartSettings need an app whose deviceRestartBehavior is basedOnReturnCode")
+	}
+	if r.Grace < 1 || r.Grace > 20160 || r.Countdown < 1 || r.Countdown > 240 || r.Snooze != nil && *r.Snooze < 1 {
+		return badRequest("restartSettings are out of range")
+	}
+	return nil
 }
 
 func parseAssigned(body map[string]json.RawMessage) (assigned, error) {

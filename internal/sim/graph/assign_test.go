@@ -21,12 +21,14 @@ const finance = "0b1c2d3e-1111-4222-8333-444455556666"
 func TestForeignAssignments(t *testing.T) {
 	w := newWorld(t, nil)
 	c := w.client(nordic)
-	state := publish(t, c, fleet.Stable, "24.09")
+	app, content := restarting(t)
+	state := must[fleet.AppState](t)(c.Publish(t.Context(), app, content))
 	path := "/beta/deviceAppManagement/mobileApps/" + state.ID
+	filter := w.filter("Desks", "windows10AndLater", `device.model -eq "L14"`)
 	theirs := map[string]any{
 		"@odata.type": "#microsoft.graph.mobileAppAssignment", "intent": "available",
 		"target": map[string]any{
-			"@odata.type": "#microsoft.graph.allLicensedUsersAssignmentTarget", "deviceAndAppManagementAssignmentFilterId": "f-1",
+			"@odata.type": "#microsoft.graph.allLicensedUsersAssignmentTarget", "deviceAndAppManagementAssignmentFilterId": filter,
 			"deviceAndAppManagementAssignmentFilterType": "include",
 		},
 		"settings": map[string]any{

@@ -2,7 +2,6 @@ package graph
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -21,16 +20,34 @@ type detection struct {
 	Comparison      string `json:"comparisonValue"`
 }
 
-// detections are the epoch's detection rules.
-func (e *epoch) detections() []detection {
-	if e.rules == nil {
-		var all []detection
-		if json.Unmarshal(e.Props["rules"], &all) != nil {
-			return nil // createApp has refused such rules
-		}
-		e.rules = slices.DeleteFunc(all, func(d detection) bool { return d.RuleType != "detection" })
+// allRules are the epoch's rules, of both types.
+func (e *epoch) allRules() []detection {
+	if e.rules == nil && json.Unmarshal(e.Props["rules"], &e.rules) != nil {
+		return nil // createApp has refused such rules
 	}
 	return e.rules
+}
+
+// detections are the epoch's detection rules.
+func (e *epoch) detections() []detection {
+	var out []detection
+	for _, d := range e.allRules() {
+		if d.RuleType == "detection" {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// meets reports whether the device meets an app's requirement rules. It runs no
+// scripts: what they would find is taken to be met.
+func (r *run) meets(e *epoch) bool {
+	for _, d := range e.allRules() {
+		if d.RuleType == "requirement" && !strings.HasSuffix(d.Type, "PowerShellScriptRule") && !r.holds(d, e) {
+			return false
+		}
+	}
+	return true
 }
 
 // product is the MSI product an app installs, as its rules name it.

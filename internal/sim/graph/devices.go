@@ -20,6 +20,7 @@ func (d *device) managedDevice(seen time.Time) map[string]any {
 	out := map[string]any{
 		"id": d.managed, "azureADDeviceId": d.entra, "deviceName": d.Name, "operatingSystem": cmp.Or(d.OS, "Windows"),
 		"osVersion": d.OSVersion, "manufacturer": d.Manufacturer, "model": d.Model, "deviceCategoryDisplayName": d.Department,
+		"userId": d.user, "userPrincipalName": principal(d.user),
 		"lastSyncDateTime": seen.UTC().Format(time.RFC3339), "managedDeviceOwnerType": "company", "complianceState": "compliant",
 	}
 	d.agents(out)
@@ -29,6 +30,9 @@ func (d *device) managedDevice(seen time.Time) map[string]any {
 func listDevices(r *request) (reply, error) {
 	out := []map[string]any{}
 	for _, d := range r.t.byObject() {
+		if !d.enrolled(r.t.s.o.Now()) {
+			continue
+		}
 		res := d.directoryObject()
 		match, err := filter(r.URL.Query(), res)
 		if err != nil {
@@ -45,6 +49,9 @@ func listManaged(r *request) (reply, error) {
 	out := []map[string]any{}
 	now := r.t.s.o.Now()
 	for _, d := range r.t.byManaged() {
+		if !d.enrolled(now) {
+			continue
+		}
 		seen, _ := r.t.lastCheckIn(d, now)
 		res := d.managedDevice(seen)
 		res["osVersion"] = r.t.osVersion(d, seen)

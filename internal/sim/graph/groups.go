@@ -130,10 +130,13 @@ func listTransitive(r *request, g *group) (reply, error) {
 	return page(r, out, 100, 999)
 }
 
-// directoryObject is a device or a group as a member, nil for what is gone.
+// directoryObject is a device, a user or a group as a member, nil for what is gone.
 func (t *tenant) directoryObject(id string) map[string]any {
-	if d := t.objects[id]; d != nil {
+	if d := t.objects[id]; d != nil && d.enrolled(t.s.o.Now()) {
 		return d.directoryObject()
+	}
+	if name := t.users[id]; name != "" {
+		return userObject(id, name)
 	}
 	if g := t.groups[id]; g != nil {
 		out := g.resource()

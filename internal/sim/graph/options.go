@@ -78,7 +78,11 @@ type Device struct {
 	Manufacturer string
 	Model        string
 	Department   string                     // the device category
+	SKU          string                     // edition as assignment filters name it: Enterprise, Education, …
 	Zone         string                     // IANA zone of the device's own clock, UTC when empty
+	User         string                     // name of its primary user; a user of its own when empty
+	Shared       bool                       // it is nobody's: it has no primary user
+	Enrolled     time.Time                  // it is not there before; from the beginning when zero
 	Installed    map[fleet.PackageID]string // versions it has before the world begins
 
 	Agent string   // managementAgent of a device that Configuration Manager manages as well

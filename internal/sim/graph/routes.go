@@ -35,6 +35,8 @@ func (s *Server) routes() *http.ServeMux {
 	insightRoutes(r)
 	scriptRoutes(r)
 	directoryRoutes(r)
+	filterRoutes(r)
+	enrolmentRoutes(r)
 	updateRoutes(r)
 	factRoutes(r) // last
 	for _, version := range []string{"/v1.0", "/beta"} {

@@ -65,7 +65,7 @@ func (s *Server) open(config Tenant) error {
 	}
 	t := &tenant{
 		Tenant: config, s: s, apps: map[string]*app{}, groups: map[string]*group{}, scripts: map[string]*script{}, entities: map[string]map[string]*entity{}, calls: map[string]int{},
-		objects: map[string]*device{}, managed: map[string]*device{},
+		objects: map[string]*device{}, managed: map[string]*device{}, users: map[string]string{}, rules: map[string]deviceRule{},
 	}
 	for _, d := range config.Devices {
 		zone, err := time.LoadLocation(d.Zone)
@@ -81,6 +81,7 @@ func (s *Server) open(config Tenant) error {
 		if t.objects[made.object] != nil {
 			return fmt.Errorf("graph: tenant %s has two devices called %q", config.Directory, d.Name)
 		}
+		t.settle(made)
 		t.devices = append(t.devices, made)
 		t.objects[made.object], t.managed[made.managed] = made, made
 	}

@@ -19,6 +19,7 @@ type tenant struct {
 	s       *Server
 	devices []*device
 	objects map[string]*device // by directory id
+	users   map[string]string  // names, by directory id
 	managed map[string]*device // by managed device id
 
 	mu       sync.Mutex
@@ -31,6 +32,7 @@ type tenant struct {
 	requests int                           // seen since the server started
 	calls    map[string]int                // by operation, since the server started
 	recent   []sent                        // for the rate limit
+	rules    map[string]deviceRule         // of assignment filters, by their text
 
 	habits  habits       // what is left to go wrong by the world's pitfalls
 	revoked atomic.Int64 // tokens with a lower serial number are no longer taken
@@ -39,6 +41,7 @@ type tenant struct {
 type device struct {
 	Device
 	object, managed, entra string
+	user                   string // directory id of its primary user, "" for none
 	zone                   *time.Location
 }
 
@@ -105,7 +108,7 @@ type epoch struct {
 	Unable      string // why devices cannot run its command lines
 
 	wants []assigned  // Assignments, read once
-	rules []detection // detection rules of Props, read once
+	rules []detection // rules of Props, read once
 }
 
 type group struct {

@@ -64,7 +64,7 @@ func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 	}
 	apps := slices.DeleteFunc(t.appsOf(e.Package), func(other *app) bool { return other.kind().os != a.kind().os })
 	for _, d := range t.devices {
-		if cmp.Or(d.OS, "Windows") != a.kind().os || d.comanaged("apps") {
+		if cmp.Or(d.OS, "Windows") != a.kind().os || d.comanaged("apps") || !d.enrolled(now) {
 			continue // of another kind, or its apps come from elsewhere and nothing is reported
 		}
 		known := now.Add(-t.reportLag(d))
@@ -83,7 +83,7 @@ func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 // the check-in before: the first after each change of the world and each
 // instant an assignment names.
 func (r *run) checkIns(now time.Time) []time.Time {
-	var changes []time.Time
+	changes := []time.Time{r.d.Enrolled}
 	groups, removes := map[string]bool{}, false
 	for _, a := range r.apps {
 		for i := range a.History {
@@ -91,6 +91,9 @@ func (r *run) checkIns(now time.Time) []time.Time {
 			for _, d := range a.History[i].decoded() {
 				groups[d.Target.GroupID] = true
 				removes = removes || d.Intent == "uninstall"
+				for _, past := range r.t.filterPast(d.Target.FilterID) {
+					changes = append(changes, past.Modified)
+				}
 				if d.Settings != nil && d.Settings.Install != nil {
 					s := d.Settings.Install
 					changes = append(changes, r.d.local(s.Start, s.Local), r.d.local(s.Deadline, s.Local))
@@ -101,7 +104,7 @@ func (r *run) checkIns(now time.Time) []time.Time {
 	for id := range groups {
 		if g := r.t.groups[id]; g != nil {
 			for _, m := range g.Log {
-				if m.Object == r.d.object || r.t.groups[m.Object] != nil {
+				if m.Object == r.d.object || m.Object == r.d.user || r.t.groups[m.Object] != nil {
 					changes = append(changes, m.At)
 				}
 			}
@@ -111,6 +114,9 @@ func (r *run) checkIns(now time.Time) []time.Time {
 	for _, at := range changes {
 		if at.IsZero() || at.After(now) {
 			continue
+		}
+		if at.Before(r.d.Enrolled) {
+			at = r.d.Enrolled
 		}
 		c, ok := r.t.nextCheckIn(r.d, at)
 		if !ok || c.After(now) {
@@ -172,16 +178,15 @@ func slotOrder(slot string) int {
 }
 
 // wanted is what an app's assignments want of the device: an exclusion beats
-// everything, to have it beats to remove it, and the earliest start counts.
+// everything that reaches the device in the same way, to have it beats to remove
+// it, and the earliest start counts.
 func (r *run) wanted(e *epoch, at time.Time) (intent string, started, ok bool) {
 	var required, uninstall, available []assigned
+	out := r.excluded(e, at)
 	for _, d := range e.decoded() {
-		if !r.hit(d, at) {
-			continue
-		}
+		way := r.hit(d.Target, at)
 		switch {
-		case d.Target.Type == exclusionTarget:
-			return "", false, false
+		case d.Target.Type == exclusionTarget || way == missed || out[way]:
 		case d.Intent == "required":
 			required = append(required, d)
 		case d.Intent == "uninstall":
@@ -203,17 +208,6 @@ func (r *run) wanted(e *epoch, at time.Time) (intent string, started, ok bool) {
 		}
 	}
 	return intent, started, true
-}
-
-// hit reports whether a target names the device. Users are not simulated: a
-// device belongs to one of all users.
-func (r *run) hit(d assigned, at time.Time) bool {
-	switch d.Target.Type {
-	case allDevicesTarget, allUsersTarget:
-		return true
-	}
-	g := r.t.groups[d.Target.GroupID]
-	return g != nil && r.t.within(g, r.d.object, at, map[string]bool{})
 }
 
 // start is when the device acts on an assignment: at its start, or at its
@@ -247,6 +241,8 @@ func (r *run) act(a *app, e *epoch, intent string, started bool, at time.Time) s
 	case intent == "uninstall":
 	case present:
 		s.state = installed
+	case !r.meets(e):
+		s.state = notApplicable
 	case intent == "available":
 	case !started:
 		s.state = pendingInstall

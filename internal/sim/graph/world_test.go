@@ -276,6 +276,22 @@ func (w *world) get(path string) map[string]any { return w.do(http.MethodGet, pa
 // simulator says that the object is not there yet.
 func (w *world) do(method, path string, body any) map[string]any {
 	w.t.Helper()
+	status, answer := w.try(method, path, body)
+	if status >= 400 {
+		w.t.Fatalf("%s %s: %d %s", method, path, status, answer)
+	}
+	var out map[string]any
+	if len(answer) > 0 {
+		if err := json.Unmarshal(answer, &out); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return out
+}
+
+// try is do for what may be refused.
+func (w *world) try(method, path string, body any) (status int, answer []byte) {
+	w.t.Helper()
 	data, err := json.Marshal(body)
 	if err != nil {
 		w.t.Fatal(err)
@@ -291,21 +307,14 @@ func (w *world) do(method, path string, body any) map[string]any {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		answer, err := io.ReadAll(resp.Body)
+		answer, err = io.ReadAll(resp.Body)
 		resp.Body.Close()
-		if err != nil || resp.StatusCode >= 400 && resp.StatusCode != http.StatusNotFound {
-			w.t.Fatalf("%s %s: %d %s %v", method, path, resp.StatusCode, answer, err)
+		if err != nil {
+			w.t.Fatal(err)
 		}
-		var out map[string]any
-		if resp.StatusCode < 400 {
-			if len(answer) > 0 {
-				if err := json.Unmarshal(answer, &out); err != nil {
-					w.t.Fatal(err)
-				}
-			}
-			return out
+		if status = resp.StatusCode; status != http.StatusNotFound {
+			break
 		}
 	}
-	w.t.Fatalf("%s %s: not found", method, path)
-	return nil
+	return status, answer
 }

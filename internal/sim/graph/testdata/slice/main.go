@@ -31,7 +31,7 @@ type area struct {
 
 // areas are what is kept; each stands in a file of its own.
 func areas() []area {
-	return []area{apps(), appKinds(), scripts(), directory(), facts(), probes(), insight(), profiles(), rings(), deployments()}
+	return []area{apps(), appKinds(), scripts(), directory(), facts(), probes(), insight(), assignments(), profiles(), rings(), deployments()}
 }
 
 func leading() []string {
@@ -66,7 +66,7 @@ func keep() []string {
 
 // thin are the types of which plain values and enumerations are kept alone.
 func thin() []string {
-	return []string{"microsoft.graph.managedDevice", "microsoft.graph.device", "microsoft.graph.group", "microsoft.graph.mobileApp", "microsoft.graph.mobileAppContent", "microsoft.graph.organization"}
+	return []string{"microsoft.graph.managedDevice", "microsoft.graph.device", "microsoft.graph.user", "microsoft.graph.group", "microsoft.graph.mobileApp", "microsoft.graph.mobileAppContent", "microsoft.graph.organization"}
 }
 
 func main() {

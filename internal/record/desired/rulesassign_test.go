@@ -1,0 +1,34 @@
+package desired
+
+import "testing"
+
+// What an assignment cannot say, by itself or of its package.
+func TestAssignments(t *testing.T) {
+	with := func(more string) edit {
+		return edit{tenant, `"igor-pavlov/7-zip": [{}]`, `"igor-pavlov/7-zip": [{` + more + `}]`}
+	}
+	const restart = `restart: {graceMinutes: 60, countdownMinutes: 15}`
+	adopt := func(more string) edit {
+		return edit{tenant, `labels: role:      "customer"`, "labels: role:      \"customer\"\n\tadopt: {" + more + "}"}
+	}
+	const app = "0b1c2d3e-1111-4222-8333-444455556666"
+	checkRules(t, []rule{
+		{"all devices left out", []edit{with(`exclude: ["all devices"]`)}},
+		{"all users left out", []edit{{tenant, `exclude: ["Finance"]`, `exclude: ["all users"]`}}},
+		{"devices and users", []edit{{tenant, `{group: "Finance"},`, `{group: "all devices"},`}}},
+		{"a filter's mode without a filter", []edit{with(`filterMode: "exclude"`)}},
+		{"a filter's mode that is none", []edit{with(`filter: "Desks", filterMode: "some"`)}},
+		{"a delivery that is none", []edit{with(`delivery: "background"`)}},
+		{"restarts that nothing makes", []edit{with(restart), {"tenants/operator.cue", `reboot:             "windowOnly"`, `reboot:             "anytime"`}}},
+		{"restarts that policy keeps to the window", []edit{with(restart), {sevenZip, `detect: [{msiProduct: true}]`, "detect: [{msiProduct: true}]\n\t\trestart: \"byExitCode\""}}},
+		{"a countdown longer than the grace", []edit{with(`restart: {graceMinutes: 10, countdownMinutes: 11}`)}},
+		{"a snooze longer than the grace", []edit{with(`restart: {graceMinutes: 10, countdownMinutes: 5, snoozeMinutes: 11}`)}},
+		{"a grace of three weeks", []edit{with(`restart: {graceMinutes: 30240, countdownMinutes: 15}`)}},
+		{"a user's program for devices", []edit{{sevenZip, `detect: [{msiProduct: true}]`, "detect: [{msiProduct: true}]\n\t\tscope: \"user\""}}},
+		{"an update of what cannot be asked for", []edit{with(`intent: "updateOnly"`)}},
+		{"an adoption by name", []edit{adopt(`"igor-pavlov/7-zip": "7-Zip"`)}},
+		{"an adoption for nobody", []edit{adopt(`"mozilla/firefox": "` + app + `"`)}},
+		{"one app for two packages", []edit{adopt(`"igor-pavlov/7-zip": "` + app + `", "acme/ledger-client": "` + app + `"`)}},
+		{"an adoption without a console", []edit{adopt(`"igor-pavlov/7-zip": "` + app + `"`), {tenant, `intune: directory: "7f6e1c52-0000-0000-0000-000000000000"`, ``}}},
+	})
+}
