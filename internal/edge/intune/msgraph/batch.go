@@ -19,6 +19,10 @@ const batchSize = 20
 // batchTries is how often a request of a batch is sent before its answer stands.
 const batchTries = 8
 
+// partsKey is where a context says how many requests one stands for: the service
+// counts the parts of a batch, and not what carries them.
+type partsKey struct{}
+
 // A BatchCall is one request of a batch.
 type BatchCall struct {
 	ID      string            `json:"id"`
@@ -75,15 +79,11 @@ func (c *Client) batchOnce(ctx context.Context, version string, calls []BatchCal
 		}
 		req.Requests = append(req.Requests, call)
 	}
-	// The request that carries the batch is paced by call; its parts here.
-	if err := c.pace(ctx, true, len(calls)-1); err != nil {
-		return nil, 0, err
-	}
 	var resp struct {
 		Responses []batchAnswer `json:"responses"`
 	}
 	// Every call in here may be made twice: a second one finds it done.
-	if err := c.Call(transport.Repeatable(ctx), Final, http.MethodPost, "/"+version+"/$batch", req, &resp); err != nil {
+	if err := c.Call(transport.Repeatable(context.WithValue(ctx, partsKey{}, len(calls))), Final, http.MethodPost, "/"+version+"/$batch", req, &resp); err != nil {
 		return nil, 0, err
 	}
 	answers := map[string]batchAnswer{}

@@ -102,7 +102,8 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte, out
 	if err != nil {
 		return err
 	}
-	if err := c.pace(ctx, method != http.MethodGet, 1); err != nil {
+	parts, _ := ctx.Value(partsKey{}).(int)
+	if err := c.pace(ctx, method != http.MethodGet, max(parts, 1)); err != nil {
 		return err
 	}
 	req, err := http.NewRequest(method, target, bytes.NewReader(body))

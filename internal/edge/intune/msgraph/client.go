@@ -55,6 +55,7 @@ type Client struct {
 	clock     fleet.Clock
 	log       *slog.Logger
 
+	pacing sync.Mutex
 	any    *window
 	writes *window
 
@@ -120,18 +121,23 @@ func (c *Client) Log() *slog.Logger { return c.log }
 // as its storage. The tenant's token does not go along.
 func (c *Client) HTTP() *transport.Client { return c.http }
 
-// pace waits until n requests may be sent.
+// pace waits until n requests may be sent together. Each has its place in both
+// windows at the instant it is sent, so that neither takes a request that waited
+// for the other to have been sent before it was.
 func (c *Client) pace(ctx context.Context, write bool, n int) error {
 	now := c.clock.Now()
-	var delay time.Duration
-	for range n {
-		delay = max(delay, c.any.reserve(now))
-		if write {
-			delay = max(delay, c.writes.reserve(now))
+	c.pacing.Lock()
+	at := c.any.when(now, n)
+	if write {
+		if later := c.writes.when(now, n); later.After(at) {
+			at = later
 		}
+		c.writes.take(at, n)
 	}
-	if delay <= 0 {
+	c.any.take(at, n)
+	c.pacing.Unlock()
+	if !at.After(now) {
 		return ctx.Err()
 	}
-	return c.clock.Sleep(ctx, delay)
+	return c.clock.Sleep(ctx, at.Sub(now))
 }

@@ -59,6 +59,8 @@ func (c *Client) noticed(header http.Header, sent, answered time.Time) {
 // the tenant it knows nothing.
 func (c *Client) Headroom() (requests, writes int) {
 	now := c.clock.Now()
+	c.pacing.Lock()
+	defer c.pacing.Unlock()
 	return c.any.room(now), c.writes.room(now)
 }
 

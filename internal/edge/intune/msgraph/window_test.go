@@ -15,7 +15,8 @@ func TestWindow(t *testing.T) {
 	var passed []time.Time
 	for range 2000 {
 		now = now.Add(time.Duration(random.IntN(8000)) * time.Millisecond * time.Duration(random.IntN(2)))
-		at := now.Add(w.reserve(now))
+		at := w.when(now, 1)
+		w.take(at, 1)
 		if n := len(passed); n >= 5 {
 			if gap := at.Sub(passed[n-5]); gap < 21*time.Second {
 				t.Fatalf("place %d comes %s after the fifth before it", n, gap)
