@@ -76,7 +76,11 @@ func (c *Client) exportReport(ctx context.Context, app string) ([]fleet.DeviceSt
 // because its answer was lost costs the service some work and changes nothing.
 func (c *Client) export(ctx context.Context, want exportJob) (exportJob, error) {
 	var job exportJob
-	if err := c.api.Call(transport.Repeatable(ctx), msgraph.Final, http.MethodPost, exportsPath, want, &job); err != nil {
+	err := c.api.Persist(ctx, func() error {
+		job = exportJob{}
+		return c.api.Call(transport.Repeatable(ctx), msgraph.Final, http.MethodPost, exportsPath, want, &job)
+	})
+	if err != nil {
 		return job, err
 	}
 	if job.ID == "" {

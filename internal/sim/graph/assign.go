@@ -120,7 +120,7 @@ func (t *tenant) decode(a *app, body map[string]json.RawMessage) (assigned, erro
 	if d.Target.Type == exclusionTarget && d.Settings != nil {
 		return d, badRequest("an exclusion takes no settings")
 	}
-	if err := t.checkFilter(d.Target); err != nil {
+	if err := t.checkFilter(a.kind().os, d.Target); err != nil {
 		return d, err
 	}
 	return d, d.Settings.check(a.Props)

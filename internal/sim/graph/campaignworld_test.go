@@ -68,22 +68,34 @@ func populate(w *world) (vip string) {
 	app.Package, app.Name = "some/other", "Their app"
 	made := must[fleet.AppState](w.t)(w.client(nordic).Publish(w.t.Context(), app, content))
 	w.do(http.MethodPatch, appsURL+"/"+made.ID, map[string]any{"@odata.type": "#microsoft.graph.win32LobApp", "notes": "made by hand"})
-	w.do(http.MethodPost, appsURL+"/"+made.ID+"/assign", map[string]any{"mobileAppAssignments": []any{theirs(vip, "available")}})
+	w.do(http.MethodPost, appsURL+"/"+made.ID+"/assign", map[string]any{"mobileAppAssignments": []any{w.theirs(vip, "available")}})
 	return vip
 }
 
-// theirs is an assignment as people make it in the portal.
-func theirs(group, intent string) map[string]any {
+// theirs is an assignment as people make it in the portal, past a filter of their
+// own.
+func (w *world) theirs(group, intent string) map[string]any {
+	w.t.Helper()
+	const name = "Loaners"
+	filter := ""
+	for _, f := range w.list(filtersPath) {
+		if f["displayName"] == name {
+			filter = f["id"].(string)
+		}
+	}
+	if filter == "" {
+		filter = w.filter(name, "windows10AndLater", `device.model -eq "loaner"`)
+	}
 	return map[string]any{
 		"@odata.type": "#microsoft.graph.mobileAppAssignment", "intent": intent,
 		"target": map[string]any{
 			"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": group,
-			"deviceAndAppManagementAssignmentFilterId": "11111111-2222-4333-8444-555555555555", "deviceAndAppManagementAssignmentFilterType": "exclude",
+			"deviceAndAppManagementAssignmentFilterId": filter, "deviceAndAppManagementAssignmentFilterType": "exclude",
 		},
 		"settings": map[string]any{
 			"@odata.type": "#microsoft.graph.win32LobAppAssignmentSettings", "notifications": "showReboot", "deliveryOptimizationPriority": "foreground",
-			"restartSettings":     map[string]any{"gracePeriodInMinutes": 1440, "countdownDisplayBeforeRestartInMinutes": 15, "restartNotificationSnoozeDurationInMinutes": nil},
-			"installTimeSettings": nil,
+			"restartSettings":     nil, // which only apps take that restart by their exit code
+			"installTimeSettings": map[string]any{"useLocalTime": true, "startDateTime": "2026-11-24T06:00:00Z", "deadlineDateTime": nil},
 		},
 	}
 }
@@ -92,7 +104,7 @@ func theirs(group, intent string) map[string]any {
 func interfere(w *world, vip string) {
 	w.t.Helper()
 	for _, id := range w.ours() {
-		set := []any{theirs(vip, "available")}
+		set := []any{w.theirs(vip, "available")}
 		for _, a := range w.list(appsURL + "/" + id + "/assignments") {
 			for _, name := range []string{"id", "source", "sourceId"} {
 				delete(a, name)

@@ -132,7 +132,14 @@ func (s *speech) silent(source *clientSource) []string {
 // othersOnly are operations that only people in the tenant use: the simulator
 // serves them for tests that play their part.
 func othersOnly() []string {
+	const (
+		filter = "_deviceManagement_assignmentFilters_deviceAndAppManagementAssignmentFilter_id"
+		page   = "_deviceManagement_deviceEnrollmentConfigurations_deviceEnrollmentConfiguration_id"
+	)
 	return []string{
+		"post_deviceManagement_assignmentFilters", "post_deviceManagement_assignmentFilters_validateFilter", "get" + filter, "patch" + filter, "delete" + filter,
+		"post_deviceManagement_deviceEnrollmentConfigurations", "get" + page, "patch" + page, "delete" + page,
+		"post_deviceAppManagement_mobileAppCategories", "post_deviceManagement_roleScopeTags",
 		"delete_deviceAppManagement_mobileApps_mobileApp_id", "delete_groups_group_id", "get_deviceManagement_deviceHealthScripts_deviceHealthScript_id",
 	}
 }

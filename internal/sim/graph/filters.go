@@ -122,8 +122,8 @@ func (t *tenant) passes(d *device, target target, at time.Time) bool {
 	return t.rules[text](d) == (target.FilterType == "include")
 }
 
-// checkFilter refuses a target's filter as the service does.
-func (t *tenant) checkFilter(target target) error {
+// checkFilter refuses a target's filter as the service does for an app for a system.
+func (t *tenant) checkFilter(os string, target target) error {
 	switch target.FilterType {
 	case "", "none":
 		return nil
@@ -132,12 +132,13 @@ func (t *tenant) checkFilter(target target) error {
 		return badRequest("filter type " + target.FilterType + " is unknown")
 	}
 	e := t.entities[filterSet().name][target.FilterID]
+	platforms := map[string]string{"Windows": "windows10AndLater", "macOS": "macOS"}
 	switch {
 	case target.Type == exclusionTarget:
 		return badRequest("an exclusion takes no filter")
 	case e == nil:
 		return fail(http.StatusBadRequest, "BadRequest", "assignment filter "+target.FilterID+" was not found")
-	case !strings.EqualFold(text(e.Props, "platform"), "windows10AndLater"):
+	case !strings.EqualFold(text(e.Props, "platform"), platforms[os]):
 		return badRequest("the assignment filter is for another platform than the app")
 	}
 	return nil

@@ -57,7 +57,7 @@ func (t *tenant) admit(r *request) error {
 }
 
 // factRoutes are what a look at a tenant asks for beyond what others serve:
-// licences, the organization, enrolment status pages, approvals. They come last: a
+// licences, the organization, approvals. They come last: a
 // collection that a feature's own routes do not serve is an empty one here, so that
 // a probe finds it.
 func factRoutes(r router) {
@@ -66,9 +66,8 @@ func factRoutes(r router) {
 	const requests = "/deviceManagement/operationApprovalRequests"
 	r.beta("GET", "/deviceManagement/operationApprovalPolicies", "approval.policies", listApprovalPolicies)
 	r.beta("GET", requests, "approval.list", listApprovals)
-	r.otherwise("/deviceManagement/deviceEnrollmentConfigurations", "enrolment.list", listEnrolment)
 	for _, path := range []string{
-		"/deviceManagement/configurationPolicies", "/deviceManagement/assignmentFilters", "/deviceManagement/windowsQualityUpdatePolicies",
+		"/deviceManagement/configurationPolicies", "/deviceManagement/windowsQualityUpdatePolicies",
 		"/deviceManagement/windowsDriverUpdateProfiles", "/deviceAppManagement/mobileAppCatalogPackages", "/admin/windows/updates/catalog/entries",
 	} {
 		r.otherwise(path, "probe", func(r *request) (reply, error) { return page(r, []map[string]any{}, 25, 1000) })
@@ -114,24 +113,6 @@ func listSkus(r *request) (reply, error) {
 		"consumedUnits": len(r.t.devices), "servicePlans": plans,
 	}
 	return page(r, []map[string]any{selected(r, sku)}, 100, 100)
-}
-
-// listEnrolment lists the tenant's enrolment status page, which waits for the
-// apps that Tenant.Awaits names by display name.
-func listEnrolment(r *request) (reply, error) {
-	if r.t.Awaits == nil {
-		return page(r, []map[string]any{}, 25, 100)
-	}
-	ids := []string{}
-	for _, a := range r.t.sortedApps() {
-		if slices.Contains(r.t.Awaits, text(a.Props, "displayName")) {
-			ids = append(ids, a.ID)
-		}
-	}
-	return page(r, []map[string]any{{
-		"@odata.type": "#microsoft.graph.windows10EnrollmentCompletionPageConfiguration", "id": r.t.s.guid("esp", r.t.Directory),
-		"displayName": "All users and all devices", "priority": 0, "selectedMobileAppIds": ids, "showInstallationProgress": true,
-	}}, 25, 100)
 }
 
 // comanaged reports whether Configuration Manager owns a workload of the device.

@@ -104,7 +104,7 @@ func TestKinds(t *testing.T) {
 			app, content := macRelease(t, fleet.Stable, v, "dmg", diskImage())
 			app.Installer.Needs = &fleet.Needs{OS: ">=13.3"}
 			return app, content
-		}, map[string]any{"primaryBundleId": "org.seven.app", "primaryBundleVersion": "24.09"}, map[string]int{"installed 24.09": 3, "absent 24.09": 1}},
+		}, map[string]any{"primaryBundleId": "org.seven.app", "primaryBundleVersion": "24.09"}, map[string]int{"installed 24.09": 3, "exempt 24.09": 1}},
 		"winGetApp": {func(v string) (fleet.App, fleet.Content) { return storeRelease(t, fleet.Stable, v) },
 			map[string]any{"packageIdentifier": storeApp}, map[string]int{"installed ": 6}},
 	} {

@@ -130,9 +130,6 @@ func (c *checker) check(r *http.Request, body []byte, status int, header http.He
 	request.Body = io.NopCloser(bytes.NewReader(body))
 	request.URL.Host, request.URL.Scheme, request.Host = "", "", ""
 	route, params, err := con.router.FindRoute(request)
-	if err != nil && undescribed(r) {
-		return nil
-	}
 	if err != nil {
 		return c.checkUndescribed(con, r, body, status, answer, err)
 	}

@@ -66,7 +66,6 @@ type Tenant struct {
 	Lacks     []string // what has not reached it: paths, below the version, and names of properties
 	Plans     []string // service plans it has licences of; nil is all that packmill asks for
 	Approvals []string // kinds of change that need a second person: app, script
-	Awaits    []string // apps, by display name, that its enrolment status page waits for
 }
 
 // A Device is one managed device.

@@ -319,7 +319,7 @@ func TestStaleAssignments(t *testing.T) {
 	w := newWorld(t, func(o *graph.Options) { o.Lag, o.Pitfalls.StaleAssignments = 0, 1 })
 	c := w.client(nordic)
 	state := publish(t, c, fleet.Stable, "24.09")
-	w.do(http.MethodPost, appsURL+"/"+state.ID+"/assign", map[string]any{"mobileAppAssignments": []any{theirs(finance, "available")}})
+	w.do(http.MethodPost, appsURL+"/"+state.ID+"/assign", map[string]any{"mobileAppAssignments": []any{w.theirs(finance, "available")}})
 	assign(t, c, fleet.Stable, fleet.Target{Intent: "required", Group: "all devices"})
 	if got := must[fleet.AppState](t)(c.Observe(t.Context(), pkg, fleet.Stable)); len(got.Targets) != 1 {
 		t.Errorf("observed %+v", got.Targets)

@@ -138,12 +138,12 @@ func TestCheckOfClocks(t *testing.T) {
 // TestCheckOfPages finds an enrolment status page that waits for what most
 // devices are not offered.
 func TestCheckOfPages(t *testing.T) {
-	w := newWorld(t, func(o *graph.Options) { o.Tenants[0].Awaits = []string{"7-Zip"} })
-	publish(t, w.client(nordic), fleet.Stable, "24.08")
+	w := newWorld(t, nil)
+	w.page("", publish(t, w.client(nordic), fleet.Stable, "24.08").ID)
 	if r := w.check(nordic); r.State != fleet.ReadyYes || len(r.Pages) != 1 || !slices.Equal(r.Pages[0].Ours, []string{string(pkg) + " stable"}) {
 		t.Errorf("%s: %+v", r.State, r.Pages)
 	}
-	publish(t, w.client(nordic), fleet.Candidate, "24.09")
+	w.page("Kiosks", publish(t, w.client(nordic), fleet.Candidate, "24.09").ID)
 	if r := w.check(nordic); r.State != fleet.ReadyStalled || !strings.Contains(said(r, "stalled"), "waits for "+string(pkg)+" candidate") {
 		t.Errorf("%s: %+v", r.State, r.Findings)
 	}
