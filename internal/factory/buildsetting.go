@@ -27,6 +27,8 @@ func (b *builder) setting(ctx context.Context, key string, s fleet.Setting) erro
 		return b.document(key, ".policy.json", store.MediaTypeCatalogPolicy, s.CatalogPolicy, content, graphpolicy.CatalogPolicy)
 	case s.DeviceConfiguration != "":
 		return b.document(key, ".configuration.json", store.MediaTypeDeviceConfig, s.DeviceConfiguration, content, graphpolicy.DeviceConfiguration)
+	case s.CompliancePolicy != "":
+		return b.document(key, ".compliance.json", store.MediaTypeCompliance, s.CompliancePolicy, content, graphpolicy.CompliancePolicy)
 	case s.Profile != "":
 		return b.document(key, ".mobileconfig", store.MediaTypeProfile, s.Profile, content, profile)
 	case s.Platform() == "linux":

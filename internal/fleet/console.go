@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"io"
 	"time"
 )
@@ -40,6 +41,43 @@ type App struct {
 	Windows     []Window // the tenant's maintenance windows; none is no restriction
 	Shut        []string // days it does not work, soon, 2006-01-02
 	RebootsOnly bool     // devices may restart in a window for reboots alone
+
+	Parts   []Part // of a configuration, what consoles set by other means than an installation
+	Restore bool   // what people changed of the parts is overwritten
+	// Before gives the content of a part in an earlier artifact: what was last
+	// applied decides who has moved since. It may be nil where there are no parts.
+	Before func(ctx context.Context, artifact Digest, setting, kind string) ([]byte, error)
+}
+
+// The kinds of parts, each an object of its own on the console.
+const (
+	PartCatalogPolicy       = "catalogPolicy"
+	PartDeviceConfiguration = "deviceConfiguration"
+	PartCompliancePolicy    = "compliancePolicy"
+	PartProfile             = "profile" // of macOS
+	PartHealthScript        = "healthScript"
+)
+
+// A Part is one setting of a configuration as a console takes it.
+type Part struct {
+	Setting string // key in the package
+	Kind    string // PartCatalogPolicy, …
+	File    BuiltFile
+	Every   Duration // how often a health script runs; 0 is once
+	Open    Content
+}
+
+// A PartState is one object of a configuration on a tenant's console.
+type PartState struct {
+	ID       string
+	Setting  string // "" for somebody else's
+	Kind     string
+	Name     string
+	Slot     string
+	Version  string // last applied
+	Artifact Digest
+	File     Digest // payload that was last applied
+	Content  []byte // JSON as the console tells it, without what packmill adds
 }
 
 // Content opens the bytes of an App's file; it may be opened more than once.

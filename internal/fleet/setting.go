@@ -11,6 +11,7 @@ import (
 type Setting struct {
 	CatalogPolicy       string          `json:"catalogPolicy,omitempty"`
 	DeviceConfiguration string          `json:"deviceConfiguration,omitempty"`
+	CompliancePolicy    string          `json:"compliancePolicy,omitempty"`
 	Profile             string          `json:"profile,omitempty"`
 	Scripts             *SettingScripts `json:"scripts,omitempty"`
 	Registry            []RegistryValue `json:"registry,omitempty"`
@@ -146,7 +147,7 @@ func (s Setting) Inline(key string) (name string, digest Digest) {
 // Payload are the files below the package's folder that a setting is made of.
 func (s Setting) Payload() []string {
 	var out []string
-	for _, name := range []string{s.CatalogPolicy, s.DeviceConfiguration, s.Profile} {
+	for _, name := range []string{s.CatalogPolicy, s.DeviceConfiguration, s.CompliancePolicy, s.Profile} {
 		if name != "" {
 			out = append(out, name)
 		}

@@ -94,6 +94,9 @@ func (c *Client) ownGroups(ctx context.Context, again bool) (map[string]string, 
 	return maps.Clone(c.groups), nil
 }
 
+// OwnsGroup reports whether a group, by its id, is packmill's.
+func (c *Client) OwnsGroup(ctx context.Context, id string) (bool, error) { return c.ownGroup(ctx, id) }
+
 // ownGroup reports whether a group is packmill's. What the list does not show is
 // asked for by its id: an assignment taken for somebody else's would survive a
 // withdrawal.

@@ -103,6 +103,9 @@ func (c *checker) check(r *http.Request, body []byte, status int, header http.He
 	request.Body = io.NopCloser(bytes.NewReader(body))
 	request.URL.Host, request.URL.Scheme, request.Host = "", "", ""
 	route, params, err := con.router.FindRoute(request)
+	if err != nil && undescribed(version, r) {
+		return nil
+	}
 	if err != nil {
 		return []string{"the description has no such operation: " + err.Error()}
 	}
@@ -134,6 +137,32 @@ func (c *checker) check(r *http.Request, body []byte, status int, header http.He
 		found = append(found, c.checkBatch(version, body, answer)...)
 	}
 	return found
+}
+
+// undescribed reports whether a request is one that the service takes and
+// Microsoft's description lacks: testdata/undescribed.json lists them, each with
+// where that was read.
+func undescribed(version string, r *http.Request) bool {
+	data, err := os.ReadFile("testdata/undescribed.json")
+	var list []struct{ Version, Method, Path, Source string }
+	if err != nil || json.Unmarshal(data, &list) != nil {
+		return false
+	}
+	have := strings.Split(strings.TrimPrefix(r.URL.Path, "/"+version), "/")
+	for _, u := range list {
+		want := strings.Split(u.Path, "/")
+		if u.Version != version || u.Method != r.Method || u.Source == "" || len(want) != len(have) {
+			continue
+		}
+		same := true
+		for i, part := range want {
+			same = same && (strings.HasPrefix(part, "{") || part == have[i])
+		}
+		if same {
+			return true
+		}
+	}
+	return false
 }
 
 // checkBatch validates the parts of a batch as if they had come alone.

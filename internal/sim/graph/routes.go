@@ -28,6 +28,7 @@ func (s *Server) routes() *http.ServeMux {
 	reportRoutes(r)
 	scriptRoutes(r)
 	directoryRoutes(r)
+	policyRoutes(r)
 	for _, version := range []string{"/v1.0", "/beta"} {
 		r.mux.HandleFunc("POST "+version+"/$batch", s.batch)
 	}

@@ -30,7 +30,7 @@ type area struct {
 }
 
 // areas are what is kept; each stands in a file of its own.
-func areas() []area { return []area{apps(), scripts(), directory()} }
+func areas() []area { return []area{apps(), scripts(), directory(), policies()} }
 
 func leading() []string {
 	out := []string{"value"}
