@@ -13,6 +13,7 @@ import (
 
 	"github.com/packmill/packmill/internal/edge/intune"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
+	"github.com/packmill/packmill/internal/edge/intune/policy"
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
@@ -23,7 +24,7 @@ import (
 func (a *app) wireTenants(f *factory.Factory) error {
 	client := transport.New(transport.Options{Clock: f.Clock, AllowLoopback: true})
 	var mu sync.Mutex
-	known := map[string]*intune.Client{}
+	known := map[string]tenantConsole{}
 	f.Consoles = func(_ context.Context, t fleet.Tenant) (factory.Console, error) {
 		if t.Intune == nil {
 			return nil, &fleet.Error{Op: "cli.tenant", Object: string(t.ID), Kind: fleet.Refused, Err: errors.New("the tenant has no connection"),
@@ -44,13 +45,23 @@ func (a *app) wireTenants(f *factory.Factory) error {
 		if err != nil {
 			return nil, err
 		}
-		c := intune.New(api, intune.Options{})
+		c := tenantConsole{intune.New(api, intune.Options{}), nil}
+		c.configurations = &policy.Console{Client: c.Client, Policies: policy.New(api, c.Client)}
 		known[t.Intune.Directory] = c
 		return c, nil
 	}
 	f.HashKey = a.hashKey
 	return nil
 }
+
+// A tenantConsole is a tenant's apps, and beside them its configurations.
+type tenantConsole struct {
+	*intune.Client
+	configurations *policy.Console
+}
+
+// Configurations is the console for packages of configurations.
+func (c tenantConsole) Configurations() factory.Console { return c.configurations }
 
 // graphToken is who asks Graph in a tenant: a client secret at any token
 // endpoint, a client secret at Microsoft's, or the identity of a GitHub

@@ -60,7 +60,7 @@ func (g *controlGroup) count(ctx context.Context, t fleet.TenantID, id fleet.Pac
 	}
 	failed := map[string]bool{}
 	if failures {
-		statuses, err := d.console.Statuses(ctx, id, fleet.Stable)
+		statuses, err := consoleFor(d.console, g.facts.Repo.Packages[id]).Statuses(ctx, id, fleet.Stable)
 		if err != nil {
 			return fleet.Control{}, ctx.Err()
 		}

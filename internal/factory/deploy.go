@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 
-	"github.com/packmill/packmill/internal/edge/store"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/rollout"
 	"github.com/packmill/packmill/internal/rules/setting"
@@ -45,7 +44,7 @@ func (c *campaign) make(ctx context.Context, v *visit, e rollout.Effect, i fleet
 		return "", err
 	}
 	w := onTenant{
-		visit: v, console: fenced{v.console, c.Clock, i.NotAfter}, c: c, facts: c.facts, tenant: tenant, e: e, intent: i,
+		visit: v, console: fenced{consoleFor(v.console, c.facts.Repo.Packages[e.Package]), c.Clock, i.NotAfter}, c: c, facts: c.facts, tenant: tenant, e: e, intent: i,
 	}
 	switch e.Action {
 	case "assign":
@@ -275,6 +274,7 @@ func (w onTenant) app(ctx context.Context, pkg fleet.Package, slot string, built
 		return app, err
 	}
 	release := pkg.Releases[built.Version]
+	w.parts(&app, pkg, built)
 	for _, file := range built.Files {
 		installer, ok := pkg.Installers[file.Installer]
 		if !ok {
@@ -282,14 +282,19 @@ func (w onTenant) app(ctx context.Context, pkg fleet.Package, slot string, built
 			if s.Platform() != "windows" || !takenAsApp(file) {
 				continue
 			}
+			if app.File.Name != "" {
+				e := fleet.Errorf(fleet.Refused, "factory.publish", string(pkg.ID), "settings %s and %s are both installed like a program", app.File.Installer, file.Installer)
+				e.Hint = "a package has one of them: put the other into a package of its own"
+				return app, e
+			}
 			installer = settingInstaller(s)
 		}
 		if installer.Platform == "windows" && (app.File.Name == "" || installer.Arch == "x64") {
 			app.File, app.Installer, app.Download = file, installer, release.Installers[file.Installer]
 		}
 	}
-	if app.File.Name == "" {
-		return app, fleet.Errorf(fleet.Refused, "factory.publish", string(pkg.ID), "artifact %s holds nothing for Windows", built.Artifact.Short())
+	if app.File.Name == "" && len(app.Parts) == 0 {
+		return app, fleet.Errorf(fleet.Refused, "factory.publish", string(pkg.ID), "artifact %s holds nothing that the console takes", built.Artifact.Short())
 	}
 	for _, d := range app.Installer.Detect {
 		if d.Script != "" {
@@ -323,7 +328,7 @@ func (c *campaign) script(id fleet.PackageID, name string) (string, error) {
 
 // takenAsApp reports whether a built file of a setting is the one that is
 // installed like a program: the others are payloads of other kinds.
-func takenAsApp(f fleet.BuiltFile) bool { return f.MediaType != store.MediaTypeHealthScript }
+func takenAsApp(f fleet.BuiltFile) bool { return partKind(f.MediaType) == "" }
 
 // detectText is the script of a detection rule: the package's own, or that of a
 // setting whose scripts packmill writes.

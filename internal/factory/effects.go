@@ -44,7 +44,11 @@ type campaign struct {
 func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []rollout.Effect) (int, error) {
 	c := &campaign{Factory: f, facts: facts, history: rollout.HistoryOf(facts.Record), started: f.Clock.Now(), total: len(effects)}
 	effects, failures := c.asApproved(ctx, effects)
-	left := &undone{slots: map[rollout.Slot]bool{}, theirs: map[rollout.Slot]time.Time{}}
+	left := &undone{slots: map[rollout.Slot]bool{}, theirs: map[rollout.Slot]time.Time{}, early: map[rollout.Slot]time.Time{}}
+	effects, err := f.notYet(facts, effects, left)
+	if err != nil {
+		return 0, errors.Join(append(failures, err)...)
+	}
 	made := 0
 	for chunks := rollout.Chunks(effects); len(chunks) > 0; chunks = chunks[1:] {
 		results, err := c.chunk(ctx, chunks[0])
@@ -73,7 +77,7 @@ func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []r
 		}
 	}
 	f.progress(len(effects), len(effects), "done")
-	if len(left.slots)+len(left.theirs) > 0 {
+	if len(left.slots)+len(left.theirs)+len(left.early) > 0 {
 		left.failures = errors.Join(failures...)
 		return made, left
 	}
@@ -164,16 +168,17 @@ func movedError(moved bool) error {
 }
 
 // undone are effects that were not made and must be decided anew, those that
-// another run has begun and has to itself until an instant, and what went wrong
-// with others.
+// another run has begun and has to itself until an instant, those for which it is
+// too early, and what went wrong with others.
 type undone struct {
 	slots    map[rollout.Slot]bool
 	theirs   map[rollout.Slot]time.Time
+	early    map[rollout.Slot]time.Time
 	failures error
 }
 
 func (u *undone) Error() string {
-	return fmt.Sprintf("%d changes on tenants must be decided anew, %d are another run's", len(u.slots), len(u.theirs))
+	return fmt.Sprintf("%d changes on tenants must be decided anew, %d are another run's, for %d it is too early", len(u.slots), len(u.theirs), len(u.early))
 }
 
 func (u *undone) Unwrap() error { return u.failures }
@@ -195,12 +200,15 @@ func settle(tried map[string]bool, batch []rollout.Action, err error) ([]rollout
 	var out []rollout.Action
 	var waits []rollout.Wait
 	for _, a := range batch {
-		again, until := false, time.Time{}
+		again, until, why := false, time.Time{}, ""
 		for _, id := range a.Packages {
 			at := rollout.Slot{Tenant: a.Tenant, Package: id}
 			again = again || u.slots[at]
 			if t := u.theirs[at]; t.After(until) {
-				until = t
+				until, why = t, "another run has begun with "+string(a.Tenant)+"; if it is gone, the next run takes over"
+			}
+			if t := u.early[at]; t.After(until) {
+				until, why = t, "a configuration is in force once it is assigned, so that "+string(a.Tenant)+" gets it when it is time"
 			}
 		}
 		switch {
@@ -209,7 +217,7 @@ func settle(tried map[string]bool, batch []rollout.Action, err error) ([]rollout
 		case !until.IsZero():
 			waits = append(waits, rollout.Wait{
 				Cycle: a.Cycle, Wave: a.Wave, Tenants: []fleet.TenantID{a.Tenant}, Packages: a.Packages, Kind: fleet.Waiting,
-				Why: "another run has begun with " + string(a.Tenant) + "; if it is gone, the next run takes over", Until: until,
+				Why: why, Until: until,
 			})
 		default:
 			out = append(out, a)

@@ -94,7 +94,7 @@ func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a roll
 			console, key, failure = f.asking(ctx, tenant)
 		}
 		if present && failure == nil {
-			said, failure = said.ask(ctx, console, id, key)
+			said, failure = said.ask(ctx, consoleFor(console, pkg), id, key)
 		}
 		switch {
 		case !present:

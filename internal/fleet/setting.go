@@ -13,6 +13,7 @@ type Setting struct {
 	DeviceConfiguration string          `json:"deviceConfiguration,omitempty"`
 	CompliancePolicy    string          `json:"compliancePolicy,omitempty"`
 	Profile             string          `json:"profile,omitempty"`
+	For                 string          `json:"for,omitempty"` // platform of a JSON payload: windows, macos
 	Scripts             *SettingScripts `json:"scripts,omitempty"`
 	Registry            []RegistryValue `json:"registry,omitempty"`
 	Files               []SettingFile   `json:"files,omitempty"`
@@ -115,6 +116,21 @@ func (s Setting) Platform() string {
 		len(s.Files) > 0 && strings.HasPrefix(s.Files[0].Path, "/"):
 		return "linux"
 	case s.Scripts != nil, len(s.Registry) > 0, len(s.Files) > 0:
+		return "windows"
+	}
+	return ""
+}
+
+// Console is the platform of the devices on which a console alone sets a
+// setting; "" for what is installed like a program.
+func (s Setting) Console() string {
+	switch {
+	case s.Profile != "":
+		return "macos"
+	case s.CatalogPolicy != "" || s.DeviceConfiguration != "" || s.CompliancePolicy != "":
+		if s.For != "" {
+			return s.For
+		}
 		return "windows"
 	}
 	return ""

@@ -132,7 +132,10 @@ type Tenant struct {
 	Holidays  *Holidays                  `json:"holidays,omitempty"`  // the week's when absent
 	Packages  map[PackageID][]Assignment `json:"packages"`
 	Groups    map[string]Group           `json:"groups,omitempty"`
-	Policy    Policy                     `json:"policy"`
+	// Restore are the packages of which packmill undoes what people in the
+	// tenant changed, for a while.
+	Restore map[PackageID]Because `json:"restore,omitempty"`
+	Policy  Policy                `json:"policy"`
 }
 
 // Label is a label of the tenant, "" when it has none of that name; "tenant" and

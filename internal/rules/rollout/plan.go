@@ -280,6 +280,11 @@ func countOn(pkg fleet.Package, devices []fleet.InventoryRow) int {
 // x64 alone. So arm64 devices are counted in plans and memberships, get
 // nothing, and stay silent in a gate's sample.
 func Serves(pkg fleet.Package, platform string) bool {
+	for _, s := range pkg.Settings {
+		if s.Console() != "" && s.Console() == platform {
+			return true
+		}
+	}
 	if platform != "windows" {
 		return false
 	}

@@ -22,7 +22,8 @@ func failed(tests []fleet.Tested) bool {
 // untested are the platforms, sorted, that an artifact is delivered to without
 // a cell that passed there. What passes on Linux says nothing of the installer
 // that Windows devices get. An artifact that tenants can get nothing of needs
-// one cell that passed, on whichever platform: that is the platform "".
+// one cell that passed, on whichever platform: that is the platform "". What a
+// console alone can set no cell tests: its waves do.
 func untested(pkg fleet.Package, built *fleet.Built, tests []fleet.Tested) []string {
 	done := map[string]bool{}
 	for _, t := range tests {
@@ -36,11 +37,17 @@ func untested(pkg fleet.Package, built *fleet.Built, tests []fleet.Tested) []str
 			delivered = append(delivered, p)
 		}
 	}
-	if len(delivered) == 0 {
+	if len(delivered) == 0 && !ConsoleOnly(pkg, built) {
 		delivered = []string{""}
 	}
 	slices.Sort(delivered)
 	return slices.DeleteFunc(slices.Compact(delivered), func(p string) bool { return done[p] })
+}
+
+// ConsoleOnly reports whether an artifact is nothing but settings that a console
+// alone sets.
+func ConsoleOnly(pkg fleet.Package, built *fleet.Built) bool {
+	return len(built.Files) > 0 && !slices.ContainsFunc(built.Files, func(f fleet.BuiltFile) bool { return pkg.Settings[f.Installer].Console() == "" })
 }
 
 // platformOf is the platform of what a file or a cell is of: an installer, or a

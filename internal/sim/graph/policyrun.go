@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/packmill/packmill/internal/edge/intune/policy"
@@ -64,7 +65,7 @@ func (t *tenant) epochs(set, id string) []policyEpoch {
 // instant are one entry.
 func (t *tenant) remember(set string, e *entity) error {
 	now := t.s.o.Now()
-	epoch := policyEpoch{At: now, Package: fleet.PackageID("unmarked/" + e.ID), Mac: text(e.Props, "@odata.type") == macCustom, Assignments: e.Assignments}
+	epoch := policyEpoch{At: now, Package: fleet.PackageID("unmarked/" + e.ID), Mac: strings.HasPrefix(text(e.Props, "@odata.type"), "#microsoft.graph.macOS") || strings.HasPrefix(text(e.Props, "platforms"), "macOS"), Assignments: e.Assignments}
 	if m, ok := policy.ParseMarker(text(e.Props, "description")); ok {
 		epoch.Package, epoch.Version, epoch.Artifact = m.Package, m.Version, m.Artifact
 	}

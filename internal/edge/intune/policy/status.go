@@ -32,7 +32,7 @@ type row struct {
 
 // Statuses reads what devices reported for the slot's objects, in the order of
 // device ids. A device has the configuration where it reports so for all of
-// them, and fails where it does for one. What it reported before the present
+// them that are for its platform, and fails where it does for one. What it reported before the present
 // content was applied is of an older release, and counts as nothing.
 func (c *Client) Statuses(ctx context.Context, id fleet.PackageID, name string) ([]fleet.DeviceStatus, error) {
 	s := slot{id, name}
@@ -50,9 +50,13 @@ func (c *Client) statuses(ctx context.Context, s slot) ([]fleet.DeviceStatus, er
 	}
 	type told struct {
 		fleet.DeviceStatus
-		good int
+		good, of int
 	}
 	by := map[string]*told{}
+	of := map[bool]int{} // objects, by whether they are for macOS
+	for _, o := range objects {
+		of[o.mac()]++
+	}
 	for _, o := range objects {
 		rows, err := c.rows(ctx, o)
 		if err != nil {
@@ -67,6 +71,7 @@ func (c *Client) statuses(ctx context.Context, s slot) ([]fleet.DeviceStatus, er
 				t = &told{DeviceStatus: fleet.DeviceStatus{Device: device, State: "pending", Version: o.marker.Version}}
 				by[device] = t
 			}
+			t.of = of[o.mac()] // what it is no device for it never reports
 			if r.at.After(t.At) {
 				t.At = r.at
 			}
@@ -91,13 +96,20 @@ func (c *Client) statuses(ctx context.Context, s slot) ([]fleet.DeviceStatus, er
 		if t.Device = ids[device]; t.Device == "" {
 			continue // retired since it reported
 		}
-		if t.State != "failed" && t.good == len(objects) {
+		if t.State != "failed" && t.good == t.of {
 			t.State = "installed"
 		}
 		out = append(out, t.DeviceStatus)
 	}
 	slices.SortFunc(out, func(a, b fleet.DeviceStatus) int { return strings.Compare(a.Device, b.Device) })
 	return out, nil
+}
+
+// mac reports whether an object is for macOS, else for Windows.
+func (o *object) mac() bool {
+	kind, _ := o.raw["@odata.type"].(string)
+	platforms, _ := o.raw["platforms"].(string)
+	return strings.HasPrefix(kind, "#microsoft.graph.macOS") || strings.HasPrefix(platforms, "macOS")
 }
 
 // newest is each device's newest row, of rows of one instant the worse: a

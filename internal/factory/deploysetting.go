@@ -1,0 +1,142 @@
+package factory
+
+import (
+	"context"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/packmill/packmill/internal/edge/store"
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/rollout"
+)
+
+// A Configurer is a Console whose tenant takes configurations by other means
+// than an installation.
+type Configurer interface {
+	// Configurations is the console for packages of configurations.
+	Configurations() Console
+}
+
+// consoleFor is the console that a package's slots are on.
+func consoleFor(c Console, pkg fleet.Package) Console {
+	if conf, ok := c.(Configurer); ok && pkg.Kind == "configuration" {
+		return conf.Configurations()
+	}
+	return c
+}
+
+// partKind is what a console makes of a built file, "" where it is installed
+// like a program.
+func partKind(mediaType string) string {
+	return map[string]string{
+		store.MediaTypeCatalogPolicy: fleet.PartCatalogPolicy, store.MediaTypeDeviceConfig: fleet.PartDeviceConfiguration,
+		store.MediaTypeCompliance: fleet.PartCompliancePolicy, store.MediaTypeProfile: fleet.PartProfile, store.MediaTypeHealthScript: fleet.PartHealthScript,
+	}[mediaType]
+}
+
+// looks is how often a device looks after a setting whose scripts packmill
+// writes.
+const looks = fleet.Duration(8 * time.Hour)
+
+// parts puts the settings of an artifact that a console sets into an app.
+func (w onTenant) parts(app *fleet.App, pkg fleet.Package, built fleet.Built) {
+	for _, file := range built.Files {
+		kind := partKind(file.MediaType)
+		if kind == "" {
+			continue
+		}
+		every := looks
+		if s := pkg.Settings[file.Installer].Scripts; s != nil && s.Every > 0 {
+			every = s.Every
+		}
+		if kind != fleet.PartHealthScript {
+			every = 0
+		}
+		app.Parts = append(app.Parts, fleet.Part{
+			Setting: file.Installer, Kind: kind, File: file, Every: every,
+			Open: func() (io.ReadCloser, error) { return w.c.Store.Open(context.Background(), file) },
+		})
+	}
+	app.Before = w.c.partBefore
+	app.Restore = restores(w.tenant, pkg.ID, w.c.Clock.Now())
+}
+
+// restores reports whether main says that what people in a tenant changed of a
+// package is undone.
+func restores(t fleet.Tenant, id fleet.PackageID, now time.Time) bool {
+	r, ok := t.Restore[id]
+	return ok && now.Before(r.Expires)
+}
+
+// partBefore is the content of a part in an artifact of the store.
+func (f *Factory) partBefore(ctx context.Context, artifact fleet.Digest, setting, kind string) ([]byte, error) {
+	m, err := f.Store.Manifest(ctx, artifact)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(m.Files, func(b fleet.BuiltFile) bool { return b.Installer == setting && partKind(b.MediaType) == kind })
+	if i < 0 {
+		return nil, fleet.Errorf(fleet.Refused, "factory.drift", setting, "artifact %s has no such setting", artifact.Short())
+	}
+	r, err := f.Store.Open(ctx, m.Files[i])
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
+
+// setAtOnce reports whether a package has a setting that is in force from the
+// next check-in after its assignment: consoles know no start of these.
+func setAtOnce(pkg fleet.Package) bool {
+	for _, s := range pkg.Settings {
+		if s.Console() != "" || s.Platform() == "windows" {
+			return true
+		}
+	}
+	return false
+}
+
+// notYet takes effects out that come too early: what a console puts in force at
+// once is assigned when it is time, and not armed before. A way back is never
+// too early.
+func (f *Factory) notYet(facts rollout.Facts, effects []rollout.Effect, left *undone) ([]rollout.Effect, error) {
+	now := f.Clock.Now()
+	var out []rollout.Effect
+	for _, e := range effects {
+		var opens time.Time
+		if setAtOnce(facts.Repo.Packages[e.Package]) {
+			switch e.Action {
+			case "assign":
+				opens = e.Opens
+				if e.Local {
+					zone, err := time.LoadLocation(facts.Repo.Tenants[e.Tenant].Zone)
+					if err != nil {
+						return nil, fleet.Errorf(fleet.Invalid, "factory.effect", string(e.Tenant), "%w", err)
+					}
+					opens = rollout.InstantOf(opens, zone)
+				}
+			case "promote":
+				var err error
+				if opens, err = rollout.Soonest(facts.Repo.Week, facts.Repo.Tenants[e.Tenant], now); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if opens.After(now) {
+			left.early[e.Slot()] = opens
+			continue
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// consoleOnly reports whether an intent's artifact is nothing but settings that
+// a console alone sets, which no cell can test.
+func (a *auditor) consoleOnly(i fleet.Intent) bool {
+	built := rollout.BuiltOf(a.rec, i.Package, i.Release)
+	return built != nil && built.Artifact == i.Artifact && len(built.Files) > 0 &&
+		!slices.ContainsFunc(built.Files, func(f fleet.BuiltFile) bool { return partKind(f.MediaType) == "" })
+}
