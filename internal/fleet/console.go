@@ -56,6 +56,7 @@ const (
 	PartCompliancePolicy    = "compliancePolicy"
 	PartProfile             = "profile" // of macOS
 	PartHealthScript        = "healthScript"
+	PartApp                 = "app" // what PartState tells of apps
 )
 
 // A Part is one setting of a configuration as a console takes it.
@@ -67,9 +68,11 @@ type Part struct {
 	Open    Content
 }
 
-// A PartState is one object of a configuration on a tenant's console.
+// A PartState is one object on a tenant's console: of a configuration, or an
+// app.
 type PartState struct {
 	ID       string
+	Package  PackageID
 	Setting  string // "" for somebody else's
 	Kind     string
 	Name     string
@@ -77,7 +80,9 @@ type PartState struct {
 	Version  string // last applied
 	Artifact Digest
 	File     Digest // payload that was last applied
+	Parts    int    // objects the release has in all
 	Content  []byte // JSON as the console tells it, without what packmill adds
+	Moved    bool   // of an app, which has no Content: it is not as it was last written
 }
 
 // Content opens the bytes of an App's file; it may be opened more than once.

@@ -29,11 +29,11 @@ const (
 // A Change is a value that is not the same everywhere. Values are JSON; "" is
 // none, and an element of a list as a whole is "present".
 type Change struct {
-	Path  string // names separated by "/": "settings/edge_smartscreen/choiceSettingValue/value"
-	State State
-	Base  string // as it was last applied
-	Want  string // as git has it
-	Have  string // as the tenant has it
+	Path  string `json:"path"` // names separated by "/": "settings/edge_smartscreen/choiceSettingValue/value"
+	State State  `json:"state"`
+	Base  string `json:"base"` // as it was last applied
+	Want  string `json:"want"` // as git has it
+	Have  string `json:"have"` // as the tenant has it
 }
 
 const (

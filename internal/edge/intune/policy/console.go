@@ -32,6 +32,11 @@ func (c *Console) Observe(ctx context.Context, id fleet.PackageID, slot string) 
 	return together(app, state), nil
 }
 
+// Objects tells of the objects of configurations, packmill's and others'.
+func (c *Console) Objects(ctx context.Context) (ours, foreign []fleet.PartState, err error) {
+	return c.Policies.All(ctx)
+}
+
 func together(app, state fleet.AppState) fleet.AppState {
 	switch {
 	case state.ID == "":

@@ -198,6 +198,12 @@ func (p *publication) moved(ctx context.Context, o *object) ([]drift.Change, err
 	return drift.Moved(drift.Compare(docs[0], docs[1], o.bare(o.raw, o.marker))), nil
 }
 
+// Comparable is a part as All tells of one whose payload was just applied.
+func Comparable(app fleet.App, part fleet.Part, payload []byte) (map[string]any, error) {
+	doc, err := Document(app, part, payload)
+	return stated(part.Kind, doc), err
+}
+
 // stated is a document without what people may call as they like: names of
 // objects and texts are for people, and a profile's come from the package.
 func stated(kind string, doc map[string]any) map[string]any {
@@ -379,7 +385,7 @@ func (c *Client) All(ctx context.Context) (ours, foreign []fleet.PartState, err 
 			}
 			name, _ := o.raw[o.title].(string)
 			ours = append(ours, fleet.PartState{
-				ID: o.id, Setting: o.key.setting, Kind: o.key.kind, Name: name, Slot: s.name,
+				ID: o.id, Package: s.pkg, Parts: o.marker.Parts, Setting: o.key.setting, Kind: o.key.kind, Name: name, Slot: s.name,
 				Version: o.marker.Version, Artifact: o.marker.Artifact, File: o.marker.File, Content: content,
 			})
 		}
