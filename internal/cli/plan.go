@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -57,31 +58,36 @@ too. It exits with 1 when a tenant could not be read, and with --exit-code with
 		case d.tenant != "" || d.adopt != "" || d.exitCode:
 			return usageErrorf("--tenant, --adopt and --exit-code go with --drift")
 		}
-		mill, _, err := a.factory(cmd.Context())
-		if err != nil {
-			return err
-		}
-		facts, err := mill.Observe(cmd.Context())
-		if err != nil {
-			return err
-		}
-		id, err := chosenCycle(facts, args)
-		if err != nil {
-			return err
-		}
-		if gate == "" {
-			gate = nextGate(facts, id)
-		}
-		plan, err := mill.PlanOf(cmd.Context(), facts.Repo, id, gate)
-		if err != nil {
-			return err
-		}
-		table := view.PlanTable(plan)
-		skipped := view.SkippedTable(plan)
-		r := result{name: "plan", value: planReport{Digest: plan.Digest(), Recorded: facts.Repo.Plans[id][gate].Digest, Plan: plan}, table: table, also: []view.Table{skipped, digestTable(plan)}}
-		return a.write(*f, r)
+		return a.plan(cmd.Context(), *f, args, gate)
 	}
 	return cmd
+}
+
+// plan prints what opening a gate will do.
+func (a *app) plan(ctx context.Context, f format, args []string, gate string) error {
+	mill, _, err := a.factory(ctx)
+	if err != nil {
+		return err
+	}
+	facts, err := mill.Observe(ctx)
+	if err != nil {
+		return err
+	}
+	id, err := chosenCycle(facts, args)
+	if err != nil {
+		return err
+	}
+	if gate == "" {
+		gate = nextGate(facts, id)
+	}
+	plan, err := mill.PlanOf(ctx, facts.Repo, id, gate)
+	if err != nil {
+		return err
+	}
+	table := view.PlanTable(plan)
+	skipped := view.SkippedTable(plan)
+	r := result{name: "plan", value: planReport{Digest: plan.Digest(), Recorded: facts.Repo.Plans[id][gate].Digest, Plan: plan}, table: table, also: []view.Table{skipped, digestTable(plan)}}
+	return a.write(f, r)
 }
 
 func digestTable(p fleet.Plan) view.Table {

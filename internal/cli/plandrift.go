@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"slices"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -105,7 +106,11 @@ func (a *app) adoptDrift(r drift.Report, id fleet.PackageID) error {
 	}
 	defer root.Close()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := root.WriteFile(name, files[name], 0o644); err != nil {
+		err := root.MkdirAll(path.Dir(name), 0o755)
+		if err == nil {
+			err = root.WriteFile(name, files[name], 0o644)
+		}
+		if err != nil {
 			return fleet.Errorf(fleet.Internal, "cli.adopt", name, "write the file: %w", err)
 		}
 		fmt.Fprintf(a.stderr, "packmill: %s says what the tenant has\n", name)

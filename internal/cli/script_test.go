@@ -2,14 +2,17 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/gitrepo"
 	"github.com/packmill/packmill/internal/sim/world"
 )
@@ -25,6 +28,8 @@ import (
 //	                  repository, $NOW the instant of the step
 //	merge BRANCH      lets people review and merge a branch of the forge
 //	$FORMATS          the folder of the formats, whose testdata holds installers
+//	portal TENANT COLLECTION NAME JSON   changes an object of a tenant of the
+//	                  served world as a person in the portal does
 //	document NAME     checks that standard output is the JSON document of that name
 //
 // UPDATE=1 rewrites the files that cmp compares with.
@@ -40,7 +45,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE") == "1",
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"world": serveScript, "merge": mergeScript, "document": checkScript},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"world": serveScript, "merge": mergeScript, "document": checkScript, "portal": portalScript},
 		Condition: func(cond string) (bool, error) {
 			return cond == "long" && !testing.Short() && !raced, nil
 		},
@@ -90,6 +95,7 @@ func serveScript(ts *testscript.TestScript, _ bool, args []string) {
 	w, err := world.Open(context.Background(), world.Options{Dir: dir, Seed: 1})
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(w.Close()) })
+	served.Store(ts.MkAbs("."), w)
 	w.SetTime(now)
 	repo, err := gitrepo.Open(filepath.Join(dir, "work"))
 	ts.Check(err)
@@ -99,6 +105,23 @@ func serveScript(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	ts.Setenv("NOW", now.Format(time.RFC3339))
 	ts.Setenv("FORGE", w.GitDir())
+}
+
+// served are the worlds that scripts serve, by the script's folder.
+var served sync.Map
+
+// portalScript is the command portal.
+func portalScript(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 4 {
+		ts.Fatalf("usage: portal TENANT COLLECTION NAME JSON")
+	}
+	w, ok := served.Load(ts.MkAbs("."))
+	if !ok {
+		ts.Fatalf("no world is served")
+	}
+	var props map[string]any
+	ts.Check(json.Unmarshal([]byte(args[3]), &props))
+	ts.Check(w.(*world.World).Portal(fleet.TenantID(args[0]), args[1], args[2], props))
 }
 
 // checkScript is the command document.

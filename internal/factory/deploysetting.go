@@ -88,10 +88,11 @@ func (f *Factory) partBefore(ctx context.Context, artifact fleet.Digest, setting
 }
 
 // setAtOnce reports whether a package has a setting that is in force from the
-// next check-in after its assignment: consoles know no start of these.
+// next check-in after its assignment: consoles know no start of these. What is
+// installed by scripts has one, as an app.
 func setAtOnce(pkg fleet.Package) bool {
 	for _, s := range pkg.Settings {
-		if s.Console() != "" || s.Platform() == "windows" {
+		if s.Console() != "" {
 			return true
 		}
 	}

@@ -1,9 +1,12 @@
 package graph
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 )
 
 // Edit changes an object as a person in the portal does: past packmill, past its
@@ -50,6 +53,38 @@ func (s *Server) Edit(directory, collection, id string, props map[string]any) er
 		}
 		return t.remember(collection, e)
 	})
+}
+
+// Named are the ids of the objects of a collection whose name begins so, sorted.
+func (s *Server) Named(directory, collection, name string) []string {
+	t := s.tenants[directory]
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := map[string]map[string]json.RawMessage{}
+	for id, e := range t.entities[collection] {
+		all[id] = e.Props
+	}
+	for id, a := range t.apps {
+		if collection == "mobileApps" {
+			all[id] = a.Props
+		}
+	}
+	for id, h := range t.scripts {
+		if collection == "deviceHealthScripts" {
+			all[id] = h.Props
+		}
+	}
+	var out []string
+	for id, props := range all {
+		if strings.HasPrefix(cmp.Or(text(props, "displayName"), text(props, "name")), name) {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // edited merges values into properties and stores the object.

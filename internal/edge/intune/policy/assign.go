@@ -115,7 +115,8 @@ func toAssignments(s slot, targets []fleet.Target) ([]assignment, error) {
 
 // Assign replaces packmill's part of the assignment set of each of the slot's
 // objects, from the next check-in on: starts and deadlines of targets are not
-// the console's to keep. Empty targets withdraw, and find nothing to do on a slot
+// the console's to keep. Only a remediation is kept from targets whose start is
+// still to come: the app beside it knows its start, and would be overtaken. Empty targets withdraw, and find nothing to do on a slot
 // without objects.
 func (c *Client) Assign(ctx context.Context, id fleet.PackageID, name string, targets []fleet.Target) error {
 	s := slot{id, name}
@@ -123,6 +124,10 @@ func (c *Client) Assign(ctx context.Context, id fleet.PackageID, name string, ta
 		return err
 	}
 	want, err := toAssignments(s, targets)
+	if err != nil {
+		return err
+	}
+	begun, err := toAssignments(s, begunBy(targets, c.api.Clock().Now()))
 	if err != nil {
 		return err
 	}
@@ -140,7 +145,11 @@ func (c *Client) Assign(ctx context.Context, id fleet.PackageID, name string, ta
 			if err := c.clear(ctx, o); err != nil {
 				return err
 			}
-			if err := c.replaceSet(ctx, o, timed(o, want)); err != nil {
+			set := want
+			if o.key.kind == fleet.PartHealthScript {
+				set = timed(o, begun)
+			}
+			if err := c.replaceSet(ctx, o, set); err != nil {
 				return err
 			}
 		}
@@ -148,12 +157,34 @@ func (c *Client) Assign(ctx context.Context, id fleet.PackageID, name string, ta
 	}))
 }
 
+// westmost is how far the last place on earth is behind UTC.
+const westmost = 12 * time.Hour
+
+// begunBy are the targets whose start has come everywhere, none if those that are
+// left only leave groups out.
+func begunBy(targets []fleet.Target, now time.Time) []fleet.Target {
+	var out []fleet.Target
+	some := false
+	for _, t := range targets {
+		opens := t.Opens
+		if t.LocalTime && !opens.IsZero() {
+			opens = opens.Add(westmost)
+		}
+		if opens.After(now) {
+			continue
+		}
+		out = append(out, t)
+		some = some || !t.Exclude
+	}
+	if !some {
+		return nil
+	}
+	return out
+}
+
 // timed gives the assignments of a health script their schedule. One that runs
 // once keeps the instant that its marker tells.
 func timed(o *object, want []assignment) []assignment {
-	if o.key.kind != fleet.PartHealthScript {
-		return want
-	}
 	out := slices.Clone(want)
 	yes := true
 	for i := range out {

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"context"
 	"slices"
 
@@ -109,8 +108,8 @@ func (c *Console) Assign(ctx context.Context, id fleet.PackageID, slot string, t
 	return c.Client.Assign(ctx, id, slot, targets)
 }
 
-// Statuses reads what devices reported for the slot. A device has the release
-// where its app and its policies say so, and fails where one of them does.
+// Statuses reads what devices reported for the slot. Where the release has an
+// app, that says whether a device has it; a remediation that fails is a failure.
 func (c *Console) Statuses(ctx context.Context, id fleet.PackageID, slot string) ([]fleet.DeviceStatus, error) {
 	apps, err := c.Client.Statuses(ctx, id, slot)
 	if err != nil {
@@ -135,25 +134,12 @@ func (c *Console) Statuses(ctx context.Context, id fleet.PackageID, slot string)
 	var out []fleet.DeviceStatus
 	for _, s := range apps {
 		p, told := by[s.Device]
-		delete(by, s.Device)
 		switch {
 		case s.State == "failed":
 		case told && p.State == "failed":
 			s = p
-		case s.State == "installed" && p.State != "installed":
-			s.State = "pending"
-		}
-		if p.At.After(s.At) {
-			s.At = p.At
 		}
 		out = append(out, s)
 	}
-	for _, p := range by { // known to policies alone
-		if p.State == "installed" {
-			p.State = "pending"
-		}
-		out = append(out, p)
-	}
-	slices.SortFunc(out, func(a, b fleet.DeviceStatus) int { return cmp.Compare(a.Device, b.Device) })
 	return out, nil
 }
