@@ -136,9 +136,17 @@ func TestConfigurationLives(t *testing.T) {
 	if len(w.events) != n {
 		t.Errorf("a second run made %v", w.events[n:])
 	}
-	wave := []fleet.Target{{Intent: "required", Group: group, Opens: monday}}
-	if err := c.Assign(t.Context(), baseline, fleet.Candidate, wave); err != nil {
-		t.Fatal(err)
+	// A remediation whose start is to come is kept back, and comes with its time.
+	for _, opens := range []time.Time{monday, {}} {
+		if err := c.Assign(t.Context(), baseline, fleet.Candidate, []fleet.Target{{Intent: "required", Group: group, Opens: opens}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range w.get("/beta/deviceManagement/deviceHealthScripts")["value"].([]any) {
+			path := "/beta/deviceManagement/deviceHealthScripts/" + v.(map[string]any)["id"].(string) + "/assignments"
+			if n := len(w.get(path)["value"].([]any)); (n == 1) != opens.IsZero() {
+				t.Errorf("opens %s: %d assignments of the remediation", opens, n)
+			}
+		}
 	}
 	w.clock.Set(w.clock.Now().Add(10 * time.Hour))
 	// The profile is for macOS: no device of the wave ever reports of it.
