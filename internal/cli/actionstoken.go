@@ -12,12 +12,10 @@ import (
 	"github.com/packmill/packmill/internal/transport"
 )
 
-// exchangeAudience is what Entra demands of a federated token.
-const exchangeAudience = "api://AzureADTokenExchange"
-
 // actionsToken asks GitHub Actions for the job's identity as a token (GitHub:
-// "OpenID Connect reference"). It needs the permission id-token: write.
-func (a *app) actionsToken(ctx context.Context) (string, error) {
+// "OpenID Connect reference"), for an audience. It needs the permission id-token:
+// write.
+func (a *app) actionsToken(ctx context.Context, audience string) (string, error) {
 	address, bearer := a.getenv("ACTIONS_ID_TOKEN_REQUEST_URL"), a.getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 	if address == "" || bearer == "" {
 		return "", &fleet.Error{Op: "cli.token", Kind: fleet.Invalid, Err: errors.New("no client secret, and not in a GitHub Actions job that may ask for a token"),
@@ -28,7 +26,7 @@ func (a *app) actionsToken(ctx context.Context) (string, error) {
 		return "", fleet.Errorf(fleet.Invalid, "cli.token", "", "ACTIONS_ID_TOKEN_REQUEST_URL is no address")
 	}
 	q := u.Query()
-	q.Set("audience", exchangeAudience)
+	q.Set("audience", audience)
 	u.RawQuery = q.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {

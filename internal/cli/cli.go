@@ -118,6 +118,8 @@ func exitCode(err error) int {
 		return told.code
 	case errors.As(err, &usage):
 		return exitInvalid
+	case errors.As(err, new(failedTenants)):
+		return exitInternal
 	}
 	switch fleet.KindOf(err) {
 	case fleet.Invalid:
@@ -186,6 +188,10 @@ func asked(err error) error {
 
 // findings flattens joined errors into those to tell one by one.
 func findings(err error) []error {
+	var failed failedTenants
+	if errors.As(err, &failed) {
+		return findings(failed.error)
+	}
 	var list fleet.Errors
 	if errors.As(err, &list) {
 		return list.Unwrap()
@@ -253,15 +259,18 @@ func commands(a *app) []*cobra.Command {
 		newCatalogCmd(a),
 		newValidateCmd(a),
 		newPolicyEvalCmd(a),
+		newTenantsCmd(a),
 		newPlanCmd(a),
 		newCycleCmd(a),
 		newExplainCmd(a),
+		newPatchesCmd(a),
 		newWhatIfCmd(a),
 		newApplyCmd(a),
 		newRevokeCmd(a),
 		newRunCmd(a),
 		newNotifyCmd(a),
 		newReportCmd(a),
+		newInventoryCmd(a),
 		newAuditCmd(a),
 		newSimulateCmd(a),
 		newDemoCmd(a),

@@ -82,6 +82,9 @@ func (d *demo) program() string {
 func (d *demo) ending(s demoSummary, took time.Duration) {
 	w := d.a.stdout
 	fmt.Fprintf(w, "\n%d released, %d halted, %d held; %d tenants, %d devices. The week took %.1f s.\n\n", len(s.Packages.Released), len(s.Packages.Halted), len(s.Packages.Held), s.Tenants, s.Devices, took.Seconds())
+	l := d.world.Lives()
+	fmt.Fprintf(w, "The simulated service decrypted and unpacked %d contents. Its devices evaluated detection rules %d times, installed %d times and failed %d times,\n"+
+		"removed a release %d times and went back to what they had had %d times; %d of them are switched off.\n\n", l.Decrypted, l.Detected, l.Installed, l.Failed, l.Removed, l.Back, l.Silent)
 	fmt.Fprintln(w, "Where to look:")
 	for _, line := range [][2]string{
 		{"git -C " + s.Repository + " log --first-parent main", "what changed, and who let it"},

@@ -108,6 +108,13 @@ func TestRolloutPage(t *testing.T) {
 			t.Errorf("no worked example of the %s", about)
 		}
 	}
+	runExamples(t, examples)
+}
+
+// runExamples runs the commands of worked examples in one folder and compares
+// what they print.
+func runExamples(t *testing.T, examples []example) {
+	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Dir(packmillProgram(t)) + string(filepath.ListSeparator) + os.Getenv("PATH")
 	for _, e := range examples {

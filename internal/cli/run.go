@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,8 +18,9 @@ import (
 
 // runReport is what run and apply print as JSON.
 type runReport struct {
-	Done  []factory.Outcome `json:"done"`
-	Waits []rollout.Wait    `json:"waits"`
+	Done    []factory.Outcome      `json:"done"`
+	Waits   []rollout.Wait         `json:"waits"`
+	Tenants []factory.TenantResult `json:"tenants"` // where changes were to be made
 }
 
 func newRunCmd(a *app) *cobra.Command {
@@ -105,6 +107,9 @@ func (a *app) execute(cmd *cobra.Command, f format, only factory.Only) error {
 		return err
 	}
 	defer release()
+	if only.Kinds == nil && a.now == "" {
+		a.refresh(cmd.Context(), mill)
+	}
 	r, err := mill.Run(cmd.Context(), only, nil)
 	if printed := a.write(f, runResult(r, "nothing was due")); printed != nil {
 		return printed
@@ -112,8 +117,24 @@ func (a *app) execute(cmd *cobra.Command, f format, only factory.Only) error {
 	if err == nil && f == formatTable {
 		return a.stalled(r.Waits)
 	}
-	return err
+	return tenantsFailed(r.Tenants, err)
 }
+
+// tenantsFailed is the error of a run in which tenants failed: exit code 4 where
+// a person must act, 1 where any tenant failed in another way, whatever kind its
+// error is of.
+func tenantsFailed(tenants []factory.TenantResult, err error) error {
+	failed := slices.ContainsFunc(tenants, func(t factory.TenantResult) bool { return t.Failed > 0 })
+	if kind := fleet.KindOf(err); err == nil || !failed || kind == fleet.Stalled || kind == fleet.Waiting {
+		return err
+	}
+	return failedTenants{err}
+}
+
+// failedTenants is an error that is told as it is, and whose exit code is 1.
+type failedTenants struct{ error }
+
+func (e failedTenants) Unwrap() error { return e.error }
 
 // lasting refuses to act in CI with a store on the runner's own disk: what is
 // built on Wednesday must be there on Monday.
@@ -175,9 +196,31 @@ func runResult(r factory.RunResult, empty string) result {
 		}
 		waits.Add(string(w.Cycle), w.Wave, w.Why, until)
 	}
-	out := result{name: "run", value: runReport{Done: r.Done, Waits: r.Waits}, table: t}
+	out := result{name: "run", value: runReport{Done: r.Done, Waits: r.Waits, Tenants: r.Tenants}, table: t}
+	if tenants := tenantTable(r.Tenants); len(r.Tenants) > 0 {
+		out.also = append(out.also, tenants)
+	}
 	if len(r.Waits) > 0 {
-		out.also = []view.Table{waits}
+		out.also = append(out.also, waits)
 	}
 	return out
+}
+
+// tenantTable lists the tenants that were not simply done, after a line for all.
+func tenantTable(tenants []factory.TenantResult) view.Table {
+	t := view.Table{Columns: view.Cols("tenant", "done", "failed", "waiting", "skipped", "why")}
+	var sum factory.TenantResult
+	for _, r := range tenants {
+		sum.Done, sum.Failed, sum.Waiting, sum.Skipped = sum.Done+r.Done, sum.Failed+r.Failed, sum.Waiting+r.Waiting, sum.Skipped+r.Skipped
+	}
+	row := func(name string, r factory.TenantResult) {
+		t.Add(name, strconv.Itoa(r.Done), strconv.Itoa(r.Failed), strconv.Itoa(r.Waiting), strconv.Itoa(r.Skipped), r.Why)
+	}
+	row(fmt.Sprintf("all %d", len(tenants)), sum)
+	for _, r := range tenants {
+		if r.Failed+r.Waiting+r.Skipped > 0 {
+			row(string(r.Tenant), r)
+		}
+	}
+	return t
 }

@@ -6,14 +6,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/record/gitrepo"
+	"github.com/packmill/packmill/internal/sim/graph"
 	"github.com/packmill/packmill/internal/sim/world"
 )
 
@@ -26,10 +27,13 @@ import (
 //	                  (see waypoints), or at the "end", in the folder world;
 //	                  world/work is the mill's clone, $FORGE the forge's
 //	                  repository, $NOW the instant of the step
+//	meddle TENANT [LOGIN]  changes an app of packmill's in a tenant of the world:
+//	                  as a person, or with packmill's credential behind its back
 //	merge BRANCH      lets people review and merge a branch of the forge
 //	$FORMATS          the folder of the formats, whose testdata holds installers
 //	portal TENANT COLLECTION NAME JSON   changes an object of a tenant of the
 //	                  served world as a person in the portal does
+//	decide TENANT STATUS   an administrator approves, rejects or cancels what waits
 //	document NAME     checks that standard output is the JSON document of that name
 //
 // UPDATE=1 rewrites the files that cmp compares with.
@@ -45,11 +49,14 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE") == "1",
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"world": serveScript, "merge": mergeScript, "document": checkScript, "portal": portalScript},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"world": serveScript, "merge": mergeScript, "meddle": meddleScript, "decide": decideScript, "document": checkScript, "portal": portalScript,
+		},
 		Condition: func(cond string) (bool, error) {
 			return cond == "long" && !testing.Short() && !raced, nil
 		},
 		Setup: func(env *testscript.Env) error {
+			env.Values[servedWorld] = new(*world.World)
 			for name, value := range map[string]string{
 				"PATH":         bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
 				"HOME":         env.WorkDir,
@@ -70,8 +77,8 @@ func TestScripts(t *testing.T) {
 
 // serveScript is the command world.
 func serveScript(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) != 1 {
-		ts.Fatalf("usage: world STEP")
+	if len(args) < 1 {
+		ts.Fatalf("usage: world STEP [TENANT=WHAT...]")
 	}
 	var from string
 	var now time.Time
@@ -92,11 +99,11 @@ func serveScript(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	dir := ts.MkAbs("world")
 	ts.Check(copyTree(from, dir))
-	w, err := world.Open(context.Background(), world.Options{Dir: dir, Seed: 1})
+	w, err := world.Open(context.Background(), world.Options{Dir: dir, Seed: 1, Tenant: odd(args[1:])})
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(w.Close()) })
-	served.Store(ts.MkAbs("."), w)
 	w.SetTime(now)
+	*ts.Value(servedWorld).(**world.World) = w
 	repo, err := gitrepo.Open(filepath.Join(dir, "work"))
 	ts.Check(err)
 	ts.Check(repo.SetRemote(w.RemoteURL()))
@@ -107,21 +114,68 @@ func serveScript(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("FORGE", w.GitDir())
 }
 
-// served are the worlds that scripts serve, by the script's folder.
-var served sync.Map
-
 // portalScript is the command portal.
 func portalScript(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) != 4 {
-		ts.Fatalf("usage: portal TENANT COLLECTION NAME JSON")
-	}
-	w, ok := served.Load(ts.MkAbs("."))
-	if !ok {
-		ts.Fatalf("no world is served")
+	w := *ts.Value(servedWorld).(**world.World)
+	if len(args) != 4 || w == nil {
+		ts.Fatalf("usage: portal TENANT COLLECTION NAME JSON, after world")
 	}
 	var props map[string]any
 	ts.Check(json.Unmarshal([]byte(args[3]), &props))
-	ts.Check(w.(*world.World).Portal(fleet.TenantID(args[0]), args[1], args[2], props))
+	ts.Check(w.Portal(fleet.TenantID(args[0]), args[1], args[2], props))
+}
+
+// servedWorld is where a script keeps the world that it serves.
+const servedWorld = "world"
+
+// meddleScript is the command meddle.
+func meddleScript(ts *testscript.TestScript, _ bool, args []string) {
+	w := *ts.Value(servedWorld).(**world.World)
+	if len(args) < 1 || len(args) > 2 || w == nil {
+		ts.Fatalf("usage: meddle TENANT [LOGIN], after world")
+	}
+	ts.Check(w.Meddle(context.Background(), fleet.TenantID(args[0]), strings.Join(args[1:], "")))
+}
+
+// odd makes tenants odd: "unconsented" does not know the application, "groups"
+// did not grant it groups, "approvals" wants a second person for changes of apps,
+// "comanaged" has devices that Configuration Manager serves.
+func odd(list []string) func(fleet.TenantID, *graph.Tenant) {
+	what := map[string]func(*graph.Tenant){
+		"unconsented": func(t *graph.Tenant) { t.SignIn = 700016 },
+		"approvals":   func(t *graph.Tenant) { t.Approvals = []string{"app"} },
+		"groups": func(t *graph.Tenant) {
+			for _, p := range msgraph.Permissions() {
+				if p.Role != "Group.ReadWrite.All" {
+					t.Roles = append(t.Roles, p.Role)
+				}
+			}
+		},
+		"comanaged": func(t *graph.Tenant) {
+			for i := range 2 {
+				t.Devices[i].Agent, t.Devices[i].Owned = "configurationManagerClientMdm", []string{"apps"}
+			}
+		},
+	}
+	return func(id fleet.TenantID, t *graph.Tenant) {
+		for _, arg := range list {
+			if name, how, _ := strings.Cut(arg, "="); name == string(id) {
+				what[how](t)
+			}
+		}
+	}
+}
+
+// decideScript is the command decide.
+func decideScript(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: decide TENANT STATUS")
+	}
+	n, err := (*ts.Value(servedWorld).(**world.World)).Decide(fleet.TenantID(args[0]), args[1], "")
+	ts.Check(err)
+	if n == 0 {
+		ts.Fatalf("nothing of %s waits", args[0])
+	}
 }
 
 // checkScript is the command document.

@@ -26,10 +26,15 @@ const (
 	botMail = "packmill@localhost"
 )
 
-// parallelTenants is how many tenants are served side by side. A clock that
-// --now holds still is moved by whoever backs off, so that then one comes after
-// the other: the same run gives the same bytes.
-const parallelTenants = 4
+// parallelTenants is how many tenants are served side by side: the service's
+// limits are each tenant's own, so that a run takes as long as its slowest
+// tenant. Each has one connection at most and some 100 KiB, and a share of
+// uploadMemory. A clock that --now holds still is moved by whoever backs off, so
+// that then one comes after the other: the same run gives the same bytes.
+const parallelTenants = 512
+
+// uploadMemory bounds the blocks of content that all tenants' uploads hold.
+const uploadMemory = 256 << 20
 
 // factory wires the edges that the environment names to the repository of
 // --repo. An edge that is not configured stays nil; the function that needs it

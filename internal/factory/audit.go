@@ -21,8 +21,9 @@ type Verifiable interface {
 
 // Audit proves from a clone alone what ran where, who let it, on what
 // evidence. It trusts nothing that evidence says about main: merges, trees,
-// approvals and whose word counts are read from the commits again.
-func (f *Factory) Audit(ctx context.Context, ledger Verifiable) (fleet.Audit, error) {
+// approvals and whose word counts are read from the commits again. fresh are
+// readings of the tenants' own audits that are not in evidence.
+func (f *Factory) Audit(ctx context.Context, ledger Verifiable, fresh ...fleet.Reconciliation) (fleet.Audit, error) {
 	main, err := f.Git.Main()
 	if err != nil {
 		return fleet.Audit{}, err
@@ -64,6 +65,7 @@ func (f *Factory) Audit(ctx context.Context, ledger Verifiable) (fleet.Audit, er
 	}
 	a.verdicts()
 	a.rows(ctx)
+	AuditWrites(&a.out, repo, slices.Concat(a.rec.Reconciled, fresh))
 	return a.out, nil
 }
 

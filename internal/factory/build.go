@@ -128,6 +128,9 @@ type builder struct {
 // all builds every installer, or every setting of a configuration.
 func (b *builder) all(ctx context.Context) error {
 	b.inputs, b.inside = map[string]fleet.Digest{}, map[string][]sbom.Part{}
+	if b.pkg.ByWindowsUpdate() {
+		return b.approval()
+	}
 	keys := b.pkg.InstallerKeys()
 	if b.pkg.Kind == "configuration" {
 		keys = slices.Sorted(maps.Keys(b.pkg.Settings))

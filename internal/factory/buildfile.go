@@ -26,6 +26,9 @@ import (
 
 // installer builds the file of one installer, or says why it is left out.
 func (b *builder) installer(ctx context.Context, key string, in fleet.Installer) error {
+	if in.Platform == "windows" && in.Type == "store" {
+		return b.storeApp(key, in)
+	}
 	d, ok := b.release.Installers[key]
 	switch {
 	case !ok:
@@ -33,7 +36,7 @@ func (b *builder) installer(ctx context.Context, key string, in fleet.Installer)
 		return nil
 	case in.Platform == "windows" && slices.Contains([]string{"msi", "exe", "portable"}, in.Type):
 	case in.Platform == "linux" && (in.Type == "deb" || in.Type == "rpm"):
-	case in.Platform == "linux" && in.Type == "portable", in.Platform == "macos" && in.Type == "pkg":
+	case in.Platform == "linux" && in.Type == "portable", in.Platform == "macos" && (in.Type == "pkg" || in.Type == "dmg"):
 	default:
 		b.skip(key, fmt.Sprintf("type %s for %s is deployed by no console yet", in.Type, in.Platform))
 		return nil
@@ -59,7 +62,7 @@ func (b *builder) installer(ctx context.Context, key string, in fleet.Installer)
 		return b.built(key, b.free(key, name), store.MediaTypeDeb, file.Name())
 	case in.Type == "rpm":
 		return b.built(key, b.free(key, name), store.MediaTypeRPM, file.Name())
-	case in.Type == "pkg":
+	case in.Type == "pkg", in.Type == "dmg":
 		return b.encrypt(ctx, dir, key, b.free(key, name), file)
 	case in.Platform == "linux":
 		return b.program(dir, key, in, file)
@@ -188,7 +191,7 @@ func sameFacts(file saved, in fleet.Installer, version string, publisher fleet.P
 // setupName is the file's name: the vendor's where it can be told and used.
 func (b *builder) setupName(key string, in fleet.Installer, d fleet.Download) (string, error) {
 	_, own, _ := strings.Cut(string(b.pkg.ID), "/")
-	extension := map[string]string{"msi": ".msi", "exe": ".exe", "portable": ".exe", "deb": ".deb", "rpm": ".rpm", "pkg": ".pkg"}[in.Type]
+	extension := map[string]string{"msi": ".msi", "exe": ".exe", "portable": ".exe", "deb": ".deb", "rpm": ".rpm", "pkg": ".pkg", "dmg": ".dmg"}[in.Type]
 	name := ""
 	switch {
 	case d.Member != "":

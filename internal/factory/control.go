@@ -60,7 +60,7 @@ func (g *controlGroup) count(ctx context.Context, t fleet.TenantID, id fleet.Pac
 	}
 	failed := map[string]bool{}
 	if failures {
-		statuses, err := consoleFor(d.console, g.facts.Repo.Packages[id]).Statuses(ctx, id, fleet.Stable)
+		statuses, err := d.console.Statuses(ctx, id, fleet.Stable)
 		if err != nil {
 			return fleet.Control{}, ctx.Err()
 		}
@@ -98,8 +98,11 @@ func (g *controlGroup) deck(ctx context.Context, t fleet.TenantID) *deck {
 	if err != nil {
 		return nil
 	}
-	d := &deck{console: console, devices: map[string]fleet.Device{}}
+	d := &deck{console: byKind{console, g.facts.Repo}, devices: map[string]fleet.Device{}}
 	for hash, device := range all {
+		if device.Attributes[fleet.AppsOwner] == fleet.ConfigurationManager {
+			continue // reports nothing of what the console offers
+		}
 		if !g.taken[string(t)+"/"+hash] && !device.LastSeen.Before(g.since.Add(-rollout.InactiveFor)) {
 			d.devices[device.ID] = device
 		}

@@ -103,8 +103,9 @@ func (in roll) probed(s telling, device, signal string) string {
 // report: those the package has nothing for are excluded; one that any signal
 // of the gate finds unwell has failed, one that some signal says nothing of is
 // silent. A probe finds nothing on a device that did not say it has the
-// release, and none runs on other platforms than Windows.
-func (in roll) count(m fleet.Membership, pkg fleet.Package, s telling, r *fleet.Report) {
+// release, and none runs on other platforms than Windows. quiet, unless it is
+// nil, is told who said nothing at all of it.
+func (in roll) count(m fleet.Membership, pkg fleet.Package, s telling, r *fleet.Report, quiet *hush) {
 	codes := map[string]bool{}
 	probes := s.probes()
 	judged := slices.Contains(s.signals, fleet.SignalInstall)
@@ -118,6 +119,10 @@ func (in roll) count(m fleet.Membership, pkg fleet.Package, s telling, r *fleet.
 			continue
 		}
 		installed, code := in.installation(s, device)
+		quiet.note(device, installed == mute)
+		if at := s.statuses[device].At; at.After(r.AsOf) {
+			r.AsOf = at
+		}
 		states := []string{}
 		if judged || installed == mute || platform != "windows" {
 			states = append(states, installed)

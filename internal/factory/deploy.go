@@ -37,33 +37,48 @@ func (f *Factory) open(ctx context.Context, v *visit, t fleet.Tenant) error {
 }
 
 // make makes one change on a tenant's console and returns the artifact that
-// the changed slot holds afterwards.
-func (c *campaign) make(ctx context.Context, v *visit, e rollout.Effect, i fleet.Intent) (fleet.Digest, error) {
+// the changed slot holds afterwards, and what both slots do.
+func (c *campaign) make(ctx context.Context, v *visit, e rollout.Effect, i fleet.Intent) (fleet.Digest, map[string]string, error) {
 	tenant := c.facts.Repo.Tenants[e.Tenant]
 	if err := c.open(ctx, v, tenant); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	w := onTenant{
-		visit: v, console: fenced{consoleFor(v.console, c.facts.Repo.Packages[e.Package]), c.Clock, i.NotAfter}, c: c, facts: c.facts, tenant: tenant, e: e, intent: i,
+	if a, ok := v.console.(Adapter); ok {
+		if r, known := c.ready[e.Tenant]; known {
+			a.Adapt(r)
+		}
 	}
-	switch e.Action {
+	console := fenced{byKind{v.console, c.facts.Repo}, c.Clock, i.NotAfter, slotStates{}, map[string]bool{}}
+	w := onTenant{visit: v, console: console, c: c, facts: c.facts, tenant: tenant, e: e, intent: i}
+	digest, err := w.act(ctx)
+	return digest, console.states.left(console.blind), err
+}
+
+func (w onTenant) act(ctx context.Context) (fleet.Digest, error) {
+	switch w.e.Action {
 	case "assign":
+		if err := w.unmoved(ctx); err != nil {
+			return "", err
+		}
 		return w.assign(ctx)
 	case "withdraw":
-		if err := w.console.Assign(ctx, e.Package, fleet.Candidate, nil); err != nil {
+		if err := w.console.Assign(ctx, w.e.Package, fleet.Candidate, nil); err != nil {
 			return "", err
 		}
 		return "", w.unwatch(ctx)
 	case "rollback":
 		return w.rollBack(ctx)
 	case "promote":
+		if err := w.unmoved(ctx); err != nil {
+			return "", err
+		}
 		digest, err := w.promote(ctx)
 		if err != nil {
 			return "", err
 		}
 		return digest, w.unwatch(ctx)
 	default:
-		return "", fleet.Errorf(fleet.Internal, "factory.effect", e.Action, "no such action")
+		return "", fleet.Errorf(fleet.Internal, "factory.effect", w.e.Action, "no such action")
 	}
 }
 
@@ -76,6 +91,7 @@ type onTenant struct {
 	tenant  fleet.Tenant
 	e       rollout.Effect
 	intent  fleet.Intent
+	exact   bool // what is published is found in its own version alone
 }
 
 // assign brings the release into the candidate slot and assigns it to the
@@ -250,62 +266,21 @@ func (w onTenant) publish(ctx context.Context, slot string, entry fleet.Entry) (
 	if built == nil || built.Artifact != entry.Artifact {
 		return fleet.AppState{}, fleet.Errorf(fleet.Refused, "factory.publish", string(w.e.Package), "evidence has no build of %s with artifact %s", entry.Release, entry.Artifact.Short())
 	}
-	if err := checkProvenance(w.facts.Repo, *built); err != nil {
+	if err := w.c.provenance(*built); err != nil {
 		return fleet.AppState{}, err
 	}
-	app, err := w.app(ctx, pkg, slot, *built)
+	apps, err := w.apps(ctx, pkg, slot, *built)
 	if err != nil {
 		return fleet.AppState{}, err
 	}
-	return w.console.Publish(ctx, app, func() (io.ReadCloser, error) { return w.c.Store.Open(ctx, app.File) })
-}
-
-// app describes a release to the console: the one Windows file of the
-// artifact, x64 before others.
-func (w onTenant) app(ctx context.Context, pkg fleet.Package, slot string, built fleet.Built) (fleet.App, error) {
-	app := fleet.App{
-		Package: pkg.ID, Slot: slot, Name: pkg.Name, Publisher: w.facts.Repo.Publishers[pkg.ID.Publisher()].Name,
-		Description: pkg.Description, Version: built.Version, Artifact: built.Artifact, Generation: w.intent.Generation,
-	}
-	if app.Description == "" {
-		app.Description = pkg.Name
-	}
-	if err := w.keepWindows(&app); err != nil {
-		return app, err
-	}
-	release := pkg.Releases[built.Version]
-	w.parts(&app, pkg, built)
-	for _, file := range built.Files {
-		installer, ok := pkg.Installers[file.Installer]
-		if !ok {
-			s := pkg.Settings[file.Installer]
-			if s.Platform() != "windows" || !takenAsApp(file) {
-				continue
-			}
-			if app.File.Name != "" {
-				e := fleet.Errorf(fleet.Refused, "factory.publish", string(pkg.ID), "settings %s and %s are both installed like a program", app.File.Installer, file.Installer)
-				e.Hint = "a package has one of them: put the other into a package of its own"
-				return app, e
-			}
-			installer = settingInstaller(s)
-		}
-		if installer.Platform == "windows" && (app.File.Name == "" || installer.Arch == "x64") {
-			app.File, app.Installer, app.Download = file, installer, release.Installers[file.Installer]
+	var state fleet.AppState
+	for _, app := range apps { // one for each platform, and the slot's state after the last
+		state, err = w.console.Publish(ctx, app, func() (io.ReadCloser, error) { return w.c.Store.Open(ctx, app.File) })
+		if err != nil {
+			return fleet.AppState{}, err
 		}
 	}
-	if app.File.Name == "" && len(app.Parts) == 0 {
-		return app, fleet.Errorf(fleet.Refused, "factory.publish", string(pkg.ID), "artifact %s holds nothing that the console takes", built.Artifact.Short())
-	}
-	for _, d := range app.Installer.Detect {
-		if d.Script != "" {
-			text, err := w.c.detectText(pkg, app.File.Installer, d.Script)
-			if err != nil {
-				return app, err
-			}
-			app.DetectText = text
-		}
-	}
-	return app, nil
+	return state, nil
 }
 
 // keepWindows has devices keep to the tenant's windows themselves: a console
@@ -321,9 +296,17 @@ func (w onTenant) keepWindows(app *fleet.App) (err error) {
 // script is a package's script as main has it, the same that asApproved
 // compared with what was approved.
 func (c *campaign) script(id fleet.PackageID, name string) (string, error) {
-	c.git.Lock()
-	defer c.git.Unlock()
-	return c.readFile(c.facts.Repo.Commit, id, name)
+	c.texts.Lock()
+	defer c.texts.Unlock()
+	at := id.Dir() + "/" + name
+	if text, known := c.scripts[at]; known {
+		return text, nil // hundreds of tenants ask for the same few
+	}
+	text, err := c.readFile(c.facts.Repo.Commit, id, name)
+	if err == nil {
+		c.scripts[at] = text
+	}
+	return text, err
 }
 
 // takenAsApp reports whether a built file of a setting is the one that is

@@ -18,14 +18,6 @@ type Configurer interface {
 	Configurations() Console
 }
 
-// consoleFor is the console that a package's slots are on.
-func consoleFor(c Console, pkg fleet.Package) Console {
-	if conf, ok := c.(Configurer); ok && pkg.Kind == "configuration" {
-		return conf.Configurations()
-	}
-	return c
-}
-
 // partKind is what a console makes of a built file, "" where it is installed
 // like a program.
 func partKind(mediaType string) string {
@@ -85,53 +77,6 @@ func (f *Factory) partBefore(ctx context.Context, artifact fleet.Digest, setting
 	}
 	defer r.Close()
 	return io.ReadAll(r)
-}
-
-// setAtOnce reports whether a package has a setting that is in force from the
-// next check-in after its assignment: consoles know no start of these. What is
-// installed by scripts has one, as an app.
-func setAtOnce(pkg fleet.Package) bool {
-	for _, s := range pkg.Settings {
-		if s.Console() != "" {
-			return true
-		}
-	}
-	return false
-}
-
-// notYet takes effects out that come too early: what a console puts in force at
-// once is assigned when it is time, and not armed before. A way back is never
-// too early.
-func (f *Factory) notYet(facts rollout.Facts, effects []rollout.Effect, left *undone) ([]rollout.Effect, error) {
-	now := f.Clock.Now()
-	var out []rollout.Effect
-	for _, e := range effects {
-		var opens time.Time
-		if setAtOnce(facts.Repo.Packages[e.Package]) {
-			switch e.Action {
-			case "assign":
-				opens = e.Opens
-				if e.Local {
-					zone, err := time.LoadLocation(facts.Repo.Tenants[e.Tenant].Zone)
-					if err != nil {
-						return nil, fleet.Errorf(fleet.Invalid, "factory.effect", string(e.Tenant), "%w", err)
-					}
-					opens = rollout.InstantOf(opens, zone)
-				}
-			case "promote":
-				var err error
-				if opens, err = rollout.Soonest(facts.Repo.Week, facts.Repo.Tenants[e.Tenant], now); err != nil {
-					return nil, err
-				}
-			}
-		}
-		if opens.After(now) {
-			left.early[e.Slot()] = opens
-			continue
-		}
-		out = append(out, e)
-	}
-	return out, nil
 }
 
 // consoleOnly reports whether an intent's artifact is nothing but settings that

@@ -25,135 +25,77 @@ type campaign struct {
 	*Factory
 	facts   rollout.Facts
 	history *rollout.History
-	git     sync.Mutex // tenants take turns at reading the clone
+	ready   map[fleet.TenantID]fleet.Readiness // as last recorded
 	started time.Time
-	begun   atomic.Int64
-	total   int
+	toll    *toll
+	served  atomic.Int64 // tenants that are done with
+	total   int          // tenants
+
+	texts   sync.Mutex
+	scripts map[string]string                // of packages, as main has them
+	checked map[fleet.Digest]fleet.PackageID // artifacts whose provenance was verified
 }
 
 // carryOut makes effects happen with a trace that survives being killed at any
-// point, some tenants at a time: the intents of a chunk are pushed before its
-// first call, main is looked at once more, and its receipts are pushed after
-// what they tell. An intent that an earlier run left behind is taken up again,
-// not doubled: the calls find what was made. One that another run has just begun is
-// left to it. One tenant's failure does not stop the others.
+// point, many tenants side by side (crew). An intent that an earlier run left
+// behind is taken up again, not doubled: the calls find what was made. One that
+// another run has just begun is left to it. One tenant's failure does not stop
+// the others, unless many fail alike (toll).
 //
 // It gives the number of effects made. What was decided on facts that do not
 // hold any longer, what ran out of time, and what is left to another run is an
 // undone error: read and decide again.
 func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []rollout.Effect) (int, error) {
-	c := &campaign{Factory: f, facts: facts, history: rollout.HistoryOf(facts.Record), started: f.Clock.Now(), total: len(effects)}
+	c := &campaign{
+		Factory: f, facts: facts, history: rollout.HistoryOf(facts.Record), ready: newestReadiness(facts.Record), started: f.Clock.Now(), toll: f.toll,
+		scripts: map[string]string{}, checked: map[fleet.Digest]fleet.PackageID{},
+	}
+	if c.toll == nil {
+		c.toll = newToll()
+	}
 	effects, failures := c.asApproved(ctx, effects)
-	left := &undone{slots: map[rollout.Slot]bool{}, theirs: map[rollout.Slot]time.Time{}, early: map[rollout.Slot]time.Time{}}
-	effects, err := f.notYet(facts, effects, left)
+	effects, early, err := c.early(effects)
 	if err != nil {
 		return 0, errors.Join(append(failures, err)...)
 	}
+	w := c.crew(effects)
+	served := w.serve(ctx)
+	left := &undone{slots: map[rollout.Slot]bool{}, theirs: map[rollout.Slot]time.Time{}, early: early}
+	left.add(w.unbegun...)
 	made := 0
-	for chunks := rollout.Chunks(effects); len(chunks) > 0; chunks = chunks[1:] {
-		results, err := c.chunk(ctx, chunks[0])
-		if errors.Is(err, errMoved) {
-			for _, chunk := range chunks {
-				left.add(chunk...)
-			}
-			break
-		}
-		for _, r := range results {
-			switch {
-			case !r.theirs.IsZero():
-				left.theirs[r.Effect.Slot()] = r.theirs
-			case r.err != nil:
-				failures = append(failures, r.err)
-			case r.Outcome == "done":
-				made++
-			case c.history.Expired(r.Effect) < maxExpired:
-				left.add(r.Effect)
-			default:
-				failures = append(failures, fleet.Errorf(fleet.Stalled, "factory.effect", string(r.Effect.Tenant), "%s of %s ran out of its %s again", r.Effect.Action, r.Effect.Package, rollout.Lease))
-			}
-		}
-		if err != nil {
-			return made, errors.Join(append(failures, err)...)
+	for _, r := range w.results {
+		switch {
+		case !r.theirs.IsZero():
+			left.theirs[r.Effect.Slot()] = r.theirs
+			c.toll.wait(r.Effect, "another run has begun with it")
+		case r.skipped:
+			c.toll.skip(r.Effect)
+		case r.err != nil:
+			failures = append(failures, r.err)
+			c.toll.fail(r.Effect, r.err)
+		case r.Outcome == "done":
+			made++
+			c.toll.done(r.Effect)
+		case c.history.Expired(r.Effect) < maxExpired:
+			left.add(r.Effect)
+		default:
+			err := fleet.Errorf(fleet.Stalled, "factory.effect", string(r.Effect.Tenant), "%s of %s ran out of its %s again", r.Effect.Action, r.Effect.Package, rollout.Lease)
+			failures = append(failures, err)
+			c.toll.fail(r.Effect, err)
 		}
 	}
-	f.progress(len(effects), len(effects), "done")
+	if served != nil {
+		return made, errors.Join(append(failures, served)...)
+	}
+	f.progress(c.total, c.total, "done")
+	for _, e := range w.untried {
+		c.toll.skip(e)
+	}
 	if len(left.slots)+len(left.theirs)+len(left.early) > 0 {
 		left.failures = errors.Join(failures...)
 		return made, left
 	}
 	return made, errors.Join(failures...)
-}
-
-// chunk carries out the effects of some tenants. errMoved says that nobody was
-// called, because what was decided may not hold any longer.
-func (c *campaign) chunk(ctx context.Context, effects []rollout.Effect) ([]attempted, error) {
-	if c.Clock.Now().Sub(c.started) > rollout.Lease {
-		return nil, errMoved // a gate may have failed since
-	}
-	intents, err := c.intend(ctx, effects)
-	if errors.Is(err, evidence.ErrOvertaken) {
-		return nil, errMoved
-	}
-	if err != nil {
-		return nil, err
-	}
-	if moved, err := c.moved(ctx, c.facts.Repo.Commit); err != nil || moved {
-		return nil, errors.Join(err, movedError(moved))
-	}
-	results := c.calls(ctx, effects, intents)
-	if ctx.Err() != nil {
-		return nil, ctx.Err() // the intents stay open: the next run looks what became of them
-	}
-	rows := map[place][]fleet.Receipt{}
-	for _, r := range results {
-		if !r.theirs.IsZero() {
-			continue
-		}
-		at := place{evidence.Shard(r.Effect.Tenant), evidence.ReceiptsDir(r.Receipt.Cycle, r.Receipt.Wave)}
-		rows[at] = append(rows[at], r.Receipt)
-		if r.Outcome != "done" {
-			continue
-		}
-		for _, closed := range c.history.Superseded(r.Effect, r.At) {
-			at := place{evidence.Shard(closed.Tenant), evidence.ReceiptsDir(closed.Cycle, closed.Wave)}
-			rows[at] = append(rows[at], closed)
-		}
-	}
-	return results, c.Ledger.AppendAll(ctx, batches(rows))
-}
-
-// calls attempts the effects of a chunk, in the order given for each tenant,
-// and gives the results in the order of the effects however many tenants are
-// served side by side.
-func (c *campaign) calls(ctx context.Context, effects []rollout.Effect, intents []rollout.Written) []attempted {
-	results := make([]attempted, len(effects))
-	var all sync.WaitGroup
-	free := make(chan struct{}, max(c.Parallel, 1))
-	for from := 0; from < len(effects); {
-		to := from + 1
-		for to < len(effects) && effects[to].Tenant == effects[from].Tenant {
-			to++
-		}
-		first, last := from, to
-		free <- struct{}{}
-		all.Go(func() {
-			defer func() { <-free }()
-			visit := &visit{}
-			for i := first; i < last; i++ {
-				e := effects[i]
-				c.progress(int(c.begun.Add(1)-1), c.total, fmt.Sprintf("%s %s on %s", e.Action, e.Package, e.Tenant))
-				if intents[i].Theirs {
-					results[i] = attempted{Effect: e, theirs: intents[i].At.Add(rollout.Claim)}
-					continue
-				}
-				results[i] = c.attempt(ctx, visit, e, intents[i].Intent)
-				results[i].Recovered = intents[i].Left
-			}
-		})
-		from = to
-	}
-	all.Wait()
-	return results
 }
 
 // errMoved says that main or evidence changed while intents were written, or that
@@ -168,17 +110,17 @@ func movedError(moved bool) error {
 }
 
 // undone are effects that were not made and must be decided anew, those that
-// another run has begun and has to itself until an instant, those for which it is
-// too early, and what went wrong with others.
+// another run has begun and has to itself until an instant, those whose time has
+// not come, and what went wrong with others.
 type undone struct {
 	slots    map[rollout.Slot]bool
 	theirs   map[rollout.Slot]time.Time
-	early    map[rollout.Slot]time.Time
+	early    map[rollout.Slot]time.Time // whose time comes then
 	failures error
 }
 
 func (u *undone) Error() string {
-	return fmt.Sprintf("%d changes on tenants must be decided anew, %d are another run's, for %d it is too early", len(u.slots), len(u.theirs), len(u.early))
+	return fmt.Sprintf("%d changes on tenants must be decided anew, %d are another run's, %d are too early", len(u.slots), len(u.theirs), len(u.early))
 }
 
 func (u *undone) Unwrap() error { return u.failures }
@@ -200,15 +142,13 @@ func settle(tried map[string]bool, batch []rollout.Action, err error) ([]rollout
 	var out []rollout.Action
 	var waits []rollout.Wait
 	for _, a := range batch {
-		again, until, why := false, time.Time{}, ""
+		again, until := false, time.Time{}
+		early := u.tooEarly(a)
 		for _, id := range a.Packages {
 			at := rollout.Slot{Tenant: a.Tenant, Package: id}
 			again = again || u.slots[at]
 			if t := u.theirs[at]; t.After(until) {
-				until, why = t, "another run has begun with "+string(a.Tenant)+"; if it is gone, the next run takes over"
-			}
-			if t := u.early[at]; t.After(until) {
-				until, why = t, "a configuration is in force once it is assigned, so that "+string(a.Tenant)+" gets it when it is time"
+				until = t
 			}
 		}
 		switch {
@@ -217,9 +157,15 @@ func settle(tried map[string]bool, batch []rollout.Action, err error) ([]rollout
 		case !until.IsZero():
 			waits = append(waits, rollout.Wait{
 				Cycle: a.Cycle, Wave: a.Wave, Tenants: []fleet.TenantID{a.Tenant}, Packages: a.Packages, Kind: fleet.Waiting,
-				Why: why, Until: until,
+				Why: "another run has begun with " + string(a.Tenant) + "; if it is gone, the next run takes over", Until: until,
 			})
 		default:
+			if len(early.Packages) > 0 {
+				waits = append(waits, early)
+			}
+			if len(early.Packages) == len(a.Packages) {
+				continue
+			}
 			out = append(out, a)
 		}
 	}
@@ -274,46 +220,58 @@ func batches[T any](rows map[place][]T) []evidence.Batch {
 type attempted struct {
 	rollout.Effect
 	fleet.Receipt
-	err    error
-	theirs time.Time
+	err     error
+	theirs  time.Time
+	skipped bool // not tried, because the tenant fails again and again
 }
 
 // errExpired says that the lease of an intent ended before its call began.
 var errExpired = errors.New("the lease has ended")
 
-// attempt makes one effect happen and says what came of it.
-func (c *campaign) attempt(ctx context.Context, v *visit, e rollout.Effect, i fleet.Intent) attempted {
-	if c.Clock.Now().After(i.NotAfter) {
-		return attempted{Effect: e, Receipt: rollout.ReceiptFor(i, "expired", c.Clock.Now())}
-	}
-	observed, err := c.make(ctx, v, e, i)
-	now := c.Clock.Now()
-	if errors.Is(err, errExpired) {
-		return attempted{Effect: e, Receipt: rollout.ReceiptFor(i, "expired", now)}
-	}
-	if err != nil {
-		r := rollout.ReceiptFor(i, "failed", now)
-		r.Detail = fleet.KindOf(err).String()
-		return attempted{Effect: e, Receipt: r, err: fmt.Errorf("%s: %s of %s: %w", e.Tenant, e.Action, e.Package, err)}
-	}
-	r := rollout.ReceiptFor(i, "done", now)
-	r.Observed = observed
-	return attempted{Effect: e, Receipt: r}
-}
-
 // fenced is a console on which nothing is assigned after an instant: an upload
-// may take long, and a way back waits no longer than the lease.
+// may take long, and a way back waits no longer than the lease. It notes what
+// the slots of the effect's package hold.
 type fenced struct {
 	Console
-	clock fleet.Clock
-	until time.Time
+	clock  fleet.Clock
+	until  time.Time
+	states slotStates
+	blind  map[string]bool // slots that were changed and never read
+}
+
+func (c fenced) Observe(ctx context.Context, id fleet.PackageID, slot string) (fleet.AppState, error) {
+	if s, known := c.states[slot]; known {
+		return s, nil
+	}
+	s, err := c.Console.Observe(ctx, id, slot)
+	if err == nil {
+		c.states[slot] = s
+	}
+	return s, err
+}
+
+func (c fenced) Publish(ctx context.Context, app fleet.App, content fleet.Content) (fleet.AppState, error) {
+	s, err := c.Console.Publish(ctx, app, content)
+	if err == nil {
+		c.states[app.Slot] = s
+	}
+	return s, err
 }
 
 func (c fenced) Assign(ctx context.Context, id fleet.PackageID, slot string, targets []fleet.Target) error {
 	if c.clock.Now().After(c.until) {
 		return errExpired
 	}
-	return c.Console.Assign(ctx, id, slot, targets)
+	if err := c.Console.Assign(ctx, id, slot, targets); err != nil {
+		return err
+	}
+	if s, known := c.states[slot]; known {
+		s.Targets = targets
+		c.states[slot] = s
+	} else {
+		c.blind[slot] = true
+	}
+	return nil
 }
 
 func (c fenced) Probe(ctx context.Context, p fleet.DeviceProbe) error {

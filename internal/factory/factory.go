@@ -40,6 +40,8 @@ type Factory struct {
 
 	Signer   fleet.Signer
 	Consoles func(ctx context.Context, t fleet.Tenant) (Console, error)
+	// Look looks at a tenant without changing anything there.
+	Look func(ctx context.Context, t fleet.Tenant) fleet.Readiness
 	// Parallel is how many tenants are served side by side, 1 if it is 0.
 	// Consoles, HashKey and the store must then bear concurrent use, and what
 	// instants receipts carry depends on which tenant is faster: leave it
@@ -48,6 +50,8 @@ type Factory struct {
 
 	Outbox  map[string]Channel
 	HashKey func(t fleet.TenantID) ([]byte, error) // keys device ids are hashed with, outside git
+
+	toll *toll // of the run under way, nil outside of one
 }
 
 // A Console is the device management of one tenant. Every method may be called

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -16,19 +18,24 @@ import (
 // keyed hashes: the key stays outside git, and when it is destroyed nobody can
 // tell any more which device a row was. Of the tenants' groups, those that are
 // given are read. A tenant that cannot be read does not keep the others back.
+// What programs the devices have is noted too where the console tells it, in rows
+// of their own; nothing waits for it.
 func (f *Factory) TakeInventory(ctx context.Context, tenants []fleet.Tenant) error {
-	rows := map[place][]fleet.InventoryRow{}
+	rows, apps := map[place][]fleet.InventoryRow{}, map[place][]fleet.AppRow{}
 	var failures []error
 	now := f.Clock.Now()
-	for i, t := range tenants {
-		f.progress(i, len(tenants), "inventory of "+string(t.ID))
-		devices, err := f.devices(ctx, t)
-		if err != nil {
-			failures = append(failures, fmt.Errorf("inventory of %s: %w", t.ID, err))
-			continue
+	all, errs := make([]map[string]fleet.Device, len(tenants)), make([]error, len(tenants))
+	f.sideBySide(len(tenants), "tenants' inventories", func(i int) {
+		if all[i], errs[i] = f.devices(ctx, tenants[i]); errs[i] != nil {
+			errs[i] = fmt.Errorf("inventory of %s: %w", tenants[i].ID, errs[i])
+		} else if err := f.inGroups(ctx, tenants[i], all[i]); err != nil {
+			errs[i] = fmt.Errorf("groups of %s: %w", tenants[i].ID, err)
 		}
-		if err := f.inGroups(ctx, t, devices); err != nil {
-			failures = append(failures, fmt.Errorf("groups of %s: %w", t.ID, err))
+	})
+	for i, t := range tenants {
+		devices := all[i]
+		if errs[i] != nil {
+			failures = append(failures, errs[i])
 			continue
 		}
 		at := place{evidence.Shard(t.ID), evidence.InventoryDir(t.ID)}
@@ -42,9 +49,27 @@ func (f *Factory) TakeInventory(ctx context.Context, tenants []fleet.Tenant) err
 				LastSeen: d.LastSeen.UTC().Format(time.DateOnly), At: now,
 			})
 		}
+		at.dir = evidence.AppsDir(t.ID)
+		apps[at] = append(apps[at], f.apps(ctx, t, now)...)
 	}
-	f.progress(len(tenants), len(tenants), "inventory")
-	return errors.Join(append(failures, f.Ledger.AppendAll(ctx, batches(rows)))...)
+	return errors.Join(append(failures, f.Ledger.AppendAll(ctx, append(batches(rows), batches(apps)...)))...)
+}
+
+// sideBySide does something n times, as many at once as tenants are served side
+// by side, and tells how far it is.
+func (f *Factory) sideBySide(n int, what string, do func(i int)) {
+	var all sync.WaitGroup
+	var ended atomic.Int64
+	free := make(chan struct{}, max(f.Parallel, 1))
+	for i := range n {
+		free <- struct{}{}
+		all.Go(func() {
+			defer func() { <-free }()
+			do(i)
+			f.progress(int(ended.Add(1)), n, what)
+		})
+	}
+	all.Wait()
 }
 
 // devices are a tenant's devices by keyed hash.

@@ -47,34 +47,40 @@ func (f *Factory) Judge(ctx context.Context, facts rollout.Facts, a rollout.Acti
 // for some packages, and writes it to evidence. unasked are the errors of
 // tenants that could not be asked.
 func (f *Factory) reports(ctx context.Context, facts rollout.Facts, a rollout.Action) (all []fleet.Report, unasked []error, err error) {
-	i := slices.IndexFunc(facts.Record.Starts, func(s fleet.WaveStart) bool { return s.Cycle == a.Cycle && s.Wave == a.Wave })
-	if i < 0 {
+	start := slices.IndexFunc(facts.Record.Starts, func(s fleet.WaveStart) bool { return s.Cycle == a.Cycle && s.Wave == a.Wave })
+	if start < 0 {
 		return nil, nil, fleet.Errorf(fleet.Invalid, "factory.judge", string(a.Cycle)+"/"+a.Wave, "the wave has not started")
 	}
-	rows := map[place][]fleet.Report{}
+	rows, silent := map[place][]fleet.Report{}, map[place][]fleet.Silence{}
 	platform, assigned := platforms(facts.Record), assignedIn(facts.Record, a)
-	members := rollout.Frozen(facts.Record, facts.Record.Starts[i])
-	for _, m := range members {
-		list, err := f.tenantReports(ctx, facts, a, m, roll{platform, facts.Record.Starts[i].At, assigned})
-		if ctx.Err() != nil {
-			return nil, nil, ctx.Err()
-		}
-		if err != nil {
+	members := rollout.Frozen(facts.Record, facts.Record.Starts[start])
+	lists, quiet, errs := make([][]fleet.Report, len(members)), make([]hush, len(members)), make([]error, len(members))
+	f.sideBySide(len(members), "tenants' reports", func(i int) {
+		lists[i], errs[i] = f.tenantReports(ctx, facts, a, members[i], roll{platform, facts.Record.Starts[start].At, assigned}, &quiet[i])
+	})
+	if ctx.Err() != nil {
+		return nil, nil, ctx.Err()
+	}
+	for i, m := range members {
+		if err := errs[i]; err != nil {
 			unasked = append(unasked, fleet.Errorf(fleet.KindOf(err), "factory.judge", string(m.Tenant), "its devices count as silent: %w", err))
 		}
-		all = append(all, list...)
+		all = append(all, lists[i]...)
 		at := place{evidence.Shard(m.Tenant), evidence.ReportsDir(a.Cycle, a.Wave)}
-		rows[at] = append(rows[at], list...)
-		f.progress(len(all), len(members)*len(a.Packages), "reports of "+string(m.Tenant))
+		rows[at] = append(rows[at], lists[i]...)
+		if s, any := quiet[i].row(m, a, f.Clock.Now()); any && errs[i] == nil {
+			at.dir = evidence.SilentDir(a.Cycle, a.Wave)
+			silent[at] = append(silent[at], s)
+		}
 	}
-	return all, unasked, f.Ledger.AppendAll(ctx, batches(rows))
+	return all, unasked, f.Ledger.AppendAll(ctx, append(batches(rows), batches(silent)...))
 }
 
 // tenantReports are the reports of one tenant's members on the packages that it
 // was assigned. Once it cannot be asked, its members are silent in the rest of
 // them. Members of a tenant that left are excluded: nothing reaches them, and
 // nobody is there to ask.
-func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a rollout.Action, m fleet.Membership, in roll) (out []fleet.Report, failure error) {
+func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a rollout.Action, m fleet.Membership, in roll, quiet *hush) (out []fleet.Report, failure error) {
 	tenant, present := facts.Repo.Tenants[m.Tenant]
 	wave, err := rollout.WaveOf(facts.Repo, a.Cycle, a.Wave)
 	if err != nil {
@@ -91,19 +97,19 @@ func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a roll
 		pkg := facts.Repo.Packages[id]
 		said := telling{release: entry.Release, signals: probe.Signals(wave.Gate, pkg)}
 		if present && console == nil && failure == nil {
-			console, key, failure = f.asking(ctx, tenant)
+			console, key, failure = f.asking(ctx, facts.Repo, tenant)
 		}
 		if present && failure == nil {
-			said, failure = said.ask(ctx, consoleFor(console, pkg), id, key)
+			said, failure = said.ask(ctx, console, id, key)
 		}
 		switch {
 		case !present:
 			r.Counts.Excluded = len(m.Devices)
 		case failure != nil:
-			in.count(m, pkg, telling{signals: said.signals}, &r)
+			in.count(m, pkg, telling{signals: said.signals}, &r, nil)
 			r.Errors = []string{fleet.NotAsked}
 		default:
-			in.count(m, pkg, said, &r)
+			in.count(m, pkg, said, &r, quiet)
 		}
 		out = append(out, r)
 	}
@@ -112,13 +118,16 @@ func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a roll
 
 // asking is a tenant's console, and the key that its device ids are hashed
 // with.
-func (f *Factory) asking(ctx context.Context, t fleet.Tenant) (Console, []byte, error) {
+func (f *Factory) asking(ctx context.Context, repo *fleet.Repository, t fleet.Tenant) (Console, []byte, error) {
 	key, err := f.HashKey(t.ID)
 	if err != nil {
 		return nil, nil, err
 	}
 	console, err := f.Consoles(ctx, t)
-	return console, key, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return byKind{console, repo}, key, nil
 }
 
 // platforms are the platforms of all devices that any inventory told of.

@@ -231,3 +231,39 @@ func TestJudgeNeedsAStart(t *testing.T) {
 		t.Errorf("%d verdicts on a wave that has not started, %v", len(verdicts), err)
 	}
 }
+
+// TestJudgeTellsWhoIsSilent lists silent members by keyed hash, how many there
+// are, and until when devices were heard. A report from before the wave is none.
+func TestJudgeTellsWhoIsSilent(t *testing.T) {
+	c := newCourt(t, "failed")
+	told := append(say(0, 2, "installed", "2.0", asked.Add(-3*time.Hour)), say(2, 1, "failed", "2.0", asked.Add(-2*time.Hour))...)
+	told = append(told, say(3, 1, "installed", "2.0", started.Add(-time.Hour))...) // of last week
+	told = append(told, say(4, 1, "pending", "2.0", asked.Add(-4*time.Hour))...)
+	c.tells[near] = teller{statuses: told}
+	c.tells[far] = teller{fails: errors.New("out of reach")}
+	_, reports, failure := c.judge(t)
+	if failure == nil {
+		t.Error("a tenant out of reach is no error")
+	}
+	rec, err := c.Ledger.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rec.Silences) != 1 {
+		t.Fatalf("%+v", rec.Silences)
+	}
+	s := rec.Silences[0]
+	if s.Tenant != near || s.Silent != 57 || len(s.Devices) != fleet.SilentShown || s.Look != c.action.Look || !slices.IsSorted(s.Devices) {
+		t.Errorf("%+v", s)
+	}
+	for _, d := range s.Devices {
+		if !slices.Contains(c.facts.Record.Members[0].Devices, d) {
+			t.Errorf("%q is no member's hash", d)
+		}
+	}
+	for _, r := range reports {
+		if want := map[fleet.TenantID]time.Time{near: asked.Add(-2 * time.Hour)}[r.Tenant]; !r.AsOf.Equal(want) {
+			t.Errorf("%s as of %v, want %v", r.Tenant, r.AsOf, want)
+		}
+	}
+}

@@ -147,7 +147,7 @@ func inspect(d *fleet.Download, file saved, in fleet.Installer, version string, 
 	if err != nil {
 		return err
 	}
-	if advice := kind.Advice(); advice != "" {
+	if advice := kind.Advice(); advice != "" && !(kind == sniff.DMG && in.Type == "dmg") {
 		return notInstaller("it is %s: %s", kind, advice)
 	}
 	if !kind.Fits(in.Type) {

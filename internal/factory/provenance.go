@@ -36,3 +36,18 @@ func checkProvenance(repo *fleet.Repository, b fleet.Built) error {
 	}
 	return nil
 }
+
+// provenance is checkProvenance, once for each build of a campaign: hundreds of
+// tenants get the same one.
+func (c *campaign) provenance(b fleet.Built) error {
+	c.texts.Lock()
+	defer c.texts.Unlock()
+	if c.checked[b.Artifact] == b.Package {
+		return nil
+	}
+	err := checkProvenance(c.facts.Repo, b)
+	if err == nil {
+		c.checked[b.Artifact] = b.Package
+	}
+	return err
+}

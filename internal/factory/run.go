@@ -19,8 +19,9 @@ type Outcome = rollout.Outcome
 
 // A RunResult is everything a run did, and what is left to wait for.
 type RunResult struct {
-	Done  []Outcome      `json:"done"`
-	Waits []rollout.Wait `json:"waits"`
+	Done    []Outcome      `json:"done"`
+	Waits   []rollout.Wait `json:"waits"`
+	Tenants []TenantResult `json:"tenants"` // where changes were to be made, by name
 }
 
 // Only limits a run to some kinds of action and to one shard; the zero value
@@ -62,47 +63,65 @@ const maxRounds = 200
 // Run does whatever is due now: it observes, asks rollout.Step, carries out
 // what it says, and asks again until nothing new is due. A failed action does
 // not stop the others; it is tried again by the next run.
+//
+// Tenants where changes fail do not stop the others. When many of them fail
+// alike, no more are begun, and the error is Stalled: a person must look.
 func (f *Factory) Run(ctx context.Context, only Only, told func(Outcome)) (RunResult, error) {
-	var result RunResult
-	var failures []error
+	own := *f
+	own.toll = newToll()
+	result, failures := own.rounds(ctx, only, told)
+	result.Tenants = own.toll.results()
+	if ctx.Err() != nil {
+		return result, ctx.Err()
+	}
+	return result, own.toll.ended(failures)
+}
+
+// rounds asks what is due and does it until nothing new is.
+func (f *Factory) rounds(ctx context.Context, only Only, told func(Outcome)) (result RunResult, failures []error) {
 	tried := map[string]bool{}
-	var theirs []rollout.Wait // for other runs
+	var theirs, held []rollout.Wait // for other runs, for people of a tenant
 	for range maxRounds {
 		facts, err := f.Observe(ctx)
 		if err != nil {
-			return result, errors.Join(append(failures, err)...)
+			return result, append(failures, err)
 		}
 		if err := f.catchUp(ctx, facts.Record); err != nil {
-			return result, errors.Join(append(failures, err)...)
+			return result, append(failures, err)
 		}
 		actions, waits, err := rollout.Step(facts, f.Clock.Now())
 		if err != nil {
-			return result, errors.Join(append(failures, err)...)
+			return result, append(failures, err)
 		}
-		result.Waits = slices.Concat(waits, stillDue(theirs, actions))
+		result.Waits = slices.Concat(waits, stillDue(theirs, actions), held)
 		if actions, err = only.approved(facts, actions, f.Clock.Now()); err != nil {
-			return result, err
+			return result, []error{err}
 		}
 		batch := rollout.Batch(actions, tried, only.Allows)
 		if len(batch) == 0 {
 			if only.Shard.Owns("") && len(result.Done) > 0 {
 				failures = append(failures, f.Ledger.Checkpoint(ctx))
 			}
-			return result, errors.Join(failures...)
+			return result, failures
 		}
 		note, err := f.do(ctx, facts, batch)
 		batch, begun, err := settle(tried, batch, err)
 		theirs = append(theirs, begun...)
 		if ctx.Err() != nil {
-			return result, ctx.Err()
+			return result, nil
 		}
 		if err != nil {
 			failures = append(failures, err)
 		}
+		waiting := heldIn(err)
+		held = append(held, waiting...)
+		if len(waiting) > 0 {
+			note += fmt.Sprintf(", %d wait for an approval in the tenant", len(waiting))
+		}
 		for _, a := range batch {
 			o := Outcome{Action: a, Note: note}
-			if err != nil {
-				o.Err = err.Error()
+			if err == nil || len(waiting) == 0 || fleet.KindOf(err) != fleet.Stalled {
+				o.Err = f.errorOf(a, err)
 			}
 			result.Done = append(result.Done, o)
 			if told != nil {
@@ -110,7 +129,21 @@ func (f *Factory) Run(ctx context.Context, only Only, told func(Outcome)) (RunRe
 			}
 		}
 	}
-	return result, fleet.Errorf(fleet.Internal, "factory.run", "", "still not at rest after %d rounds; another run may be at work", maxRounds)
+	return result, append(failures, fleet.Errorf(fleet.Internal, "factory.run", "", "still not at rest after %d rounds; another run may be at work", maxRounds))
+}
+
+// errorOf is what went wrong with one action of a batch: other tenants' failures
+// are not its own.
+func (f *Factory) errorOf(a rollout.Action, batch error) string {
+	if a.Tenant != "" {
+		if text, known := f.toll.errorOf(a, rollout.EffectOf(a.Kind)); known {
+			return text
+		}
+	}
+	if batch == nil {
+		return ""
+	}
+	return batch.Error()
 }
 
 // stillDue are the waits for other runs whose actions are due: the others have
@@ -184,7 +217,11 @@ func (f *Factory) do(ctx context.Context, facts rollout.Facts, batch []rollout.A
 		return "membership frozen", f.StartWave(ctx, facts, a.Cycle, a.Wave)
 	case rollout.Deploy, rollout.Withdraw, rollout.RollBack, rollout.Promote:
 		made, err := f.carryOut(ctx, facts, rollout.Effects(facts, rollout.HistoryOf(facts.Record), batch, f.Clock.Now()))
-		return fmt.Sprintf("%d changes on tenants", made), err
+		note := fmt.Sprintf("%d changes on tenants", made)
+		if a.Kind == rollout.Withdraw || a.Kind == rollout.RollBack {
+			note += heldNote(facts.Repo, batch)
+		}
+		return note, err
 	case rollout.Judge:
 		verdicts, err := f.Judge(ctx, facts, a)
 		return verdictNote(verdicts), err

@@ -39,11 +39,16 @@ func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
 		return "", err
 	}
 	back := rollout.SlotsBackOf(way.Mode, w.e.Entry.Artifact, candidate.Artifact, stable.Artifact)
-	switch back.Candidate {
-	case rollout.SlotEmptied:
-		err = w.console.Assign(ctx, w.e.Package, fleet.Candidate, nil)
-	case rollout.SlotRemoves:
+	removed := back.Candidate == rollout.SlotEmptied && back.Stable == rollout.SlotFilled && w.mustGoFirst()
+	switch {
+	case removed && stable.Artifact == w.e.Entry.Artifact:
+		everyone := w.allBut(removal, fleet.Assignment{Notify: "showReboot"}, nil)
+		everyone[0].Opens = opens
+		err = w.console.Assign(ctx, w.e.Package, fleet.Candidate, everyone)
+	case removed, back.Candidate == rollout.SlotRemoves:
 		err = w.uninstall(ctx, opens)
+	case back.Candidate == rollout.SlotEmptied:
+		err = w.console.Assign(ctx, w.e.Package, fleet.Candidate, nil)
 	}
 	if err != nil {
 		return "", err
@@ -62,6 +67,7 @@ func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
 		targets[0].Opens = opens
 		return "", w.console.Assign(ctx, w.e.Package, fleet.Stable, targets)
 	case rollout.SlotFilled:
+		w.exact = !removed && stable.Artifact == w.e.Entry.Artifact
 		return w.fill(ctx, stable, way.To, newer)
 	}
 	return "", nil
@@ -85,4 +91,34 @@ func (w onTenant) uninstall(ctx context.Context, opens time.Time) error {
 		targets = append(targets, fleet.Target{Intent: removal, Group: group, Opens: opens, Notify: "showReboot"})
 	}
 	return w.console.Assign(ctx, w.e.Package, fleet.Candidate, targets)
+}
+
+// mustGoFirst reports whether devices must lose the revoked release before they
+// can take an older one: where the older one's detection finds the newer and so
+// nothing would be installed, or where Windows Installer refuses a downgrade. The
+// candidate slot, which holds the revoked release, then removes it, and the stable
+// slot brings the older one to devices on which nothing is found any more.
+func (w onTenant) mustGoFirst() bool {
+	for _, in := range w.facts.Repo.Packages[w.e.Package].Installers {
+		if in.Platform != "windows" {
+			continue
+		}
+		atLeast := func(d fleet.Detect) bool { return d.Operator == ">=" }
+		if in.Type == "msi" || slices.ContainsFunc(in.Detect, atLeast) {
+			return true
+		}
+	}
+	return false
+}
+
+// exactly makes detection rules find no newer version: the candidate slot is
+// another release's, so that nothing else takes the revoked one from devices.
+func exactly(rules []fleet.Detect) []fleet.Detect {
+	out := slices.Clone(rules)
+	for i := range out {
+		if out[i].Operator == ">=" {
+			out[i].Operator = "="
+		}
+	}
+	return out
 }

@@ -12,6 +12,11 @@ type Audit struct {
 	// the reviews that asked for changes in what was merged. Neither is a fault.
 	Refusals   []AuditRefusal   `json:"refusals"`
 	Objections []AuditObjection `json:"objections"`
+	// Readings are how far the tenants' own audits were read, by tenant; Writes
+	// what they told that packmill does not explain, oldest first. Each write is
+	// among the findings too.
+	Readings []AuditReading `json:"readings"`
+	Writes   []AuditWrite   `json:"writes"`
 }
 
 // Passed reports whether nothing is missing or altered anywhere.

@@ -22,6 +22,14 @@ type Device struct {
 	Attributes map[string]string // model, department, country, …
 }
 
+// Attributes of a device that Configuration Manager manages as well (Microsoft:
+// "Co-management workloads"): who owns a workload, where it is not the console.
+const (
+	AppsOwner            = "appsOwner"
+	UpdatesOwner         = "updatesOwner"
+	ConfigurationManager = "configurationManager"
+)
+
 // An App is one release of a package as one slot of a tenant should hold it.
 type App struct {
 	Package     PackageID
@@ -36,11 +44,20 @@ type App struct {
 	Download    Download
 	DetectText  string // text of the detection script, when a rule names one
 	NeedText    string // text of the requirement script, when Installer.Needs names one
+	ContentInfo []byte // how File is encrypted, where it is no container that says so itself
+	Icon        []byte // a PNG or a JPEG, nil for none
 	Generation  int    // rises with every change of the slot
+
+	Patch  *OSPatch // what Windows Update delivers instead of a file
+	Driver *Driver  // the same
 
 	Windows     []Window // the tenant's maintenance windows; none is no restriction
 	Shut        []string // days it does not work, soon, 2006-01-02
 	RebootsOnly bool     // devices may restart in a window for reboots alone
+
+	Categories []string    // names of the tenant's own categories that the app is shown in
+	ScopeTags  []string    // names or ids of the tenant's role scope tags, none for the default one
+	Requires   []PackageID // packages whose apps in the tenant are installed first
 
 	Parts   []Part // of a configuration, what consoles set by other means than an installation
 	Restore bool   // what people changed of the parts is overwritten
@@ -99,7 +116,9 @@ type Target struct {
 	Notify    string
 }
 
-// An AppState is what a slot holds now.
+// An AppState is what a slot holds now. A package for several platforms has an
+// app object for each: the state is that of the release that came last, and the
+// targets are those of all.
 type AppState struct {
 	ID         string // id of the app object, "" when there is none
 	Version    string

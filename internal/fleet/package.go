@@ -30,6 +30,7 @@ type Package struct {
 	Kind        string               `json:"kind"` // application, configuration, osPatch, driver
 	Description string               `json:"description,omitempty"`
 	Icon        string               `json:"icon,omitempty"`
+	Categories  []string             `json:"categories,omitempty"` // of the company portal
 	Sources     []string             `json:"sources"`
 	Upstream    *Upstream            `json:"upstream,omitempty"`
 	Installers  map[string]Installer `json:"installers,omitempty"`
@@ -74,6 +75,16 @@ func (p Package) Before(version string) (string, Release, bool) {
 	return best, p.Releases[best], found
 }
 
+// ByWindowsUpdate reports whether Windows Update delivers the package: a patch of
+// Windows, or a driver, that ships no bytes of its own. Its release is an
+// approval, and no device gets a file.
+func (p Package) ByWindowsUpdate() bool {
+	if len(p.Installers) > 0 {
+		return false
+	}
+	return p.Kind == "osPatch" && p.Patch != nil && p.Patch.KB != "" || p.Kind == "driver" && p.Driver != nil
+}
+
 // InstallerKeys are the names of the installers, sorted.
 func (p Package) InstallerKeys() []string { return slices.Sorted(maps.Keys(p.Installers)) }
 
@@ -104,7 +115,7 @@ type Upstream struct {
 type Installer struct {
 	Platform     string            `json:"platform"` // windows, macos, linux
 	Arch         string            `json:"arch"`     // x64, arm64, x86, universal
-	Type         string            `json:"type"`     // msi, exe, msix, pkg, deb, rpm, portable, script, profile
+	Type         string            `json:"type"`     // msi, exe, msix, store, pkg, dmg, deb, rpm, portable, script, profile
 	Scope        string            `json:"scope"`    // machine, user
 	Language     string            `json:"language,omitempty"`
 	Source       *Source           `json:"source,omitempty"` // where propose finds the bytes of a new version
@@ -124,6 +135,7 @@ type Installer struct {
 	Needs        *Needs            `json:"needs,omitempty"`
 	ExitCodes    map[string]string `json:"exitCodes,omitempty"`
 	ProgramFiles string            `json:"programFiles,omitempty"` // folder of a portable program below the program folder
+	Managed      bool              `json:"managed,omitempty"`      // of type pkg: the device management owns what it installs
 }
 
 // A Source says where the bytes of a version are, with {version} (and {major},

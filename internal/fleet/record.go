@@ -24,6 +24,10 @@ type Record struct {
 	Commands   []Command
 	Notices    []Notice
 	Inventory  []InventoryRow
+	Readiness  []Readiness
+	Apps       []AppRow
+	Silences   []Silence
+	Reconciled []Reconciliation
 	Heartbeats []Heartbeat
 	Unknown    []string // "branch:path" of verified batches of a kind this version does not know
 }
@@ -240,7 +244,10 @@ type Receipt struct {
 	Observed  Digest    `json:"observed,omitempty"` // artifact the tenant holds now
 	Recovered bool      `json:"recovered,omitempty"`
 	Detail    string    `json:"detail,omitempty"`
-	At        time.Time `json:"at"`
+	// Left is what the package's slots held and did afterwards, by slot, in
+	// words: by it the next change notices what somebody else did there.
+	Left map[string]string `json:"left,omitempty"`
+	At   time.Time         `json:"at"`
 }
 
 // A Report is what the devices of one tenant said at one look.
@@ -255,7 +262,10 @@ type Report struct {
 	Errors   []string  `json:"errors,omitempty"` // distinct error codes, sorted; or NotAsked alone
 	// Signals are the same devices by what each signal said of them.
 	Signals map[string]SignalCount `json:"signals,omitempty"`
-	At      time.Time              `json:"at"`
+	// AsOf is the newest instant that a device is told to have reported at: what
+	// the console knew, however much later it was asked. Zero where none did.
+	AsOf time.Time `json:"asOf,omitzero"`
+	At   time.Time `json:"at"`
 }
 
 // NotAsked stands in a Report's errors when the tenant could not be asked at
@@ -315,19 +325,6 @@ type Notice struct {
 	At            time.Time `json:"at"`
 }
 
-// An InventoryRow is one device as a tenant's inventory told it. Device is a
-// keyed hash; there is no name of device or user. A tenant that had no devices
-// has one row without one.
-type InventoryRow struct {
-	Tenant     TenantID          `json:"tenant"`
-	Device     string            `json:"device"`
-	Platform   string            `json:"platform"`
-	OSBuild    string            `json:"osBuild"`
-	Attributes map[string]string `json:"attributes,omitempty"` // model, department, country
-	LastSeen   string            `json:"lastSeen"`             // date
-	At         time.Time         `json:"at"`
-}
-
 // A Heartbeat says that a run took place.
 type Heartbeat struct {
 	Command string    `json:"command"`
@@ -370,7 +367,7 @@ type Plan struct {
 // A PlanSkip is a package that a tenant does not get, and why.
 type PlanSkip struct {
 	Tenant  TenantID  `json:"tenant"`
-	Package PackageID `json:"package"`
+	Package PackageID `json:"package"` // "": some of its devices, of every package
 	Why     string    `json:"why"`
 }
 

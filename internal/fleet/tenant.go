@@ -153,7 +153,9 @@ func (t Tenant) Label(key string) string {
 
 // Intune is the connection to a tenant of Microsoft Entra.
 type Intune struct {
-	Directory string `json:"directory"` // tenant id, a GUID
+	Directory string   `json:"directory"`           // tenant id, a GUID
+	Cloud     string   `json:"cloud,omitempty"`     // global, usGov, usGovDoD, china; "" is global
+	ScopeTags []string `json:"scopeTags,omitempty"` // names or ids of role scope tags that apps bear
 }
 
 // A Window is a maintenance window in the tenant's zone; Until before From
@@ -202,6 +204,18 @@ type Policy struct {
 	// Bounds are the bounds as declared, all levels met: field of the schema
 	// ("critical.withinHours") → CUE expression of literals ("number & >0 & <=72").
 	Bounds map[string]string `json:"bounds,omitempty"`
+}
+
+// BlocksDriver is the block that keeps a release of a driver from the tenant at
+// an instant, by its pattern: the package's id, a hyphen and the version are
+// compared with it, * standing for any characters.
+func (p Policy) BlocksDriver(id PackageID, version string, at time.Time) (pattern string, why Because, blocked bool) {
+	for _, pattern := range slices.Sorted(maps.Keys(p.DriverBlock)) {
+		if b := p.DriverBlock[pattern]; at.Before(b.Expires) && like(pattern, string(id)+"-"+version) {
+			return pattern, b, true
+		}
+	}
+	return "", Because{}, false
 }
 
 // Because is a loosening's reason and end.

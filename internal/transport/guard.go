@@ -58,7 +58,7 @@ func dialling(o Options) http.RoundTripper {
 			return checked.DialContext(ctx, network, address)
 		},
 		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           64,
+		MaxIdleConns:           max(64, o.PerHost),
 		MaxIdleConnsPerHost:    o.PerHost,
 		MaxConnsPerHost:        o.PerHost,
 		IdleConnTimeout:        o.Idle,

@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -20,7 +21,7 @@ func AuditText(a fleet.Audit) string {
 			failed(&b, r)
 		}
 	}
-	for _, said := range []Table{RefusalTable(a), ObjectionTable(a)} {
+	for _, said := range []Table{RefusalTable(a), ObjectionTable(a), WriteTable(a), readingTable(a)} {
 		if len(said.Rows) == 0 {
 			continue
 		}
@@ -113,6 +114,47 @@ func ObjectionTable(a fleet.Audit) Table {
 			outcome = "withdrawn"
 		}
 		t.Add(utc(o.At), o.Login, approver, o.Title, dash(o.Approves), mergeName(o.Commit, o.PR), outcome)
+	}
+	return t
+}
+
+// WriteTable is the writes in tenants that packmill does not explain.
+func WriteTable(a fleet.Audit) Table {
+	t := Table{
+		Title:   "Writes in tenants that packmill does not explain",
+		Columns: Cols("when", "tenant", "what", "package", "object", "by", "why it is listed", "event"),
+		Empty:   "no such write is known",
+	}
+	for _, w := range a.Writes {
+		by := "application " + dash(w.Application)
+		if w.Person {
+			by = "a person"
+		}
+		t.Add(utc(w.At), string(w.Tenant), w.What, dash(string(w.Package)), dash(w.Object), by, writeKind(w.Kind), w.Event)
+	}
+	return t
+}
+
+func writeKind(kind string) string {
+	switch kind {
+	case fleet.WriteUnexplained:
+		return "packmill's application, outside of every effect"
+	case fleet.WriteForeign:
+		return "not packmill, to an object of packmill's"
+	default:
+		return kind
+	}
+}
+
+// readingTable is how far the tenants' own audits were read, empty when none was
+// ever.
+func readingTable(a fleet.Audit) Table {
+	t := Table{Title: "Tenants' own audits, held against evidence", Columns: Cols("tenant", "readings>", "from", "until", "gaps>")}
+	if !slices.ContainsFunc(a.Readings, func(r fleet.AuditReading) bool { return r.Readings > 0 }) {
+		return t
+	}
+	for _, r := range a.Readings {
+		t.Add(string(r.Tenant), fmt.Sprint(r.Readings), utc(r.From), utc(r.Until), fmt.Sprint(r.Gaps))
 	}
 	return t
 }

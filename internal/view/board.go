@@ -33,6 +33,10 @@ func BoardOf(c Cycle) Board {
 	}
 	b.Tenants = x.tenants(c.Repo)
 	b.Story = story(c, b, x)
+	b.Silent, b.Writes = silences(c.Record, c.ID), writes(c.Record, cycle.CutOff)
+	every := func(fleet.TenantID) bool { return true }
+	b.Uncatalogued = list(UncataloguedOf(c.Repo, c.Record, every).Uncatalogued)
+	b.Uncatalogued = b.Uncatalogued[:min(len(b.Uncatalogued), shownUncatalogued)]
 	b.Waves, b.Packages, b.Held, b.Tenants = list(b.Waves), list(b.Packages), list(b.Held), list(b.Tenants)
 	return b
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/change"
+	"github.com/packmill/packmill/internal/rules/software"
 )
 
 // How far an entry has come in one wave. Any other word is shown as it is.
@@ -77,6 +78,13 @@ type Board struct {
 	Held     []fleet.Detection `json:"held"` // sources held before the cut-off
 	Tenants  []BoardTenant     `json:"tenants"`
 	Story    []BoardLine       `json:"story"`
+	// Silent are the devices that had said nothing at the newest look, by keyed
+	// hash; Uncatalogued the programs in use that the catalog does not have, most
+	// used first; Writes those in tenants that packmill does not explain, oldest
+	// first.
+	Silent       []fleet.Silence    `json:"silent"`
+	Uncatalogued []software.Program `json:"uncatalogued"`
+	Writes       []fleet.AuditWrite `json:"writes"`
 }
 
 // A BoardWave is one wave of a board.

@@ -64,7 +64,7 @@ func TestPages(t *testing.T) {
 	for name, content := range files {
 		golden(t, path.Join("pages", name), string(content))
 	}
-	if len(files) != 2+3*2+4 {
+	if len(files) != 2+3*2+6 {
 		t.Errorf("%d files", len(files))
 	}
 	for range 5 {
@@ -213,6 +213,7 @@ func TestHostilePage(t *testing.T) {
 	for i := range c.Record.Tests {
 		c.Record.Tests[i].Steps[2].Detail = evil
 	}
+	c.Record.Apps[1].Name, c.Record.Reconciled[0].Findings[0].What, c.Record.Reports[0].Errors = evil, evil, []string{evil}
 	files, err := Pages(c)
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,12 @@ type indexData struct {
 	Tenants     []tenantRow
 	MoreTenants string
 	Heads       []headRow
+
+	Silent       []silentRow
+	MoreSilent   string
+	Uncatalogued []uncataloguedRow
+	Writes       []writeRow
+	MoreWrites   string
 }
 
 type packageRow struct {
@@ -102,6 +108,7 @@ func (p *pages) indexData() indexData {
 		}
 		d.Tenants = append(d.Tenants, tenantRowOf(t))
 	}
+	p.insightRows(&d)
 	for _, branch := range slices.Sorted(maps.Keys(b.Heads)) {
 		if head := b.Heads[branch]; head != "" {
 			d.Heads = append(d.Heads, headRow{branch, head})

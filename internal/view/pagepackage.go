@@ -42,9 +42,9 @@ type testLine struct {
 }
 
 type shareRow struct {
-	Tenant, Wave, Succeeded, Failed, Silent, Errors string
-	Bad                                             bool
-	Effect                                          markedState
+	Tenant, Wave, Succeeded, Failed, Silent, Errors, AsOf string
+	Bad                                                   bool
+	Effect                                                markedState
 }
 
 // packageData is the page of the i-th entry, and its tenants as a table.
@@ -112,14 +112,15 @@ func (p *pages) shares(id fleet.PackageID, d *packageData) Table {
 		x, y := p.index.reports[a].Counts, p.index.reports[b].Counts
 		return cmp.Or(cmp.Compare(y.Failed, x.Failed), cmp.Compare(y.Silent, x.Silent), cmp.Compare(a.tenant, b.tenant), cmp.Compare(a.wave, b.wave))
 	})
-	t := Table{Columns: Cols("tenant", "wave", "effect", "at", "succeeded>", "failed>", "silent>", "errors")}
+	t := Table{Columns: Cols("tenant", "wave", "effect", "at", "succeeded>", "failed>", "silent>", "errors", "meaning", "as of")}
 	for i, s := range list {
 		r := p.index.reports[s]
 		effect, at := p.lastEffect(s)
-		t.Add(string(s.tenant), s.wave, effect.Word, machine(at), fmt.Sprint(r.Counts.Succeeded), fmt.Sprint(r.Counts.Failed), fmt.Sprint(r.Counts.Silent), strings.Join(r.Errors, " "))
+		t.Add(string(s.tenant), s.wave, effect.Word, machine(at), fmt.Sprint(r.Counts.Succeeded), fmt.Sprint(r.Counts.Failed), fmt.Sprint(r.Counts.Silent), strings.Join(r.Errors, " "),
+			strings.Join(errorWords(r.Errors), "; "), machine(r.AsOf))
 		if i < shownTenants {
 			d.Tenants = append(d.Tenants, shareRow{Tenant: string(s.tenant), Wave: s.wave, Succeeded: grouped(r.Counts.Succeeded), Failed: grouped(r.Counts.Failed),
-				Silent: grouped(r.Counts.Silent), Errors: some(r.Errors, 5), Bad: r.Counts.Failed > 0, Effect: effect})
+				Silent: grouped(r.Counts.Silent), Errors: some(errorWords(r.Errors), 5), AsOf: p.shortWhen(r.AsOf), Bad: r.Counts.Failed > 0, Effect: effect})
 		}
 	}
 	if more := len(list) - len(d.Tenants); more > 0 {

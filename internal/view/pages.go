@@ -41,6 +41,7 @@ func Pages(c Cycle) (map[string][]byte, error) {
 	}
 	for name, t := range map[string]Table{
 		"cycle.csv": cycleCSV(p.board), "waves.csv": WavesTable(p.board), "tenants.csv": tenantsCSV(p.board), "story.csv": storyCSV(p.board),
+		"silent.csv": silentCSV(p.board), "uncatalogued.csv": uncataloguedCSV(p.board),
 	} {
 		if err := csvInto(out, name, t); err != nil {
 			return nil, err

@@ -215,7 +215,7 @@ func RevocationPull(repo *fleet.Repository, rec *fleet.Record, h fleet.Hold, cyc
 		head.WriteString("\nIt is halted already: nothing new starts, and what had not started is withdrawn. That needs no approval. Taking it back does.\n")
 	}
 	if len(errors) > 0 {
-		fmt.Fprintf(&head, "\nDevices reported: %s\n", Neutral(some(errors, 10)))
+		fmt.Fprintf(&head, "\nDevices reported: %s\n", Neutral(some(errorWords(errors), 10)))
 	}
 	way := wayBack(pkg.Rollback, h.RollbackTo)
 	fmt.Fprintf(&head, "\n**Approving and merging this** revokes artifact %s for good, on %s. The way back: %s. Other packages of the cycle go on.\n",

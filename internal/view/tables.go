@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -32,7 +33,7 @@ func PlanTable(p fleet.Plan) Table {
 func SkippedTable(p fleet.Plan) Table {
 	t := Table{Title: "Left out", Columns: Cols("tenant", "package", "why"), Empty: "nothing is left out"}
 	for _, s := range p.Skipped {
-		t.Add(string(s.Tenant), string(s.Package), s.Why)
+		t.Add(string(s.Tenant), cmp.Or(string(s.Package), "every package"), s.Why)
 	}
 	return t
 }

@@ -151,7 +151,7 @@ func testRecord() *fleet.Record {
 				counts, errors = fleet.Counts{Succeeded: 31, Failed: 8, Silent: 1}, []string{"0x80070643"}
 			}
 			rec.Reports = append(rec.Reports, fleet.Report{Cycle: week, Wave: p.Gate, Tenant: row.Tenant, Package: row.Package,
-				Artifact: testRepo().Cycles[week].Entries[row.Package].Artifact, Look: fleet.Duration(6 * time.Hour), Counts: counts, Errors: errors, At: row.NotBefore.Add(6 * time.Hour)})
+				Artifact: testRepo().Cycles[week].Entries[row.Package].Artifact, Look: fleet.Duration(6 * time.Hour), Counts: counts, Errors: errors, AsOf: row.NotBefore.Add(5 * time.Hour), At: row.NotBefore.Add(6 * time.Hour)})
 		}
 	}
 	rec.Verdicts = []fleet.Verdict{
@@ -160,11 +160,31 @@ func testRecord() *fleet.Record {
 		verdict("dogfood", notepad, "fail", fleet.Counts{Succeeded: 31, Failed: 8, Silent: 1}, 66.9, 89.0, "error rate is above 2 % with 90 % confidence", day(19, 13)),
 		verdict("everyone", zip, "pass", fleet.Counts{Succeeded: 257, Failed: 0, Silent: 3}, 97.4, 99.8, "259 of 260 succeeded", day(26, 12)),
 	}
+	withInsight(rec)
 	rec.Notices = []fleet.Notice{{Key: "k", Cycle: week, Partner: "nordic", Channel: "mail", Template: "announcement", MessageID: "k@example", Sent: true, At: day(23, 6)}}
 	for id := range testRepo().Tenants {
 		rec.Inventory = append(rec.Inventory, fleet.InventoryRow{Tenant: id, Device: "d", Platform: "windows", LastSeen: "2026-11-17", At: day(18, 5)})
 	}
 	return rec
+}
+
+// withInsight adds what consoles told beside the statuses.
+func withInsight(rec *fleet.Record) {
+	rec.Silences = []fleet.Silence{
+		{Cycle: week, Wave: "everyone", Tenant: "nordic/acme", Look: fleet.Duration(time.Hour), Silent: 90, Devices: []string{"00"}, At: day(23, 13)},
+		{Cycle: week, Wave: "everyone", Tenant: "nordic/acme", Look: fleet.Duration(6 * time.Hour), Silent: 5, Devices: []string{"0f3a9b1c2d4e5f60", "1f3a9b1c2d4e5f60", "2f3a9b1c2d4e5f60", "3f3a9b1c2d4e5f60"}, At: day(23, 18)},
+		{Cycle: week, Wave: "everyone", Tenant: "nordic/birch", Look: fleet.Duration(time.Hour), Silent: 1, Devices: []string{"4f3a9b1c2d4e5f60"}, At: day(23, 13)},
+	}
+	for i, id := range []fleet.TenantID{"direct/cedar", "nordic/acme", "nordic/birch"} {
+		rec.Apps = append(rec.Apps,
+			fleet.AppRow{Tenant: id, Name: "7-Zip 24.08 (x64)", Publisher: "Igor Pavlov", Version: "24.08", Platform: "windows", Devices: 50, At: day(18, 5)},
+			fleet.AppRow{Tenant: id, Name: "Contoso Ledger 3." + fmt.Sprint(i%2), Publisher: "Contoso", Version: "3." + fmt.Sprint(i%2), Platform: "windows", Devices: 20 + i, At: day(18, 5)},
+			fleet.AppRow{Tenant: id, Rest: 300, Devices: 410, At: day(18, 5)})
+	}
+	rec.Reconciled = []fleet.Reconciliation{{Tenant: "nordic/acme", From: day(17, 0), Until: day(24, 0), Events: 40, Findings: []fleet.ConsoleFinding{
+		{Event: "e-1", Kind: fleet.WriteForeign, At: day(23, 15), What: "Patch MobileApp", Result: "Success", Application: "portal", Person: true, Object: "app-1", Package: zip},
+		{Event: "e-2", Kind: fleet.WriteUnexplained, At: day(23, 16), What: "Delete MobileApp", Result: "Success", Application: "mill", Object: "app-2"},
+	}}}
 }
 
 func verdict(wave string, id fleet.PackageID, decision string, c fleet.Counts, lower, upper float64, rule string, at time.Time) fleet.Verdict {

@@ -71,9 +71,27 @@ func (c *Client) assign(ctx context.Context, k slotKey, want []assignment) error
 		return &fleet.Error{Op: "intune.assign", Object: k.String(), Kind: fleet.Stalled,
 			Err: errNoApp, Hint: "publish the release into the slot first"}
 	}
+	for _, o := range f.all() {
+		if err := c.withdrawSpare(ctx, o); err != nil {
+			return err
+		}
+	}
+	for _, o := range f.all() {
+		wanted, err := c.suited(ctx, k, f, o, want)
+		if err != nil {
+			return err
+		}
+		if err := c.replace(ctx, o, wanted); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withdrawSpare keeps second objects with our marker from going on deploying.
+func (c *Client) withdrawSpare(ctx context.Context, f *found) error {
 	for _, id := range f.spare {
-		// A second object with our marker must not go on deploying.
-		var spare win32LobApp
+		var spare mobileApp
 		if err := c.api.Call(ctx, msgraph.Final, http.MethodGet, appPath(id), nil, &spare); err != nil {
 			if transport.StatusOf(err) == http.StatusNotFound {
 				continue
@@ -81,18 +99,18 @@ func (c *Client) assign(ctx context.Context, k slotKey, want []assignment) error
 			return err
 		}
 		m, _ := ParseMarker(text(spare.Notes))
-		if err := c.replace(ctx, &found{app: spare, marker: m}, nil); err != nil {
+		if err := c.replace(ctx, &found{app: spare, kind: f.kind, marker: m}, nil); err != nil {
 			return err
 		}
 	}
-	return c.replace(ctx, f, want)
+	return nil
 }
 
 // replace makes packmill's part of an app's assignments equal to want. The
 // marker names what will be ours before it is, and forgets it only afterwards:
 // a crash in between leaves nothing behind that nobody owns.
 func (c *Client) replace(ctx context.Context, f *found, want []assignment) error {
-	present, err := c.assignments(ctx, f.app.ID)
+	present, err := c.settledAssignments(ctx, f.app.ID)
 	if err != nil {
 		return err
 	}
@@ -126,6 +144,9 @@ func (c *Client) replace(ctx context.Context, f *found, want []assignment) error
 		// The whole set again has the same effect.
 		body := map[string]any{"mobileAppAssignments": all}
 		if err := c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, assignActionPath(f.app.ID), body, nil); err != nil {
+			return err
+		}
+		if err := c.shown(ctx, f, want); err != nil {
 			return err
 		}
 	}

@@ -79,7 +79,7 @@ func TestReportColumns(t *testing.T) {
 	c := serving(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/mobileApps"):
-			_, _ = w.Write([]byte(`{"value":[{"id":"app","notes":"packmill: {\"package\":\"a/b\",\"slot\":\"stable\"}"}]}`))
+			_, _ = w.Write([]byte(`{"value":[{"id":"app","@odata.type":"#microsoft.graph.win32LobApp","notes":"packmill: {\"package\":\"a/b\",\"slot\":\"stable\"}"}]}`))
 		case strings.HasSuffix(r.URL.Path, "/managedDevices"):
 			_, _ = w.Write([]byte(`{"value":[{"id":"m1","azureADDeviceId":"E1","operatingSystem":"Windows"},{"id":"m2","azureADDeviceId":"E2","operatingSystem":"Windows"},{"id":"m3","operatingSystem":"iOS"}]}`))
 		case strings.HasSuffix(r.URL.Path, "/devices"):
@@ -106,7 +106,7 @@ func TestReportColumns(t *testing.T) {
 func TestReportWithoutColumn(t *testing.T) {
 	c := serving(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/mobileApps") {
-			_, _ = w.Write([]byte(`{"value":[{"id":"app","notes":"packmill: {\"package\":\"a/b\",\"slot\":\"stable\"}"}]}`))
+			_, _ = w.Write([]byte(`{"value":[{"id":"app","@odata.type":"#microsoft.graph.win32LobApp","notes":"packmill: {\"package\":\"a/b\",\"slot\":\"stable\"}"}]}`))
 			return
 		}
 		_, _ = w.Write([]byte(`{"TotalRowCount":1,"Schema":[{"Column":"DeviceId"}],"Values":[["m1"]]}`))

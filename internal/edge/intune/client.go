@@ -3,6 +3,8 @@ package intune
 import (
 	"sync"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 )
 
@@ -12,6 +14,12 @@ const defaultBlockSize = 8 << 20
 type Options struct {
 	TempDir   string // where content that cannot be read at random is kept meanwhile; the system's when empty
 	BlockSize int    // bytes of an upload block; 0 means 8 MiB
+	// ExportAbove is how many rows of a report are read page by page; a longer
+	// one is exported. 0 means 5,000.
+	ExportAbove int
+	// Uploads bounds the bytes of blocks that several clients hold at once; nil
+	// bounds nothing. It must have room for one block.
+	Uploads *semaphore.Weighted
 }
 
 // A Client works on one tenant's apps, devices and groups. It is safe for
@@ -21,9 +29,13 @@ type Client struct {
 	api       *msgraph.Client
 	tempDir   string
 	blockSize int
+	uploads   *semaphore.Weighted
+
+	exportAbove int
 
 	mu       sync.Mutex
 	slots    map[slotKey]slotApps // nil until listed
+	single   bool                 // the tenant takes no list of architectures
 	believed bool                 // what slots lacks is not there
 	groups   map[string]string    // wave → group id; nil until listed
 	judged   map[string]bool      // groups by id: packmill's or not
@@ -32,9 +44,12 @@ type Client struct {
 
 // New makes a client of the tenant that api calls.
 func New(api *msgraph.Client, o Options) *Client {
-	c := &Client{api: api, tempDir: o.TempDir, blockSize: o.BlockSize, judged: map[string]bool{}}
+	c := &Client{api: api, tempDir: o.TempDir, blockSize: o.BlockSize, exportAbove: o.ExportAbove, uploads: o.Uploads, judged: map[string]bool{}}
 	if c.blockSize <= 0 {
 		c.blockSize = defaultBlockSize
+	}
+	if c.exportAbove <= 0 {
+		c.exportAbove = defaultExportAbove
 	}
 	return c
 }

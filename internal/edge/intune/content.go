@@ -10,16 +10,19 @@ import (
 	"github.com/packmill/packmill/internal/format/intunewin"
 )
 
-// content is an opened .intunewin whose bytes were found to be the artifact's.
+// content is an opened file of an artifact, whose bytes were found to be the
+// artifact's.
 type content struct {
-	file  *intunewin.File
-	close func()
+	name      string             // of the content file at the service
+	body      *intunewin.Content // nil for an app without content
+	container *intunewin.File    // of a Win32 app
+	close     func()
 }
 
 // open reads the app's content through once: size and digest must be those that
-// were approved, and the container must be whole. Content that cannot be read
-// at random is kept in a temporary file meanwhile.
-func (c *Client) open(app fleet.App, source fleet.Content) (*content, error) {
+// were approved, and what is encrypted must be whole. Content that cannot be
+// read at random is kept in a temporary file meanwhile.
+func (c *Client) open(app fleet.App, k kind, source fleet.Content) (*content, error) {
 	if source == nil || !app.File.Digest.Valid() || app.File.Size <= 0 {
 		return nil, invalid(app, "the artifact's file has no digest, size or content")
 	}
@@ -37,7 +40,7 @@ func (c *Client) open(app fleet.App, source fleet.Content) (*content, error) {
 		n, err = io.Copy(sum, limited)
 	} else {
 		var tmp *os.File
-		if tmp, err = os.CreateTemp(c.tempDir, "packmill-*.intunewin"); err != nil {
+		if tmp, err = os.CreateTemp(c.tempDir, "packmill-*.content"); err != nil {
 			r.Close()
 			return nil, err
 		}
@@ -53,12 +56,37 @@ func (c *Client) open(app fleet.App, source fleet.Content) (*content, error) {
 		cleanup()
 		return nil, altered(app, "the content is not the artifact's: %d bytes with digest %s, expected %d with %s", n, got, app.File.Size, app.File.Digest)
 	}
-	f, err := intunewin.Read(at, n)
+	out, err := decoded(app, k, at, n)
 	if err != nil {
 		cleanup()
 		return nil, err
 	}
-	return &content{file: f, close: cleanup}, nil
+	out.close = cleanup
+	return out, nil
+}
+
+// decoded reads the content as its kind has it: a Win32 app's container, which
+// says itself how it is encrypted, or a macOS package encrypted as it is.
+func decoded(app fleet.App, k kind, r io.ReaderAt, size int64) (*content, error) {
+	switch k {
+	case kindStore:
+		return &content{}, nil
+	case kindWin32:
+		f, err := intunewin.Read(r, size)
+		if err != nil {
+			return nil, err
+		}
+		return &content{name: contentName, body: &f.Content, container: f}, nil
+	}
+	info, err := intunewin.ParseContentInfo(app.ContentInfo)
+	if err != nil {
+		return nil, err
+	}
+	body, err := intunewin.ReadContent(r, size, info)
+	if err != nil {
+		return nil, err
+	}
+	return &content{name: info.Name, body: body}, nil
 }
 
 func altered(app fleet.App, format string, args ...any) error {

@@ -25,7 +25,8 @@ func (c *Client) Inventory(ctx context.Context) ([]fleet.Device, error) {
 			continue
 		}
 		d := fleet.Device{ID: id, Platform: platform, OSVersion: m.OSVersion, LastSeen: m.LastSync.UTC(), Attributes: map[string]string{}}
-		for name, value := range map[string]string{"manufacturer": m.Manufacturer, "model": m.Model, "department": m.Category} {
+		apps, updates := m.owners()
+		for name, value := range map[string]string{fleet.AppsOwner: apps, fleet.UpdatesOwner: updates, "manufacturer": m.Manufacturer, "model": m.Model, "department": m.Category} {
 			if value != "" {
 				d.Attributes[name] = value
 			}
@@ -33,6 +34,27 @@ func (c *Client) Inventory(ctx context.Context) ([]fleet.Device, error) {
 		out = append(out, d)
 	}
 	return out, nil
+}
+
+// owners are who owns the device's apps and updates, "" where Intune does or
+// nobody knows. A device that only Configuration Manager manages is there by
+// tenant attach: Intune shows it and installs nothing.
+func (m managedDevice) owners() (apps, updates string) {
+	owned := func(intunes *bool) string {
+		if intunes != nil && !*intunes {
+			return fleet.ConfigurationManager
+		}
+		return ""
+	}
+	switch m.Agent {
+	case "configurationManagerClient":
+		return fleet.ConfigurationManager, fleet.ConfigurationManager
+	case "configurationManagerClientMdm", "configurationManagerClientMdmEas":
+		if m.Features != nil {
+			return owned(m.Features.Apps), owned(m.Features.Updates)
+		}
+	}
+	return "", ""
 }
 
 // platformOf is the platform packmill knows, "" for phones and the like.
@@ -53,7 +75,7 @@ func platformOf(operatingSystem string) string {
 // devices instead of one for each.
 func (c *Client) readDevices(ctx context.Context) ([]managedDevice, map[string]string, error) {
 	managed, err := msgraph.List[managedDevice](ctx, c.api, msgraph.Final, msgraph.Query(managedDevicesPath,
-		"$select", "id,azureADDeviceId,operatingSystem,osVersion,lastSyncDateTime,manufacturer,model,deviceCategoryDisplayName", "$top", "1000"))
+		"$select", "id,azureADDeviceId,operatingSystem,osVersion,lastSyncDateTime,manufacturer,model,deviceCategoryDisplayName,managementAgent,configurationManagerClientEnabledFeatures", "$top", "1000"))
 	if err != nil {
 		return nil, nil, err
 	}

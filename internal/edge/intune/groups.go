@@ -28,17 +28,32 @@ func (c *Client) Group(ctx context.Context, wave string, devices []string) (stri
 	if wave == "" {
 		return "", fleet.Errorf(fleet.Invalid, "intune.group", c.api.Directory(), "a wave has no name")
 	}
-	id, err := c.ensureGroup(ctx, wave)
-	if err != nil {
-		return "", c.api.Fail("intune.group", wave, err)
-	}
-	return id, c.api.Fail("intune.group", wave, c.setMembers(ctx, id, devices))
+	var id string
+	again := false
+	err := c.api.Persist(ctx, func() (err error) {
+		id, err = c.ensureGroup(ctx, wave, again)
+		if again = true; err != nil {
+			return err
+		}
+		return c.setMembers(ctx, id, devices)
+	})
+	return id, c.api.Fail("intune.group", wave, err)
 }
 
-// ensureGroup finds the wave's group or creates it.
-func (c *Client) ensureGroup(ctx context.Context, wave string) (string, error) {
-	for _, again := range []bool{false, true} {
-		groups, err := c.ownGroups(ctx, again)
+// ensureGroup finds the wave's group or creates it. Again says that a creation
+// may have been done whose answer was lost: the list is given time to show it.
+func (c *Client) ensureGroup(ctx context.Context, wave string, again bool) (string, error) {
+	looks := []bool{false, true}
+	if again {
+		looks = []bool{true, true}
+	}
+	for i, anew := range looks {
+		if again && i > 0 {
+			if err := c.api.Clock().Sleep(ctx, listWait); err != nil {
+				return "", err
+			}
+		}
+		groups, err := c.ownGroups(ctx, anew)
 		if err != nil {
 			return "", err
 		}
@@ -98,39 +113,67 @@ func (c *Client) ownGroups(ctx context.Context, again bool) (map[string]string, 
 func (c *Client) OwnsGroup(ctx context.Context, id string) (bool, error) { return c.ownGroup(ctx, id) }
 
 // ownGroup reports whether a group is packmill's. What the list does not show is
-// asked for by its id: an assignment taken for somebody else's would survive a
-// withdrawal.
+// asked for by its id, and what is not found so is looked for in a new list: an
+// assignment taken for somebody else's would survive a withdrawal.
 func (c *Client) ownGroup(ctx context.Context, id string) (bool, error) {
+	own, found, err := c.judge(ctx, id)
+	if err != nil || found {
+		return own, err
+	}
+	groups, err := c.ownGroups(ctx, true)
+	return slices.Contains(slices.Collect(maps.Values(groups)), id), err
+}
+
+// judge asks for a group by its id, once.
+func (c *Client) judge(ctx context.Context, id string) (own, found bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, own := range c.groups {
-		if own == id {
-			return true, nil
+	for _, known := range c.groups {
+		if known == id {
+			return true, true, nil
 		}
 	}
 	if own, known := c.judged[id]; known {
-		return own, nil
+		return own, true, nil
 	}
 	var g directoryGroup
-	err := c.api.Call(ctx, msgraph.Final, http.MethodGet, msgraph.Query(groupsPath+"/"+url.PathEscape(id), "$select", "id,description,mailNickname"), nil, &g)
-	status := transport.StatusOf(err)
-	if err != nil && status != http.StatusNotFound && status != http.StatusBadRequest {
-		return false, err
+	err = c.api.Call(ctx, msgraph.Final, http.MethodGet, msgraph.Query(groupsPath+"/"+url.PathEscape(id), "$select", "id,description,mailNickname"), nil, &g)
+	switch transport.StatusOf(err) {
+	case http.StatusNotFound:
+		return false, false, nil
+	case http.StatusBadRequest: // an id that is none
+		return false, true, nil
 	}
-	m, own := parseGroupMarker(g.Description)
-	own = err == nil && own && g.MailNickname == nickname(m.Wave)
-	if err == nil {
-		c.judged[id] = own
+	if err != nil {
+		return false, false, err
 	}
-	return own, nil
+	m, marked := parseGroupMarker(g.Description)
+	c.judged[id] = marked && g.MailNickname == nickname(m.Wave)
+	return c.judged[id], true, nil
 }
 
-// setMembers makes the membership exact.
+// setMembers makes the membership exact, and looks whether it is: a directory
+// that does not find a group everywhere says of a member that it is gone.
 func (c *Client) setMembers(ctx context.Context, group string, devices []string) error {
+	return c.api.Poll(ctx, "members", func() (bool, error) {
+		calls, err := c.memberCalls(ctx, group, devices)
+		if err != nil || len(calls) == 0 {
+			return err == nil, err
+		}
+		if err := c.api.Batch(ctx, groupsVersion, calls); err != nil {
+			return false, err
+		}
+		left, err := c.memberCalls(ctx, group, devices)
+		return len(left) == 0, err
+	})
+}
+
+// memberCalls are what is to be done until the membership is exact.
+func (c *Client) memberCalls(ctx context.Context, group string, devices []string) ([]msgraph.BatchCall, error) {
 	path := groupsPath + "/" + url.PathEscape(group) + "/members"
 	present, err := msgraph.List[directoryDevice](ctx, c.api, msgraph.Fresh, msgraph.Query(path, "$select", "id", "$top", "999"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	have, want := map[string]bool{}, map[string]bool{}
 	for _, d := range present {
@@ -142,7 +185,7 @@ func (c *Client) setMembers(ctx context.Context, group string, devices []string)
 	var calls []msgraph.BatchCall
 	for _, id := range slices.Sorted(maps.Keys(want)) {
 		if id == "" {
-			return fleet.Errorf(fleet.Invalid, "intune.group", group, "a device has no id")
+			return nil, fleet.Errorf(fleet.Invalid, "intune.group", group, "a device has no id")
 		}
 		if !have[id] {
 			calls = append(calls, msgraph.BatchCall{
@@ -160,7 +203,7 @@ func (c *Client) setMembers(ctx context.Context, group string, devices []string)
 			})
 		}
 	}
-	return c.api.Batch(ctx, groupsVersion, calls)
+	return calls, nil
 }
 
 // memberThere reports whether the directory refused to add a member because it

@@ -23,6 +23,8 @@ type Marker struct {
 	Pending    fleet.Digest    `json:"pending,omitempty"`    // .intunewin being uploaded
 	Spec       string          `json:"spec,omitempty"`       // identifies the app's properties as last written
 	Targets    []string        `json:"targets,omitempty"`    // targets assigned here that are not packmill's own groups
+	Categories []string        `json:"categories,omitempty"` // ids of categories that packmill put the app into
+	Related    bool            `json:"related,omitempty"`    // packmill made the app depend on others of its own
 }
 
 // line is the marker as it stands in the notes.

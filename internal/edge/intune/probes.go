@@ -126,11 +126,10 @@ func (c *Client) Probe(ctx context.Context, p fleet.DeviceProbe) error {
 // ensureProbe finds the probe's script, creates it, or brings it up to date.
 // Others with its marker, which a lost answer or a delayed list left behind, go.
 func (c *Client) ensureProbe(ctx context.Context, p fleet.DeviceProbe) (string, error) {
-	all, err := c.ownProbes(ctx, p.Package)
+	same, err := c.sameProbes(ctx, p)
 	if err != nil {
 		return "", err
 	}
-	same := slices.DeleteFunc(all, func(f foundProbe) bool { return f.Probe != p.Name })
 	off := false
 	want := healthScript{
 		ODataType: odataScript, DisplayName: "packmill probe " + p.Name + " of " + string(p.Package), Publisher: "packmill",
@@ -156,6 +155,25 @@ func (c *Client) ensureProbe(ctx context.Context, p fleet.DeviceProbe) (string, 
 		return same[0].id, nil
 	}
 	return same[0].id, c.api.Call(ctx, msgraph.Fresh, http.MethodPatch, scriptPath(same[0].id), want, nil)
+}
+
+// sameProbes are the scripts of a probe. None is only believed when a second
+// list, a while later, shows none either: a run may have been killed, or an
+// answer lost, just after one was made.
+func (c *Client) sameProbes(ctx context.Context, p fleet.DeviceProbe) ([]foundProbe, error) {
+	for again := false; ; again = true {
+		all, err := c.ownProbes(ctx, p.Package)
+		if err != nil {
+			return nil, err
+		}
+		same := slices.DeleteFunc(all, func(f foundProbe) bool { return f.Probe != p.Name })
+		if again || len(same) > 0 {
+			return same, nil
+		}
+		if err := c.api.Clock().Sleep(ctx, listWait); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // ownProbes are packmill's scripts of a package, oldest first. They are listed

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/packmill/packmill/internal/edge/intune/reports"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/format/intunewin"
 	"github.com/packmill/packmill/internal/rules/wrapper"
@@ -48,6 +49,18 @@ func openedFiles(t *testing.T, setup string, files []intunewin.Entry) *intunewin
 		t.Fatal(err)
 	}
 	return f
+}
+
+// win32 are the properties of a Win32 app, empty ones with an error.
+func win32(app fleet.App, f *intunewin.File) (*win32LobApp, error) {
+	if kind, err := kindFor(app); err != nil || kind != kindWin32 {
+		return &win32LobApp{}, err
+	}
+	p, err := properties(app, kindWin32, &content{container: f})
+	if err != nil {
+		return &win32LobApp{}, err
+	}
+	return p.(*win32LobApp), nil
 }
 
 type memory []byte
@@ -137,7 +150,7 @@ func TestWrapped(t *testing.T) {
 	}
 	app.Shut = []string{"2026-12-25"}
 	const start = `"%SystemRoot%\System32\WindowsPowerShell\v1.0\powershell.exe" -NoLogo -NoProfile -NonInteractive -ExecutionPolicy `
-	p, err := properties(app, folder(t, app, "exit 0", nil))
+	p, err := win32(app, folder(t, app, "exit 0", nil))
 	if err != nil || p.InstallCommandLine != start+"Bypass -File packmill.ps1 -Mode Install -Window Mon+Tue@22:00-04:00" ||
 		p.UninstallCommandLine != start+"Bypass -File packmill.ps1 -Mode Uninstall -Window Mon+Tue@22:00-04:00" {
 		t.Errorf("%q, %q, %v", p.InstallCommandLine, p.UninstallCommandLine, err)
@@ -152,14 +165,14 @@ func TestWrapped(t *testing.T) {
 		t.Errorf("return codes %s", got)
 	}
 	app.RebootsOnly = true
-	p, err = properties(app, folder(t, app, "exit 0\r\n# SIG # Begin signature block\r\n", nil))
+	p, err = win32(app, folder(t, app, "exit 0\r\n# SIG # Begin signature block\r\n", nil))
 	if err != nil || p.InstallCommandLine != start+"AllSigned -File packmill.ps1 -Mode Install -Window Mon+Tue@22:00-04:00 -Reboot Sun@02:00-04:00=h -Shut 2026-12-25" {
 		t.Errorf("%q, %v", p.InstallCommandLine, err)
 	}
 	if p.InstallExperience.DeviceRestartBehavior != "suppress" {
 		t.Errorf("experience %+v", *p.InstallExperience)
 	}
-	if _, err := properties(app, opened(t, "7zip.msi")); fleet.KindOf(err) != fleet.Refused {
+	if _, err := win32(app, opened(t, "7zip.msi")); fleet.KindOf(err) != fleet.Refused {
 		t.Errorf("restarts in the window alone, without the script: %v", err)
 	}
 	for name, c := range map[string]struct {
@@ -173,29 +186,25 @@ func TestWrapped(t *testing.T) {
 	} {
 		app := sample()
 		app.File.Installer = "x64"
-		if p, err := properties(app, folder(t, app, c.script, c.change)); fleet.KindOf(err) != fleet.Invalid || err == nil {
+		if p, err := win32(app, folder(t, app, c.script, c.change)); fleet.KindOf(err) != fleet.Invalid || err == nil {
 			t.Errorf("%s: %q, %v", name, p.InstallCommandLine, err)
 		}
 	}
 	app.Windows[0].From = "22:00 -Mode"
-	if p, err := properties(app, folder(t, app, "x", nil)); fleet.KindOf(err) != fleet.Invalid || err == nil {
+	if p, err := win32(app, folder(t, app, "x", nil)); fleet.KindOf(err) != fleet.Invalid || err == nil {
 		t.Errorf("a window: %q, %v", p.InstallCommandLine, err)
 	}
 }
 
 // TestPutOff: a device that was told "not now" has not failed.
 func TestPutOff(t *testing.T) {
-	column := map[string]int{"DeviceId": 0, "AppVersion": 1, "InstallState": 2, "HexErrorCode": 3, "LastModifiedDateTime": 4}
 	for code, want := range map[string]string{"0x13499": "pending", "0x1349C": "pending", "0x1349d": "failed", "0x652": "failed", "0x80070643": "failed", "": "failed"} {
-		var row []json.RawMessage
-		for _, cell := range []string{"d", "1", "failed", code, ""} {
-			data, err := json.Marshal(cell)
-			if err != nil {
-				t.Fatal(err)
-			}
-			row = append(row, data)
+		page := `{"TotalRowCount":1,"Schema":[{"Column":"DeviceId"},{"Column":"AppVersion"},{"Column":"InstallState"},{"Column":"HexErrorCode"},{"Column":"LastModifiedDateTime"}],"Values":[["d","1","failed","` + code + `",""]]}`
+		p, err := reports.ReadPage(strings.NewReader(page), pageColumns().names(), reports.Published())
+		if err != nil || len(p.Rows) != 1 {
+			t.Fatal(err)
 		}
-		if got := reportRow(row, column); got.State != want {
+		if got := pageColumns().status(p.Rows[0]); got.State != want {
 			t.Errorf("%s: %+v, want %s", code, got, want)
 		}
 	}
@@ -285,7 +294,7 @@ func TestProperties(t *testing.T) {
 	app.Installer.Needs = &fleet.Needs{OS: ">=10.0.19045", DiskMB: 500}
 	app.Installer.ExitCodes = map[string]string{"-5": "retry", "1707": "softReboot"}
 	app.Installer.Restart, app.Installer.InUse, app.Installer.RunAs = "byExitCode", "close", "user"
-	p, err := properties(app, opened(t, "7zip.msi"))
+	p, err := win32(app, opened(t, "7zip.msi"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +325,7 @@ func TestProperties(t *testing.T) {
 	} {
 		app := sample()
 		change(&app)
-		if _, err := properties(app, opened(t, "7zip.msi")); fleet.KindOf(err) != fleet.Invalid || err == nil {
+		if _, err := win32(app, opened(t, "7zip.msi")); fleet.KindOf(err) != fleet.Invalid || err == nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

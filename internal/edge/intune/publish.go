@@ -13,9 +13,10 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 )
 
-// Publish makes the slot hold the app's content, and returns its state. What an
-// earlier run left unfinished is finished; when nothing differs nothing is
-// written. An app.Generation below the slot's own is refused: somebody else has
+// Publish makes the slot hold the app's content, and returns its state. The
+// object of the installer's kind is written; those of other platforms stay as
+// they are. What an earlier run left unfinished is finished, or removed where it
+// leads nowhere; when nothing differs nothing is written. An app.Generation below the slot's own is refused: somebody else has
 // moved the slot since the caller looked. A Generation of 0 is not compared.
 //
 // Kinds: Invalid when the app cannot be expressed, Refused when the content is
@@ -26,16 +27,24 @@ func (c *Client) Publish(ctx context.Context, app fleet.App, source fleet.Conten
 	if err := checkSlot("intune.publish", k); err != nil {
 		return fleet.AppState{}, err
 	}
-	opened, err := c.open(app, source)
+	kind, err := kindFor(app)
+	if err != nil {
+		return fleet.AppState{}, err
+	}
+	opened, err := c.open(app, kind, source)
 	if err != nil {
 		return fleet.AppState{}, c.api.Fail("intune.publish", k.String(), err)
 	}
 	defer opened.close()
-	want, err := properties(app, opened.file)
+	want, err := properties(app, kind, opened)
 	if err != nil {
 		return fleet.AppState{}, err
 	}
-	p := &publication{c: c, key: k, app: app, content: opened, want: want}
+	if want.common().RoleScopeTagIDs, err = c.scopeTags(ctx, app); err != nil {
+		return fleet.AppState{}, c.api.Fail("intune.publish", k.String(), err)
+	}
+	want = c.adapted(want)
+	p := &publication{c: c, key: k, kind: kind, app: app, content: opened, want: want, spec: specID(want)}
 	wait := time.Second
 	for try := 1; ; try++ {
 		state, err := p.run(ctx)
@@ -55,10 +64,12 @@ func (c *Client) Publish(ctx context.Context, app fleet.App, source fleet.Conten
 type publication struct {
 	c       *Client
 	key     slotKey
+	kind    kind
 	app     fleet.App
 	content *content
-	want    win32LobApp
-	again   bool // an earlier try may have made what the cache does not know
+	want    appBody
+	spec    string // identifies want
+	again   bool   // an earlier try may have made what the cache does not know
 }
 
 // run goes through the steps once, skipping those already done.
@@ -67,39 +78,150 @@ func (p *publication) run(ctx context.Context) (fleet.AppState, error) {
 	if err != nil {
 		return fleet.AppState{}, err
 	}
-	if p.app.Generation > 0 && f.marker.Generation > p.app.Generation {
-		return fleet.AppState{}, &fleet.Error{Op: "intune.publish", Object: p.key.String(), Kind: fleet.Refused,
-			Err:  fmt.Errorf("the slot is at generation %d, the caller knows %d", f.marker.Generation, p.app.Generation),
-			Hint: "another run has changed the slot: plan again"}
+	if err := p.current(ctx, f); err != nil {
+		return fleet.AppState{}, err
 	}
-	spec := specID(p.want)
 	done := f.marker
 	done.Version, done.Artifact, done.File = p.app.Version, p.app.Artifact, p.app.File.Digest
-	done.Generation, done.Spec, done.Pending = p.app.Generation, spec, ""
+	done.Generation, done.Spec, done.Pending = p.app.Generation, p.spec, ""
+	categories, err := p.c.categoryIDs(ctx, p.app.Categories)
+	if err != nil {
+		return fleet.AppState{}, err
+	}
+	// Named before they are made, so that a crash leaves nothing nobody owns.
+	done.Categories = slices.Compact(slices.Sorted(slices.Values(slices.Concat(done.Categories, categories))))
+	done.Related = done.Related || len(p.requires()) > 0
 	committed := f.app.CommittedContentVersion
-	if committed == "" || f.marker.File != p.app.File.Digest {
+	if p.kind.uploads() && (committed == "" || f.marker.File != p.app.File.Digest) {
 		if committed, err = p.upload(ctx, f); err != nil {
 			return fleet.AppState{}, err
 		}
 	}
 	if committed != f.app.CommittedContentVersion || f.marker.line() != done.line() {
-		body := p.want
-		notes := withMarker(text(f.app.Notes), done)
-		body.Notes, body.CommittedContentVersion = &notes, committed
+		if err := p.c.api.LearnGuard(ctx); err != nil {
+			return fleet.AppState{}, err
+		}
+	}
+	if committed != f.app.CommittedContentVersion || p.differs(f.marker, done) {
+		body, err := p.change(ctx, f, committed, done)
+		if err != nil {
+			return fleet.AppState{}, err
+		}
 		if err := p.c.api.Call(ctx, msgraph.Fresh, http.MethodPatch, appPath(f.app.ID), body, nil); err != nil {
 			return fleet.AppState{}, err
 		}
 	}
-	f, err = p.published(ctx, f.app.ID, committed)
+	if f, err = p.published(ctx, f.app.ID, committed); err != nil {
+		return fleet.AppState{}, err
+	}
+	if err := p.c.categorize(ctx, f, categories); err != nil {
+		return fleet.AppState{}, err
+	}
+	if err := p.c.relate(ctx, p.key, f, p.requires()); err != nil {
+		return fleet.AppState{}, err
+	}
+	return p.settled(ctx, f)
+}
+
+// requires are the packages that the app depends on: only Win32 apps can.
+func (p *publication) requires() []fleet.PackageID {
+	if p.kind != kindWin32 {
+		return nil
+	}
+	return p.app.Requires
+}
+
+// current refuses a caller whom another one has overtaken, in whichever of the
+// slot's objects that shows.
+func (p *publication) current(ctx context.Context, known *found) error {
+	if p.app.Generation <= 0 {
+		return nil
+	}
+	lead, err := p.c.findBeside(ctx, p.key, known)
+	if err != nil || lead == nil {
+		return err
+	}
+	for _, f := range lead.all() {
+		if f.marker.Generation > p.app.Generation {
+			return &fleet.Error{Op: "intune.publish", Object: p.key.String(), Kind: fleet.Refused,
+				Err:  fmt.Errorf("the slot is at generation %d, the caller knows %d", f.marker.Generation, p.app.Generation),
+				Hint: "another run has changed the slot: plan again"}
+		}
+	}
+	return nil
+}
+
+// body is the app's properties with notes.
+func (p *publication) body(notes string) appBody {
+	body := p.want
+	common := body.common()
+	common.Notes, common.CommittedContentVersion = &notes, ""
+	return body
+}
+
+// settled is the slot after the publication, without what earlier ones left
+// half made.
+func (p *publication) settled(ctx context.Context, f *found) (fleet.AppState, error) {
+	lead, err := p.c.findBeside(ctx, p.key, f)
 	if err != nil {
 		return fleet.AppState{}, err
 	}
-	return p.c.state(ctx, f)
+	swept, err := p.c.sweep(ctx, p.key, lead)
+	if err != nil {
+		return fleet.AppState{}, err
+	}
+	if swept {
+		if lead, err = p.c.find(ctx, p.key); err != nil {
+			return fleet.AppState{}, err
+		}
+	}
+	if lead == nil { // somebody took the marker off
+		return fleet.AppState{}, errNoApp
+	}
+	return p.c.state(ctx, lead)
+}
+
+// maxGenerations is how far back a change is looked for that was held for an
+// approval.
+const maxGenerations = 50
+
+// differs reports whether a slot's marker says something else than it should.
+// Where the tenant's own people must approve every change, a new generation alone
+// is none: each run would ask them for another.
+func (p *publication) differs(is, want Marker) bool {
+	if p.c.api.Guarded() && is.Generation > 0 {
+		want.Generation = is.Generation
+	}
+	return is.line() != want.line()
+}
+
+// change is the PATCH that makes content, rules and marker current. An approval
+// is for exactly one body: what an earlier run asked people of the tenant for is
+// asked for again as that run wrote it, with its generation.
+func (p *publication) change(ctx context.Context, f *found, committed string, done Marker) (appBody, error) {
+	body := func(m Marker) appBody {
+		out := p.body(withMarker(text(f.app.Notes), m))
+		out.common().CommittedContentVersion = committed
+		return asKept(out)
+	}
+	if p.c.api.Guarded() {
+		last := max(f.marker.Generation, done.Generation-maxGenerations)
+		for m := done; m.Generation > last; m.Generation-- {
+			asked, err := p.c.api.Requested(ctx, http.MethodPatch, appPath(f.app.ID), body(m))
+			if err != nil {
+				return nil, err
+			}
+			if asked {
+				return body(m), nil
+			}
+		}
+	}
+	return body(done), nil
 }
 
 // ensure finds the slot's app object or creates it, marked and without content.
 func (p *publication) ensure(ctx context.Context) (*found, error) {
-	f, err := p.c.find(ctx, p.key)
+	f, err := p.c.findKind(ctx, p.key, p.kind)
 	if err != nil || f != nil {
 		return f, err
 	}
@@ -108,27 +230,32 @@ func (p *publication) ensure(ctx context.Context) (*found, error) {
 		if err := p.c.api.Clock().Sleep(ctx, listWait); err != nil {
 			return nil, err
 		}
-		if _, _, err := p.c.lookup(ctx, p.key, true); err != nil {
+		if _, err := p.c.lookup(ctx, p.key, true); err != nil {
 			return nil, err
 		}
-		if f, err := p.c.find(ctx, p.key); err != nil || f != nil {
+		if f, err := p.c.findKind(ctx, p.key, p.kind); err != nil || f != nil {
 			return f, err
 		}
 	}
+	if err := p.current(ctx, nil); err != nil {
+		return nil, err
+	}
+	if err := p.c.api.LearnGuard(ctx); err != nil {
+		return nil, err
+	}
 	m := Marker{Package: p.key.pkg, Slot: p.key.slot, Pending: p.app.File.Digest}
-	body := p.want
-	notes := withMarker("", m)
-	body.Notes = &notes
-	var made win32LobApp
+	body := p.body(withMarker("", m))
+	var made mobileApp
 	if err := p.c.api.Call(ctx, msgraph.Final, http.MethodPost, appsPath, body, &made); err != nil {
 		return nil, err
 	}
 	if made.ID == "" {
 		return nil, errors.New("the service created an app without telling its id")
 	}
-	p.c.remember(p.key, made.ID)
+	p.c.remember(p.key, p.kind, made.ID)
+	notes := withMarker("", m)
 	made.Notes = &notes
-	return &found{app: made, marker: m}, nil
+	return &found{app: made, kind: p.kind, marker: m}, nil
 }
 
 // upload brings the content into a content version and commits it there, and
@@ -138,7 +265,7 @@ func (p *publication) upload(ctx context.Context, f *found) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	files, err := msgraph.List[contentFile](ctx, p.c.api, msgraph.Fresh, filesPath(f.app.ID, version))
+	files, err := msgraph.List[contentFile](ctx, p.c.api, msgraph.Fresh, filesPath(p.kind, f.app.ID, version))
 	if err != nil {
 		return "", err
 	}
@@ -163,8 +290,8 @@ func (p *publication) upload(ctx context.Context, f *found) (string, error) {
 // version is the content version to upload into: the newest one if it was never
 // made current, else a new one. While nothing was ever committed the service
 // refuses a second version.
-func (p *publication) version(ctx context.Context, app win32LobApp) (string, error) {
-	versions, err := msgraph.List[mobileAppContent](ctx, p.c.api, msgraph.Fresh, contentsPath(app.ID))
+func (p *publication) version(ctx context.Context, app mobileApp) (string, error) {
+	versions, err := msgraph.List[mobileAppContent](ctx, p.c.api, msgraph.Fresh, contentsPath(p.kind, app.ID))
 	if err != nil {
 		return "", err
 	}
@@ -177,7 +304,7 @@ func (p *publication) version(ctx context.Context, app win32LobApp) (string, err
 		}
 	}
 	var made mobileAppContent
-	if err := p.c.api.Call(ctx, msgraph.Fresh, http.MethodPost, contentsPath(app.ID), struct{}{}, &made); err != nil {
+	if err := p.c.api.Call(ctx, msgraph.Fresh, http.MethodPost, contentsPath(p.kind, app.ID), struct{}{}, &made); err != nil {
 		return "", err
 	}
 	if made.ID == "" {
@@ -188,13 +315,13 @@ func (p *publication) version(ctx context.Context, app win32LobApp) (string, err
 
 // discard removes a content file that must not become part of a release.
 func (p *publication) discard(ctx context.Context, app, version string, file contentFile) error {
-	return p.c.api.Call(ctx, msgraph.Final, http.MethodDelete, filePath(app, version, file.ID), nil, nil)
+	return p.c.api.Call(ctx, msgraph.Final, http.MethodDelete, filePath(p.kind, app, version, file.ID), nil, nil)
 }
 
 // writeMarker changes nothing of the app but its marker.
 func (c *Client) writeMarker(ctx context.Context, f *found, m Marker) error {
 	notes := withMarker(text(f.app.Notes), m)
-	body := map[string]any{"@odata.type": odataApp, "notes": notes}
+	body := map[string]any{"@odata.type": f.kind.odata(), "notes": notes}
 	if err := c.api.Call(ctx, msgraph.Fresh, http.MethodPatch, appPath(f.app.ID), body, nil); err != nil {
 		return err
 	}
@@ -204,24 +331,20 @@ func (c *Client) writeMarker(ctx context.Context, f *found, m Marker) error {
 
 // published waits until the service has taken the content over.
 func (p *publication) published(ctx context.Context, id, version string) (*found, error) {
-	var f found
-	err := p.c.api.Poll(ctx, "published", func() (bool, error) {
-		f = found{}
-		if err := p.c.api.Call(ctx, msgraph.Fresh, http.MethodGet, appPath(id), nil, &f.app); err != nil {
-			return false, err
-		}
-		return f.app.PublishingState == "published" && f.app.CommittedContentVersion == version, nil
+	f := &found{kind: p.kind}
+	err := p.c.api.Poll(ctx, "published", func() (done bool, err error) {
+		f.app, err = p.c.read(ctx, id)
+		return f.app.PublishingState == "published" && f.app.CommittedContentVersion == version, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	m, ok := ParseMarker(text(f.app.Notes))
-	if !ok {
+	var ok bool
+	if f.marker, ok = ParseMarker(text(f.app.Notes)); !ok {
 		return nil, &fleet.Error{Op: "intune.publish", Object: p.key.String(), Kind: fleet.Stalled,
 			Err: errors.New("the app lost packmill's marker while it was published"), Hint: "somebody edits the app's notes: restore the line that starts with \"packmill:\""}
 	}
-	f.marker = m
-	apps, _, err := p.c.lookup(ctx, p.key, false)
-	f.spare = apps.spare
-	return &f, err
+	apps, err := p.c.lookup(ctx, p.key, false)
+	f.spare = apps[p.kind].spare
+	return f, err
 }

@@ -3,6 +3,7 @@ package intune
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,19 +22,35 @@ type slotKey struct {
 
 func (k slotKey) String() string { return string(k.pkg) + " (" + k.slot + ")" }
 
-// slotApps are the app objects that bear a slot's marker: the one in use, and
-// others that a lost answer or a delayed list left behind.
-type slotApps struct {
+// slotApps are the app objects that bear a slot's marker, by kind.
+type slotApps map[kind]objects
+
+// objects are the app objects of one kind: the one in use, and others that a
+// lost answer or a delayed list left behind.
+type objects struct {
 	id    string
 	spare []string
 }
 
-// found is a slot's app object as it is now.
+// found is an app object of a slot as it is now.
 type found struct {
-	app    win32LobApp
+	app    mobileApp
+	kind   kind
 	marker Marker
-	spare  []string
+	spare  []string // other objects of the same kind
+	others []*found // the slot's objects of other kinds; of the leading one alone
 }
+
+// holds reports whether the object has a release that devices can take.
+func (f *found) holds() bool {
+	if !f.kind.uploads() {
+		return f.marker.File != ""
+	}
+	return f.app.CommittedContentVersion != ""
+}
+
+// all are the slot's objects in use, f among them.
+func (f *found) all() []*found { return append([]*found{f}, f.others...) }
 
 func checkSlot(op string, k slotKey) error {
 	if k.pkg == "" || (k.slot != fleet.Stable && k.slot != fleet.Candidate) {
@@ -42,15 +59,46 @@ func checkSlot(op string, k slotKey) error {
 	return nil
 }
 
-// find reads the slot's app object, nil when the tenant has none.
+// find reads the slot's app objects, nil when the tenant has none. The leading
+// one holds the release that came last: it speaks for the slot.
 func (c *Client) find(ctx context.Context, k slotKey) (*found, error) {
-	for again := false; ; again = true {
-		apps, known, err := c.lookup(ctx, k, again)
-		if err != nil || !known {
+	return c.findBeside(ctx, k, nil)
+}
+
+// findBeside is find where one of the objects was read a moment ago.
+func (c *Client) findBeside(ctx context.Context, k slotKey, known *found) (*found, error) {
+	var all []*found
+	for _, kind := range kinds() {
+		if known != nil && known.kind == kind {
+			all = append(all, known)
+			continue
+		}
+		f, err := c.findKind(ctx, k, kind)
+		if err != nil {
 			return nil, err
 		}
-		var app win32LobApp
-		err = c.api.Call(ctx, msgraph.Fresh, http.MethodGet, appPath(apps.id), nil, &app)
+		if f != nil {
+			all = append(all, f)
+		}
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	slices.SortStableFunc(all, func(a, b *found) int {
+		return cmp.Or(cmp.Compare(rank(!a.holds()), rank(!b.holds())), -cmp.Compare(a.marker.Generation, b.marker.Generation))
+	})
+	all[0].others = all[1:]
+	return all[0], nil
+}
+
+// findKind reads the slot's app object of one kind, nil when there is none.
+func (c *Client) findKind(ctx context.Context, k slotKey, kind kind) (*found, error) {
+	for again := false; ; again = true {
+		apps, err := c.lookup(ctx, k, again)
+		if err != nil || apps[kind].id == "" {
+			return nil, err
+		}
+		app, err := c.read(ctx, apps[kind].id)
 		if transport.StatusOf(err) == http.StatusNotFound && !again {
 			continue // deleted by somebody since it was listed
 		}
@@ -59,12 +107,18 @@ func (c *Client) find(ctx context.Context, k slotKey) (*found, error) {
 		}
 		m, ok := ParseMarker(text(app.Notes))
 		if ok && m.Package == k.pkg && m.Slot == k.slot {
-			return &found{app: app, marker: m, spare: apps.spare}, nil
+			return &found{app: app, kind: kind, marker: m, spare: apps[kind].spare}, nil
 		}
 		if again {
 			return nil, nil // the marker was taken off: it is no longer ours
 		}
 	}
+}
+
+// read reads an app object.
+func (c *Client) read(ctx context.Context, id string) (app mobileApp, err error) {
+	err = c.api.Call(ctx, msgraph.Fresh, http.MethodGet, appPath(id), nil, &app)
+	return app, err
 }
 
 // listWait is how long a list is given to show what was made a moment ago.
@@ -74,63 +128,80 @@ const listWait = 3 * time.Second
 // once, or again if the caller asks. The first time that something is missing
 // from it, the list is read again after a while: another run may have been
 // killed just after it made the object, and a withdrawal must find that.
-func (c *Client) lookup(ctx context.Context, k slotKey, again bool) (slotApps, bool, error) {
+func (c *Client) lookup(ctx context.Context, k slotKey, again bool) (slotApps, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.slots == nil || again {
 		slots, err := c.listSlots(ctx)
 		if err != nil {
-			return slotApps{}, false, err
+			return nil, err
 		}
 		c.slots = slots
 	}
 	apps, ok := c.slots[k]
 	if ok || c.believed {
-		return apps, ok, nil
+		return apps, nil
 	}
 	if err := c.api.Clock().Sleep(ctx, listWait); err != nil {
-		return slotApps{}, false, err
+		return nil, err
 	}
 	slots, err := c.listSlots(ctx)
 	if err != nil {
-		return slotApps{}, false, err
+		return nil, err
 	}
 	c.slots, c.believed = slots, true
-	apps, ok = c.slots[k]
-	return apps, ok, nil
+	return c.slots[k], nil
 }
 
-// listSlots lists the tenant's Win32 apps that bear a marker. Of several with
-// the same one the first that holds content is used, else the oldest: every
+// listMarked lists the tenant's apps of the kinds packmill makes whose notes
+// could bear a marker, oldest first.
+func (c *Client) listMarked(ctx context.Context) ([]mobileApp, error) {
+	var ours []string
+	for _, k := range kinds() {
+		ours = append(ours, "isof('microsoft.graph."+string(k)+"')")
+	}
+	filter := "(" + strings.Join(ours, " or ") + ") and contains(notes,'" + strings.TrimSpace(markerPrefix) + "')"
+	apps, err := msgraph.List[mobileApp](ctx, c.api, msgraph.Final, msgraph.Query(appsPath, "$filter", filter, "$select", "id,notes,createdDateTime"))
+	slices.SortFunc(apps, func(a, b mobileApp) int {
+		return cmp.Or(when(a.CreatedDateTime).Compare(when(b.CreatedDateTime)), cmp.Compare(a.ID, b.ID))
+	})
+	return apps, err
+}
+
+// listSlots lists the tenant's apps that bear a marker. Of several of one kind
+// with the same one the first that holds content is used, else the oldest: every
 // run chooses alike.
 func (c *Client) listSlots(ctx context.Context) (map[slotKey]slotApps, error) {
-	filter := "isof('microsoft.graph.win32LobApp') and contains(notes,'" + strings.TrimSpace(markerPrefix) + "')"
-	apps, err := msgraph.List[win32LobApp](ctx, c.api, msgraph.Final, msgraph.Query(appsPath, "$filter", filter, "$select", "id,notes,createdDateTime"))
+	apps, err := c.listMarked(ctx)
 	if err != nil {
 		return nil, err
 	}
-	empty := map[string]bool{}
-	slices.SortFunc(apps, func(a, b win32LobApp) int {
-		return cmp.Or(when(a.CreatedDateTime).Compare(when(b.CreatedDateTime)), cmp.Compare(a.ID, b.ID))
-	})
-	bySlot := map[slotKey][]string{}
-	for _, app := range apps {
-		m, ok := ParseMarker(text(app.Notes))
-		if !ok {
-			continue
-		}
-		k := slotKey{m.Package, m.Slot}
-		empty[app.ID] = m.File == ""
-		bySlot[k] = append(bySlot[k], app.ID)
-	}
 	out := map[slotKey]slotApps{}
-	for k, ids := range bySlot {
-		slices.SortStableFunc(ids, func(a, b string) int { return cmp.Compare(rank(empty[a]), rank(empty[b])) })
-		out[k] = slotApps{id: ids[0]}
-		if len(ids) > 1 {
-			out[k] = slotApps{id: ids[0], spare: ids[1:]}
-			c.api.Log().WarnContext(ctx, "several app objects bear the marker of one slot; the first is used",
-				"tenant", c.api.Directory(), "slot", k.String(), "used", ids[0], "spare", ids[1:])
+	for _, full := range []bool{true, false} {
+		for _, app := range apps {
+			m, ok := ParseMarker(text(app.Notes))
+			kind := kindOf(app.ODataType)
+			if !ok || kind == "" || (m.File != "") != full {
+				continue
+			}
+			k := slotKey{m.Package, m.Slot}
+			if out[k] == nil {
+				out[k] = slotApps{}
+			}
+			if o := out[k][kind]; o.id == "" {
+				out[k][kind] = objects{id: app.ID}
+			} else {
+				o.spare = append(o.spare, app.ID)
+				out[k][kind] = o
+			}
+		}
+	}
+	for k, kinds := range out {
+		for _, o := range kinds {
+			if len(o.spare) > 0 {
+				c.api.Log().WarnContext(ctx, "several app objects bear the marker of one slot; the first is used",
+					"tenant", c.api.Directory(), "slot", k.String(), "used", o.id, "spare", o.spare)
+			}
 		}
 	}
 	return out, nil
@@ -145,10 +216,32 @@ func rank(empty bool) int {
 
 // remember notes the object that was just made for a slot: lists may not show
 // it yet.
-func (c *Client) remember(k slotKey, id string) {
+func (c *Client) remember(k slotKey, kind kind, id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.slots[k] = slotApps{id: id}
+	apps := maps.Clone(c.slots[k]) // others may be reading it
+	if apps == nil {
+		apps = slotApps{}
+	}
+	apps[kind] = objects{id: id}
+	c.slots[k] = apps
+}
+
+// forget drops an object that was deleted.
+func (c *Client) forget(k slotKey, id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.slots == nil {
+		return
+	}
+	apps := slotApps{}
+	for kind, o := range c.slots[k] {
+		left := slices.DeleteFunc(append([]string{o.id}, o.spare...), func(other string) bool { return other == id })
+		if len(left) > 0 {
+			apps[kind] = objects{left[0], left[1:]}
+		}
+	}
+	c.slots[k] = apps
 }
 
 func text(s *string) string {
@@ -180,19 +273,30 @@ func (c *Client) Observe(ctx context.Context, id fleet.PackageID, slot string) (
 	return state, c.api.Fail("intune.observe", k.String(), err)
 }
 
-// state is the slot as the vocabulary tells it, assignments included.
-func (c *Client) state(ctx context.Context, f *found) (fleet.AppState, error) {
-	s := fleet.AppState{ID: f.app.ID, Generation: f.marker.Generation, Duplicates: f.spare}
-	if f.app.CommittedContentVersion != "" {
-		s.Version, s.Artifact = f.marker.Version, f.marker.Artifact
+// state is the slot as the vocabulary tells it, assignments included: what the
+// leading object says of a target is told.
+func (c *Client) state(ctx context.Context, lead *found) (fleet.AppState, error) {
+	s := fleet.AppState{ID: lead.app.ID, Generation: lead.marker.Generation}
+	if lead.holds() {
+		s.Version, s.Artifact = lead.marker.Version, lead.marker.Artifact
 	}
-	present, err := c.assignments(ctx, f.app.ID)
-	if err != nil {
-		return s, err
+	seen := map[string]bool{}
+	for _, f := range lead.all() {
+		s.Duplicates = append(s.Duplicates, f.spare...)
+		present, err := c.assignments(ctx, f.app.ID)
+		if err != nil {
+			return s, err
+		}
+		ours, _, err := c.split(ctx, f.marker, nil, present)
+		if err != nil {
+			return s, err
+		}
+		for _, a := range ours {
+			if !seen[a.key()] {
+				seen[a.key()] = true
+				s.Targets = append(s.Targets, a.asTarget())
+			}
+		}
 	}
-	ours, _, err := c.split(ctx, f.marker, nil, present)
-	for _, a := range ours {
-		s.Targets = append(s.Targets, a.asTarget())
-	}
-	return s, err
+	return s, nil
 }

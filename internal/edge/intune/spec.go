@@ -14,7 +14,6 @@ import (
 )
 
 const (
-	odataApp       = "#microsoft.graph.win32LobApp"
 	defaultMinutes = 60
 	ownMinutes     = 15   // of the wrapper script, for copies and waiting
 	mostMinutes    = 1440 // that the service takes
@@ -22,38 +21,55 @@ const (
 
 // properties are the app object's properties for a release, all but its notes
 // and content.
-func properties(app fleet.App, f *intunewin.File) (win32LobApp, error) {
-	in := app.Installer
-	if in.Platform != "" && in.Platform != "windows" {
-		return win32LobApp{}, invalid(app, "an installer for %s is no Win32 app", in.Platform)
-	}
+func properties(app fleet.App, k kind, f *content) (appBody, error) {
 	if app.Name == "" || app.Publisher == "" {
-		return win32LobApp{}, invalid(app, "name and publisher must be given: the service demands both")
+		return nil, invalid(app, "name and publisher must be given: the service demands both")
 	}
+	icon, err := largeIcon(app)
+	if err != nil {
+		return nil, err
+	}
+	base := mobileApp{
+		ODataType: k.odata(), DisplayName: app.Name, Publisher: app.Publisher, Description: cmp.Or(app.Description, app.Name), LargeIcon: icon,
+	}
+	switch k {
+	case kindStore:
+		return storeProperties(app, base)
+	case kindLob:
+		base.FileName = f.name
+		return lobProperties(app, base)
+	case kindPkg, kindDmg:
+		base.FileName = f.name
+		return bundleProperties(app, base)
+	}
+	base.FileName = cmp.Or(app.File.Name, "IntunePackage.intunewin")
+	return win32Properties(app, base, f.container)
+}
+
+func win32Properties(app fleet.App, base mobileApp, f *intunewin.File) (*win32LobApp, error) {
+	in := app.Installer
 	install, uninstall, err := commands(app, f)
 	if err != nil {
-		return win32LobApp{}, err
+		return nil, err
 	}
 	rules, err := appRules(app)
 	if err != nil {
-		return win32LobApp{}, err
+		return nil, err
 	}
 	setup, _, err := wrapped(app, f)
 	if err != nil {
-		return win32LobApp{}, err
+		return nil, err
 	}
 	codes, err := returnCodes(app, setup)
 	if err != nil {
-		return win32LobApp{}, err
+		return nil, err
 	}
 	release, err := minimumRelease(app)
 	if err != nil {
-		return win32LobApp{}, err
+		return nil, err
 	}
-	p := win32LobApp{
-		ODataType: odataApp, DisplayName: app.Name, Publisher: app.Publisher,
-		Description: cmp.Or(app.Description, app.Name), DisplayVersion: app.Version,
-		FileName: cmp.Or(app.File.Name, "IntunePackage.intunewin"), SetupFilePath: f.SetupFile,
+	p := &win32LobApp{
+		mobileApp: base, DisplayVersion: app.Version, SetupFilePath: f.SetupFile,
 		InstallCommandLine: install, UninstallCommandLine: uninstall,
 		InstallExperience: experience(app, setup), ReturnCodes: codes, Rules: rules,
 		ApplicableArchitectures: "none", AllowedArchitectures: architectures(in.Arch), MinimumRelease: release,
@@ -74,7 +90,7 @@ func properties(app fleet.App, f *intunewin.File) (win32LobApp, error) {
 }
 
 // specID identifies properties, so that a run sees what has to be written.
-func specID(p win32LobApp) string {
+func specID(p appBody) string {
 	data, err := json.Marshal(p)
 	if err != nil {
 		panic("intune: properties have no JSON form: " + err.Error())

@@ -1,8 +1,8 @@
 package intune
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -10,52 +10,50 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
+	"github.com/packmill/packmill/internal/edge/intune/reports"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/wrapper"
-	"github.com/packmill/packmill/internal/transport"
 )
 
-// reportPage is how many rows of the installation report are asked for at once.
-const reportPage = 500
+// A column names what is read of a device's row, in each of the two reports:
+// they call the state differently.
+type columns struct{ state string }
 
-// reportColumns are the columns that are read; the documentation forbids to
-// rely on the default ones.
-func reportColumns() []string {
-	return []string{"DeviceId", "AppVersion", "InstallState", "HexErrorCode", "LastModifiedDateTime"}
-}
-
-type reportRequest struct {
-	Filter  string   `json:"filter"`
-	Select  []string `json:"select"`
-	Skip    int      `json:"skip"`
-	Top     int      `json:"top"`
-	OrderBy []string `json:"orderBy"`
-}
-
-// A report is a page of any of Intune's reports: columns by name, then rows.
-type report struct {
-	Total  int `json:"TotalRowCount"`
-	Schema []struct {
-		Column string
-	}
-	Values [][]json.RawMessage
+func (c columns) names() []string {
+	return []string{"DeviceId", "AppVersion", c.state, "HexErrorCode", "LastModifiedDateTime"}
 }
 
 // Statuses reads what devices reported for the slot's app, in the order of
-// device ids. A device with several users has several rows; the newest counts,
-// of rows of one instant the worse.
+// device ids. A device with several users has several rows, and one with the
+// objects of several platforms too; the newest counts, of rows of one instant the
+// worse.
+//
+// Intune's reports lag behind the devices, by hours at times: a row tells when
+// it was written (DeviceStatus.At), and it is for the caller to judge what is
+// too old. Where the report is long it is read as an export, which gives the same
+// rows.
 func (c *Client) Statuses(ctx context.Context, id fleet.PackageID, slot string) ([]fleet.DeviceStatus, error) {
 	k := slotKey{id, slot}
 	if err := checkSlot("intune.statuses", k); err != nil {
 		return nil, err
 	}
-	apps, known, err := c.lookup(ctx, k, false)
-	if err != nil || !known {
-		return nil, c.api.Fail("intune.statuses", k.String(), err)
-	}
-	rows, err := c.readReport(ctx, apps.id)
+	apps, err := c.lookup(ctx, k, false)
 	if err != nil {
 		return nil, c.api.Fail("intune.statuses", k.String(), err)
+	}
+	var rows []fleet.DeviceStatus
+	for _, kind := range kinds() {
+		if apps[kind].id == "" {
+			continue
+		}
+		more, err := c.readReport(ctx, apps[kind].id)
+		if err != nil {
+			return nil, c.api.Fail("intune.statuses", k.String(), err)
+		}
+		if err := c.translate(ctx, kind, apps[kind].id, more); err != nil {
+			return nil, c.api.Fail("intune.statuses", k.String(), err)
+		}
+		rows = append(rows, more...)
 	}
 	var managed []string
 	for _, r := range rows {
@@ -65,86 +63,87 @@ func (c *Client) Statuses(ctx context.Context, id fleet.PackageID, slot string) 
 	if err != nil {
 		return nil, c.api.Fail("intune.statuses", k.String(), err)
 	}
-	newest := map[string]fleet.DeviceStatus{}
+	return newest(rows, ids), nil
+}
+
+// newest keeps one row of each device, under the ids of directory objects.
+func newest(rows []fleet.DeviceStatus, ids map[string]string) []fleet.DeviceStatus {
+	best := map[string]fleet.DeviceStatus{}
 	for _, r := range rows {
 		if r.Device = ids[r.Device]; r.Device == "" {
 			continue // retired since it reported
 		}
-		if old, ok := newest[r.Device]; !ok || r.At.After(old.At) || r.At.Equal(old.At) && r.State == "failed" {
-			newest[r.Device] = r
+		if old, ok := best[r.Device]; !ok || counts(r, old) {
+			best[r.Device] = r
 		}
 	}
-	out := make([]fleet.DeviceStatus, 0, len(newest))
-	for _, s := range newest {
+	out := make([]fleet.DeviceStatus, 0, len(best))
+	for _, s := range best {
 		out = append(out, s)
 	}
 	slices.SortFunc(out, func(a, b fleet.DeviceStatus) int { return strings.Compare(a.Device, b.Device) })
-	return out, nil
+	return out
 }
 
-// readReport reads all rows of the installation report of an app; devices are
-// under the ids of managed devices.
-func (c *Client) readReport(ctx context.Context, app string) ([]fleet.DeviceStatus, error) {
-	var out []fleet.DeviceStatus
-	for skip := 0; ; {
-		var r report
-		req := reportRequest{
-			Filter: "(ApplicationId eq '" + strings.ReplaceAll(app, "'", "''") + "')",
-			Select: reportColumns(), Skip: skip, Top: reportPage, OrderBy: []string{"DeviceId"},
-		}
-		// A report changes nothing: asking twice is harmless.
-		if err := c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, reportPath, req, &r); err != nil {
-			return nil, err
-		}
-		column := map[string]int{}
-		for i, s := range r.Schema {
-			column[s.Column] = i
-		}
-		for _, name := range reportColumns() {
-			if _, ok := column[name]; !ok && len(r.Values) > 0 {
-				return nil, fleet.Errorf(fleet.Internal, "intune.statuses", app, "the installation report has no column %s", name)
-			}
-		}
-		for _, row := range r.Values {
-			out = append(out, reportRow(row, column))
-		}
-		// A service may send fewer rows than were asked for.
-		skip += len(r.Values)
-		if len(r.Values) == 0 || skip >= r.Total {
-			return out, nil
+// translate puts the release's version in place of the one that devices report
+// where the service knows another: that of a macOS app's first bundle, which is
+// not always the release's. What the store installs has its own versions, and
+// tells nothing of the release.
+func (c *Client) translate(ctx context.Context, k kind, id string, rows []fleet.DeviceStatus) error {
+	if k == kindWin32 || len(rows) == 0 {
+		return nil
+	}
+	var app struct {
+		mobileApp
+		PrimaryBundleVersion string `json:"primaryBundleVersion"`
+		BuildNumber          string `json:"buildNumber"`
+	}
+	if err := c.api.Call(ctx, msgraph.Fresh, http.MethodGet, appPath(id), nil, &app); err != nil {
+		return err
+	}
+	m, _ := ParseMarker(text(app.Notes))
+	told := cmp.Or(app.PrimaryBundleVersion, app.BuildNumber)
+	for i := range rows {
+		switch {
+		case k == kindStore:
+			rows[i].Version = ""
+		case rows[i].Version == told:
+			rows[i].Version = m.Version
 		}
 	}
+	return nil
 }
 
-func reportRow(row []json.RawMessage, column map[string]int) fleet.DeviceStatus {
-	cell := func(name string) string {
-		i := column[name]
-		if i >= len(row) {
-			return ""
-		}
-		var s string
-		if json.Unmarshal(row[i], &s) == nil {
-			return s
-		}
-		if raw := string(row[i]); raw != "null" {
-			return raw
-		}
-		return ""
+// counts reports whether a row tells more of a device than an older one. The
+// object of another platform tells nothing: a device has none of it.
+func counts(r, old fleet.DeviceStatus) bool {
+	if r.State == "absent" != (old.State == "absent") {
+		return old.State == "absent"
 	}
-	s := fleet.DeviceStatus{Device: cell("DeviceId"), Version: cell("AppVersion"), State: installState(cell("InstallState"))}
-	if code := strings.ToLower(strings.TrimPrefix(cell("HexErrorCode"), "0x")); strings.Trim(code, "0") != "" {
+	return r.At.After(old.At) || r.At.Equal(old.At) && r.State == "failed"
+}
+
+func (c columns) status(row reports.Row) fleet.DeviceStatus {
+	s := fleet.DeviceStatus{Device: row.Cell("DeviceId"), Version: row.Cell("AppVersion"), State: installState(row.Cell(c.state))}
+	if code := strings.ToLower(strings.TrimPrefix(row.Cell("HexErrorCode"), "0x")); strings.Trim(code, "0") != "" {
 		s.Error = "0x" + code
 		if n, err := strconv.ParseInt(code, 16, 64); err == nil && s.State == "failed" && putOff(int(n)) {
 			s.State = "pending"
 		}
 	}
+	s.At = reported(row.Cell("LastModifiedDateTime"))
+	return s
+}
+
+// reported is an instant as reports write it: with a zone, or in UTC without
+// saying so. One that cannot be read is the zero instant, older than any wave.
+func reported(s string) time.Time {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05"} {
-		if at, err := time.Parse(layout, cell("LastModifiedDateTime")); err == nil {
-			s.At = at.UTC()
-			break
+		if at, err := time.Parse(layout, s); err == nil {
+			return at.UTC()
 		}
 	}
-	return s
+	return time.Time{}
 }
 
 // putOff reports whether an exit code is the wrapper script's "not now". The
@@ -154,18 +153,19 @@ func putOff(code int) bool {
 	return code >= wrapper.CodeOutsideWindow && wrapper.ConsoleCodes()[code] == wrapper.Retry
 }
 
-// installState maps Graph's resultantAppState, a number in reports, to the
-// vocabulary. What is neither installed nor failed has yet to be.
+// installState maps Graph's resultantAppState, a number in reports and a word in
+// exports of some tenants, to the vocabulary. What is neither installed nor
+// failed has yet to be.
 func installState(s string) string {
 	if n, err := strconv.Atoi(s); err == nil {
 		s = map[int]string{-1: "notApplicable", 1: "installed", 2: "failed", 3: "notInstalled", 4: "uninstallFailed"}[n]
 	}
-	switch s {
+	switch strings.ToLower(strings.ReplaceAll(s, " ", "")) {
 	case "installed":
 		return "installed"
-	case "failed", "uninstallFailed":
+	case "failed", "uninstallfailed":
 		return "failed"
-	case "notInstalled", "notApplicable":
+	case "notinstalled", "notapplicable":
 		return "absent"
 	}
 	return "pending"

@@ -28,11 +28,12 @@ const (
 )
 
 const (
-	commitTries = 2               // files made before the content counts as rejected
-	renewBefore = 3 * time.Minute // Microsoft's sample renews this long before the end
-	blobTries   = 4               // a signature is not known everywhere at once
+	commitTries = 2                // files made before the content counts as rejected
+	tokenLeft   = 20 * time.Minute // what a token must still last before an upload or a commit: the poll after it may take ten
+	renewBefore = 3 * time.Minute  // Microsoft's sample renews this long before the end
+	blobTries   = 4                // a signature is not known everywhere at once
 	blobWait    = 2 * time.Second
-	contentName = "IntunePackage.intunewin"
+	contentName = "IntunePackage.intunewin" // of a container
 )
 
 // errRejected is a file the service will not take as it is.
@@ -92,7 +93,7 @@ func (p *publication) resume(ctx context.Context, app, version string, files []c
 
 // fits reports whether a file was made for this content.
 func (p *publication) fits(f contentFile) bool {
-	return f.Name == contentName && f.Size == p.content.file.UnencryptedSize && f.SizeEncrypted == p.content.file.Encrypted().Size()
+	return f.Name == p.content.name && f.Size == p.content.body.UnencryptedSize && f.SizeEncrypted == p.content.body.Encrypted().Size()
 }
 
 func failed(state string) bool {
@@ -106,11 +107,11 @@ func failed(state string) bool {
 
 func (p *publication) newFile(ctx context.Context, app, version string) (*contentFile, error) {
 	body := contentFile{
-		ODataType: "#microsoft.graph.mobileAppContentFile", Name: contentName,
-		Size: p.content.file.UnencryptedSize, SizeEncrypted: p.content.file.Encrypted().Size(),
+		ODataType: "#microsoft.graph.mobileAppContentFile", Name: p.content.name,
+		Size: p.content.body.UnencryptedSize, SizeEncrypted: p.content.body.Encrypted().Size(),
 	}
 	var made contentFile
-	if err := p.c.api.Call(ctx, msgraph.Fresh, http.MethodPost, filesPath(app, version), body, &made); err != nil {
+	if err := p.c.api.Call(ctx, msgraph.Fresh, http.MethodPost, filesPath(p.kind, app, version), body, &made); err != nil {
 		return nil, err
 	}
 	if made.ID == "" {
@@ -122,20 +123,27 @@ func (p *publication) newFile(ctx context.Context, app, version string) (*conten
 // transfer uploads and commits one file, unless that has been done. Old says
 // that an earlier run may have uploaded a part.
 func (p *publication) transfer(ctx context.Context, app, version string, f contentFile, old bool) error {
-	at := filePath(app, version, f.ID)
+	at := filePath(p.kind, app, version, f.ID)
 	if f.IsCommitted || f.UploadState == committed {
 		return nil
 	}
 	if f.UploadState != "commitFilePending" {
-		file, err := p.await(ctx, at, uriReady, uriRenewed)
-		if err != nil {
+		if err := p.c.api.Lasting(ctx, tokenLeft); err != nil {
+			return err
+		}
+		// A state that nobody knows may be that of a commit under way.
+		file, err := p.await(ctx, at, uriReady, uriRenewed, committed)
+		if err != nil || file.UploadState == committed {
 			return err
 		}
 		u := &blobUpload{p: p, at: at, file: file, old: old}
 		if err := u.run(ctx); err != nil {
 			return err
 		}
-		e := p.content.file.Encryption
+		if err := p.c.api.Lasting(ctx, tokenLeft); err != nil {
+			return err // the upload took its time
+		}
+		e := p.content.body.Encryption
 		body := map[string]fileEncryptionInfo{"fileEncryptionInfo": {
 			EncryptionKey: e.EncryptionKey, MacKey: e.MacKey, InitializationVector: e.InitializationVector, Mac: e.Mac,
 			ProfileIdentifier: e.ProfileIdentifier, FileDigest: e.FileDigest, FileDigestAlgorithm: e.FileDigestAlgorithm,
@@ -187,9 +195,16 @@ func (u *blobUpload) run(ctx context.Context) error {
 	if u.old {
 		have = u.staged(ctx)
 	}
-	source := u.p.content.file.Encrypted()
-	mac := hmac.New(sha256.New, u.p.content.file.Encryption.MacKey)
-	buf := make([]byte, min(int64(u.p.c.blockSize), source.Size()))
+	source := u.p.content.body.Encrypted()
+	mac := hmac.New(sha256.New, u.p.content.body.Encryption.MacKey)
+	size := min(int64(u.p.c.blockSize), source.Size())
+	if uploads := u.p.c.uploads; uploads != nil {
+		if err := uploads.Acquire(ctx, size); err != nil {
+			return err
+		}
+		defer uploads.Release(size)
+	}
+	buf := make([]byte, size)
 	for off := int64(0); off < source.Size(); {
 		n, err := io.ReadFull(source, buf)
 		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -198,7 +213,7 @@ func (u *blobUpload) run(ctx context.Context) error {
 		block := buf[:n]
 		if off == 0 {
 			mac.Write(block[min(n, sha256.Size):])
-			if !bytes.HasPrefix(block, u.p.content.file.Encryption.Mac) {
+			if !bytes.HasPrefix(block, u.p.content.body.Encryption.Mac) {
 				return altered(u.p.app, "the content changed while it was uploaded")
 			}
 		} else {
@@ -213,7 +228,7 @@ func (u *blobUpload) run(ctx context.Context) error {
 		}
 		off += int64(n)
 	}
-	if !hmac.Equal(mac.Sum(nil), u.p.content.file.Encryption.Mac) {
+	if !hmac.Equal(mac.Sum(nil), u.p.content.body.Encryption.Mac) {
 		return altered(u.p.app, "the content changed while it was uploaded")
 	}
 	blocks, err := xml.Marshal(blockList{Latest: u.ids})

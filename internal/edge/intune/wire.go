@@ -8,17 +8,38 @@ import (
 // The types here are the parts of Graph's resources that packmill reads and
 // writes. Unknown properties are ignored: the service grows.
 
-// A win32LobApp is an app object. Properties that may go away from one release
-// to the next are sent as null when they are not set.
+// A mobileApp is what all app objects have. Properties that may go away from one
+// release to the next are sent as null when they are not set.
+type mobileApp struct {
+	ODataType               string       `json:"@odata.type"`
+	ID                      string       `json:"id,omitempty"`
+	DisplayName             string       `json:"displayName,omitempty"`
+	Description             string       `json:"description,omitempty"`
+	Publisher               string       `json:"publisher,omitempty"`
+	Notes                   *string      `json:"notes,omitempty"`
+	LargeIcon               *mimeContent `json:"largeIcon,omitempty"` // a package without one leaves what people chose
+	RoleScopeTagIDs         []string     `json:"roleScopeTagIds,omitempty"`
+	FileName                string       `json:"fileName,omitempty"`
+	CommittedContentVersion string       `json:"committedContentVersion,omitempty"`
+	PublishingState         string       `json:"publishingState,omitempty"`
+	CreatedDateTime         *time.Time   `json:"createdDateTime,omitempty"`
+}
+
+// common is the part that every kind has.
+func (m *mobileApp) common() *mobileApp { return m }
+
+// An appBody is an app object as it is written: a pointer to one of the types
+// here that embed mobileApp.
+type appBody interface{ common() *mobileApp }
+
+type mimeContent struct {
+	Type  string `json:"type"`
+	Value []byte `json:"value"`
+}
+
 type win32LobApp struct {
-	ODataType               string             `json:"@odata.type"`
-	ID                      string             `json:"id,omitempty"`
-	DisplayName             string             `json:"displayName,omitempty"`
-	Description             string             `json:"description,omitempty"`
-	Publisher               string             `json:"publisher,omitempty"`
+	mobileApp
 	DisplayVersion          string             `json:"displayVersion,omitempty"`
-	Notes                   *string            `json:"notes,omitempty"`
-	FileName                string             `json:"fileName,omitempty"`
 	SetupFilePath           string             `json:"setupFilePath,omitempty"`
 	InstallCommandLine      string             `json:"installCommandLine,omitempty"`
 	UninstallCommandLine    string             `json:"uninstallCommandLine,omitempty"`
@@ -31,9 +52,53 @@ type win32LobApp struct {
 	Rules                   []rule             `json:"rules,omitempty"`
 	ReturnCodes             []returnCode       `json:"returnCodes,omitempty"`
 	MSIInformation          *msiInformation    `json:"msiInformation"`
-	CommittedContentVersion string             `json:"committedContentVersion,omitempty"`
-	PublishingState         string             `json:"publishingState,omitempty"`
-	CreatedDateTime         *time.Time         `json:"createdDateTime,omitempty"`
+}
+
+// A bundleApp is a macOSPkgApp or a macOSDmgApp.
+type bundleApp struct {
+	mobileApp
+	PrimaryBundleID      string          `json:"primaryBundleId"`
+	PrimaryBundleVersion string          `json:"primaryBundleVersion"`
+	IncludedApps         []includedApp   `json:"includedApps"`
+	IgnoreVersion        bool            `json:"ignoreVersionDetection"`
+	MinimumOS            map[string]bool `json:"minimumSupportedOperatingSystem"`
+}
+
+type includedApp struct {
+	BundleID      string `json:"bundleId"`
+	BundleVersion string `json:"bundleVersion"`
+}
+
+// A lobApp is a macOSLobApp. Microsoft's names are crossed: buildNumber is
+// CFBundleShortVersionString, versionNumber CFBundleVersion.
+type lobApp struct {
+	mobileApp
+	BundleID         string          `json:"bundleId"`
+	BuildNumber      string          `json:"buildNumber"`
+	VersionNumber    string          `json:"versionNumber"`
+	ChildApps        []childApp      `json:"childApps"`
+	InstallAsManaged bool            `json:"installAsManaged"`
+	IgnoreVersion    bool            `json:"ignoreVersionDetection"`
+	MinimumOS        map[string]bool `json:"minimumSupportedOperatingSystem"`
+}
+
+type childApp struct {
+	BundleID      string `json:"bundleId"`
+	BuildNumber   string `json:"buildNumber"`
+	VersionNumber string `json:"versionNumber"`
+}
+
+// A storeApp is a winGetApp. Its identifier and repository can only be set when
+// it is made; then they are sent, and never again.
+type storeApp struct {
+	mobileApp
+	PackageIdentifier string           `json:"packageIdentifier,omitempty"`
+	RepositoryType    string           `json:"repositoryType,omitempty"` // not in Microsoft's description
+	InstallExperience *storeExperience `json:"installExperience,omitempty"`
+}
+
+type storeExperience struct {
+	RunAsAccount string `json:"runAsAccount"`
 }
 
 type installExperience struct {
@@ -146,6 +211,16 @@ type managedDevice struct {
 	Manufacturer    string    `json:"manufacturer"`
 	Model           string    `json:"model"`
 	Category        string    `json:"deviceCategoryDisplayName"`
+
+	Agent    string    `json:"managementAgent"`
+	Features *features `json:"configurationManagerClientEnabledFeatures"`
+}
+
+// features say, of a device that Configuration Manager manages as well, which
+// workloads are Intune's.
+type features struct {
+	Apps    *bool `json:"modernApps"`
+	Updates *bool `json:"windowsUpdateForBusiness"`
 }
 
 type directoryDevice struct {

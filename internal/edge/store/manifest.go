@@ -37,10 +37,14 @@ const (
 	MediaTypeCompliance    = "application/vnd.packmill.intune-compliance-policy+json"
 	MediaTypeHealthScript  = "application/vnd.packmill.intune-health-script+json"
 	MediaTypeProfile       = "application/x-apple-aspen-config"
-	// An encrypted macOS package, and the description of how it is encrypted,
+	// What Windows Update is told of a release that it delivers itself.
+	MediaTypeUpdate = "application/vnd.packmill.windows-update+json"
+	// An encrypted macOS package or disk image, and the description of how it is encrypted,
 	// which has the name of the content with ".json" behind it.
 	MediaTypeContent     = "application/vnd.packmill.intune-content"
 	MediaTypeContentInfo = "application/vnd.packmill.intune-content-info+json"
+	// Which app of the Microsoft Store a release is: it brings no content.
+	MediaTypeStoreApp = "application/vnd.packmill.intune-store-app+json"
 )
 
 // A File is one file of an artifact that is to be stored.

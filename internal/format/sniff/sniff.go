@@ -107,16 +107,18 @@ func File(r io.ReaderAt, size int64) (Kind, error) {
 	return Tail(kind, tail), nil
 }
 
-// Advice is what to do with a file of a kind that is never taken, "" for others.
-// A console could distribute a disk image, but nothing off a Mac can tell what is
-// in one: its compression and file system are not read here.
+// Advice is what to do with a file of a kind that is not read, "" for others. A
+// console distributes a disk image, but nothing off a Mac can tell what is in one:
+// its compression and file system are not read here. A package that says type
+// "dmg" names the application itself.
 func (k Kind) Advice() string {
 	if k != DMG {
 		return ""
 	}
 	return "disk images are not read: take the vendor's .pkg, which many offer for managed devices beside the image; " +
 		"where there is none, open the image on a Mac, make a package of the application in it " +
-		"(pkgbuild --component Tool.app --install-location /Applications Tool.pkg), sign that, and hand it in as an upload"
+		"(pkgbuild --component Tool.app --install-location /Applications Tool.pkg), sign that, and hand it in as an upload; " +
+		"or state type \"dmg\" and the application's bundle in the package"
 }
 
 // trailer is how many bytes a disk image ends with.
@@ -159,7 +161,7 @@ func text(head []byte) Kind {
 }
 
 // Fits reports whether a file of this kind may be an installer of the given
-// type (msi, exe, msix, pkg, deb, rpm, portable); a type that has no kind of
+// type (msi, exe, msix, pkg, dmg, deb, rpm, portable); a type that has no kind of
 // its own takes anything but a page, a document or nothing.
 func (k Kind) Fits(installerType string) bool {
 	switch installerType {
@@ -171,6 +173,8 @@ func (k Kind) Fits(installerType string) bool {
 		return k == Zip
 	case "pkg":
 		return k == Xar
+	case "dmg":
+		return k == DMG
 	case "deb":
 		return k == Deb
 	case "rpm":

@@ -122,6 +122,8 @@ func (x *checks) kind(file string, p fleet.Package) {
 	case "osPatch":
 		want(p.Patch != nil, "patch", "an OS patch says its builds")
 	}
+	want(!p.ByWindowsUpdate() || p.Rollback == "forwardOnly", "rollback", "what Windows Update delivered stays: the way back is \"forwardOnly\"")
+	want(!p.ByWindowsUpdate() || len(p.Health) == 0, "health", "no probe runs for what Windows Update delivers")
 	want(p.Kind == "configuration" || len(p.Settings) == 0, "settings", "only a configuration has settings")
 	want(p.Kind == "driver" || p.Driver == nil, "driver", "only a driver package has it")
 	want(p.Kind == "osPatch" || p.Patch == nil, "patch", "only an OS patch has it")
@@ -145,7 +147,7 @@ func (x *checks) kind(file string, p fleet.Package) {
 
 // platforms says on which platform an installer type runs; types that are
 // missing run on any.
-var platforms = map[string]string{"msi": "windows", "exe": "windows", "msix": "windows", "pkg": "macos", "deb": "linux", "rpm": "linux"}
+var platforms = map[string]string{"msi": "windows", "exe": "windows", "msix": "windows", "store": "windows", "pkg": "macos", "dmg": "macos", "deb": "linux", "rpm": "linux"}
 
 // installer checks one installer and its detection rules.
 func (x *checks) installer(file, id, key string, p fleet.Package) {
@@ -160,6 +162,7 @@ func (x *checks) installer(file, id, key string, p fleet.Package) {
 	if in.Type != "portable" && in.ProgramFiles != "" {
 		x.fault(file, at("programFiles"), "is for type \"portable\"; this is %q", in.Type)
 	}
+	x.appKind(file, key, p)
 	for i, d := range in.Detect {
 		rule := func(have bool, field, only string, ok bool) {
 			if have && !ok {

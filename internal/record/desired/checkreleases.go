@@ -147,7 +147,7 @@ func (x *checks) release(id string, p fleet.Package) {
 		if len(r.Files) > 0 {
 			x.fault(file, append(at, "files"), "only releases of a configuration list files")
 		}
-		if len(r.Installers) == 0 {
+		if len(r.Installers) == 0 && !fromStore(p) && !p.ByWindowsUpdate() {
 			x.fault(file, at, "the release has no installers")
 		}
 		for _, key := range slices.Sorted(maps.Keys(r.Installers)) {

@@ -24,12 +24,14 @@ func samples() []any {
 		},
 		[]fleet.Intent{{ID: "i", Cycle: "2026-W47", Generation: 12, Opens: at, Reason: odd}, {Generation: -1}, {}},
 		[]fleet.Receipt{{Intent: "i", Recovered: true, Detail: odd, At: at}, {Outcome: "done"}},
-		[]fleet.Report{{Look: fleet.Duration(28 * time.Hour), Counts: fleet.Counts{Succeeded: 3, Silent: 1}, Errors: []string{"0x1", odd}, Signals: map[string]fleet.SignalCount{"login": {}}}, {Signals: map[string]fleet.SignalCount{"login": {}}}, {}},
+		[]fleet.Report{{Look: fleet.Duration(28 * time.Hour), Counts: fleet.Counts{Succeeded: 3, Silent: 1}, Errors: []string{"0x1", odd}, Signals: map[string]fleet.SignalCount{"login": {}}, AsOf: at}, {Signals: map[string]fleet.SignalCount{"login": {}}}, {}},
 		[]fleet.Membership{{Cycle: "2026-W47", Devices: []string{"a", "b"}, Inactive: 2}, {Devices: []string{}}, {}},
 		[]fleet.PlanRow{{Tenant: "p/t", Devices: 7, NotBefore: at, LocalTime: true, Why: odd}, {}},
 		[]fleet.WaveStart{{Cycle: "2026-W47", Wave: "pilot", Opens: at, Devices: 1 << 40}},
 		[]fleet.Heartbeat{{Command: "run", At: at.In(time.FixedZone("", 7200))}},
 		[]fleet.Detection{{Package: "a/b", State: "new", At: at}},
+		[]fleet.AppRow{{Tenant: "p/t", Name: "7-Zip", Publisher: odd, Version: "24.09", Platform: "windows", Devices: 3, At: at}, {Tenant: "p/t", Rest: 9, Devices: 12, At: at}, {}},
+		[]fleet.Silence{{Cycle: "2026-W47", Wave: "pilot", Tenant: "p/t", Look: fleet.Duration(time.Hour), Silent: 2, Devices: []string{"a", "b"}, At: at}, {}},
 	}
 }
 
@@ -50,6 +52,9 @@ func newDecoders() decoders {
 	pairOf[fleet.Detection](out)
 	pairOf[fleet.Merge](out)
 	pairOf[fleet.Verdict](out)
+	pairOf[fleet.AppRow](out)
+	pairOf[fleet.Silence](out)
+	pairOf[fleet.Reconciliation](out)
 	return out
 }
 

@@ -64,6 +64,14 @@ func kinds() []kind {
 			func(r *fleet.Record, rows []fleet.Report) { r.Reports = append(r.Reports, rows...) }),
 		onShard("inventory/*", func(x fleet.InventoryRow) fleet.TenantID { return x.Tenant },
 			func(r *fleet.Record, rows []fleet.InventoryRow) { r.Inventory = append(r.Inventory, rows...) }),
+		onShard("readiness/*", func(x fleet.Readiness) fleet.TenantID { return x.Tenant },
+			func(r *fleet.Record, rows []fleet.Readiness) { r.Readiness = append(r.Readiness, rows...) }),
+		onShard("apps/*", func(x fleet.AppRow) fleet.TenantID { return x.Tenant },
+			func(r *fleet.Record, rows []fleet.AppRow) { r.Apps = append(r.Apps, rows...) }),
+		onShard("*/silent/*", func(x fleet.Silence) fleet.TenantID { return x.Tenant },
+			func(r *fleet.Record, rows []fleet.Silence) { r.Silences = append(r.Silences, rows...) }),
+		onShard("reconciled/*", func(x fleet.Reconciliation) fleet.TenantID { return x.Tenant },
+			func(r *fleet.Record, rows []fleet.Reconciliation) { r.Reconciled = append(r.Reconciled, rows...) }),
 	}
 }
 

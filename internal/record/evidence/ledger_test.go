@@ -99,6 +99,11 @@ func TestEveryKind(t *testing.T) {
 		Commands:   []fleet.Command{{What: fleet.CommandUnhold, Package: "a/b", Version: "1.0", Hold: "too-young", Why: "out since yesterday", By: "ann", Reason: "it is urgent", Comment: 7, At: start()}},
 		Notices:    []fleet.Notice{{Key: "k", Cycle: week, Partner: "nordic", MessageID: "0123abcd@packmill.invalid", At: start()}},
 		Inventory:  []fleet.InventoryRow{{Tenant: tenant, Device: "d1", Platform: "windows", Attributes: map[string]string{"model": "X1"}, LastSeen: "2026-11-17", At: start()}},
+		Readiness:  []fleet.Readiness{{Tenant: tenant, State: fleet.ReadyYes, Features: map[string]string{"a": fleet.FeatureNo}, Licences: map[string]bool{"b": true}, Lacks: []fleet.Lack{{Role: "r"}}, At: start()}},
+		Apps:       []fleet.AppRow{{Tenant: tenant, Name: "7-Zip", Version: "24.09", Devices: 3, At: start()}, {Tenant: tenant, Rest: 2, Devices: 5, At: start()}},
+		Silences:   []fleet.Silence{{Cycle: week, Wave: "everyone", Tenant: tenant, Silent: 1, Devices: []string{"d1"}, At: start()}},
+		Reconciled: []fleet.Reconciliation{{Tenant: tenant, From: start(), Until: start(), Events: 2, Findings: []fleet.ConsoleFinding{{Event: "e", Kind: fleet.WriteForeign, Person: true, At: start()}},
+			Objects: map[string]fleet.OwnObject{"app": {Kind: "app", Package: "a/b"}}, At: start()}},
 		Heartbeats: beat(1),
 	}
 	w.append(t, Control, DetectedDir(week), want.Detections[:1])
@@ -118,6 +123,10 @@ func TestEveryKind(t *testing.T) {
 	w.append(t, Shard(tenant), ReceiptsDir(week, "everyone"), want.Receipts)
 	w.append(t, Shard(tenant), ReportsDir(week, "everyone"), want.Reports)
 	w.append(t, Shard(tenant), InventoryDir(tenant), want.Inventory)
+	w.append(t, Shard(tenant), ReadinessDir(tenant), want.Readiness)
+	w.append(t, Shard(tenant), AppsDir(tenant), want.Apps)
+	w.append(t, Shard(tenant), SilentDir(week, "everyone"), want.Silences)
+	w.append(t, Shard(tenant), ReconciledDir(tenant), want.Reconciled)
 	if err := w.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -135,8 +144,8 @@ func TestEveryKind(t *testing.T) {
 		t.Errorf("read\n%+v\nwrote\n%+v", got, want)
 	}
 	w.clean(t)
-	if len(w.kinds) != 17 {
-		t.Errorf("%d kinds, but this test writes 17", len(w.kinds))
+	if len(w.kinds) != 21 {
+		t.Errorf("%d kinds, but this test writes 21", len(w.kinds))
 	}
 }
 

@@ -74,6 +74,18 @@ func ReportsDir(c fleet.CycleID, wave string) string { return path.Join(string(c
 // InventoryDir holds fleet.InventoryRow rows.
 func InventoryDir(t fleet.TenantID) string { return path.Join("inventory", t.Slug()) }
 
+// ReadinessDir holds fleet.Readiness rows.
+func ReadinessDir(t fleet.TenantID) string { return path.Join("readiness", t.Slug()) }
+
+// AppsDir holds fleet.AppRow rows.
+func AppsDir(t fleet.TenantID) string { return path.Join("apps", t.Slug()) }
+
+// SilentDir holds fleet.Silence rows.
+func SilentDir(c fleet.CycleID, wave string) string { return path.Join(string(c), "silent", wave) }
+
+// ReconciledDir holds fleet.Reconciliation rows.
+func ReconciledDir(t fleet.TenantID) string { return path.Join("reconciled", t.Slug()) }
+
 // The folders of facts that belong to no cycle, on the control branch:
 // fleet.Merge, fleet.Heartbeat and Checkpoint rows. They grow for years, so
 // their batches are spread over 256 folders: git

@@ -16,8 +16,13 @@ const Waiting = "packmill: nothing is known yet"
 
 // Signals are what a wave's gate judges a package's devices by, sorted: what the
 // gate lists, as far as the package has it; without a list the installation and
-// all probes that the package declares.
+// all probes that the package declares. What Windows Update delivers is judged by
+// its installation alone: a script on the device cannot tell since when it is
+// there.
 func Signals(g fleet.Gate, pkg fleet.Package) []string {
+	if pkg.ByWindowsUpdate() {
+		return []string{fleet.SignalInstall}
+	}
 	has := map[string]bool{fleet.SignalInstall: true}
 	for name := range pkg.Health {
 		has[name] = true

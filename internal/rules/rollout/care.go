@@ -18,6 +18,12 @@ func unserved(t fleet.Tenant, pkg fleet.Package) string {
 	if a := fleetWide(t.Packages[pkg.ID]); a != nil && a.Intent == "updateOnly" {
 		return "assigned as updateOnly, which needs a requirement rule that packages do not carry yet: it would install everywhere"
 	}
+	if why := unwindowed(t, pkg); why != "" {
+		return why
+	}
+	if t.Policy.Reboot == "windowOnly" && pkg.ByWindowsUpdate() && (pkg.Patch == nil || pkg.Patch.Reboot != "never") {
+		return "policy keeps restarts to the window, and Windows Update restarts devices when the tenant's update ring says"
+	}
 	if t.Policy.Reboot == "windowOnly" {
 		for _, key := range pkg.InstallerKeys() {
 			if in := pkg.Installers[key]; in.Platform == "windows" && in.Restart == "byExitCode" {
@@ -28,6 +34,18 @@ func unserved(t fleet.Tenant, pkg fleet.Package) string {
 		}
 	}
 	return ""
+}
+
+// blocked says which driver block of a tenant a release falls under, "" when none.
+func blocked(t fleet.Tenant, pkg fleet.Package, version string, at time.Time) string {
+	if pkg.Kind != "driver" {
+		return ""
+	}
+	pattern, b, is := t.Policy.BlocksDriver(pkg.ID, version, at)
+	if !is {
+		return ""
+	}
+	return fmt.Sprintf("blocked as driver %s until %s: %s", pattern, b.Expires.Format(time.DateOnly), b.Reason)
 }
 
 // unkept says why an installer's restart cannot be kept to the tenant's windows:

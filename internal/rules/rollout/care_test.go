@@ -35,13 +35,64 @@ func TestUnserved(t *testing.T) {
 		"no window for that":          {windowed("install"), as("msi", "system"), "no window for reboots"},
 		"a window for that":           {windowed("reboot"), as("msi", "system"), ""},
 		"no script for that":          {windowed("reboot"), as("msix", "system"), "no wrapper script"},
+		"a Mac keeps to no window":    {windowed("install"), fleet.Package{ID: id, Installers: map[string]fleet.Installer{"mac": {Platform: "macos", Type: "pkg"}}}, "keeps this package"},
+		"a Mac's window for reboots":  {windowed("reboot"), fleet.Package{ID: id, Installers: map[string]fleet.Installer{"mac": {Platform: "macos", Type: "pkg"}}}, ""},
+		"Windows beside the Mac":      {windowed("install"), fleet.Package{ID: id, Installers: map[string]fleet.Installer{"mac": {Platform: "macos", Type: "pkg"}, "x64": {Platform: "windows", Type: "exe"}}}, ""},
 		"nobody who may":              {windowed("reboot"), as("exe", "user"), "runs as the user"},
 		"partner approves":            {tenant(fleet.Policy{Approval: "partner"}, all), pkg, ""},
 		"update only":                 {tenant(fleet.Policy{}, []fleet.Assignment{{Intent: "updateOnly", Group: "all devices"}}), pkg, "updateOnly"},
+		"patch, any time":             {tenant(fleet.Policy{Reboot: "anytime"}, all), patchOf(id, "always"), ""},
+		"patch, in the window only":   {windowed("reboot"), patchOf(id, "maybe"), "update ring"},
+		"patch that never restarts":   {windowed("reboot"), patchOf(id, "never"), ""},
 	} {
 		if got := unserved(c.tenant, c.pkg); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+// patchOf is a patch that Windows Update delivers.
+func patchOf(id fleet.PackageID, reboot string) fleet.Package {
+	return fleet.Package{ID: id, Kind: "osPatch", Patch: &fleet.OSPatch{KB: "KB5068861", Builds: map[string]string{"11": "22631.6199"}, Reboot: reboot}}
+}
+
+func TestBlocked(t *testing.T) {
+	const id fleet.PackageID = "intel/wifi"
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	until := func(pattern string, expires time.Time) fleet.Tenant {
+		return fleet.Tenant{Policy: fleet.Policy{DriverBlock: map[string]fleet.Because{pattern: {Reason: "it drops calls", Expires: expires}}}}
+	}
+	driver := fleet.Package{ID: id, Kind: "driver", Driver: &fleet.Driver{Class: "Net"}}
+	for name, c := range map[string]struct {
+		tenant fleet.Tenant
+		pkg    fleet.Package
+		want   bool
+	}{
+		"this version":      {until("intel/wifi-23.*", now.AddDate(0, 0, 1)), driver, true},
+		"all drivers":       {until("*", now.AddDate(0, 0, 1)), driver, true},
+		"other versions":    {until("intel/wifi-22.*", now.AddDate(0, 0, 1)), driver, false},
+		"a block of before": {until("intel/wifi-23.*", now), driver, false},
+		"no driver":         {until("*", now.AddDate(0, 0, 1)), fleet.Package{ID: id, Kind: "application"}, false},
+	} {
+		why := blocked(c.tenant, c.pkg, "23.1.0", now)
+		if (why != "") != c.want || c.want && !strings.Contains(why, "it drops calls") {
+			t.Errorf("%s: %q", name, why)
+		}
+	}
+}
+
+// TestPatchIsServedUntested: nothing but Windows Update can install it.
+func TestPatchIsServedUntested(t *testing.T) {
+	pkg := patchOf("microsoft/kb5068861", "always")
+	if !Serves(pkg, "windows") || Serves(pkg, "linux") {
+		t.Error("a patch of Windows is for Windows")
+	}
+	built := &fleet.Built{Files: []fleet.BuiltFile{{Installer: "update"}}}
+	if !passed(pkg, built, []fleet.Tested{{Result: "skipped"}}) || passed(pkg, built, []fleet.Tested{{Result: "failed"}}) {
+		t.Error("a patch waits for a cell, or passes one that failed")
+	}
+	if pkg.Installers = map[string]fleet.Installer{"x64": {Platform: "windows"}}; pkg.ByWindowsUpdate() || passed(pkg, built, []fleet.Tested{{Result: "skipped"}}) {
+		t.Error("a patch with an installer of its own is tested")
 	}
 }
 

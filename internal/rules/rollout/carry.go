@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -138,7 +139,7 @@ func lacked(repo *fleet.Repository, rec *fleet.Record, id fleet.PackageID, entry
 	return slices.ContainsFunc(repo.TenantIDs(), func(name fleet.TenantID) bool {
 		t := repo.Tenants[name]
 		_, uses := t.Packages[id]
-		return uses && countOn(pkg, has.without(name, devices[name])) > 0 && Excluded(calendar.CycleOf(repo.Week, cutOff), t, id, entry, release, published, by) == "" && unserved(t, pkg) == ""
+		return uses && countOn(pkg, has.without(name, devices[name])) > 0 && Excluded(calendar.CycleOf(repo.Week, cutOff), t, id, entry, release, published, by) == "" && cmp.Or(unserved(t, pkg), blocked(t, pkg, entry.Release, by)) == ""
 	})
 }
 

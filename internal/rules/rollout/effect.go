@@ -57,8 +57,8 @@ func ReceiptFor(i fleet.Intent, outcome string, now time.Time) fleet.Receipt {
 	}
 }
 
-// effectOf is what each kind of action on tenants does to a slot.
-func effectOf(kind string) string {
+// EffectOf is what each kind of action on tenants does to a slot.
+func EffectOf(kind string) string {
 	switch kind {
 	case Deploy:
 		return "assign"
@@ -80,7 +80,7 @@ func Effects(facts Facts, history *History, batch []Action, now time.Time) []Eff
 	for _, a := range batch {
 		for _, id := range a.Packages {
 			e := Effect{
-				Action: effectOf(a.Kind), Cycle: a.Cycle, Wave: a.Wave, Tenant: a.Tenant, Package: id,
+				Action: EffectOf(a.Kind), Cycle: a.Cycle, Wave: a.Wave, Tenant: a.Tenant, Package: id,
 				Entry: fleet.Entry{Release: a.Version, Artifact: a.Artifact}, Reason: a.Why,
 			}
 			row, ok := rows[e.Slot()]

@@ -26,6 +26,7 @@ type timeKey struct {
 	tenant          fleet.TenantID
 	opens, deadline time.Time
 	local, security bool
+	atOnce          bool
 }
 
 // TimesOf are the timings of the rows of a wave that has started, as seen at
@@ -46,7 +47,7 @@ func newTimes(repo *fleet.Repository, id fleet.CycleID, wave fleet.Wave, consent
 // Of is the timing of a row.
 func (t *Times) Of(row fleet.PlanRow) Timing {
 	security := t.repo.Packages[row.Package].Releases[row.To].Change == "security"
-	key := timeKey{row.Tenant, row.NotBefore.UTC(), row.Deadline.UTC(), row.LocalTime, security}
+	key := timeKey{row.Tenant, row.NotBefore.UTC(), row.Deadline.UTC(), row.LocalTime, security, atOnce(t.repo.Tenants[row.Tenant], t.repo.Packages[row.Package])}
 	timing, ok := t.known[key]
 	if !ok {
 		timing = TimingOf(t.repo, t.id, t.wave, row, t.consent, t.now)

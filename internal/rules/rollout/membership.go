@@ -11,11 +11,14 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 )
 
-// Members are the devices of one wave on one tenant, and how many devices the
-// wave would have had but for being inactive.
+// Members are the devices of one wave on one tenant, how many devices the wave
+// would have had but for being inactive, and how many it is the first to select
+// of those whose apps Configuration Manager owns: a console delivers nothing to
+// these, so they are in no wave and in no share of one.
 type Members struct {
-	Devices  []fleet.InventoryRow
-	Inactive int
+	Devices   []fleet.InventoryRow
+	Inactive  int
+	Elsewhere int
 }
 
 // Assign puts every device of a tenant into the first wave, in order, that
@@ -41,13 +44,38 @@ type assignment struct {
 	taken   []bool
 	active  map[int][]bool      // by days
 	ranks   map[string]*ranking // by salt
+
+	elsewhere []fleet.InventoryRow // not yet selected, of those that others serve
 }
 
 func newAssignment(tenant fleet.Tenant, devices []fleet.InventoryRow, cycle string, at time.Time) *assignment {
+	devices, elsewhere := apart(devices)
 	return &assignment{
-		tenant: tenant, devices: devices, at: at, cycle: cycle, order: byDevice(devices), taken: make([]bool, len(devices)),
+		elsewhere: elsewhere,
+		tenant:    tenant, devices: devices, at: at, cycle: cycle, order: byDevice(devices), taken: make([]bool, len(devices)),
 		active: map[int][]bool{}, ranks: map[string]*ranking{},
 	}
+}
+
+// apart splits off the devices whose apps Configuration Manager owns.
+func apart(devices []fleet.InventoryRow) (served, elsewhere []fleet.InventoryRow) {
+	if !slices.ContainsFunc(devices, ServedElsewhere) {
+		return devices, nil
+	}
+	for _, d := range devices {
+		if ServedElsewhere(d) {
+			elsewhere = append(elsewhere, d)
+		} else {
+			served = append(served, d)
+		}
+	}
+	return served, elsewhere
+}
+
+// ServedElsewhere reports whether a device gets its apps from Configuration
+// Manager.
+func ServedElsewhere(d fleet.InventoryRow) bool {
+	return d.Attributes[fleet.AppsOwner] == fleet.ConfigurationManager
 }
 
 // wave takes the devices of the next wave.
@@ -60,6 +88,13 @@ func (a *assignment) wave(w fleet.Wave) Members {
 	ranks := a.ranking(w.Select.Salt)
 	first := ranks.first(quota(w, len(a.devices)))
 	selects := deviceSelector(w.Select, a.tenant)
+	a.elsewhere = slices.DeleteFunc(a.elsewhere, func(d fleet.InventoryRow) bool {
+		if selects(&d) {
+			m.Elsewhere++
+			return true
+		}
+		return false
+	})
 	members := make([]int32, 0, len(a.devices))
 	for n := range a.devices {
 		i := n

@@ -124,3 +124,30 @@ func TestRoot(t *testing.T) {
 		}
 	}
 }
+
+// TestServedElsewhere leaves devices whose apps Configuration Manager owns out of
+// every wave and out of what a share is of, and tells of them once.
+func TestServedElsewhere(t *testing.T) {
+	list := devices(100)
+	for i := range list {
+		if i%4 == 0 {
+			list[i].Attributes = map[string]string{fleet.AppsOwner: fleet.ConfigurationManager}
+		}
+	}
+	list[1].Attributes = map[string]string{fleet.UpdatesOwner: fleet.ConfigurationManager} // its apps are the console's
+	waves := []fleet.Wave{percent("pilot", 1, 20), percent("all", 2, 100)}
+	got := rollout.Assign(waves, fleet.Tenant{ID: "p/t"}, list, "2026-W47", at)
+	if n, m := len(got["pilot"].Devices), len(got["all"].Devices); n != 15 || m != 60 {
+		t.Errorf("%d devices in the pilot, %d in the rest, of 75", n, m)
+	}
+	if got["pilot"].Elsewhere != 25 || got["all"].Elsewhere != 0 {
+		t.Errorf("%d and %d are told to be served elsewhere", got["pilot"].Elsewhere, got["all"].Elsewhere)
+	}
+	for name, m := range got {
+		for _, d := range m.Devices {
+			if rollout.ServedElsewhere(d) {
+				t.Errorf("%s is in wave %s", d.Device, name)
+			}
+		}
+	}
+}

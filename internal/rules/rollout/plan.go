@@ -45,6 +45,9 @@ func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fle
 	for _, tenant := range repo.TenantIDs() {
 		t := repo.Tenants[tenant]
 		stay := p.stay(t)
+		if why := servedElsewhere(members[tenant].Elsewhere); why != "" {
+			plan.Skipped = append(plan.Skipped, fleet.PlanSkip{Tenant: tenant, Why: why})
+		}
 		for _, pkg := range slices.Sorted(maps.Keys(cycle.Entries)) {
 			if _, wanted := t.Packages[pkg]; !wanted {
 				continue
@@ -64,6 +67,18 @@ func Plan(repo *fleet.Repository, rec *fleet.Record, id fleet.CycleID, cycle fle
 // notInWave marks what is neither a row nor worth a line: the tenant has no
 // device in this wave, or has had a carried release since an earlier cycle.
 const notInWave = "no device in this wave"
+
+// servedElsewhere says how many devices of a tenant are left out of the waves, whatever
+// the package, "" for none.
+func servedElsewhere(n int) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "1 device is in no wave: Configuration Manager owns its apps workload"
+	}
+	return fmt.Sprintf("%d devices are in no wave: Configuration Manager owns their apps workload", n)
+}
 
 type planner struct {
 	repo  *fleet.Repository
@@ -91,7 +106,7 @@ func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members, stay s
 	}
 	release := pkg.Releases[entry.Release]
 	published := p.published(id, entry.Release, release)
-	if why := cmp.Or(Excluded(p.id, t, id, entry, release, published, p.opens), unserved(t, pkg), unmet(t, pkg), stay.why); why != "" {
+	if why := cmp.Or(Excluded(p.id, t, id, entry, release, published, p.opens), unserved(t, pkg), blocked(t, pkg, entry.Release, p.opens), unmet(t, pkg), stay.why); why != "" {
 		return fleet.PlanRow{}, why
 	}
 	until := stay.until
@@ -272,8 +287,8 @@ func countOn(pkg fleet.Package, devices []fleet.InventoryRow) int {
 }
 
 // Serves reports whether a package has something that a console can deliver to
-// devices of a platform. Windows is the one platform tenants take packages for
-// through a console; settings by scripts are delivered as a package too.
+// devices of a platform: programs for Windows and macOS; settings by scripts are
+// delivered as a package too.
 //
 // It knows no processors: an inventory does not tell them. A slot holds one
 // file, that for x64 where a release has several, and the console offers it to
@@ -285,8 +300,18 @@ func Serves(pkg fleet.Package, platform string) bool {
 			return true
 		}
 	}
+	if platform == "macos" {
+		for _, i := range pkg.Installers {
+			if i.Platform == platform && knowsNoStart(i) {
+				return true
+			}
+		}
+	}
 	if platform != "windows" {
 		return false
+	}
+	if pkg.ByWindowsUpdate() {
+		return true
 	}
 	for _, i := range pkg.Installers {
 		if i.Platform == platform {

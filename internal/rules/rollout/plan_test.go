@@ -107,6 +107,12 @@ func TestPlanRows(t *testing.T) {
 			row("1.0→2.0 10 devices 19T07:00Z–20T11:00Z: required on all devices, fixes CVE-2026-1 CVE-2026-2")},
 		{"only devices that the package has something for count", all(milled, func(w *world) { w.rec.Inventory[0].Platform = "macos" }),
 			[]string{strings.Replace(onlyPad, "10 devices", "9 devices", 1), strings.Replace(plain[1], "10 devices", "9 devices", 1)}},
+		{"devices that get their apps elsewhere are in no wave, and told", all(milled, func(w *world) {
+			w.rec.Inventory[0].Attributes = map[string]string{fleet.AppsOwner: fleet.ConfigurationManager}
+		}), []string{
+			strings.Replace(onlyPad, "10 devices", "9 devices", 1), strings.Replace(plain[1], "10 devices", "9 devices", 1),
+			"us/own  skipped: 1 device is in no wave: Configuration Manager owns its apps workload",
+		}},
 		{"nothing for Windows, no row", all(milled, edit(tool, func(p *fleet.Package) {
 			p.Installers = map[string]fleet.Installer{"deb": {Platform: "linux"}}
 		})), []string{onlyPad}},

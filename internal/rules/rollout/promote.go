@@ -17,7 +17,7 @@ func (s *stepper) unready(c *CycleState, e *EntryState, id fleet.TenantID) strin
 	release := pkg.Releases[e.Entry.Release]
 	last := &c.Waves[len(c.Waves)-1]
 	published := planner{known: s.firstSeen()}.published(e.Package, e.Entry.Release, release)
-	if why := cmp.Or(Excluded(c.ID, t, e.Package, e.Entry, release, published, later(s.now, last.Opens)), unserved(t, pkg), unmet(t, pkg)); why != "" {
+	if why := cmp.Or(Excluded(c.ID, t, e.Package, e.Entry, release, published, later(s.now, last.Opens)), unserved(t, pkg), blocked(t, pkg, e.Entry.Release, later(s.now, last.Opens)), unmet(t, pkg)); why != "" {
 		return why
 	}
 	for i := range c.Waves {

@@ -64,7 +64,7 @@ func unmilled(rec *fleet.Record, pkg fleet.Package, version string, cutOff time.
 		return "is not built"
 	}
 	tests := TestsOf(rec, built.Artifact)
-	if len(tests) == 0 && !ConsoleOnly(pkg, built) {
+	if len(tests) == 0 && !allCellless(pkg, built) {
 		return "is not tested"
 	}
 	var bad []string

@@ -136,7 +136,7 @@ func (s *stepper) builds() {
 			switch {
 			case built == nil:
 				s.act(Action{Kind: Build, Packages: []fleet.PackageID{id}, Version: v, Why: "merged and not built"})
-			case v == newest && !tested(s.f.Record, built) && !ConsoleOnly(pkg, built):
+			case v == newest && !tested(s.f.Record, built) && !allCellless(pkg, built):
 				s.act(Action{Kind: Test, Packages: []fleet.PackageID{id}, Version: v, Artifact: built.Artifact, Why: "built and not tested"})
 			case v == newest:
 				s.lacking(pkg, built)

@@ -22,9 +22,13 @@ func failed(tests []fleet.Tested) bool {
 // untested are the platforms, sorted, that an artifact is delivered to without
 // a cell that passed there. What passes on Linux says nothing of the installer
 // that Windows devices get. An artifact that tenants can get nothing of needs
-// one cell that passed, on whichever platform: that is the platform "". What a
-// console alone can set no cell tests: its waves do.
+// one cell that passed, on whichever platform: that is the platform "". What
+// Windows Update delivers, or a console alone can set, has no bytes that a cell
+// could install: its first wave is its test.
 func untested(pkg fleet.Package, built *fleet.Built, tests []fleet.Tested) []string {
+	if pkg.ByWindowsUpdate() {
+		return nil
+	}
 	done := map[string]bool{}
 	for _, t := range tests {
 		if t.Result == "passed" {
@@ -33,21 +37,28 @@ func untested(pkg fleet.Package, built *fleet.Built, tests []fleet.Tested) []str
 	}
 	var delivered []string
 	for _, f := range built.Files {
-		if p := platformOf(pkg, f.Installer); p != "" && Serves(pkg, p) {
+		if p := platformOf(pkg, f.Installer); p != "" && Serves(pkg, p) && !cellless(pkg, f.Installer) {
 			delivered = append(delivered, p)
 		}
 	}
-	if len(delivered) == 0 && !ConsoleOnly(pkg, built) {
+	if len(delivered) == 0 && !allCellless(pkg, built) {
 		delivered = []string{""}
 	}
 	slices.Sort(delivered)
 	return slices.DeleteFunc(slices.Compact(delivered), func(p string) bool { return done[p] })
 }
 
-// ConsoleOnly reports whether an artifact is nothing but settings that a console
-// alone sets.
-func ConsoleOnly(pkg fleet.Package, built *fleet.Built) bool {
-	return len(built.Files) > 0 && !slices.ContainsFunc(built.Files, func(f fleet.BuiltFile) bool { return pkg.Settings[f.Installer].Console() == "" })
+// cellless reports whether no cell can test a file: an app of a store is nobody's
+// to install elsewhere, a disk image is opened on Macs alone, what a console sets
+// is on no device before. Its first wave is its test.
+func cellless(pkg fleet.Package, installer string) bool {
+	kind := pkg.Installers[installer].Type
+	return kind == "store" || kind == "dmg" || pkg.Settings[installer].Console() != ""
+}
+
+// allCellless reports whether an artifact is nothing but that.
+func allCellless(pkg fleet.Package, built *fleet.Built) bool {
+	return len(built.Files) > 0 && !slices.ContainsFunc(built.Files, func(f fleet.BuiltFile) bool { return !cellless(pkg, f.Installer) })
 }
 
 // platformOf is the platform of what a file or a cell is of: an installer, or a

@@ -20,6 +20,9 @@ func TestTestedWhereDelivered(t *testing.T) {
 	}
 	both := map[string]fleet.Installer{"x64": {Platform: "windows", Arch: "x64"}, "deb": {Platform: "linux", Arch: "x64"}}
 	linux := map[string]fleet.Installer{"deb": {Platform: "linux", Arch: "x64"}}
+	mixed := map[string]fleet.Installer{"x64": {Platform: "windows", Arch: "x64"}, "mac": {Platform: "macos", Arch: "universal", Type: "pkg"}}
+	image := map[string]fleet.Installer{"x64": {Platform: "windows", Arch: "x64"}, "mac": {Platform: "macos", Arch: "universal", Type: "dmg"}}
+	shop := map[string]fleet.Installer{"shop": {Platform: "windows", Arch: "x64", Type: "store"}}
 	for _, c := range []struct {
 		name       string
 		installers map[string]fleet.Installer
@@ -38,6 +41,11 @@ func TestTestedWhereDelivered(t *testing.T) {
 		{"nothing is delivered, nothing ran", linux, []string{"deb"}, []fleet.Tested{cell("debian-12", "deb", "skipped", "no chroot")}, false,
 			"acme/tool 2.0 stays out of every cycle: no cell passed on any platform, skipped: debian-12 (no chroot)"},
 		{"a cell failed", both, []string{"x64"}, []fleet.Tested{cell("wine", "x64", "passed", ""), cell("windows-11", "x64", "failed", "")}, false, ""},
+		{"windows alone passed", mixed, []string{"x64", "mac"}, []fleet.Tested{cell("wine", "x64", "passed", "")}, false,
+			"acme/tool 2.0 stays out of every cycle: no cell of its matrix tests it on macos"},
+		{"both passed", mixed, []string{"x64", "mac"}, []fleet.Tested{cell("wine", "x64", "passed", ""), cell("macos-15", "mac", "passed", "")}, true, ""},
+		{"no cell opens a disk image", image, []string{"x64", "mac"}, []fleet.Tested{cell("wine", "x64", "passed", "")}, true, ""},
+		{"no cell has a store", shop, []string{"shop"}, nil, true, ""},
 		{"a cell of an installer that is gone", both, []string{"x64"}, []fleet.Tested{cell("wine", "x86", "passed", "")}, false,
 			"acme/tool 2.0 stays out of every cycle: no cell of its matrix tests it on windows"},
 	} {

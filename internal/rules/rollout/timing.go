@@ -67,6 +67,9 @@ func TimingOf(repo *fleet.Repository, id fleet.CycleID, wave fleet.Wave, row fle
 	if thawed := b.thawed(now); thawed.After(now) {
 		t.Push = later(t.Push, thawed)
 	}
+	if atOnce(repo.Tenants[row.Tenant], repo.Packages[row.Package]) {
+		t.Push = later(t.Push, t.Opens)
+	}
 	if row.LocalTime {
 		t.Opens, t.Deadline = reading(t.Opens, b.zone), reading(t.Deadline, b.zone)
 	}

@@ -10,8 +10,6 @@ import (
 	"time"
 )
 
-const win32Type = "#microsoft.graph.win32LobApp"
-
 // appHandler serves an operation on an app that was found.
 type appHandler func(r *request, a *app) (reply, error)
 
@@ -39,14 +37,19 @@ func readOnly() []string {
 		"dependentAppCount", "supersedingAppCount", "supersededAppCount"}
 }
 
-// resource is the app as the service tells it.
-func (a *app) resource() map[string]any {
+// resource is an app as the service tells it.
+func (t *tenant) resource(a *app) map[string]any {
 	out := map[string]any{}
 	for name, value := range a.Props {
 		out[name] = value
 	}
 	out["id"], out["createdDateTime"], out["lastModifiedDateTime"] = a.ID, stamp(a.Created), stamp(a.Modified)
 	out["publishingState"], out["isAssigned"] = a.State, len(a.Assignments) > 0
+	out["dependentAppCount"], out["supersedingAppCount"], out["supersededAppCount"] = t.counts(a)
+	if !a.kind().content {
+		delete(out, "repositoryType") // written, and told by nobody
+		return out
+	}
 	out["committedContentVersion"] = nil
 	if a.Committed != "" {
 		out["committedContentVersion"] = a.Committed
@@ -80,7 +83,7 @@ func listApps(r *request) (reply, error) {
 			}
 			continue
 		}
-		res := a.resource()
+		res := r.t.resource(a)
 		match, err := filter(r.URL.Query(), res)
 		if err != nil {
 			return reply{}, err
@@ -97,15 +100,11 @@ func createApp(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if text(props, "@odata.type") != win32Type {
-		return reply{}, badRequest("only win32LobApp is simulated")
+	kind, known := kindOf(text(props, "@odata.type"))
+	if !known {
+		return reply{}, badRequest("apps of type " + text(props, "@odata.type") + " are not simulated")
 	}
-	for _, name := range []string{"displayName", "publisher", "installCommandLine", "uninstallCommandLine", "setupFilePath", "fileName"} {
-		if text(props, name) == "" {
-			return reply{}, badRequest("property " + name + " is required")
-		}
-	}
-	if err := checkRules(props); err != nil {
+	if err := kind.judge(props); err != nil {
 		return reply{}, err
 	}
 	now := r.t.s.o.Now()
@@ -117,11 +116,14 @@ func createApp(r *request) (reply, error) {
 	for _, name := range append(readOnly(), "committedContentVersion") {
 		delete(props, name)
 	}
+	if !kind.content { // the service gets it from the store
+		a.State, a.Reads = "processing", 1+r.t.s.upTo(r.t.s.o.Lag, id, "published")
+	}
 	r.t.apps[id] = a
 	if err := r.t.saveApp(a); err != nil {
 		return reply{}, err
 	}
-	return did(http.StatusCreated, a.resource(), "create", id)
+	return did(http.StatusCreated, r.t.resource(a), "create", id)
 }
 
 // checkRules refuses what the service refuses: no detection rule, two detection
@@ -164,7 +166,7 @@ func getApp(r *request, a *app) (reply, error) {
 			return reply{}, err
 		}
 	}
-	return ok(selected(r, a.resource()))
+	return ok(selected(r, r.t.resource(a)))
 }
 
 func patchApp(r *request, a *app) (reply, error) {
@@ -172,15 +174,19 @@ func patchApp(r *request, a *app) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if kind := text(props, "@odata.type"); kind != "" && kind != win32Type {
+	kind := a.kind()
+	if other := text(props, "@odata.type"); other != "" && other != kind.odata {
 		return reply{}, badRequest("the type of an app cannot change")
+	}
+	if id := text(props, "packageIdentifier"); id != "" && id != text(a.Props, "packageIdentifier") {
+		return reply{}, badRequest("packageIdentifier cannot change")
 	}
 	merged := maps.Clone(a.Props)
 	maps.Copy(merged, props)
 	for _, name := range append(readOnly(), "committedContentVersion") {
 		delete(merged, name)
 	}
-	if err := checkRules(merged); err != nil {
+	if err := kind.judge(merged); err != nil {
 		return reply{}, err
 	}
 	if version := text(props, "committedContentVersion"); version != "" && version != a.Committed {
@@ -198,7 +204,7 @@ func patchApp(r *request, a *app) (reply, error) {
 	if err := r.t.saveApp(a); err != nil {
 		return reply{}, err
 	}
-	return did(http.StatusOK, a.resource(), "patch", a.ID)
+	return did(http.StatusOK, r.t.resource(a), "patch", a.ID)
 }
 
 // mayCommit reports whether a content version can become current: it has one
@@ -224,6 +230,9 @@ func (a *app) mayCommit(version string) error {
 }
 
 func deleteApp(r *request, a *app) (reply, error) {
+	if r.t.named(a) {
+		return reply{}, badRequest("the app is superseded by another one, or another one depends on it")
+	}
 	delete(r.t.apps, a.ID)
 	for _, c := range a.Versions {
 		for _, f := range c.Files {

@@ -35,7 +35,7 @@ func assign(r *request, a *app) (reply, error) {
 	if json.Unmarshal(r.body, &body) != nil || body.Assignments == nil {
 		return reply{}, badRequest("mobileAppAssignments is required")
 	}
-	if a.Committed == "" && len(body.Assignments) > 0 {
+	if a.kind().content && a.Committed == "" && len(body.Assignments) > 0 {
 		return reply{}, badRequest("an app without content cannot be assigned")
 	}
 	var set []assignment
@@ -43,6 +43,9 @@ func assign(r *request, a *app) (reply, error) {
 	for _, b := range body.Assignments {
 		d, err := r.t.decode(b)
 		if err != nil {
+			return reply{}, err
+		}
+		if err := a.kind().takes(d, b); err != nil {
 			return reply{}, err
 		}
 		key := d.Target.Type + " " + d.Target.GroupID
@@ -95,6 +98,9 @@ func (t *tenant) decode(body map[string]json.RawMessage) (assigned, error) {
 			return d, badRequest("an assignment names no group")
 		}
 	default:
+		if t.s.o.Pitfalls.Future {
+			break
+		}
 		return d, badRequest("target type " + d.Target.Type + " is not simulated")
 	}
 	if d.Target.Type == exclusionTarget && d.Settings != nil {

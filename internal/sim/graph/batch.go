@@ -22,7 +22,13 @@ type batchRequest struct {
 // batch serves up to twenty requests one after another, each with a status of
 // its own. The answer comes back to front, since nothing promises an order.
 func (s *Server) batch(w http.ResponseWriter, r *http.Request) {
-	if _, err := s.authorized(r); err != nil {
+	t, err := s.authorized(r)
+	if err != nil {
+		s.answer(w, reply{}, err)
+		return
+	}
+	fault := s.begin(r, t, "batch")
+	if err := fault.refusal(); err != nil {
 		s.answer(w, reply{}, err)
 		return
 	}
@@ -45,7 +51,11 @@ func (s *Server) batch(w http.ResponseWriter, r *http.Request) {
 		for name, value := range item.Headers {
 			inner.Header.Set(name, value)
 		}
-		s.inner(rec, inner)
+		if err := t.refusedPart(); err != nil {
+			s.answer(rec, reply{}, err)
+		} else {
+			s.inner(rec, inner)
+		}
 		answer := map[string]any{"id": item.ID, "status": rec.status}
 		headers := map[string]string{}
 		for name := range rec.header {
@@ -59,7 +69,7 @@ func (s *Server) batch(w http.ResponseWriter, r *http.Request) {
 		}
 		responses[len(responses)-1-i] = answer
 	}
-	s.answer(w, reply{status: http.StatusOK, body: map[string]any{"responses": responses}}, nil)
+	s.finish(w, reply{status: http.StatusOK, body: map[string]any{"responses": responses}}, nil, fault)
 }
 
 // inner serves one request of a batch. One whose answer is to get lost fails as

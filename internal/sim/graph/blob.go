@@ -68,9 +68,13 @@ func (s *Server) blobRequest(w http.ResponseWriter, r *http.Request, operation, 
 		for _, a := range t.apps {
 			for _, c := range a.Versions {
 				for _, f := range c.Files {
-					if f.ID == r.PathValue("file") {
-						return h(req, a, f)
+					if f.ID != r.PathValue("file") {
+						continue
 					}
+					if t.ended(req, f, operation) {
+						return reply{}, fail(http.StatusForbidden, "AuthenticationFailed", "Signature not valid in the specified time frame.")
+					}
+					return h(req, a, f)
 				}
 			}
 		}
@@ -83,6 +87,9 @@ type blobWriter struct {
 	http.ResponseWriter
 	failed bool
 }
+
+// Unwrap is what the answer goes to.
+func (b *blobWriter) Unwrap() http.ResponseWriter { return b.ResponseWriter }
 
 func (b *blobWriter) WriteHeader(status int) {
 	if b.failed = status >= 400; b.failed {

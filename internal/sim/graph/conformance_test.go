@@ -40,13 +40,17 @@ func TestConformanceOfTenant(t *testing.T) {
 	if directory == "" || id == "" || secret == "" {
 		t.Skip("no test tenant: set PACKMILL_TEST_TENANT, PACKMILL_TEST_CLIENT_ID and PACKMILL_TEST_CLIENT_SECRET")
 	}
-	token, err := msgraph.Secret(directory, id, secret)
+	cloud, err := msgraph.CloudNamed(os.Getenv("PACKMILL_TEST_CLOUD"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := msgraph.Secret(msgraph.SignIn{Directory: directory, ClientID: id, Cloud: cloud}, secret)
 	if err != nil {
 		t.Fatal(err)
 	}
 	conformance.Run(t, conformance.Target{
 		New: func(t testing.TB) conformance.Console {
-			return intune.New(dial(t, msgraph.Options{Directory: directory, Token: token}), intune.Options{})
+			return intune.New(dial(t, msgraph.Options{BaseURL: cloud.Graph, Directory: directory, Token: token}), intune.Options{})
 		},
 		Package: "packmill/conformance", Wave: "conformance", Now: time.Now,
 	})

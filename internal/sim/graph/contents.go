@@ -18,24 +18,34 @@ const (
 	stateRejected  = "commitFileFailed"
 )
 
-func withContent(h func(*request, *app, *content) (reply, error)) handler {
-	return withApp(func(r *request, a *app) (reply, error) {
+// only refuses apps of other kinds than the path's cast says.
+func (k appKind) only(h appHandler) appHandler {
+	return func(r *request, a *app) (reply, error) {
+		if a.kind().odata != k.odata {
+			return reply{}, badRequest("the app is no " + k.cast)
+		}
+		return h(r, a)
+	}
+}
+
+func withContent(k appKind, h func(*request, *app, *content) (reply, error)) handler {
+	return withApp(k.only(func(r *request, a *app) (reply, error) {
 		c, _ := a.find(r.PathValue("version"), "")
 		if c == nil {
 			return reply{}, notFound("contentVersion")
 		}
 		return h(r, a, c)
-	})
+	}))
 }
 
-func withFile(h func(*request, *app, *file) (reply, error)) handler {
-	return withApp(func(r *request, a *app) (reply, error) {
+func withFile(k appKind, h func(*request, *app, *file) (reply, error)) handler {
+	return withApp(k.only(func(r *request, a *app) (reply, error) {
 		_, f := a.find(r.PathValue("version"), r.PathValue("file"))
 		if f == nil {
 			return reply{}, notFound("file")
 		}
 		return h(r, a, f)
-	})
+	}))
 }
 
 func listContents(r *request, a *app) (reply, error) {
@@ -52,7 +62,7 @@ func createContent(r *request, a *app) (reply, error) {
 	if a.Committed == "" && len(a.Versions) > 0 {
 		return reply{}, badRequest("the app has a content version that was not committed yet")
 	}
-	c := &content{ID: strconv.Itoa(len(a.Versions) + 1)}
+	c := &content{ID: strconv.Itoa(len(a.Versions) + max(r.t.s.o.Pitfalls.FirstContent, 1))}
 	a.Versions = append(a.Versions, c)
 	if err := r.t.saveApp(a); err != nil {
 		return reply{}, err
@@ -177,7 +187,7 @@ func commitFile(r *request, a *app, f *file) (reply, error) {
 		return reply{}, badRequest("the file cannot be committed in state " + f.State)
 	}
 	f.Then = stateCommitted
-	if err := r.t.verify(f, body.Info); err != nil {
+	if err := r.t.verify(a, f, body.Info); err != nil {
 		f.Then, f.Lost = stateRejected, err.Error()
 	}
 	if r.fault.State != "" {

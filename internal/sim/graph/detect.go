@@ -45,6 +45,13 @@ func (e *epoch) product() (code, version string) {
 
 // detects reports whether all detection rules of an app hold on the device.
 func (r *run) detects(e *epoch) bool {
+	switch kind := e.kind(); {
+	case kind.os == "macOS":
+		return r.bundled(e)
+	case kind.odata == storeType:
+		return r.has.stored == text(e.Props, "packageIdentifier")
+	}
+	r.did.Detected++
 	for _, d := range e.detections() {
 		if !r.holds(d, e) {
 			return false

@@ -22,6 +22,7 @@ func (d *device) managedDevice(seen time.Time) map[string]any {
 		"osVersion": d.OSVersion, "manufacturer": d.Manufacturer, "model": d.Model, "deviceCategoryDisplayName": d.Department,
 		"lastSyncDateTime": seen.UTC().Format(time.RFC3339), "managedDeviceOwnerType": "company", "complianceState": "compliant",
 	}
+	d.agents(out)
 	return out
 }
 
@@ -46,6 +47,7 @@ func listManaged(r *request) (reply, error) {
 	for _, d := range r.t.byManaged() {
 		seen, _ := r.t.lastCheckIn(d, now)
 		res := d.managedDevice(seen)
+		res["osVersion"] = r.t.osVersion(d, seen)
 		match, err := filter(r.URL.Query(), res)
 		if err != nil {
 			return reply{}, err

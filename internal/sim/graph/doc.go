@@ -18,11 +18,35 @@
 // withdrawn assignment is never installed by a device that had not checked in
 // before it was withdrawn, as in the world.
 //
-// Content is decrypted and its setup folder read when it is committed. A device
+// Content is decrypted and read when it is committed: a setup folder, or a macOS
+// package with the applications it installs. A disk image is believed. A device
 // fails to install what its command line, or packmill.json, does not find there,
 // and what the wrapper script could not read. It does not keep to the windows on
 // the command line: it installs at its check-ins, which come a few times a day,
 // where a real agent wakes up at a deadline.
+//
+// # What goes wrong
+//
+// Options.Fault breaks single calls: refusals, connections that break before,
+// while and after the work is done, upload addresses that end, contents that are
+// rejected. Options.Throttle and Options.Limit refuse by number and by rate.
+//
+// Options.Pitfalls are the habits of the service that clients stumble over, each
+// a switch: lists of 25 entries whatever was asked (ShortPages), 404, 409 and 423
+// for what was just made (Unsettled), assignments told as they were before
+// (StaleAssignments), 429 without Retry-After (MuteThrottle), parts of a batch that
+// fail inside an answer of 200 (BatchParts), upload addresses that end early
+// (SASBlocks), a token that ends between upload and commit (TokenEnds), content
+// versions that do not begin at 1 (FirstContent), properties and states of a later
+// service (Future), features that are not enabled (Lacks), objects whose maker is
+// not told (LostCreates). Lag and ListLag are how long the service takes.
+//
+// # Windows Update
+//
+// What Options.Updates has is approved or deployed by what the tenant holds, and
+// every change of that reaches devices hours later. A device installs at its
+// first check-in afterwards and reports the build that it then has; some go back
+// where the options say so, and a monitoring rule pauses a deployment for it.
 //
 // # Storage
 //

@@ -15,9 +15,10 @@ type entity struct {
 	Created     time.Time
 	Modified    time.Time
 	Props       map[string]json.RawMessage
-	Assignments []assignment `json:",omitempty"`
-	Hidden      int          `json:",omitempty"` // reads that do not find it yet
-	Unlisted    int          `json:",omitempty"` // listings that do not show it yet
+	Assignments []assignment    `json:",omitempty"`
+	Hidden      int             `json:",omitempty"` // reads that do not find it yet
+	Unlisted    int             `json:",omitempty"` // listings that do not show it yet
+	State       json.RawMessage `json:",omitempty"` // what its area keeps of it beside the properties
 }
 
 // A set is a collection of entities: what they are called, and what the service

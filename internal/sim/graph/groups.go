@@ -38,7 +38,17 @@ func (g *group) resource() map[string]any {
 func listGroups(r *request) (reply, error) {
 	groups := slices.SortedFunc(maps.Values(r.t.groups), func(a, b *group) int { return strings.Compare(a.ID, b.ID) })
 	out := []map[string]any{}
+	first := r.URL.Query().Get("$skiptoken") == ""
 	for _, g := range groups {
+		if g.Unseen > 0 {
+			if first {
+				g.Unseen--
+				if err := r.t.saveGroup(g); err != nil {
+					return reply{}, err
+				}
+			}
+			continue
+		}
 		res := g.resource()
 		match, err := filter(r.URL.Query(), res)
 		if err != nil {
@@ -65,7 +75,7 @@ func createGroup(r *request) (reply, error) {
 		return reply{}, badRequest("displayName and a valid mailNickname are required")
 	}
 	id := r.t.next("group")
-	g := &group{ID: id, Created: r.t.s.o.Now(), Props: props, Hidden: r.t.s.upTo(r.t.s.o.Lag, id, "hidden")}
+	g := &group{ID: id, Created: r.t.s.o.Now(), Props: props, Hidden: r.t.s.upTo(r.t.s.o.Lag, id, "hidden"), Unseen: r.t.s.upTo(r.t.s.o.ListLag, id, "unlisted")}
 	delete(g.Props, "id")
 	r.t.groups[id] = g
 	if err := r.t.saveGroup(g); err != nil {

@@ -54,3 +54,8 @@ func (t *tenant) fails(d *device, e *epoch) bool {
 	rate := t.s.o.FailureRate(e.Package, e.Version, e.Artifact)
 	return t.s.chance("fail", t.Directory, d.Name, string(e.Package), e.Version, string(e.Artifact)) < rate
 }
+
+// reportLag is how far reports are behind a device.
+func (t *tenant) reportLag(d *device) time.Duration {
+	return time.Duration(t.s.upTo(int(t.s.o.ReportLag/time.Second), "report lag", t.Directory, d.Name)) * time.Second
+}

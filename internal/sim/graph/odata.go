@@ -19,6 +19,9 @@ func page[T any](r *request, all []T, size, most int) (reply, error) {
 		}
 		size = min(n, most)
 	}
+	if r.t.s.o.Pitfalls.ShortPages {
+		size = min(size, shortPage)
+	}
 	skip := 0
 	if v := q.Get("$skiptoken"); v != "" {
 		n, err := strconv.Atoi(v)
@@ -59,25 +62,44 @@ func selected(r *request, resource map[string]any) map[string]any {
 }
 
 var (
-	isofTerm     = regexp.MustCompile(`^isof\('microsoft\.graph\.([A-Za-z0-9]+)'\)$`)
+	isofTerm     = regexp.MustCompile(`^isof\('microsoft\.graph\.([A-Za-z0-9.]+)'\)$`)
 	functionTerm = regexp.MustCompile(`^(contains|startswith)\(([A-Za-z]+),'((?:[^']|'')*)'\)$`)
 	equalTerm    = regexp.MustCompile(`^\(?([A-Za-z]+) eq '((?:[^']|'')*)'\)?$`)
 )
 
 // filter evaluates the part of OData's $filter that is simulated: terms joined
-// by "and". Anything else is refused, as the service refuses much.
+// by "and", of which one in parentheses may be several joined by "or". Anything
+// else is refused, as the service refuses much.
 func filter(values url.Values, resource map[string]any) (bool, error) {
 	expr := values.Get("$filter")
 	if expr == "" {
 		return true, nil
 	}
 	for term := range strings.SplitSeq(expr, " and ") {
-		match, err := filterTerm(strings.TrimSpace(term), resource)
+		match, err := filterAny(strings.TrimSpace(term), resource)
 		if err != nil || !match {
 			return false, err
 		}
 	}
 	return true, nil
+}
+
+// filterAny evaluates a term, or several in parentheses of which one must hold.
+func filterAny(term string, resource map[string]any) (bool, error) {
+	inner, open := strings.CutPrefix(term, "(")
+	inner, closed := strings.CutSuffix(inner, ")")
+	if !open || !closed || !strings.Contains(inner, " or ") {
+		return filterTerm(term, resource)
+	}
+	found := false
+	for part := range strings.SplitSeq(inner, " or ") {
+		match, err := filterTerm(strings.TrimSpace(part), resource)
+		if err != nil {
+			return false, err
+		}
+		found = found || match
+	}
+	return found, nil
 }
 
 func filterTerm(term string, resource map[string]any) (bool, error) {

@@ -195,6 +195,9 @@ func checkConfig(props map[string]json.RawMessage) error {
 			return badRequest("a custom profile has a payload in base64, and a payloadName")
 		}
 	}
+	if err := checkRing(props); err != nil {
+		return err
+	}
 	return checkNote(props)
 }
 
@@ -205,7 +208,7 @@ func shapeConfig(e *entity, out map[string]any) {
 	if out["roleScopeTagIds"] == nil {
 		out["roleScopeTagIds"] = []string{"0"}
 	}
-	if text(e.Props, "@odata.type") == "#microsoft.graph.windowsUpdateForBusinessConfiguration" {
+	if text(e.Props, "@odata.type") == ringType {
 		for name, value := range map[string]any{"microsoftUpdateServiceAllowed": false, "driversExcluded": false, "automaticUpdateMode": "userDefined", "qualityUpdatesPaused": false} {
 			if _, stated := out[name]; !stated {
 				out[name] = value

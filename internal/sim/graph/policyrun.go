@@ -80,16 +80,16 @@ func (t *tenant) remember(set string, e *entity) error {
 	return t.save(set+historySuffix, &entity{ID: e.ID, Created: e.Created, Modified: now, Props: map[string]json.RawMessage{"epochs": data}})
 }
 
-// A policyState is what a device reports of a configuration.
-type policyState struct {
+// A configOutcome is what a device reports of a configuration.
+type configOutcome struct {
 	at     time.Time
 	failed bool
 }
 
 // policyStates are the devices that a configuration is for and that have taken
 // it over.
-func (t *tenant) policyStates(set, id string) map[*device]policyState {
-	out := map[*device]policyState{}
+func (t *tenant) policyStates(set, id string) map[*device]configOutcome {
+	out := map[*device]configOutcome{}
 	all := t.epochs(set, id)
 	now := t.s.o.Now()
 	if len(all) == 0 {
@@ -110,7 +110,7 @@ func (t *tenant) policyStates(set, id string) map[*device]policyState {
 				break // it is for this device no longer, or never was
 			}
 			if !at.IsZero() {
-				out[d] = policyState{at, t.fails(d, &epoch{Package: e.Package, Version: e.Version, Artifact: e.Artifact})}
+				out[d] = configOutcome{at, t.fails(d, &epoch{Package: e.Package, Version: e.Version, Artifact: e.Artifact})}
 			}
 		}
 	}
@@ -199,7 +199,7 @@ func policyReport(r *request) (reply, error) {
 	return reply{status: http.StatusOK, raw: data, contentType: "application/octet-stream"}, nil
 }
 
-func policyRow(id string, d *device, s policyState, columns []string) []any {
+func policyRow(id string, d *device, s configOutcome, columns []string) []any {
 	code, word := 2, "Succeeded"
 	if s.failed {
 		code, word = 5, "Error"

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -82,7 +83,7 @@ func row(a *app, d *device, s status, columns []string) []any {
 		case "ApplicationId":
 			v = a.ID
 		case "Platform":
-			v = "Windows"
+			v = cmp.Or(d.OS, "Windows")
 		case "AppVersion":
 			v = s.version
 		case "InstallState":
@@ -104,7 +105,7 @@ func row(a *app, d *device, s status, columns []string) []any {
 // Events are the names of the events the server tells, in the order in which a
 // publication first meets them.
 func Events() []string {
-	return []string{"create", "content", "file", "block", "blocklist", "commit", "patch", "group", "member", "probe", "watch", "assign", "renew", "unfile", "unprobe", "delete"}
+	return []string{"create", "content", "file", "block", "blocklist", "commit", "patch", "group", "member", "probe", "watch", "assign", "renew", "unfile", "unprobe", "relate", "categorize", "uncategorize", "delete"}
 }
 
 // Known reports whether an event is one this package tells.

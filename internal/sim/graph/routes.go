@@ -12,27 +12,37 @@ type router struct {
 
 // both serves an operation in both versions of Graph, beta in one alone.
 func (r router) both(method, path, operation string, h handler) {
-	for _, version := range []string{"/v1.0", "/beta"} {
-		r.mux.HandleFunc(method+" "+version+path, r.s.graph(operation, h))
-	}
+	r.serve(method+" /v1.0"+path, operation, h)
+	r.serve(method+" /beta"+path, operation, h)
 }
 
 func (r router) beta(method, path, operation string, h handler) {
-	r.mux.HandleFunc(method+" /beta"+path, r.s.graph(operation, h))
+	r.serve(method+" /beta"+path, operation, h)
+}
+
+func (r router) serve(pattern, operation string, h handler) {
+	r.s.handlers[pattern] = h
+	r.mux.HandleFunc(pattern, r.s.graph(operation, h))
 }
 
 // routes are the paths the server knows, in both versions where both have them.
 func (s *Server) routes() *http.ServeMux {
 	r := router{s, http.NewServeMux()}
 	appRoutes(r)
+	categoryRoutes(r)
+	relationRoutes(r)
 	reportRoutes(r)
+	insightRoutes(r)
 	scriptRoutes(r)
 	directoryRoutes(r)
 	policyRoutes(r)
+	updateRoutes(r)
+	factRoutes(r) // last
 	for _, version := range []string{"/v1.0", "/beta"} {
 		r.mux.HandleFunc("POST "+version+"/$batch", s.batch)
 	}
 	r.mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", s.tokenEndpoint)
+	r.mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", s.discovery)
 	r.mux.HandleFunc("PUT /blob/{tenant}/{file}", s.putBlob)
 	r.mux.HandleFunc("GET /blob/{tenant}/{file}", s.getBlob)
 	r.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -50,8 +60,21 @@ func appRoutes(r router) {
 	r.both("DELETE", apps+"/{app}", "app.delete", withApp(deleteApp))
 	r.both("GET", apps+"/{app}/assignments", "assignment.list", withApp(listAssignments))
 	r.both("POST", apps+"/{app}/assign", "app.assign", withApp(assign))
-	for _, cast := range []string{"graph.win32LobApp", "microsoft.graph.win32LobApp"} {
-		versions := apps + "/{app}/" + cast + "/contentVersions"
+	for _, kind := range appKinds() {
+		if kind.content {
+			contentRoutes(r, apps, kind)
+		}
+	}
+}
+
+// contentRoutes are the contents of apps of one kind, in both spellings of the
+// cast.
+func contentRoutes(r router, apps string, kind appKind) {
+	withApp := func(h appHandler) handler { return withApp(kind.only(h)) }
+	withContent := func(h func(*request, *app, *content) (reply, error)) handler { return withContent(kind, h) }
+	withFile := func(h func(*request, *app, *file) (reply, error)) handler { return withFile(kind, h) }
+	for _, prefix := range []string{"graph.", "microsoft.graph."} {
+		versions := apps + "/{app}/" + prefix + kind.cast + "/contentVersions"
 		r.both("GET", versions, "content.list", withApp(listContents))
 		r.both("POST", versions, "content.create", withApp(createContent))
 		files := versions + "/{version}/files"
@@ -67,6 +90,16 @@ func appRoutes(r router) {
 func reportRoutes(r router) {
 	r.both("GET", "/deviceManagement/managedDevices", "managedDevice.list", listManaged)
 	r.both("POST", "/deviceManagement/reports/retrieveDeviceAppInstallationStatusReport", "report", installReport)
+	const exports = "/deviceManagement/reports/exportJobs"
+	r.both("POST", exports, "export.create", createExport)
+	r.both("GET", exports+"/{id}", "export.get", exportSet().with(getExport))
+	r.mux.HandleFunc("GET /export/{tenant}/{file}", r.s.getExportFile)
+}
+
+func insightRoutes(r router) {
+	r.both("GET", "/deviceManagement/detectedApps", "detectedApp.list", listDetected)
+	r.both("GET", "/deviceManagement/detectedApps/{id}/managedDevices", "detectedApp.devices", listDetectedDevices)
+	r.both("GET", "/deviceManagement/auditEvents", "auditEvent.list", listAuditEvents)
 }
 
 func scriptRoutes(r router) {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/packmill/packmill/internal/sim/event"
@@ -27,6 +28,9 @@ type Server struct {
 	tenants map[string]*tenant
 	mux     *http.ServeMux
 	told    sync.Mutex // events are told one after another
+
+	handlers map[string]handler // of Graph's operations, by the pattern of their path
+	issued   atomic.Int64       // tokens
 }
 
 // New opens the world over o.Dir, as an earlier server left it there.
@@ -34,7 +38,7 @@ func New(o Options) (*Server, error) {
 	if o.Dir == "" || o.Now == nil {
 		return nil, errors.New("graph: a folder and a clock are needed")
 	}
-	s := &Server{o: o.withDefaults(), tenants: map[string]*tenant{}}
+	s := &Server{o: o.withDefaults(), tenants: map[string]*tenant{}, handlers: map[string]handler{}}
 	for _, t := range o.Tenants {
 		if err := s.open(t); err != nil {
 			return nil, err
@@ -141,7 +145,7 @@ func (s *Server) authorized(r *http.Request) (*tenant, error) {
 	if err != nil || t == nil {
 		return nil, fail(http.StatusUnauthorized, "InvalidAuthenticationToken", "Access token validation failure.")
 	}
-	if !s.o.Now().Before(expires) {
+	if !s.o.Now().Before(expires) || t.withdrew(r) {
 		return nil, fail(http.StatusUnauthorized, "InvalidAuthenticationToken", "Lifetime validation failed, the token is expired.")
 	}
 	return t, nil
@@ -155,42 +159,52 @@ func (s *Server) graph(operation string, h handler) http.HandlerFunc {
 			s.answer(w, reply{}, err)
 			return
 		}
-		s.serve(w, r, t, operation, h)
+		s.serve(w, r, t, operation, func(req *request) (reply, error) { return s.pitfalls(req, operation, h) })
 	}
 }
 
-// serve runs an operation for a tenant: refusals first, then the work under the
-// tenant's lock, then the observer, then the answer.
+// serve runs an operation for a tenant: what goes wrong before it first, then
+// the work under the tenant's lock, then the observer, then the answer.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, t *tenant, operation string, h handler) {
+	fault := s.begin(r, t, operation)
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		s.answer(w, reply{}, badRequest("the body cannot be read"))
 		return
 	}
-	req := &request{Request: r, t: t, body: body, base: baseOf(r)}
+	req := &request{Request: r, t: t, body: body, base: baseOf(r), fault: fault}
 	rep, err := func() (reply, error) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.calls[operation]++
-		req.fault = s.o.Fault(Call{Tenant: t.Directory, Operation: operation, N: t.calls[operation]})
-		if req.fault.Status != 0 {
-			return reply{}, &failure{req.fault.Status, "ServiceFault", "the service stumbled", req.fault.RetryAfter}
+		if err := fault.refusal(); err != nil {
+			return reply{}, err
 		}
 		// The storage is another service with limits of its own.
 		if !strings.HasPrefix(operation, "blob.") {
-			if err := t.throttle(r.Method != http.MethodGet); err != nil {
+			if err := t.throttle(applicationOf(r), r.Method != http.MethodGet); err != nil {
 				return reply{}, err
 			}
 		}
-		return h(req)
+		if err := t.admit(req); err != nil {
+			return reply{}, err
+		}
+		made, err := t.gate(req, operation)
+		if err != nil {
+			return reply{}, err
+		}
+		rep, err := h(req)
+		if err == nil {
+			err = made()
+		}
+		if err == nil {
+			err = t.note(req, operation, rep)
+		}
+		return rep, err
 	}()
 	for _, e := range rep.events {
 		s.observe(e)
 	}
-	if err == nil && req.fault.Lose {
-		panic(http.ErrAbortHandler)
-	}
-	s.answer(w, rep, err)
+	s.finish(w, rep, err, req.fault)
 }
 
 func (s *Server) observe(e event.Event) {
@@ -209,6 +223,9 @@ func (s *Server) answer(w http.ResponseWriter, rep reply, err error) {
 		if f.retryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(f.retryAfter))
 		}
+		if f.approval != "" {
+			w.Header().Set("X-Msft-Approval-Code", f.approval)
+		}
 		rep = reply{status: f.status, body: map[string]any{"error": map[string]any{"code": f.code, "message": f.message}}}
 	}
 	data := rep.raw
@@ -226,6 +243,7 @@ func (s *Server) answer(w http.ResponseWriter, rep reply, err error) {
 	if rep.contentType != "" {
 		w.Header().Set("Content-Type", rep.contentType)
 	}
+	w.Header().Set("Date", s.o.Now().UTC().Format(http.TimeFormat)) // by the world's clock
 	w.WriteHeader(rep.status)
 	_, _ = w.Write(data) // a client that is gone needs no answer
 }
@@ -242,38 +260,4 @@ func originOf(r *http.Request) string {
 		scheme = "https"
 	}
 	return scheme + "://" + r.Host
-}
-
-// throttle refuses every n-th request, with and without Retry-After in turn,
-// and those beyond the rate.
-func (t *tenant) throttle(write bool) error {
-	now := t.s.o.Now()
-	t.requests++
-	if n := t.s.o.Throttle; n > 0 && t.requests%n == 0 {
-		f := fail(http.StatusTooManyRequests, "TooManyRequests", "Too many requests.")
-		if t.requests/n%2 == 1 {
-			f.retryAfter = 2
-		}
-		return f
-	}
-	limit := t.s.o.Limit
-	if limit.Window <= 0 {
-		return nil
-	}
-	for len(t.recent) > 0 && now.Sub(t.recent[0].at) >= limit.Window {
-		t.recent = t.recent[1:]
-	}
-	writes := 0
-	for _, r := range t.recent {
-		if r.write {
-			writes++
-		}
-	}
-	if len(t.recent) >= limit.Requests || write && writes >= limit.Writes {
-		f := fail(http.StatusTooManyRequests, "TooManyRequests", "Too many requests.")
-		f.retryAfter = int(limit.Window / time.Second)
-		return f
-	}
-	t.recent = append(t.recent, sent{now, write})
-	return nil
 }

@@ -79,8 +79,13 @@ func (s *statusWriter) WriteHeader(status int) {
 // TestPaging has more of everything than a page holds, among it apps of other
 // makers with the same name, and one whose notes only look like a marker.
 func TestPaging(t *testing.T) {
+	t.Run("as asked for", func(t *testing.T) { paging(t, graph.Pitfalls{}) })
+	t.Run("short", func(t *testing.T) { paging(t, graph.Pitfalls{ShortPages: true}) })
+}
+
+func paging(t *testing.T, pitfalls graph.Pitfalls) {
 	w := newWorld(t, func(o *graph.Options) {
-		o.Lag = 0
+		o.Lag, o.Pitfalls = 0, pitfalls
 		o.Tenants = []graph.Tenant{{Directory: nordic, Devices: devices(1050)}}
 	})
 	foreign := map[string]any{
@@ -204,7 +209,8 @@ func (w *world) countLocked(name string) int {
 }
 
 // TestDuplicates loses the answer to a creation while lists lag: two objects
-// bear one marker. Every later client uses the same one and tells of the other.
+// bear one marker. Every later client uses the same one and tells of the other,
+// which never held anything: the next publication removes it.
 func TestDuplicates(t *testing.T) {
 	w := newWorld(t, func(o *graph.Options) {
 		o.Lag, o.ListLag = 0, 40
@@ -224,8 +230,11 @@ func TestDuplicates(t *testing.T) {
 			t.Errorf("state %+v, published as %s", state, first.ID)
 		}
 	}
-	if state := publish(t, w.client(nordic), fleet.Stable, "24.10"); state.ID != first.ID || len(state.Duplicates) != 1 {
+	if state := publish(t, w.client(nordic), fleet.Stable, "24.10"); state.ID != first.ID || len(state.Duplicates) != 0 {
 		t.Errorf("the next release went to %+v", state)
+	}
+	if apps := w.get("/beta/deviceAppManagement/mobileApps")["value"].([]any); len(apps) != 1 || w.count("delete") != 1 {
+		t.Errorf("%d objects are left", len(apps))
 	}
 }
 

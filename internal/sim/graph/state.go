@@ -1,10 +1,12 @@
 package graph
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/packmill/packmill/internal/edge/intune"
@@ -29,11 +31,9 @@ type tenant struct {
 	requests int                           // seen since the server started
 	calls    map[string]int                // by operation, since the server started
 	recent   []sent                        // for the rate limit
-}
 
-type sent struct {
-	at    time.Time
-	write bool
+	habits  habits       // what is left to go wrong by the world's pitfalls
+	revoked atomic.Int64 // tokens with a lower serial number are no longer taken
 }
 
 type device struct {
@@ -42,7 +42,7 @@ type device struct {
 	zone                   *time.Location
 }
 
-// An app is a win32LobApp with its contents, assignments and history.
+// An app is an app object with its contents, assignments and history.
 type app struct {
 	ID          string
 	Created     time.Time
@@ -55,6 +55,8 @@ type app struct {
 	Unlisted    int                        // listings that do not show it yet
 	Versions    []*content
 	Assignments []assignment
+	Relations   []relation `json:",omitempty"`
+	Categories  []string   `json:",omitempty"` // ids
 	History     []epoch
 }
 
@@ -79,7 +81,8 @@ type file struct {
 	Signed        int      // how often an address was signed
 	Blocks        []string // committed block list
 	Lost          string   // what the commit found wrong
-	Folder        folder   // what is in it
+	Folder        folder   // what is in it, for Windows
+	Payload       payload  // and for macOS
 }
 
 type assignment struct {
@@ -94,7 +97,9 @@ type epoch struct {
 	Package     fleet.PackageID
 	Slot        string
 	Version     string
+	Told        string `json:",omitempty"` // version that reports tell, where it is another
 	Artifact    fleet.Digest
+	Payload     payload
 	Props       map[string]json.RawMessage
 	Assignments []assignment
 	Unable      string // why devices cannot run its command lines
@@ -108,6 +113,7 @@ type group struct {
 	Created time.Time
 	Props   map[string]json.RawMessage
 	Hidden  int
+	Unseen  int          `json:",omitempty"` // listings that do not show it yet
 	Log     []membership // in order of time
 }
 
@@ -158,11 +164,15 @@ func text(props map[string]json.RawMessage, name string) string {
 // Changes of one instant are one epoch: no device checks in between them.
 func (a *app) record(now time.Time) {
 	e := epoch{
-		At: now, Live: a.Committed != "", Version: text(a.Props, "displayVersion"), Props: a.Props, Assignments: slices.Clone(a.Assignments),
+		At: now, Live: a.Committed != "" || !a.kind().content, Version: text(a.Props, "displayVersion"), Props: a.Props, Assignments: slices.Clone(a.Assignments),
 	}
 	if c, _ := a.find(a.Committed, ""); c != nil {
 		for _, f := range c.Files {
-			if f.State == stateCommitted {
+			switch {
+			case f.State != stateCommitted:
+			case a.kind().os == "macOS":
+				e.Payload, e.Unable = f.Payload, f.Payload.unable(a.kind().odata)
+			default:
 				e.Unable = f.Folder.unable(text(a.Props, "installCommandLine"))
 			}
 		}
@@ -171,6 +181,9 @@ func (a *app) record(now time.Time) {
 	// the program by what it installs.
 	if m, ok := intune.ParseMarker(text(a.Props, "notes")); ok {
 		e.Package, e.Slot, e.Artifact = m.Package, m.Slot, m.Artifact
+		if e.Version == "" { // of a kind that shows none
+			e.Version, e.Told = m.Version, cmp.Or(text(a.Props, "primaryBundleVersion"), text(a.Props, "buildNumber"))
+		}
 	} else {
 		e.Package = fleet.PackageID("unmarked/" + strings.ToLower(a.ID))
 	}

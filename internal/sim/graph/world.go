@@ -28,6 +28,8 @@ type program struct {
 	product  string // MSI product code, as far as known
 	msi      string // MSI product version
 	artifact fleet.Digest
+	bundles  map[string]string // of macOS: id → version; nil for what was there before the world began
+	stored   string            // id of an app of the store
 }
 
 // A status is what a device reported for an app.
@@ -47,31 +49,28 @@ type run struct {
 	apps []*app // that ever were of this package, by id
 	has  program
 	told map[string]status // by app
+
+	past []string // versions it had before the present one
+	did  Lives
 }
 
-// statuses computes what all devices have reported for an app until now.
+// statuses computes what the service knows now of what devices reported for an
+// app: each device as it was a while ago.
 func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 	out := map[*device]status{}
 	e := a.at(now)
 	if e == nil {
 		return out
 	}
-	var apps []*app
-	for _, other := range t.sortedApps() {
-		if slices.ContainsFunc(other.History, func(h epoch) bool { return h.Package == e.Package }) {
-			apps = append(apps, other)
-		}
-	}
+	apps := slices.DeleteFunc(t.appsOf(e.Package), func(other *app) bool { return other.kind().os != a.kind().os })
 	for _, d := range t.devices {
-		if cmp.Or(d.OS, "Windows") != "Windows" {
-			continue
+		if cmp.Or(d.OS, "Windows") != a.kind().os || d.comanaged("apps") {
+			continue // of another kind, or its apps come from elsewhere and nothing is reported
 		}
-		r := &run{t: t, d: d, id: e.Package, apps: apps, has: program{version: d.Installed[e.Package]}, told: map[string]status{}}
-		for _, at := range r.checkIns(now) {
-			r.checkIn(at)
-		}
+		known := now.Add(-t.reportLag(d))
+		r := t.lived(d, e.Package, apps, known)
 		if s, ok := r.told[a.ID]; ok {
-			if last, alive := t.lastCheckIn(d, now); alive && !s.stale && last.After(s.at) {
+			if last, alive := t.lastCheckIn(d, known); alive && !s.stale && last.After(s.at) {
 				s.at = last // a later check-in found nothing to do
 			}
 			out[d] = s
@@ -85,12 +84,13 @@ func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 // instant an assignment names.
 func (r *run) checkIns(now time.Time) []time.Time {
 	var changes []time.Time
-	groups := map[string]bool{}
+	groups, removes := map[string]bool{}, false
 	for _, a := range r.apps {
 		for i := range a.History {
 			changes = append(changes, a.History[i].At)
 			for _, d := range a.History[i].decoded() {
 				groups[d.Target.GroupID] = true
+				removes = removes || d.Intent == "uninstall"
 				if d.Settings != nil && d.Settings.Install != nil {
 					s := d.Settings.Install
 					changes = append(changes, r.d.local(s.Start, s.Local), r.d.local(s.Deadline, s.Local))
@@ -112,7 +112,16 @@ func (r *run) checkIns(now time.Time) []time.Time {
 		if at.IsZero() || at.After(now) {
 			continue
 		}
-		if c, ok := r.t.nextCheckIn(r.d, at); ok && !c.After(now) {
+		c, ok := r.t.nextCheckIn(r.d, at)
+		if !ok || c.After(now) {
+			continue
+		}
+		out = append(out, c)
+		if !removes {
+			continue
+		}
+		// What one app removed, another may have to bring the next time.
+		if c, ok := r.t.nextCheckIn(r.d, c.Add(time.Second)); ok && !c.After(now) {
 			out = append(out, c)
 		}
 	}
@@ -223,7 +232,7 @@ func (r *run) start(d assigned, e *epoch) time.Time {
 
 // act detects, and installs or removes where that is wanted and due.
 func (r *run) act(a *app, e *epoch, intent string, started bool, at time.Time) status {
-	s := status{state: notInstalled, version: e.Version, at: at}
+	s := status{state: notInstalled, version: cmp.Or(e.Told, e.Version), at: at}
 	if !r.d.allowed(e.Props) {
 		s.state = notApplicable
 		return s
@@ -231,7 +240,8 @@ func (r *run) act(a *app, e *epoch, intent string, started bool, at time.Time) s
 	present := r.detects(e)
 	switch {
 	case intent == "uninstall" && present && started:
-		r.has = program{}
+		r.past, r.has = append(r.past, r.has.version), program{}
+		r.did.Removed++
 	case intent == "uninstall" && present:
 		s.state = pendingInstall
 	case intent == "uninstall":
@@ -249,6 +259,7 @@ func (r *run) act(a *app, e *epoch, intent string, started bool, at time.Time) s
 // install runs the installer. A device on which a release breaks keeps what it
 // had, and breaks again whenever it tries.
 func (r *run) install(e *epoch) (int, uint32) {
+	r.did.Failed++ // until it has not
 	if e.Unable != "" {
 		return failedState, errNotFound
 	}
@@ -258,16 +269,33 @@ func (r *run) install(e *epoch) (int, uint32) {
 	before := r.has
 	r.has = program{version: e.Version, artifact: e.Artifact}
 	r.has.product, r.has.msi = e.product()
+	r.has.stored = text(e.Props, "packageIdentifier")
+	if e.kind().os == "macOS" {
+		r.has.bundles = e.installs()
+	}
 	if !r.detects(e) {
 		r.has = before
 		return failedState, errNotDetected
 	}
+	r.did.Failed--
+	r.did.Installed++
+	if slices.Contains(r.past, e.Version) {
+		r.did.Back++
+	}
+	r.past = append(r.past, before.version)
 	return installed, 0
 }
 
-// allowed reports whether the app is for the device's architecture.
+// allowed reports whether the app is for the device's architecture, and for its
+// system.
 func (d *device) allowed(props map[string]json.RawMessage) bool {
+	if least := minimumOf(props); least != nil && slices.Compare(versionNumbers(d.OSVersion), least) < 0 {
+		return false
+	}
 	list := text(props, "allowedArchitectures")
+	if older := text(props, "applicableArchitectures"); list == "" && older != "none" {
+		list = older
+	}
 	return list == "" || slices.Contains(strings.Split(list, ","), cmp.Or(d.Arch, "x64"))
 }
 

@@ -74,7 +74,7 @@ func (t tenant) fleet(seed int64) []graph.Device {
 		name := fmt.Sprintf("%s-%03d", t.id.Slug(), i+1)
 		out[i] = graph.Device{
 			Name: name, OSVersion: builds[pick(seed, len(builds), "build", name)], Model: models[pick(seed, len(models), "model", name)],
-			Department: []string{"office", "finance", "field"}[pick(seed, 3, "department", name)], Zone: t.zone, Installed: installed,
+			Department: []string{"office", "finance", "field"}[pick(seed, 3, "department", name)], Zone: t.zone, Installed: installed, Software: t.software(seed, name),
 		}
 	}
 	return out

@@ -29,6 +29,7 @@ type Options struct {
 	Dir      string
 	Seed     int64
 	Observer event.Observer
+	Tenant   func(fleet.TenantID, *graph.Tenant) // changes a tenant from how the world has it; may be nil
 }
 
 // A World is all simulators over one folder, served on loopback.
@@ -91,12 +92,22 @@ func (w *World) forgeOptions(o Options) forge.Options {
 
 func (w *World) graphOptions(o Options) graph.Options {
 	options := graph.Options{
-		Dir: w.path("graph"), Now: w.Now, Seed: o.Seed, Observer: o.Observer, Lag: 1, ListLag: 1, Luck: w.luck(),
+		Dir: w.path("graph"), Now: w.Now, Seed: o.Seed, Observer: o.Observer, Lag: 1, ListLag: 1, Luck: w.luck(), Named: programNamed, Updates: windowsUpdates(),
 	}
 	for _, t := range tenants() {
-		options.Tenants = append(options.Tenants, graph.Tenant{Directory: directory(t.id), Devices: t.fleet(o.Seed)})
+		tenant := graph.Tenant{Directory: directory(t.id), Devices: t.fleet(o.Seed)}
+		if o.Tenant != nil {
+			o.Tenant(t.id, &tenant)
+		}
+		options.Tenants = append(options.Tenants, tenant)
 	}
 	return options
+}
+
+// Decide is an administrator's word on all changes of a tenant that wait for a
+// second person: approved, rejected or cancelled. It returns how many there were.
+func (w *World) Decide(id fleet.TenantID, status, why string) (int, error) {
+	return w.graph.Decide(directory(id), status, why)
 }
 
 // serve listens on a loopback port of the system's choice.
@@ -121,6 +132,9 @@ func (w *World) Close() error {
 	}
 	return errors.Join(append(errs, w.graph.Close())...)
 }
+
+// Lives are what the simulated devices have done until now.
+func (w *World) Lives() graph.Lives { return w.graph.Lives(w.Now()) }
 
 // Now is the virtual instant.
 func (w *World) Now() time.Time {

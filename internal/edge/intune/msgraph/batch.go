@@ -129,7 +129,7 @@ func (b BatchCall) judge(c *Client, a batchAnswer) (bool, error) {
 func (b BatchCall) repeat(status int) bool {
 	switch status {
 	case http.StatusTooManyRequests, http.StatusConflict, http.StatusLocked,
-		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	case http.StatusNotFound:
 		return b.IfAbsent

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -37,13 +38,9 @@ const (
 // Call sends one request to Graph and decodes the answer into out, unless that
 // is nil.
 func (c *Client) Call(ctx context.Context, s Settle, method, path string, in, out any) error {
-	var body []byte
-	if in != nil {
-		data, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		body = data
+	body, err := marshal(in)
+	if err != nil {
+		return err
 	}
 	wait := time.Second
 	for try := 1; ; try++ {
@@ -58,6 +55,14 @@ func (c *Client) Call(ctx context.Context, s Settle, method, path string, in, ou
 	}
 }
 
+// marshal is a request's body, nil for none.
+func marshal(in any) ([]byte, error) {
+	if in == nil {
+		return nil, nil
+	}
+	return json.Marshal(in)
+}
+
 // unsettled reports whether a refusal may only mean "not yet".
 func unsettled(err error) bool {
 	switch transport.StatusOf(err) {
@@ -68,7 +73,8 @@ func unsettled(err error) bool {
 }
 
 // once sends a request with a token of the tenant, with a new one when the
-// first has expired meanwhile.
+// first has expired meanwhile, and with a justification when it is found to need
+// one.
 func (c *Client) once(ctx context.Context, method, path string, body []byte, out any) error {
 	err := c.send(ctx, method, path, body, out)
 	if transport.StatusOf(err) == http.StatusUnauthorized {
@@ -77,7 +83,14 @@ func (c *Client) once(ctx context.Context, method, path string, body []byte, out
 			err = c.send(ctx, method, path, body, out)
 		}
 	}
-	return err
+	if method == http.MethodGet {
+		return err
+	}
+	held, again := c.held(err)
+	if again {
+		held, _ = c.held(c.send(ctx, method, path, body, out))
+	}
+	return held
 }
 
 func (c *Client) send(ctx context.Context, method, path string, body []byte, out any) error {
@@ -103,11 +116,20 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte, out
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Accept", "application/json, application/octet-stream")
+	if err := c.justify(ctx, req, path, body); err != nil {
+		return err
+	}
+	sent := c.clock.Now()
 	resp, err := c.http.Do(ctx, req)
 	if err != nil {
+		var status *transport.StatusError
+		if errors.As(err, &status) {
+			c.noticed(status.Header, sent, c.clock.Now())
+		}
 		return err
 	}
 	defer resp.Body.Close()
+	c.noticed(resp.Header, sent, c.clock.Now())
 	if out == nil {
 		_, err = io.Copy(io.Discard, resp.Body)
 		return err
@@ -138,20 +160,33 @@ func (c *Client) resolve(path string) (string, error) {
 // tenant's credential, whatever the caller mixed up.
 func (c *Client) bearer(ctx context.Context) (string, error) {
 	token, err := c.token.Token(ctx)
+	if outage(err) {
+		return "", &fleet.Error{Op: tokenOp, Object: c.directory, Kind: fleet.Waiting, Err: err,
+			Hint: "the sign-in service cannot be asked for a token: run again, the work goes on where it stopped"}
+	}
 	if err != nil {
+		var known *fleet.Error
+		if errors.As(err, &known) || ctx.Err() != nil {
+			return "", err
+		}
 		return "", &fleet.Error{Op: "intune.token", Object: c.directory, Kind: fleet.Refused, Err: err,
 			Hint: "check the credentials that were configured for this tenant"}
 	}
-	tid, err := tenantOf(token)
+	return token, c.owned(token)
+}
+
+// owned refuses a token of another tenant.
+func (c *Client) owned(token string) error {
+	read, err := claimsOf(token)
 	if err != nil {
-		return "", &fleet.Error{Op: "intune.token", Object: c.directory, Kind: fleet.Refused, Err: err}
+		return &fleet.Error{Op: "intune.token", Object: c.directory, Kind: fleet.Refused, Err: err}
 	}
-	if tid != c.directory {
-		return "", &fleet.Error{Op: "intune.token", Object: c.directory, Kind: fleet.Refused,
-			Err:  fmt.Errorf("the token belongs to tenant %q", tid),
+	if read.TID != c.directory {
+		return &fleet.Error{Op: "intune.token", Object: c.directory, Kind: fleet.Refused,
+			Err:  fmt.Errorf("the token belongs to tenant %q", read.TID),
 			Hint: "a credential of another tenant was configured; nothing was sent"}
 	}
-	return token, nil
+	return nil
 }
 
 // page is one page of a collection.

@@ -13,9 +13,8 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
@@ -46,8 +45,8 @@ type Limits struct {
 // published are the documented limits for apps and device configuration.
 func published() Limits { return Limits{Requests: 1000, Writes: 100, Window: 20 * time.Second} }
 
-// A Client calls Graph in one tenant. It is safe for concurrent use. The token
-// bucket lives in it, so keep one for each tenant.
+// A Client calls Graph in one tenant. It is safe for concurrent use. What it
+// has sent is counted in it, so keep one for each tenant.
 type Client struct {
 	base      *url.URL
 	directory string
@@ -56,8 +55,15 @@ type Client struct {
 	clock     fleet.Clock
 	log       *slog.Logger
 
-	any    *rate.Limiter
-	writes *rate.Limiter
+	any    *window
+	writes *window
+
+	mu         sync.Mutex
+	vitals     Vitals
+	guarded    bool              // writes may be held for an approval
+	learned    bool              // whether they are has been asked
+	requests   []ApprovalRequest // as they were at requestsAt
+	requestsAt time.Time
 }
 
 var errNoTenant = errors.New("the tenant has no directory id or no credentials")
@@ -84,7 +90,7 @@ func New(o Options) (*Client, error) {
 		c.http = transport.New(transport.Options{Clock: c.clock})
 	}
 	if cc, ok := o.Token.(*ClientCredentials); ok {
-		cc.fill(c.http, c.clock)
+		cc.fill(o.Directory, c.http, c.clock)
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -93,8 +99,8 @@ func New(o Options) (*Client, error) {
 	if limits.Window <= 0 || limits.Requests <= 0 || limits.Writes <= 0 {
 		limits = published()
 	}
-	c.any = bucket(limits.Requests, limits.Window)
-	c.writes = bucket(limits.Writes, limits.Window)
+	c.any = newWindow(limits.Requests, limits.Window)
+	c.writes = newWindow(limits.Writes, limits.Window)
 	return c, nil
 }
 
@@ -114,21 +120,14 @@ func (c *Client) Log() *slog.Logger { return c.log }
 // as its storage. The tenant's token does not go along.
 func (c *Client) HTTP() *transport.Client { return c.http }
 
-// bucket lets n pass in any window: half of them at once, the rest at the pace
-// that keeps the sum of both below n.
-func bucket(n int, window time.Duration) *rate.Limiter {
-	burst := max(n/2, 1)
-	return rate.NewLimiter(rate.Limit(float64(max(n-burst, 1))/window.Seconds()), burst)
-}
-
 // pace waits until n requests may be sent.
 func (c *Client) pace(ctx context.Context, write bool, n int) error {
 	now := c.clock.Now()
 	var delay time.Duration
 	for range n {
-		delay = max(delay, c.any.ReserveN(now, 1).DelayFrom(now))
+		delay = max(delay, c.any.reserve(now))
 		if write {
-			delay = max(delay, c.writes.ReserveN(now, 1).DelayFrom(now))
+			delay = max(delay, c.writes.reserve(now))
 		}
 	}
 	if delay <= 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
@@ -33,7 +34,7 @@ func (c *Client) Fail(op string, object string, err error) error {
 	case http.StatusUnauthorized:
 		e.Kind, e.Hint = fleet.Refused, "the tenant does not accept the credential: check secret, certificate or federation"
 	case http.StatusForbidden:
-		e.Kind, e.Hint = fleet.Refused, "grant the application DeviceManagementApps.ReadWrite.All, DeviceManagementManagedDevices.Read.All, Device.Read.All and Group.ReadWrite.All in the tenant, for health probes also DeviceManagementConfiguration.ReadWrite.All"
+		e.Kind, e.Hint = fleet.Refused, grantHint(status.URL)
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 		e.Kind = fleet.Invalid
 	case http.StatusNotFound, http.StatusConflict, http.StatusLocked, http.StatusPreconditionFailed:
@@ -42,6 +43,21 @@ func (c *Client) Fail(op string, object string, err error) error {
 		e.Kind, e.Hint = fleet.Waiting, "the tenant's request limit is used up: run again later, the work goes on where it stopped"
 	}
 	return e
+}
+
+// grantHint names the permission that a refused address wants, all that every
+// tenant needs where the table does not know it.
+func grantHint(address string) string {
+	if p := permissionFor(address); p != nil {
+		return "grant the application " + p.Role + " in the tenant and consent again; `packmill tenants check` lists what is missing"
+	}
+	var roles []string
+	for _, p := range Permissions() {
+		if p.Always {
+			roles = append(roles, p.Role)
+		}
+	}
+	return "grant the application " + strings.Join(roles, ", ") + " in the tenant and consent again; `packmill tenants check` lists what is missing"
 }
 
 // graphMessage is code and message of Graph's error object.
@@ -66,7 +82,7 @@ func Passing(ctx context.Context, err error) bool {
 	}
 	var known *fleet.Error
 	if errors.As(err, &known) {
-		return false
+		return waitsForToken(known)
 	}
 	status := transport.StatusOf(err)
 	return status == 0 || status >= 500 || status == http.StatusTooManyRequests || unsettled(err)

@@ -25,12 +25,16 @@ type object = map[string]any
 type area struct {
 	paths   map[string][]string // path → methods
 	types   []string            // derived types that occur, without namespace
-	leading []string            // navigation properties that are read or written as values
+	leading []string            // properties that are read or written as values: navigation, and what is more than a plain value of a thin type
 	beta    bool                // v1.0 need not have its paths
 }
 
 // areas are what is kept; each stands in a file of its own.
-func areas() []area { return []area{apps(), scripts(), directory(), policies()} }
+func areas() []area {
+	return []area{
+		apps(), appKinds(), scripts(), directory(), facts(), probes(), insight(), profiles(), rings(), deployments(), policies(),
+	}
+}
 
 func leading() []string {
 	out := []string{"value"}
@@ -64,7 +68,7 @@ func keep() []string {
 
 // thin are the types of which plain values and enumerations are kept alone.
 func thin() []string {
-	return []string{"microsoft.graph.managedDevice", "microsoft.graph.device", "microsoft.graph.group", "microsoft.graph.mobileApp", "microsoft.graph.mobileAppContent"}
+	return []string{"microsoft.graph.managedDevice", "microsoft.graph.device", "microsoft.graph.group", "microsoft.graph.mobileApp", "microsoft.graph.mobileAppContent", "microsoft.graph.organization"}
 }
 
 func main() {
@@ -166,7 +170,7 @@ func (c *cutter) thinned(v any) any {
 			}
 			props := object{}
 			for name, p := range x.(object) {
-				if c.plain(p.(object)) {
+				if c.plain(p.(object)) || slices.Contains(leading(), name) {
 					props[name] = p
 				}
 			}
@@ -194,8 +198,9 @@ func (c *cutter) plain(p object) bool {
 	if ref == "" {
 		return true
 	}
-	target, _ := c.source("schemas", ref[strings.LastIndex(ref, "/")+1:]).(object)
-	return target["enum"] != nil
+	name := ref[strings.LastIndex(ref, "/")+1:]
+	target, _ := c.source("schemas", name).(object)
+	return target["enum"] != nil || name == "microsoft.graph.mimeContent" // an icon
 }
 
 // clean copies a part, without prose and without types that are not kept, and

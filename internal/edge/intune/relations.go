@@ -1,0 +1,302 @@
+package intune
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/transport"
+)
+
+const (
+	odataDependency   = "#microsoft.graph.mobileAppDependency"
+	odataSupersedence = "#microsoft.graph.mobileAppSupersedence"
+)
+
+// What the service takes at most: dependencies in a graph, and apps in a graph
+// of supersedence (Microsoft: "Add Win32 apps to Microsoft Intune", dependencies
+// and supersedence).
+const (
+	maxDependencies = 100
+	maxSuperseding  = 10
+)
+
+// A relation is one entry of an app's relationships. Raw keeps what was read, so
+// that a foreign entry goes back as it was.
+type relation struct {
+	ODataType string          `json:"@odata.type"`
+	TargetID  string          `json:"targetId"`
+	Target    string          `json:"targetType"` // child: the app needs or supersedes it; parent: the other way round
+	Raw       json.RawMessage `json:"-"`
+}
+
+// readOnlyOfRelation are the properties that the service alone writes.
+func readOnlyOfRelation() []string {
+	return []string{"id", "sourceId", "sourceDisplayName", "sourceDisplayVersion", "sourcePublisherDisplayName",
+		"targetDisplayName", "targetDisplayVersion", "targetPublisher", "targetPublisherDisplayName", "targetType",
+		"dependentAppCount", "dependsOnAppCount", "supersededAppCount", "supersedingAppCount"}
+}
+
+// relations reads an app's relationships, its own and those of apps that name it.
+func (c *Client) relations(ctx context.Context, app string) ([]relation, error) {
+	raws, err := msgraph.List[json.RawMessage](ctx, c.api, msgraph.Fresh, relationsPath(app))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]relation, 0, len(raws))
+	for _, raw := range raws {
+		var r relation
+		if err := json.Unmarshal(raw, &r); err != nil {
+			return nil, err
+		}
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &fields); err != nil {
+			return nil, err
+		}
+		for _, name := range readOnlyOfRelation() {
+			delete(fields, name)
+		}
+		// What is told without a target is of no use to the service either.
+		if fields["targetId"], err = json.Marshal(r.TargetID); err != nil {
+			return nil, err
+		}
+		if r.Raw, err = json.Marshal(fields); err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// relate makes the app depend on the apps of the packages it requires, which
+// devices then install first. The call that Graph has replaces the whole set, so
+// what the tenant's people entered is read and sent back. Supersedence is never
+// made: a slot changes in place.
+func (c *Client) relate(ctx context.Context, k slotKey, f *found, requires []fleet.PackageID) error {
+	if len(requires) == 0 && !f.marker.Related {
+		return nil
+	}
+	want, err := c.required(ctx, k, requires)
+	if err != nil {
+		return err
+	}
+	present, err := c.relations(ctx, f.app.ID)
+	if err != nil {
+		return err
+	}
+	ours, err := c.ownApps(ctx)
+	if err != nil {
+		return err
+	}
+	var foreign []relation
+	var have []string
+	for _, r := range present {
+		switch {
+		case r.Target == "parent":
+		case r.ODataType == odataDependency && ours[r.TargetID]:
+			have = append(have, r.TargetID)
+		default:
+			foreign = append(foreign, r)
+		}
+	}
+	slices.Sort(have)
+	if !slices.Equal(have, want) {
+		if err := c.within(ctx, k, f.app.ID, foreign, want); err != nil {
+			return err
+		}
+		if err := c.updateRelations(ctx, f.app.ID, foreign, want); err != nil {
+			return err
+		}
+	}
+	if f.marker.Related != (len(requires) > 0) {
+		m := f.marker
+		m.Related = len(requires) > 0
+		return c.writeMarker(ctx, f, m)
+	}
+	return nil
+}
+
+// updateRelations replaces an app's own relations: what is kept, and a
+// dependency on each of apps.
+func (c *Client) updateRelations(ctx context.Context, app string, kept []relation, apps []string) error {
+	all := []json.RawMessage{}
+	for _, r := range kept {
+		all = append(all, r.Raw)
+	}
+	for _, id := range apps {
+		data, err := json.Marshal(map[string]string{"@odata.type": odataDependency, "targetId": id, "dependencyType": "autoInstall"})
+		if err != nil {
+			return err
+		}
+		all = append(all, data)
+	}
+	// The whole set again has the same effect.
+	return c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, updateRelationsPath(app), map[string]any{"relationships": all}, nil)
+}
+
+// required are the ids of the Win32 apps of packages, sorted: of the slot that
+// devices of slot k get them from. That is the candidate while it is assigned,
+// else the stable one: an app that nobody is assigned to may hold another
+// version than devices have.
+func (c *Client) required(ctx context.Context, k slotKey, requires []fleet.PackageID) ([]string, error) {
+	var out []string
+	for _, id := range requires {
+		app, err := c.requiredApp(ctx, k, id)
+		if err != nil {
+			return nil, err
+		}
+		if app == "" {
+			// The plan lets a package go out where what it requires is there: then
+			// devices had it before packmill came.
+			c.api.Log().WarnContext(ctx, "a required package has no app of packmill's to depend on",
+				"tenant", c.api.Directory(), "slot", k.String(), "requires", id)
+			continue
+		}
+		out = append(out, app)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+func (c *Client) requiredApp(ctx context.Context, k slotKey, id fleet.PackageID) (string, error) {
+	var second string
+	for _, slot := range []string{fleet.Candidate, fleet.Stable} {
+		f, err := c.findKind(ctx, slotKey{id, slot}, kindWin32)
+		if err != nil {
+			return "", err
+		}
+		if f == nil || !f.holds() {
+			continue
+		}
+		if slot == fleet.Stable {
+			return f.app.ID, nil
+		}
+		present, err := c.assignments(ctx, f.app.ID)
+		if err != nil {
+			return "", err
+		}
+		if k.slot == fleet.Candidate && len(present) > 0 {
+			return f.app.ID, nil
+		}
+		second = f.app.ID
+	}
+	return second, nil
+}
+
+// ownApps are the ids of all apps that bear a marker.
+func (c *Client) ownApps(ctx context.Context) (map[string]bool, error) {
+	apps, err := c.listMarked(ctx)
+	out := map[string]bool{}
+	for _, app := range apps {
+		if _, ok := ParseMarker(text(app.Notes)); ok {
+			out[app.ID] = true
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, kinds := range c.slots { // lists may lag behind
+		for _, o := range kinds {
+			out[o.id] = true
+		}
+	}
+	return out, err
+}
+
+// within refuses relations beyond what the service takes, before anything is
+// sent: its own answer would name no app.
+func (c *Client) within(ctx context.Context, k slotKey, app string, kept []relation, want []string) error {
+	needed, superseded := slices.Clone(want), []string{}
+	for _, r := range kept {
+		switch r.ODataType {
+		case odataDependency:
+			needed = append(needed, r.TargetID)
+		case odataSupersedence:
+			superseded = append(superseded, r.TargetID)
+		}
+	}
+	for _, limit := range []struct {
+		odata, what string
+		most        int
+		from        []string
+	}{
+		{odataDependency, "dependencies", maxDependencies, needed},
+		{odataSupersedence, "apps that supersede each other", maxSuperseding - 1, superseded},
+	} {
+		n, err := c.reach(ctx, app, limit.odata, limit.from, limit.most)
+		if err != nil {
+			return err
+		}
+		if n > limit.most {
+			return &fleet.Error{Op: "intune.relate", Object: k.String(), Kind: fleet.Refused,
+				Err:  fmt.Errorf("the app would have more than %d %s", limit.most, limit.what),
+				Hint: "the service takes no more: shorten requires, or remove relations in the tenant"}
+		}
+	}
+	return nil
+}
+
+// reach counts the apps that can be reached from an app over relations of one
+// type, itself left out. It stops behind most.
+func (c *Client) reach(ctx context.Context, app, odata string, from []string, most int) (int, error) {
+	seen := map[string]bool{app: true}
+	next := slices.Clone(from)
+	for len(next) > 0 && len(seen)-1 <= most {
+		id := next[0]
+		next = next[1:]
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		more, err := c.relations(ctx, id)
+		if transport.StatusOf(err) == http.StatusNotFound {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		for _, r := range more {
+			if r.ODataType == odata && r.Target != "parent" {
+				next = append(next, r.TargetID)
+			}
+		}
+	}
+	return len(seen) - 1, nil
+}
+
+var errForeignRelation = errors.New("an app that is not packmill's depends on it or supersedes it")
+
+// unhook takes an app out of the relations of packmill's other apps, so that the
+// service lets it be deleted. One of somebody else's is not touched.
+func (c *Client) unhook(ctx context.Context, k slotKey, app string) error {
+	present, err := c.relations(ctx, app)
+	if err != nil {
+		return err
+	}
+	ours, err := c.ownApps(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range present {
+		if r.Target != "parent" {
+			continue
+		}
+		if !ours[r.TargetID] {
+			return &fleet.Error{Op: "intune.remove", Object: k.String(), Kind: fleet.Stalled, Err: fmt.Errorf("%w: %s", errForeignRelation, r.TargetID),
+				Hint: "remove the relation in the tenant; packmill changes nobody else's app"}
+		}
+		theirs, err := c.relations(ctx, r.TargetID)
+		if err != nil {
+			return err
+		}
+		kept := slices.DeleteFunc(theirs, func(o relation) bool { return o.Target == "parent" || o.TargetID == app })
+		if err := c.updateRelations(ctx, r.TargetID, kept, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package intune
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/transport"
+)
+
+const (
+	// abandoned is how long a half-made object of another kind may be somebody's
+	// work: longer than any upload, and any lease.
+	abandoned = 24 * time.Hour
+	// unhooked is how long the service takes to see that a relation is gone.
+	unhooked = 2 * time.Second
+)
+
+// Held lists the packages of which the tenant holds app objects that bear
+// packmill's marker, sorted.
+func (c *Client) Held(ctx context.Context) ([]fleet.PackageID, error) {
+	apps, err := c.listMarked(ctx)
+	if err != nil {
+		return nil, c.api.Fail("intune.held", c.api.Directory(), err)
+	}
+	var out []fleet.PackageID
+	for _, app := range apps {
+		if m, ok := ParseMarker(text(app.Notes)); ok {
+			out = append(out, m.Package)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// Remove deletes every app object of a package: of both slots, of all kinds, and
+// those that were left half made. It is for a package that leaves the tenant.
+// Devices keep what they have installed. Objects without the package's marker
+// are not touched, nor is one that the tenant's people assigned or related to an
+// app of theirs: that is an error of kind Stalled, before anything of it is
+// changed.
+func (c *Client) Remove(ctx context.Context, id fleet.PackageID) error {
+	if id == "" {
+		return fleet.Errorf(fleet.Invalid, "intune.remove", "", "no package is named")
+	}
+	apps, err := c.listMarked(ctx)
+	if err != nil {
+		return c.api.Fail("intune.remove", string(id), err)
+	}
+	for _, app := range apps {
+		m, ok := ParseMarker(text(app.Notes))
+		if !ok || m.Package != id {
+			continue
+		}
+		k := slotKey{id, m.Slot}
+		if err := c.remove(ctx, k, app.ID); err != nil {
+			return c.api.Fail("intune.remove", k.String(), err)
+		}
+	}
+	return nil
+}
+
+// remove deletes one object, if it bears the slot's marker now.
+func (c *Client) remove(ctx context.Context, k slotKey, id string) error {
+	var app mobileApp
+	err := c.api.Call(ctx, msgraph.Final, http.MethodGet, appPath(id), nil, &app)
+	if transport.StatusOf(err) == http.StatusNotFound {
+		c.forget(k, id)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f := &found{app: app, kind: kindOf(app.ODataType)}
+	var ok bool
+	if f.marker, ok = ParseMarker(text(app.Notes)); !ok || f.marker.Package != k.pkg || f.marker.Slot != k.slot || f.kind == "" {
+		return nil // somebody took it over since it was listed
+	}
+	present, err := c.assignments(ctx, id)
+	if err != nil {
+		return err
+	}
+	_, foreign, err := c.split(ctx, f.marker, nil, present)
+	if err != nil {
+		return err
+	}
+	if len(foreign) > 0 {
+		return &fleet.Error{Op: "intune.remove", Object: k.String(), Kind: fleet.Stalled, Err: errors.New("the tenant's people have assigned the app"),
+			Hint: "remove that assignment in the tenant, or the line of packmill in the app's notes to keep the app"}
+	}
+	if err := c.unhook(ctx, k, id); err != nil {
+		return err
+	}
+	if len(present) > 0 {
+		if err := c.replace(ctx, f, nil); err != nil {
+			return err
+		}
+	}
+	if err := c.api.Clock().Sleep(ctx, unhooked); err != nil {
+		return err
+	}
+	if err := c.api.Call(ctx, msgraph.Fresh, http.MethodDelete, appPath(id), nil, nil); err != nil && transport.StatusOf(err) != http.StatusNotFound {
+		return err
+	}
+	c.forget(k, id)
+	return nil
+}
+
+// sweep deletes what earlier publications into a slot left half made, and tells
+// whether there was any: objects that never held content and that nobody is
+// assigned to. One of another kind may be another run's work, which is given a
+// day.
+func (c *Client) sweep(ctx context.Context, k slotKey, lead *found) (swept bool, err error) {
+	var empty []string
+	for _, f := range lead.all() {
+		empty = append(empty, f.spare...)
+		if f != lead && !f.holds() && c.api.Clock().Now().Sub(when(f.app.CreatedDateTime)) > abandoned {
+			empty = append(empty, f.app.ID)
+		}
+	}
+	for _, id := range empty {
+		app, err := c.read(ctx, id)
+		if transport.StatusOf(err) == http.StatusNotFound {
+			c.forget(k, id)
+			continue
+		}
+		if err != nil {
+			return swept, err
+		}
+		m, ok := ParseMarker(text(app.Notes))
+		if !ok || m.Package != k.pkg || m.Slot != k.slot || m.File != "" || app.CommittedContentVersion != "" {
+			continue
+		}
+		present, err := c.assignments(ctx, id)
+		if err != nil {
+			return swept, err
+		}
+		if len(present) > 0 {
+			continue
+		}
+		c.api.Log().InfoContext(ctx, "an app object that was never finished is deleted", "tenant", c.api.Directory(), "slot", k.String(), "app", id)
+		if err := c.remove(ctx, k, id); err != nil {
+			return swept, err
+		}
+		swept = true
+	}
+	return swept, nil
+}

@@ -1,0 +1,101 @@
+package updates
+
+import (
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
+)
+
+// HoldDelay is how long a pause or a suspended approval may take to reach
+// devices (Microsoft: "Windows quality updates", Windows Autopatch, pause and
+// resume): what was offered until then is installed.
+const HoldDelay = 8 * time.Hour
+
+// A Client works on one tenant's updates. It is safe for concurrent use.
+type Client struct {
+	api *msgraph.Client
+
+	mu       sync.Mutex
+	believed map[kind]bool // what a list of the kind lacks is not there
+}
+
+// New makes a client of the tenant that api calls.
+func New(api *msgraph.Client) *Client { return &Client{api: api, believed: map[kind]bool{}} }
+
+const (
+	beta = "/beta"
+	v1   = "/v1.0"
+
+	managementPath = beta + "/deviceManagement"
+	updatesPath    = beta + "/admin/windows/updates"
+	namespace      = "microsoft.graph.windowsUpdates."
+)
+
+// A kind is one of Intune's kinds of update profile, by its collection.
+type kind string
+
+// The kinds. Update rings are device configurations of one type among many.
+const (
+	expediteKind kind = managementPath + "/windowsQualityUpdateProfiles"
+	qualityKind  kind = managementPath + "/windowsQualityUpdatePolicies"
+	featureKind  kind = managementPath + "/windowsFeatureUpdateProfiles"
+	driverKind   kind = managementPath + "/windowsDriverUpdateProfiles"
+	ringKind     kind = v1 + "/deviceManagement/deviceConfigurations"
+)
+
+// noun is what errors call one of the kind.
+func (k kind) noun() string {
+	return map[kind]string{
+		expediteKind: "expedite profile", qualityKind: "quality update policy", featureKind: "feature update profile",
+		driverKind: "driver update profile", ringKind: "update ring",
+	}[k]
+}
+
+// groupsOnly reports whether the kind is assigned to groups alone, never to all
+// devices: those that Windows Update works out are.
+func (k kind) groupsOnly() bool { return k != ringKind }
+
+func profilePath(k kind, id string) string { return string(k) + "/" + url.PathEscape(id) }
+
+func assignPath(k kind, id string) string { return profilePath(k, id) + "/assign" }
+
+func assignmentsPath(k kind, id string) string { return profilePath(k, id) + "/assignments" }
+
+func approvePath(id string) string { return profilePath(qualityKind, id) + "/bulkAction" }
+
+func driverActionPath(id string) string { return profilePath(driverKind, id) + "/executeAction" }
+
+func driverSyncPath(id string) string { return profilePath(driverKind, id) + "/syncInventory" }
+
+func driverListPath(id string) string { return profilePath(driverKind, id) + "/driverInventories" }
+
+const (
+	itemsPath       = managementPath + "/windowsUpdateCatalogItems"
+	entriesPath     = updatesPath + "/catalog/entries"
+	productsPath    = updatesPath + "/products"
+	audiencesPath   = updatesPath + "/deploymentAudiences"
+	deploymentsPath = updatesPath + "/deployments"
+	policiesPath    = updatesPath + "/updatePolicies"
+)
+
+func knownIssuesPath(product string) string {
+	return productsPath + "/" + url.PathEscape(product) + "/knownIssues"
+}
+
+func audiencePath(id string) string { return audiencesPath + "/" + url.PathEscape(id) }
+
+func updateAudiencePath(id string) string {
+	return audiencePath(id) + "/" + namespace + "updateAudience"
+}
+
+func deploymentPath(id string) string { return deploymentsPath + "/" + url.PathEscape(id) }
+
+func policyPath(id string) string { return policiesPath + "/" + url.PathEscape(id) }
+
+func approvalsPath(policy string) string { return policyPath(policy) + "/complianceChanges" }
+
+func approvalPath(policy, id string) string {
+	return approvalsPath(policy) + "/" + url.PathEscape(id)
+}

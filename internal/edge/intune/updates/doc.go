@@ -1,0 +1,29 @@
+// Package updates has a tenant's Windows devices take updates of the operating
+// system and of drivers, which no app can carry: Windows Update delivers them,
+// and what is told to it here is who may have which one. Two services of
+// Microsoft Graph do that.
+//
+// Intune's own profiles (deviceManagement) are objects with a description and
+// assignments to groups. A profile of packmill's is found by its Marker, one
+// line of its description, and by the id it was found under; assignments are a
+// whole set that is read, merged and sent back with what others assigned. A slot
+// of a package (fleet.Stable, fleet.Candidate) is one profile here: a quality
+// update policy whose approvals are given by hand, or a driver profile of the
+// same kind. The wave's group is assigned first and the update approved last, so
+// that nobody is offered what nobody was to have.
+//
+// The deployment service (admin/windows/updates) works with devices, not with
+// groups: an audience of devices, and a deployment of one catalog entry to it.
+// Neither has a name or a description. An audience is therefore known by its id
+// alone, which its maker has to keep, and a deployment is packmill's if its
+// audience is.
+//
+// # What the service does not have
+//
+// An approval has no start: it is given when the wave opens and not before. It
+// has no end and no way back: to suspend it stops offers, up to eight hours later
+// (HoldDelay), and what is installed stays. Nobody reports failures here; that a
+// device has a patch is told by its build, in the inventory.
+//
+// Everything is in beta: v1.0 has the update rings alone.
+package updates

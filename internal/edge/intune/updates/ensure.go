@@ -1,0 +1,273 @@
+package updates
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/transport"
+)
+
+// A profile is one object of Intune's, as it was last read.
+type profile struct {
+	kind        kind
+	id          string
+	description string
+	created     time.Time
+	marker      Marker
+	props       map[string]json.RawMessage
+}
+
+// listWait is how long a list is given to show what was made a moment ago.
+const listWait = 3 * time.Second
+
+// own are packmill's profiles of a kind that bear a key, oldest first: every run
+// chooses alike. They are listed anew each time, since there are few and another
+// run may have made one. The first time that one is missing, the list is read
+// again after a while: another run may have been killed just after it made the
+// profile, and a withdrawal must find that.
+func (c *Client) own(ctx context.Context, k kind, key Key) ([]*profile, error) {
+	for {
+		found, err := c.list(ctx, k, key)
+		if err != nil || len(found) > 0 {
+			return found, err
+		}
+		c.mu.Lock()
+		believed := c.believed[k]
+		c.believed[k] = true
+		c.mu.Unlock()
+		if believed {
+			return nil, nil
+		}
+		if err := c.api.Clock().Sleep(ctx, listWait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (c *Client) list(ctx context.Context, k kind, key Key) ([]*profile, error) {
+	all, err := msgraph.List[map[string]json.RawMessage](ctx, c.api, msgraph.Final, string(k))
+	if err != nil {
+		return nil, err
+	}
+	var out []*profile
+	for _, props := range all {
+		if p := read(k, props); p.marker.Key == key && p.id != "" {
+			out = append(out, p)
+		}
+	}
+	slices.SortFunc(out, func(a, b *profile) int { return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.id, b.id)) })
+	return out, nil
+}
+
+// read makes a profile of an object's properties. Somebody else's has no marker;
+// one that people made as a copy of packmill's is theirs.
+func read(k kind, props map[string]json.RawMessage) *profile {
+	p := &profile{kind: k, id: text(props["id"]), description: text(props["description"]), props: props}
+	p.created, _ = time.Parse(time.RFC3339, text(props["createdDateTime"]))
+	if m, ok := ParseMarker(p.description); ok && (k != ringKind || text(props["@odata.type"]) == odataRing) {
+		if m.ID == "" || m.ID == p.id {
+			p.marker = m
+		}
+	}
+	return p
+}
+
+// text is a JSON string, "" of anything else.
+func text(raw json.RawMessage) string {
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// find is the one profile of a key, nil when there is none. Others with its
+// marker, which a lost answer or a delayed list left behind, go: they would go on
+// letting devices have what this one no longer does.
+func (c *Client) find(ctx context.Context, k kind, key Key) (*profile, error) {
+	found, err := c.own(ctx, k, key)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	for _, spare := range found[1:] {
+		c.api.Log().WarnContext(ctx, "several profiles bear one marker; the oldest is used, the others are removed",
+			"tenant", c.api.Directory(), "key", key.String(), "used", found[0].id, "spare", spare.id)
+		if err := c.delete(ctx, profilePath(k, spare.id)); err != nil {
+			return nil, err
+		}
+	}
+	return found[0], nil
+}
+
+// delete removes an object. What is gone already is removed.
+func (c *Client) delete(ctx context.Context, path string) error {
+	// What was just created may not be found yet; what stays so is gone.
+	err := c.api.Call(ctx, msgraph.Fresh, http.MethodDelete, path, nil, nil)
+	if transport.StatusOf(err) == http.StatusNotFound {
+		return nil
+	}
+	return err
+}
+
+// EnsureProfile makes the profile of a key be as spec says, and returns its id. It
+// writes nothing when nothing differs. Who it is assigned to stays as it is.
+func (c *Client) EnsureProfile(ctx context.Context, key Key, spec Spec) (string, error) {
+	var id string
+	err := c.api.Persist(ctx, func() error {
+		p, err := c.ensure(ctx, Marker{Key: key}, spec)
+		if err == nil {
+			id = p.id
+		}
+		return err
+	})
+	return id, c.fail("intune.updates", key, err)
+}
+
+// ensure finds the profile of a marker's key, creates it, or brings it up to
+// date. What the marker says of targets is kept.
+func (c *Client) ensure(ctx context.Context, want Marker, spec Spec) (*profile, error) {
+	if err := cmp.Or(spec.check(), keyed(want.Key)); err != nil {
+		return nil, err
+	}
+	body := spec.body()
+	want.Spec = fingerprint(body)
+	p, err := c.find(ctx, spec.kind(), want.Key)
+	if err != nil {
+		return nil, err
+	}
+	if p == nil {
+		return c.create(ctx, want, spec, body)
+	}
+	want.Targets, want.ID = p.marker.Targets, p.marker.ID
+	if p.marker.line() == want.line() {
+		return p, nil
+	}
+	for _, name := range spec.fixed() {
+		now, _ := json.Marshal(body[name])
+		if have := p.props[name]; have != nil && string(have) != string(now) {
+			return nil, &fleet.Error{Op: "intune.updates", Object: want.Key.String(), Kind: fleet.Stalled,
+				Err:  fmt.Errorf("the %s has %s %s, which cannot be changed to %s", p.kind.noun(), name, have, now),
+				Hint: "remove the profile by hand when nobody needs its approvals any more; the next run makes one anew"}
+		}
+		delete(body, name)
+	}
+	return p, c.write(ctx, p, want, body)
+}
+
+// create makes a profile.
+func (c *Client) create(ctx context.Context, want Marker, spec Spec, body map[string]any) (*profile, error) {
+	description, err := withMarker("", want)
+	if err != nil {
+		return nil, err
+	}
+	body["description"] = description
+	var made map[string]json.RawMessage
+	if err := c.api.Call(ctx, msgraph.Final, http.MethodPost, string(spec.kind()), body, &made); err != nil {
+		return nil, err
+	}
+	p := read(spec.kind(), made)
+	if p.id == "" {
+		return nil, fmt.Errorf("the service created a %s without telling its id", spec.kind().noun())
+	}
+	p.description, p.marker = description, want
+	return p, nil
+}
+
+// write changes properties of a profile, and its marker with them.
+func (c *Client) write(ctx context.Context, p *profile, want Marker, body map[string]any) error {
+	want.ID = p.id
+	description, err := withMarker(p.description, want)
+	if err != nil {
+		return err
+	}
+	body["description"] = description
+	if p.kind == ringKind {
+		body["@odata.type"] = odataRing
+	}
+	// Properties again have the same effect.
+	if err := c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPatch, profilePath(p.kind, p.id), body, nil); err != nil {
+		return err
+	}
+	p.description, p.marker = description, want
+	return nil
+}
+
+func (c *Client) mark(ctx context.Context, p *profile, m Marker) error {
+	return c.write(ctx, p, m, map[string]any{})
+}
+
+// A ProfileState is what a profile of packmill's is now.
+type ProfileState struct {
+	ID         string
+	Marker     Marker
+	Targets    []fleet.Target             // that packmill assigned
+	Foreign    int                        // that others did
+	Properties map[string]json.RawMessage // as the service tells them
+}
+
+// ReadProfile reads the profile of a key; it is not there if found is false.
+func (c *Client) ReadProfile(ctx context.Context, key Key, spec Spec) (state ProfileState, found bool, err error) {
+	p, err := c.find(ctx, spec.kind(), key)
+	if err != nil || p == nil {
+		return state, false, c.fail("intune.updates", key, err)
+	}
+	present, err := c.assignments(ctx, p)
+	if err != nil {
+		return state, false, c.fail("intune.updates", key, err)
+	}
+	ours, foreign := split(p.marker, present)
+	state = ProfileState{ID: p.id, Marker: p.marker, Foreign: len(foreign), Properties: p.props}
+	for _, a := range ours {
+		state.Targets = append(state.Targets, a.asTarget())
+	}
+	return state, true, nil
+}
+
+// RemoveProfile deletes the profile of a key. There being none is no error.
+func (c *Client) RemoveProfile(ctx context.Context, key Key, spec Spec) error {
+	return c.fail("intune.updates", key, c.api.Persist(ctx, func() error {
+		p, err := c.find(ctx, spec.kind(), key)
+		if err != nil || p == nil {
+			return err
+		}
+		return c.delete(ctx, profilePath(p.kind, p.id))
+	}))
+}
+
+func keyed(k Key) error {
+	if k.Part == "" {
+		return invalid("a profile has no part")
+	}
+	return nil
+}
+
+// fingerprint identifies the properties that packmill writes. It is short: a
+// description holds it.
+func fingerprint(body map[string]any) string {
+	data, err := json.Marshal(body)
+	if err != nil {
+		panic("updates: properties have no JSON form: " + err.Error())
+	}
+	return fleet.DeriveID("intune-update", string(data))[:16]
+}
+
+// permissions is what the application needs for what this package calls.
+const permissions = "grant the application DeviceManagementConfiguration.ReadWrite.All in the tenant, for the deployment service WindowsUpdates.ReadWrite.All"
+
+// fail gives an error its place and kind.
+func (c *Client) fail(op string, key Key, err error) error {
+	err = c.api.Fail(op, key.String(), err)
+	var e *fleet.Error
+	if errors.As(err, &e) && transport.StatusOf(err) == http.StatusForbidden {
+		e.Hint = permissions
+	}
+	return err
+}

@@ -1,0 +1,87 @@
+package updates
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+const markerPrefix = "packmill: "
+
+// maxDescription is how long a description may be (Microsoft: policy resource of
+// windowsUpdates; Intune's own profiles do not say).
+const maxDescription = 1500
+
+// A Key names a profile of packmill's in a tenant: a slot of a package, or a
+// part of the tenant's own policy, which has no package.
+type Key struct {
+	Package fleet.PackageID `json:"package,omitempty"`
+	Part    string          `json:"part"` // stable, candidate; "ring"
+}
+
+func (k Key) String() string {
+	if k.Package == "" {
+		return k.Part
+	}
+	return string(k.Package) + " (" + k.Part + ")"
+}
+
+// A Marker is packmill's line in the description of a profile: whose it is, and
+// what it lets devices have. The rest of the description belongs to the tenant's
+// people and is kept.
+type Marker struct {
+	Key
+	ID         string       `json:"id,omitempty"`         // of the profile: a copy that people made says another's
+	Release    string       `json:"release,omitempty"`    // of the package
+	Artifact   fleet.Digest `json:"artifact,omitempty"`   // that the release was approved as
+	Generation int          `json:"generation,omitempty"` // of the slot
+	Updates    []string     `json:"updates,omitempty"`    // what may be approved: ids of catalog items, or of drivers once they are found
+	Driver     *DriverName  `json:"driver,omitempty"`     // of a driver: what it is found by
+	Spec       string       `json:"spec,omitempty"`       // identifies the properties as last written
+	Targets    []string     `json:"targets,omitempty"`    // what packmill assigned, by Target's key
+}
+
+// line is the marker as it stands in the description.
+func (m Marker) line() string {
+	m.Targets = slices.Sorted(slices.Values(m.Targets))
+	data, err := json.Marshal(m)
+	if err != nil {
+		panic("updates: marker has no JSON form: " + err.Error())
+	}
+	return markerPrefix + string(data)
+}
+
+// ParseMarker finds the marker in a description. A description without a line
+// that reads as one is somebody else's profile.
+func ParseMarker(description string) (Marker, bool) {
+	for line := range strings.Lines(description) {
+		rest, ok := strings.CutPrefix(strings.TrimSpace(line), markerPrefix)
+		if !ok {
+			continue
+		}
+		var m Marker
+		if json.Unmarshal([]byte(rest), &m) == nil && m.Part != "" {
+			return m, true
+		}
+	}
+	return Marker{}, false
+}
+
+// withMarker puts m into a description in place of an earlier marker.
+func withMarker(description string, m Marker) (string, error) {
+	var kept []string
+	for line := range strings.Lines(description) {
+		if !strings.HasPrefix(strings.TrimSpace(line), markerPrefix) {
+			kept = append(kept, strings.TrimRight(line, "\r\n"))
+		}
+	}
+	text := strings.Join(append(kept, m.line()), "\n")
+	if len(text) > maxDescription {
+		return "", &fleet.Error{Op: "intune.updates", Object: m.Key.String(), Kind: fleet.Stalled,
+			Err:  fleet.Errorf(fleet.Stalled, "intune.updates", m.Key.String(), "the description would have %d characters; %d are allowed", len(text), maxDescription),
+			Hint: "shorten what people wrote into the profile's description"}
+	}
+	return text, nil
+}

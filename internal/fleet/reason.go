@@ -1,0 +1,24 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+)
+
+// ErrAwaitsApproval is within the error of a change that people of the tenant
+// must approve there before it is made (Intune: "Multi Admin Approval").
+var ErrAwaitsApproval = errors.New("an approval in the tenant is awaited")
+
+type reasonKey struct{}
+
+// WithReason tells whoever makes changes in a tenant under the context why they
+// are made: where people there must approve them, they read it.
+func WithReason(ctx context.Context, reason string) context.Context {
+	return context.WithValue(ctx, reasonKey{}, reason)
+}
+
+// ReasonOf is the reason given for changes under the context, "" when none was.
+func ReasonOf(ctx context.Context) string {
+	reason, _ := ctx.Value(reasonKey{}).(string)
+	return reason
+}

@@ -1,0 +1,80 @@
+package rollout
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// Moved is the detail of a receipt that says: nothing was changed, because
+// somebody else had changed packmill's own objects on the tenant.
+const Moved = "moved"
+
+// SlotText is what a slot holds and does, in one line of evidence: what an
+// instant is in, which fields the service keeps and in which order it tells
+// targets makes no difference.
+func SlotText(s fleet.AppState) string {
+	if s.Artifact == "" && len(s.Targets) == 0 {
+		return "nothing"
+	}
+	targets := make([]string, len(s.Targets))
+	for i, t := range s.Targets {
+		targets[i] = targetText(t)
+	}
+	slices.Sort(targets)
+	return strings.Join(append([]string{s.Version + " " + s.Artifact.Short()}, targets...), "; ")
+}
+
+func targetText(t fleet.Target) string {
+	if t.Exclude {
+		return "not " + t.Group
+	}
+	text := t.Intent + " " + t.Group
+	const reading = "2006-01-02T15:04:05"
+	zone := "Z"
+	if t.LocalTime {
+		zone = " local"
+	} else {
+		t.Opens, t.Deadline = t.Opens.UTC(), t.Deadline.UTC()
+	}
+	if !t.Opens.IsZero() {
+		text += " from " + t.Opens.Format(reading) + zone
+	}
+	if !t.Deadline.IsZero() && t.Intent != "available" {
+		text += " by " + t.Deadline.Format(reading) + zone
+	}
+	return text
+}
+
+// Left is what packmill's slots of a package held on a tenant when it last
+// changed them, by slot, as far as that is known. After a change that may be half
+// made nothing is; what was found changed by somebody else, and told in an
+// earlier cycle than the one asked for, counts as known.
+func (h *History) Left(at Slot, cycle fleet.CycleID) map[string]string {
+	intents := slices.Clone(h.intents[at])
+	slices.SortStableFunc(intents, func(a, b fleet.Intent) int { return a.Generation - b.Generation })
+	left := map[string]string{}
+	for _, i := range intents {
+		r, known := h.Outcome(i)
+		switch {
+		case known && r.Outcome == "done":
+			if len(r.Left) == 0 {
+				left = map[string]string{}
+			}
+			for slot, text := range r.Left {
+				if left[slot] = text; text == "" {
+					delete(left, slot)
+				}
+			}
+		case known && r.Outcome == "failed" && r.Detail == Moved:
+			if r.Cycle != cycle {
+				maps.Copy(left, r.Left)
+			}
+		default:
+			left = map[string]string{}
+		}
+	}
+	return left
+}

@@ -1,0 +1,266 @@
+package graph_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/packmill/packmill/internal/edge/intune"
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
+	"github.com/packmill/packmill/internal/edge/intune/updates"
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/sim/graph"
+)
+
+const (
+	patchID  = fleet.PackageID("microsoft/kb5068861")
+	driverID = fleet.PackageID("intel/graphics")
+)
+
+var november = graph.Patch{
+	KB: "KB5068861", Name: "2026.11 B Security Updates", Short: "2026.11 B", Released: monday.AddDate(0, 0, -13), Category: "security", Cadence: "monthly",
+	Severity: "critical", Score: 9.8, Exploited: []string{"CVE-2026-0002", "CVE-2026-0001"}, Expeditable: true,
+	Builds: map[string]string{"23H2": "22631.6199", "24H2": "26100.7171"},
+}
+
+// patchWorld is a world in which Windows Update has something.
+func patchWorld(t *testing.T, change func(*graph.Options)) *world {
+	return newWorld(t, func(o *graph.Options) {
+		o.Updates = graph.Updates{
+			Patches: []graph.Patch{
+				november,
+				{KB: "KB5065789", Name: "2026.10 D Preview", Short: "2026.10 D", Released: monday.AddDate(0, 0, -27), Category: "nonSecurity", Cadence: "monthly",
+					Builds: map[string]string{"23H2": "22631.6000"}},
+				{KB: "", Name: "Windows 11, version 24H2", Released: monday.AddDate(-1, 0, 0), Feature: "Windows 11, version 24H2", Builds: map[string]string{"24H2": "26100.1742"}},
+			},
+			Drivers: []graph.DriverUpdate{
+				{Name: "Intel Display", Version: "32.0.101.6000", Class: "Display", Manufacturer: "Intel", Released: monday.AddDate(0, 0, -20), Models: []string{"L14"}},
+				{Name: "Intel Net", Version: "23.1.0", Class: "Net", Manufacturer: "Intel", Released: monday.AddDate(0, 0, -20), Models: []string{"L14"}},
+			},
+			Issues: []graph.KnownIssue{
+				{Product: "Windows 11, version 24H2", ID: "WI1", Title: "A mouse may stop", Status: "confirmed", Since: monday.AddDate(0, 0, -9), KB: "KB5068861"},
+				{Product: "Windows 11, version 24H2", ID: "WI0", Title: "Old", Status: "resolved", Since: monday.AddDate(0, 0, -90), Resolved: monday.AddDate(0, 0, -60), KB: "KB1", FixedBy: "KB2"},
+			},
+		}
+		if change != nil {
+			change(o)
+		}
+	})
+}
+
+func (w *world) updates(directory string) *updates.Client {
+	w.t.Helper()
+	return updates.New(dial(w.t, msgraph.Options{BaseURL: w.http.URL, Directory: directory, Token: w.token(directory), Transport: w.transport(), Clock: w.clock}))
+}
+
+func patchApp(slot string) fleet.App {
+	return fleet.App{
+		Package: patchID, Slot: slot, Version: "2026.11", Artifact: fleet.DigestOf([]byte("november")), Generation: 1,
+		Patch: &fleet.OSPatch{KB: "KB5068861", Builds: map[string]string{"11-23H2": "22631.6199"}, Reboot: "maybe"},
+	}
+}
+
+func driverApp(slot string) fleet.App {
+	return fleet.App{
+		Package: driverID, Slot: slot, Version: "32.0.101.6000", Publisher: "Intel", Artifact: fleet.DigestOf([]byte("driver")),
+		Driver: &fleet.Driver{HardwareIDs: []string{`PCI\VEN_8086`}, Class: "Display", Signer: "x"},
+	}
+}
+
+func to(groups ...string) []fleet.Target {
+	var out []fleet.Target
+	for _, g := range groups {
+		out = append(out, fleet.Target{Intent: "required", Group: g})
+	}
+	return out
+}
+
+// builds counts the devices of a tenant by build.
+func builds(t *testing.T, c *intune.Client, among []string) map[string]int {
+	t.Helper()
+	out := map[string]int{}
+	for _, d := range must[[]fleet.Device](t)(c.Inventory(t.Context())) {
+		if among == nil || slices.Contains(among, d.ID) {
+			out[d.OSVersion]++
+		}
+	}
+	return out
+}
+
+// pass lets time go by.
+func (w *world) pass(d time.Duration) { w.clock.Set(w.clock.Now().Add(d)) }
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPatchReachesItsWave approves a patch for a wave: its devices take it when
+// the approval has reached them, and nobody else does.
+func TestPatchReachesItsWave(t *testing.T) {
+	w := patchWorld(t, nil)
+	apps, c := w.client(nordic), w.updates(nordic)
+	all := ids(must[[]fleet.Device](t)(apps.Inventory(t.Context())))
+	wave, others := all[:3], all[3:]
+	group := must[string](t)(apps.Group(t.Context(), "pilot", wave))
+
+	state := must[fleet.AppState](t)(c.PublishUpdate(t.Context(), patchApp(fleet.Candidate)))
+	if state.Version != "2026.11" || len(state.Targets) != 0 {
+		t.Errorf("published: %+v", state)
+	}
+	ok(t, c.AssignUpdate(t.Context(), patchID, fleet.Candidate, to(group)))
+	state = must[fleet.AppState](t)(c.ObserveUpdate(t.Context(), patchID, fleet.Candidate))
+	if len(state.Targets) != 1 || state.Targets[0].Group != group || state.Artifact != patchApp("").Artifact || state.Generation != 1 {
+		t.Errorf("assigned: %+v", state)
+	}
+	w.pass(7 * time.Hour)
+	if got := builds(t, apps, all); got["10.0.22631"] != 10 {
+		t.Errorf("an approval reached devices before it could: %v", got)
+	}
+	w.pass(4 * time.Hour)
+	if got := builds(t, apps, wave); got["10.0.22631.6199"] != 3 {
+		t.Errorf("wave %v", got)
+	}
+	if got := builds(t, apps, others); got["10.0.22631"] != 7 {
+		t.Errorf("others %v", got)
+	}
+	// The same again writes nothing but the approval.
+	patches := w.count("qualityPolicy.change") + w.count("qualityPolicy.assign") + w.count("qualityPolicy.create")
+	must[fleet.AppState](t)(w.updates(nordic).PublishUpdate(t.Context(), patchApp(fleet.Candidate)))
+	ok(t, w.updates(nordic).AssignUpdate(t.Context(), patchID, fleet.Candidate, to(group)))
+	if again := w.count("qualityPolicy.change") + w.count("qualityPolicy.assign") + w.count("qualityPolicy.create"); again != patches {
+		t.Errorf("%d writes, then %d", patches, again)
+	}
+}
+
+// TestWithdrawnPatch suspends a patch: who has not taken it while the halt is on
+// its way keeps without.
+func TestWithdrawnPatch(t *testing.T) {
+	w := patchWorld(t, nil)
+	apps, c := w.client(nordic), w.updates(nordic)
+	all := ids(must[[]fleet.Device](t)(apps.Inventory(t.Context())))
+	group := must[string](t)(apps.Group(t.Context(), "pilot", all[:5]))
+	must[fleet.AppState](t)(c.PublishUpdate(t.Context(), patchApp(fleet.Candidate)))
+	ok(t, c.AssignUpdate(t.Context(), patchID, fleet.Candidate, to(group)))
+	w.pass(time.Minute)
+	ok(t, c.AssignUpdate(t.Context(), patchID, fleet.Candidate, nil))
+	state := must[fleet.AppState](t)(c.ObserveUpdate(t.Context(), patchID, fleet.Candidate))
+	if len(state.Targets) != 0 || state.Version != "2026.11" {
+		t.Errorf("withdrawn: %+v", state)
+	}
+	w.pass(100 * time.Hour)
+	if got := builds(t, apps, all); got["10.0.22631"] < 9 { // one may check in within the minute
+		t.Errorf("after the halt: %v", got)
+	}
+	ok(t, w.updates(nordic).AssignUpdate(t.Context(), "microsoft/none", fleet.Candidate, nil))
+}
+
+// TestForeignPolicies keeps what people made and assigned.
+func TestForeignPolicies(t *testing.T) {
+	w := patchWorld(t, nil)
+	apps, c := w.client(nordic), w.updates(nordic)
+	const path = "/beta/deviceManagement/windowsQualityUpdatePolicies"
+	foreign := w.do(http.MethodPost, path, map[string]any{"displayName": "packmill microsoft/kb5068861 (candidate)", "description": "ours", "hotpatchEnabled": true})
+	group := must[string](t)(apps.Group(t.Context(), "pilot", nil))
+	state := must[fleet.AppState](t)(c.PublishUpdate(t.Context(), patchApp(fleet.Candidate)))
+	theirs := map[string]any{"target": map[string]any{"@odata.type": "#microsoft.graph.exclusionGroupAssignmentTarget", "groupId": "7f6e1c52-0000-4000-8000-00000000abcd"}}
+	w.do(http.MethodPost, path+"/"+state.ID+"/assign", map[string]any{"assignments": []any{theirs}})
+	ok(t, c.AssignUpdate(t.Context(), patchID, fleet.Candidate, to(group)))
+	ok(t, c.AssignUpdate(t.Context(), patchID, fleet.Candidate, nil))
+	// Who copies packmill's policy has one of his own, whatever the copy says.
+	ours := w.get(path)["value"].([]any)
+	i := slices.IndexFunc(ours, func(p any) bool { return p.(map[string]any)["id"] == state.ID })
+	copied := w.do(http.MethodPost, path, map[string]any{"displayName": "copy", "description": ours[i].(map[string]any)["description"]})
+	left, _ := json.Marshal(w.get(path + "/" + state.ID + "/assignments")["value"])
+	if !strings.Contains(string(left), "abcd") || strings.Contains(string(left), group) {
+		t.Errorf("assignments left: %s", left)
+	}
+	ok(t, c.RemoveProfile(t.Context(), updates.Key{Package: patchID, Part: fleet.Candidate}, updates.Quality{}))
+	after, _ := json.Marshal(w.get(path)["value"])
+	if !strings.Contains(string(after), foreign["id"].(string)) || !strings.Contains(string(after), copied["id"].(string)) || strings.Contains(string(after), `"id":"`+state.ID) {
+		t.Errorf("policies left: %s", after)
+	}
+}
+
+// TestPatchRefused names what Windows Update cannot do.
+func TestPatchRefused(t *testing.T) {
+	w := patchWorld(t, nil)
+	c := w.updates(nordic)
+	unknown, wrong := patchApp(fleet.Candidate), patchApp(fleet.Candidate)
+	unknown.Patch = &fleet.OSPatch{KB: "KB9999999", Builds: map[string]string{"11": "1.1"}}
+	wrong.Patch = &fleet.OSPatch{KB: "KB5068861", Builds: map[string]string{"11-24H2": "26100.1"}}
+	for name, tt := range map[string]struct {
+		app  fleet.App
+		kind fleet.Kind
+	}{"not in the catalog": {unknown, fleet.Waiting}, "other builds": {wrong, fleet.Refused}, "neither": {fleet.App{Package: patchID, Slot: fleet.Stable}, fleet.Invalid}} {
+		if _, err := c.PublishUpdate(t.Context(), tt.app); err == nil || fleet.KindOf(err) != tt.kind {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	must[fleet.AppState](t)(c.PublishUpdate(t.Context(), patchApp(fleet.Candidate)))
+	const group = "7f6e1c52-0000-4000-8000-00000000abcd"
+	for name, tt := range map[string]struct {
+		target fleet.Target
+		kind   fleet.Kind
+	}{
+		"later":       {fleet.Target{Intent: "required", Group: group, Opens: w.clock.Now().Add(time.Hour)}, fleet.Waiting},
+		"removal":     {fleet.Target{Intent: "uninstall", Group: group}, fleet.Refused},
+		"offered":     {fleet.Target{Intent: "available", Group: group}, fleet.Refused},
+		"all devices": {fleet.Target{Intent: "required", Group: "all devices"}, fleet.Invalid},
+	} {
+		if err := c.AssignUpdate(t.Context(), patchID, fleet.Candidate, []fleet.Target{tt.target}); err == nil || fleet.KindOf(err) != tt.kind {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := w.count("approve"); n != 0 {
+		t.Errorf("%d approvals of what was refused", n)
+	}
+}
+
+// TestDriver waits until the service has found the driver, then approves it.
+func TestDriver(t *testing.T) {
+	w := patchWorld(t, nil)
+	apps, c := w.client(nordic), w.updates(nordic)
+	all := ids(must[[]fleet.Device](t)(apps.Inventory(t.Context())))
+	group := must[string](t)(apps.Group(t.Context(), "pilot", all[:4]))
+	must[fleet.AppState](t)(c.PublishUpdate(t.Context(), driverApp(fleet.Candidate)))
+	err := c.AssignUpdate(t.Context(), driverID, fleet.Candidate, to(group))
+	if fleet.KindOf(err) != fleet.Waiting || w.count("driver.sync") != 1 {
+		t.Fatalf("nothing was found yet: %v", err)
+	}
+	w.pass(2 * time.Hour)
+	ok(t, c.AssignUpdate(t.Context(), driverID, fleet.Candidate, to(group)))
+	key := updates.Key{Package: driverID, Part: fleet.Candidate}
+	status := func() string {
+		for _, d := range must[[]updates.Driver](t)(c.Drivers(t.Context(), key)) {
+			if d.Name == "Intel Display" {
+				if d.Devices != 4 {
+					t.Errorf("driver %+v", d)
+				}
+				return d.Status
+			} else if d.Status != "needsReview" {
+				t.Errorf("another driver: %+v", d)
+			}
+		}
+		return ""
+	}
+	if got := status(); got != "approved" {
+		t.Errorf("status %q", got)
+	}
+	ok(t, c.AssignUpdate(t.Context(), driverID, fleet.Candidate, nil))
+	ok(t, c.AssignUpdate(t.Context(), driverID, fleet.Candidate, nil))
+	ok(t, c.AssignProfile(t.Context(), key, updates.Drivers{}, to(group)))
+	if got := status(); got != "suspended" {
+		t.Errorf("status %q", got)
+	}
+	if _, err := c.EnsureProfile(t.Context(), key, updates.Drivers{Name: "x", Automatic: true}); fleet.KindOf(err) != fleet.Stalled {
+		t.Errorf("a driver profile's way of approval was changed: %v", err)
+	}
+	drivers := must[[]updates.Driver](t)(c.Drivers(t.Context(), key))
+	ok(t, c.Decline(t.Context(), key, drivers[1].ID))
+}

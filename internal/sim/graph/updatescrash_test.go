@@ -1,0 +1,229 @@
+package graph_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/packmill/packmill/internal/edge/intune/updates"
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/sim/event"
+	"github.com/packmill/packmill/internal/sim/graph"
+)
+
+// patching is what a wave does to a tenant: a patch for its group, instead of the
+// one that was there.
+func patching(ctx context.Context, c *updates.Client, group string) error {
+	if _, err := c.PublishUpdate(ctx, patchApp(fleet.Candidate)); err != nil {
+		return err
+	}
+	return c.AssignUpdate(ctx, patchID, fleet.Candidate, to(group))
+}
+
+// halting takes it back.
+func halting(ctx context.Context, c *updates.Client, _ string) error {
+	return c.AssignUpdate(ctx, patchID, fleet.Candidate, nil)
+}
+
+// patchEnd is everything a tenant holds of update profiles: what they are, who
+// they are for, what is approved in them.
+func patchEnd(w *world) string {
+	w.t.Helper()
+	var out []string
+	const path = "/beta/deviceManagement/windowsQualityUpdatePolicies"
+	for _, p := range w.get(path)["value"].([]any) {
+		p := p.(map[string]any)
+		assigned, err := json.Marshal(w.get(path + "/" + p["id"].(string) + "/assignments")["value"])
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		var targets []struct{ Target map[string]string }
+		if err := json.Unmarshal(assigned, &targets); err != nil {
+			w.t.Fatal(err)
+		}
+		out = append(out, fmt.Sprint(p["displayName"], p["description"], p["approvalSettings"], targets))
+	}
+	slices.Sort(out)
+	return strings.Join(out, "\n")
+}
+
+// patchedWorld is a world with a wave's group.
+func patchedWorld(t *testing.T, change func(*graph.Options)) (*world, string) {
+	w := patchWorld(t, change)
+	apps := w.client(nordic)
+	all := ids(must[[]fleet.Device](t)(apps.Inventory(t.Context())))
+	return w, must[string](t)(apps.Group(t.Context(), "pilot", all[:3]))
+}
+
+// TestPatchKilledAtEachStep kills a run after each change it makes; the next one
+// ends where one that nobody killed does, and devices get the same.
+func TestPatchKilledAtEachStep(t *testing.T) {
+	for name, work := range map[string]func(context.Context, *updates.Client, string) error{"patch": patching, "halt": halting} {
+		run := func(t *testing.T, kill int) (end string, steps int, got map[string]int) {
+			w, group := patchedWorld(t, func(o *graph.Options) { o.ListLag = 1 })
+			if name == "halt" {
+				ok(t, patching(t.Context(), w.updates(nordic), group))
+			}
+			before := len(w.events)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			w.when(func(event.Event) {
+				if len(w.events)-before == kill {
+					cancel()
+				}
+			})
+			err := work(ctx, w.updates(nordic), group)
+			w.when(nil)
+			if kill > 0 && err != nil && !errors.Is(err, context.Canceled) {
+				t.Errorf("the killed run returned %v", err)
+			}
+			steps = len(w.events) - before
+			ok(t, work(t.Context(), w.updates(nordic), group))
+			end = patchEnd(w)
+			w.pass(14 * 3600e9)
+			return end, steps, builds(t, w.client(nordic), nil)
+		}
+		want, steps, devices := run(t, 0)
+		if steps < 2 {
+			t.Fatalf("%s takes %d steps", name, steps)
+		}
+		for kill := 1; kill <= steps; kill++ {
+			t.Run(fmt.Sprintf("%s %d", name, kill), func(t *testing.T) {
+				end, _, got := run(t, kill)
+				if end != want || fmt.Sprint(got) != fmt.Sprint(devices) {
+					t.Errorf("end\n%s\n%v\nwant\n%s\n%v", end, got, want, devices)
+				}
+			})
+		}
+	}
+}
+
+// TestPatchFaults has every call of an approval fail in every way, once; what is
+// there afterwards is what is there without a fault, and what was not approved is
+// not on devices.
+func TestPatchFaults(t *testing.T) {
+	w, group := patchedWorld(t, nil)
+	ok(t, patching(t.Context(), w.updates(nordic), group))
+	want := patchEnd(w)
+	for _, operation := range []string{"catalogItem.list", "qualityPolicy.list", "driverProfile.list", "qualityPolicy.create", "qualityPolicy.assignments", "qualityPolicy.patch", "qualityPolicy.assign", "qualityPolicy.act"} {
+		for name, fault := range map[string]graph.Fault{
+			"429": {Status: http.StatusTooManyRequests, RetryAfter: 3}, "429 bare": {Status: http.StatusTooManyRequests}, "500": {Status: http.StatusInternalServerError},
+			"503": {Status: http.StatusServiceUnavailable}, "404": {Status: http.StatusNotFound}, "409": {Status: http.StatusConflict}, "lost": {Lose: true},
+		} {
+			t.Run(operation+" "+name, func(t *testing.T) {
+				w, group := patchedWorld(t, func(o *graph.Options) {
+					o.Fault = func(c graph.Call) graph.Fault {
+						if c.Operation == operation && c.N == 1 {
+							return fault
+						}
+						return graph.Fault{}
+					}
+				})
+				if err := patching(t.Context(), w.updates(nordic), group); err != nil {
+					ok(t, patching(t.Context(), w.updates(nordic), group))
+				}
+				if got := patchEnd(w); got != want {
+					t.Errorf("end\n%s\nwant\n%s", got, want)
+				}
+			})
+		}
+	}
+}
+
+// TestDriverKilledAtEachStep kills a run that approves a driver, and one that
+// suspends it.
+func TestDriverKilledAtEachStep(t *testing.T) {
+	approving := func(ctx context.Context, c *updates.Client, group string) error {
+		return c.AssignUpdate(ctx, driverID, fleet.Candidate, to(group))
+	}
+	suspending := func(ctx context.Context, c *updates.Client, _ string) error {
+		return c.AssignUpdate(ctx, driverID, fleet.Candidate, nil)
+	}
+	for kill := 1; kill <= 8; kill++ {
+		w, group := patchedWorld(t, nil)
+		must[fleet.AppState](t)(w.updates(nordic).PublishUpdate(t.Context(), driverApp(fleet.Candidate)))
+		if err := approving(t.Context(), w.updates(nordic), group); fleet.KindOf(err) != fleet.Waiting {
+			t.Fatal(err)
+		}
+		w.pass(25 * time.Hour)
+		key := updates.Key{Package: driverID, Part: fleet.Candidate}
+		for _, want := range []string{"approved", "suspended"} {
+			work := map[string]func(context.Context, *updates.Client, string) error{"approved": approving, "suspended": suspending}[want]
+			ctx, cancel := context.WithCancel(t.Context())
+			before := len(w.events)
+			w.when(func(event.Event) {
+				if len(w.events)-before == kill {
+					cancel()
+				}
+			})
+			if err := work(ctx, w.updates(nordic), group); err != nil && !errors.Is(err, context.Canceled) {
+				t.Errorf("killed at %d: %v", kill, err)
+			}
+			cancel()
+			w.when(nil)
+			ok(t, work(t.Context(), w.updates(nordic), group))
+			state := must[fleet.AppState](t)(w.updates(nordic).ObserveUpdate(t.Context(), driverID, fleet.Candidate))
+			if (len(state.Targets) == 1) != (want == "approved") {
+				t.Errorf("killed at %d, %s: %+v", kill, want, state)
+			}
+			ok(t, w.updates(nordic).AssignProfile(t.Context(), key, updates.Drivers{}, to(group))) // the inventory is of those it is for
+			list := must[[]updates.Driver](t)(w.updates(nordic).Drivers(t.Context(), key))
+			if i := slices.IndexFunc(list, func(d updates.Driver) bool { return d.Class == "Display" }); i < 0 || list[i].Status != want {
+				t.Errorf("killed at %d: %+v, want %s", kill, list, want)
+			}
+		}
+	}
+}
+
+// TestAudienceKilledAtEachStep kills a run between two changes of an audience.
+func TestAudienceKilledAtEachStep(t *testing.T) {
+	for kill := 1; kill <= 8; kill++ {
+		w := patchWorld(t, nil)
+		all := ids(must[[]fleet.Device](t)(w.client(nordic).Inventory(t.Context())))
+		audience := must[string](t)(w.updates(nordic).NewAudience(t.Context()))
+		ok(t, w.updates(nordic).SetAudience(t.Context(), audience, updates.Audience{Members: all[:5], Exclusions: all[5:6]}))
+		entry := w.entryOf("2026.11")
+		before := len(w.events)
+		ctx, cancel := context.WithCancel(t.Context())
+		w.when(func(event.Event) {
+			if len(w.events)-before == kill {
+				cancel()
+			}
+		})
+		want := updates.Audience{Members: slices.Sorted(slices.Values(all[3:8])), Exclusions: slices.Sorted(slices.Values(all[0:2]))}
+		work := func(ctx context.Context) error {
+			c := w.updates(nordic)
+			if err := c.SetAudience(ctx, audience, want); err != nil {
+				return err
+			}
+			_, err := c.Deploy(ctx, updates.Deployment{Audience: audience, Entry: entry, Expedite: true})
+			return err
+		}
+		err := work(ctx)
+		cancel()
+		w.when(nil)
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("killed at %d: %v", kill, err)
+		}
+		now := must[updates.Audience](t)(w.updates(nordic).Audience(t.Context(), audience))
+		for _, id := range now.Members {
+			old := slices.Contains(all[:5], id) && !slices.Contains(all[5:6], id)
+			if !old && !slices.Contains(want.Members, id) && !slices.Contains(now.Exclusions, id) {
+				t.Errorf("killed at %d: %s was to have it at no time", kill, id)
+			}
+		}
+		ok(t, work(t.Context()))
+		if got := must[updates.Audience](t)(w.updates(nordic).Audience(t.Context(), audience)); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("killed at %d: %+v", kill, got)
+		}
+		if list := must[[]updates.DeploymentState](t)(w.updates(nordic).Deployments(t.Context(), audience)); len(list) != 1 {
+			t.Errorf("killed at %d: %d deployments", kill, len(list))
+		}
+	}
+}
