@@ -25,7 +25,7 @@ func exporter(t *testing.T, states []string, address func(host string) string, f
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/mobileApps"):
 			notes := Marker{Package: "a/b", Slot: fleet.Candidate}.line()
-			answer(map[string]any{"value": []any{map[string]any{"id": "app", "notes": notes}}})
+			answer(map[string]any{"value": []any{map[string]any{"@odata.type": kindWin32.odata(), "id": "app", "notes": notes}}})
 		case r.URL.Path == reportPath:
 			answer(map[string]any{"TotalRowCount": 50_000})
 		case r.URL.Path == exportsPath:

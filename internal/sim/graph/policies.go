@@ -44,7 +44,10 @@ func policyRoutes(r router) {
 	for _, s := range policySets() {
 		root := "/deviceManagement/" + s.name
 		one := root + "/{id}"
-		serve := r.both
+		serve := func(method, path, operation string, h handler) {
+			r.serve(method+" /v1.0"+path, operation, untagged(h))
+			r.beta(method, path, operation, h)
+		}
 		if s.name == catalogSet {
 			serve = r.beta
 			r.beta("GET", one+"/settings", s.noun+".settings", s.with(listSettings))
@@ -65,6 +68,20 @@ func policyRoutes(r router) {
 	r.both("POST", "/deviceManagement/"+complianceSet+"/{id}/scheduleActionsForRules", "deviceCompliancePolicy.actions", policySets()[complianceSet].with(scheduleActions))
 	r.both("GET", "/deviceManagement/"+complianceSet+"/{id}/deviceStatuses", "deviceCompliancePolicy.statuses", policySets()[complianceSet].with(listCompliance))
 	r.beta("POST", "/deviceManagement/reports/getConfigurationPolicyDevicesReport", "configurationPolicy.report", policyReport)
+}
+
+// untagged leaves out of an answer what beta alone has of a configuration.
+func untagged(h handler) handler {
+	return func(r *request) (reply, error) {
+		rep, err := h(r)
+		body, _ := rep.body.(map[string]any)
+		list, _ := body["value"].([]map[string]any)
+		for _, item := range append(list, body) {
+			delete(item, "roleScopeTagIds")
+			delete(item, "supportsScopeTags")
+		}
+		return rep, err
+	}
 }
 
 // checkNote refuses a description that is too long.
