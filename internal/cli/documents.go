@@ -10,6 +10,7 @@ import (
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/change"
+	"github.com/packmill/packmill/internal/rules/drift"
 	"github.com/packmill/packmill/internal/rules/why"
 	"github.com/packmill/packmill/internal/sim/rehearsal"
 	"github.com/packmill/packmill/internal/view"
@@ -41,6 +42,7 @@ func documents() []document {
 		{"run", 1, "What run or apply did, and what waits.", runReport{}},
 		{"patches", 1, "What Windows Update has for a tenant, what it fixes, and which packages hold it.", factory.Patches{}},
 		{"plan", 1, "What opening a gate will do, and its digest.", planReport{}},
+		{"drift", 1, "What tenants hold of packmill's, compared with main and with what was last applied, value by value.", drift.Report{}},
 		{"pull", 1, "A pull request that was proposed.", pullReport{}},
 		{"word", 1, "What a person said of a release in a wave.", wordReport{}},
 		{"inventory", 1, "What tenants' devices are and have, by the newest snapshot of each.", view.Inventory{}},

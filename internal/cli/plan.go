@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -21,6 +22,7 @@ type planReport struct {
 
 func newPlanCmd(a *app) *cobra.Command {
 	var gate string
+	var d driftFlags
 	cmd := &cobra.Command{
 		Use:   "plan [CYCLE]",
 		Short: "Print what opening a gate will do, and its digest",
@@ -28,37 +30,64 @@ func newPlanCmd(a *app) *cobra.Command {
 package, with the versions, the wave, the dates and why. Its digest is what an
 approval names; apply recomputes it and refuses a difference.
 
-Without CYCLE it is the newest open one, without --gate its next wave.`,
+Without CYCLE it is the newest open one, without --gate its next wave.
+
+With --drift it reads the tenants instead, and compares three versions of every
+object of packmill's there: what main wants, what was last applied, and what the
+tenant has. It changes nothing there. --adopt writes what the tenant has into
+the work tree, for review; what it says of the other way, to restore, is a merge
+too. It exits with 1 when a tenant could not be read, and with --exit-code with
+5 when something differs.`,
+		Example: `  packmill plan
+  packmill plan --drift --tenant nordic/acme --exit-code
+  packmill plan --drift --tenant nordic/acme --adopt acme/baseline`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	f := formatFlag(cmd, formatTable, formatJSON, formatCSV, formatMarkdown)
 	cmd.Flags().StringVar(&gate, "gate", "", "the wave to plan")
+	cmd.Flags().BoolVar(&d.on, "drift", false, "compare what tenants hold with main and with what was last applied")
+	cmd.Flags().StringVar(&d.tenant, "tenant", "", "with --drift: this tenant alone")
+	cmd.Flags().StringVar(&d.adopt, "adopt", "", "with --drift: write what the tenant has of this package into the work tree")
+	cmd.Flags().BoolVar(&d.exitCode, "exit-code", false, "with --drift: exit with 5 when something differs")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		mill, _, err := a.factory(cmd.Context())
-		if err != nil {
-			return err
+		switch {
+		case d.on && (gate != "" || len(args) > 0):
+			return usageErrorf("--drift compares tenants: it takes no cycle and no gate")
+		case d.on:
+			return a.drift(cmd.Context(), *f, d)
+		case d.tenant != "" || d.adopt != "" || d.exitCode:
+			return usageErrorf("--tenant, --adopt and --exit-code go with --drift")
 		}
-		facts, err := mill.Observe(cmd.Context())
-		if err != nil {
-			return err
-		}
-		id, err := chosenCycle(facts, args)
-		if err != nil {
-			return err
-		}
-		if gate == "" {
-			gate = nextGate(facts, id)
-		}
-		plan, err := mill.PlanOf(cmd.Context(), facts.Repo, id, gate)
-		if err != nil {
-			return err
-		}
-		table := view.PlanTable(plan)
-		skipped := view.SkippedTable(plan)
-		r := result{name: "plan", value: planReport{Digest: plan.Digest(), Recorded: facts.Repo.Plans[id][gate].Digest, Plan: plan}, table: table, also: []view.Table{view.GroupTable(plan), skipped, digestTable(plan)}}
-		return a.write(*f, r)
+		return a.plan(cmd.Context(), *f, args, gate)
 	}
 	return cmd
+}
+
+// plan prints what opening a gate will do.
+func (a *app) plan(ctx context.Context, f format, args []string, gate string) error {
+	mill, _, err := a.factory(ctx)
+	if err != nil {
+		return err
+	}
+	facts, err := mill.Observe(ctx)
+	if err != nil {
+		return err
+	}
+	id, err := chosenCycle(facts, args)
+	if err != nil {
+		return err
+	}
+	if gate == "" {
+		gate = nextGate(facts, id)
+	}
+	plan, err := mill.PlanOf(ctx, facts.Repo, id, gate)
+	if err != nil {
+		return err
+	}
+	table := view.PlanTable(plan)
+	skipped := view.SkippedTable(plan)
+	r := result{name: "plan", value: planReport{Digest: plan.Digest(), Recorded: facts.Repo.Plans[id][gate].Digest, Plan: plan}, table: table, also: []view.Table{view.GroupTable(plan), skipped, digestTable(plan)}}
+	return a.write(f, r)
 }
 
 func digestTable(p fleet.Plan) view.Table {

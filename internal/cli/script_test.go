@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,6 +31,8 @@ import (
 //	                  as a person, or with packmill's credential behind its back
 //	merge BRANCH      lets people review and merge a branch of the forge
 //	$FORMATS          the folder of the formats, whose testdata holds installers
+//	portal TENANT COLLECTION NAME JSON   changes an object of a tenant of the
+//	                  served world as a person in the portal does
 //	decide TENANT STATUS   an administrator approves, rejects or cancels what waits
 //	document NAME     checks that standard output is the JSON document of that name
 //
@@ -47,7 +50,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE") == "1",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"world": serveScript, "merge": mergeScript, "meddle": meddleScript, "decide": decideScript, "document": checkScript,
+			"world": serveScript, "merge": mergeScript, "meddle": meddleScript, "decide": decideScript, "document": checkScript, "portal": portalScript,
 		},
 		Condition: func(cond string) (bool, error) {
 			return cond == "long" && !testing.Short() && !raced, nil
@@ -111,6 +114,17 @@ func serveScript(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("FORGE", w.GitDir())
 }
 
+// portalScript is the command portal.
+func portalScript(ts *testscript.TestScript, _ bool, args []string) {
+	w := *ts.Value(servedWorld).(**world.World)
+	if len(args) != 4 || w == nil {
+		ts.Fatalf("usage: portal TENANT COLLECTION NAME JSON, after world")
+	}
+	var props map[string]any
+	ts.Check(json.Unmarshal([]byte(args[3]), &props))
+	ts.Check(w.Portal(fleet.TenantID(args[0]), args[1], args[2], props))
+}
+
 // servedWorld is where a script keeps the world that it serves.
 const servedWorld = "world"
 
@@ -151,11 +165,6 @@ func odd(list []string) func(fleet.TenantID, *graph.Tenant) {
 		}
 	}
 }
-
-// worldKey is where a script's world is kept between commands.
-const worldKey = "world"
-
-type worldHolder struct{ world *world.World }
 
 // decideScript is the command decide.
 func decideScript(ts *testscript.TestScript, _ bool, args []string) {

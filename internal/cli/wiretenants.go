@@ -17,6 +17,7 @@ import (
 
 	"github.com/packmill/packmill/internal/edge/intune"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
+	"github.com/packmill/packmill/internal/edge/intune/policy"
 	"github.com/packmill/packmill/internal/edge/intune/readiness"
 	"github.com/packmill/packmill/internal/edge/intune/updates"
 	"github.com/packmill/packmill/internal/factory"
@@ -28,7 +29,11 @@ import (
 type tenantConsole struct {
 	*intuneApps
 	*windowsUpdates
+	configurations *policy.Console
 }
+
+// Configurations is the console for packages of configurations.
+func (c tenantConsole) Configurations() factory.Console { return c.configurations }
 
 type (
 	intuneApps     = intune.Client
@@ -39,6 +44,8 @@ type (
 var (
 	_ factory.Updater      = tenantConsole{}
 	_ factory.PatchCatalog = tenantConsole{}
+	_ factory.Configurer   = tenantConsole{}
+	_ factory.ObjectReader = tenantConsole{}
 )
 
 // wireTenants connects tenants through Microsoft Graph. One process serves
@@ -57,7 +64,8 @@ func (a *app) wireTenants(f *factory.Factory) error {
 		defer mu.Unlock()
 		c, ok := known[t.Intune.Directory]
 		if !ok {
-			c = tenantConsole{intune.New(api, intune.Options{Uploads: uploads}), updates.New(api)}
+			apps := intune.New(api, intune.Options{Uploads: uploads})
+			c = tenantConsole{apps, updates.New(api), &policy.Console{Client: apps, Policies: policy.New(api, apps)}}
 			known[t.Intune.Directory] = c
 		}
 		return c, nil

@@ -27,6 +27,8 @@ func (b *builder) setting(ctx context.Context, key string, s fleet.Setting) erro
 		return b.document(key, ".policy.json", store.MediaTypeCatalogPolicy, s.CatalogPolicy, content, graphpolicy.CatalogPolicy)
 	case s.DeviceConfiguration != "":
 		return b.document(key, ".configuration.json", store.MediaTypeDeviceConfig, s.DeviceConfiguration, content, graphpolicy.DeviceConfiguration)
+	case s.CompliancePolicy != "":
+		return b.document(key, ".compliance.json", store.MediaTypeCompliance, s.CompliancePolicy, content, graphpolicy.CompliancePolicy)
 	case s.Profile != "":
 		return b.document(key, ".mobileconfig", store.MediaTypeProfile, s.Profile, content, profile)
 	case s.Platform() == "linux":
@@ -110,18 +112,23 @@ func (b *builder) scripts(ctx context.Context, key, remediate, revert string, pa
 	if err := b.write(ctx, dir, key, p); err != nil {
 		return err
 	}
-	publisher := b.repo.Publishers[b.pkg.ID.Publisher()].Name
-	if publisher == "" {
-		publisher = b.pkg.ID.Publisher()
-	}
-	text, err := graphpolicy.HealthScript{
-		DisplayName: b.pkg.Name + " (" + key + ")", Description: b.pkg.Description, Publisher: publisher,
-		Detection: pair.Detect, Remediation: pair.Remediate, RunAsAccount: "system",
-	}.JSON()
+	text, err := healthScript(b.repo, b.pkg, key, pair)
 	if err != nil {
 		return err
 	}
 	return b.builtBytes(key, b.fileName(key)+".health-script.json", store.MediaTypeHealthScript, text)
+}
+
+// healthScript is what a console takes of a pair of scripts.
+func healthScript(repo *fleet.Repository, pkg fleet.Package, key string, pair setting.Pair) ([]byte, error) {
+	publisher := repo.Publishers[pkg.ID.Publisher()].Name
+	if publisher == "" {
+		publisher = pkg.ID.Publisher()
+	}
+	return graphpolicy.HealthScript{
+		DisplayName: pkg.Name + " (" + key + ")", Description: pkg.Description, Publisher: publisher,
+		Detection: pair.Detect, Remediation: pair.Remediate, RunAsAccount: "system",
+	}.JSON()
 }
 
 // profile checks that a configuration profile says which one it is, out of its

@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 
-	"github.com/packmill/packmill/internal/edge/store"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/rollout"
 	"github.com/packmill/packmill/internal/rules/setting"
@@ -276,7 +275,7 @@ func (c *campaign) script(id fleet.PackageID, name string) (string, error) {
 
 // takenAsApp reports whether a built file of a setting is the one that is
 // installed like a program: the others are payloads of other kinds.
-func takenAsApp(f fleet.BuiltFile) bool { return f.MediaType != store.MediaTypeHealthScript }
+func takenAsApp(f fleet.BuiltFile) bool { return partKind(f.MediaType) == "" }
 
 // detectText is the script of a detection rule: the package's own, or that of a
 // setting whose scripts packmill writes.

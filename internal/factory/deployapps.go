@@ -27,6 +27,7 @@ func (w onTenant) apps(ctx context.Context, pkg fleet.Package, slot string, buil
 		base.Patch, base.Driver = pkg.Patch, pkg.Driver
 		return []fleet.App{base}, nil
 	}
+	w.parts(&base, pkg, built)
 	release := pkg.Releases[built.Version]
 	var apps []fleet.App
 	for _, platform := range []string{"windows", "macos"} {
@@ -35,6 +36,9 @@ func (w onTenant) apps(ctx context.Context, pkg fleet.Package, slot string, buil
 			installer, ok := installerOf(pkg, file)
 			if !ok || installer.Platform != platform || !rollout.KeptToWindows(w.tenant, installer) {
 				continue
+			}
+			if err := alone(pkg, app, file); err != nil {
+				return nil, err
 			}
 			if app.File.Name == "" || preferred(platform, installer.Arch) > preferred(platform, app.Installer.Arch) {
 				app.File, app.Installer, app.Download = file, installer, release.Installers[file.Installer]
@@ -47,6 +51,9 @@ func (w onTenant) apps(ctx context.Context, pkg fleet.Package, slot string, buil
 			return nil, err
 		}
 		apps = append(apps, app)
+	}
+	if len(apps) == 0 && len(base.Parts) > 0 {
+		return []fleet.App{base}, nil // nothing is installed
 	}
 	if len(apps) == 0 {
 		return nil, fleet.Errorf(fleet.Refused, "factory.publish", string(pkg.ID), "artifact %s holds nothing for Windows or macOS that this tenant takes", built.Artifact.Short())
@@ -104,6 +111,17 @@ func installerOf(pkg fleet.Package, file fleet.BuiltFile) (fleet.Installer, bool
 		return fleet.Installer{}, false
 	}
 	return settingInstaller(s), true
+}
+
+// alone refuses a second setting that is installed like a program: an app has one
+// file.
+func alone(pkg fleet.Package, app fleet.App, file fleet.BuiltFile) error {
+	if _, setting := pkg.Settings[file.Installer]; !setting || app.File.Name == "" {
+		return nil
+	}
+	e := fleet.Errorf(fleet.Refused, "factory.publish", string(pkg.ID), "settings %s and %s are both installed like a program", app.File.Installer, file.Installer)
+	e.Hint = "a package has one of them: put the other into a package of its own"
+	return e
 }
 
 // preferred ranks architectures for the one file that a slot has: x64 on Windows,

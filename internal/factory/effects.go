@@ -56,7 +56,7 @@ func (f *Factory) carryOut(ctx context.Context, facts rollout.Facts, effects []r
 	effects, failures := c.asApproved(ctx, effects)
 	effects, early, err := c.early(effects)
 	if err != nil {
-		return 0, err
+		return 0, errors.Join(append(failures, err)...)
 	}
 	w := c.crew(effects)
 	served := w.serve(ctx)

@@ -29,11 +29,19 @@ type Updater interface {
 const everyWindows = "all Windows devices"
 
 // byKind is a console that does with a package what its kind asks for: apps go to
-// the console, what Windows Update delivers is approved there. Whoever rolls out
-// sees one console.
+// the console, configurations to that for configurations, what Windows Update
+// delivers is approved there. Whoever rolls out sees one console.
 type byKind struct {
 	Console
 	repo *fleet.Repository
+}
+
+// of is the console that a package's slots are on, unless it is approved.
+func (c byKind) of(id fleet.PackageID) Console {
+	if conf, ok := c.Console.(Configurer); ok && c.repo.Packages[id].Kind == "configuration" {
+		return conf.Configurations()
+	}
+	return c.Console
 }
 
 // updater is what approves a package's release, nil where the package is an app.
@@ -56,7 +64,7 @@ func (c byKind) Observe(ctx context.Context, id fleet.PackageID, slot string) (f
 	if u != nil {
 		return u.ObserveUpdate(ctx, id, slot)
 	}
-	return c.Console.Observe(ctx, id, slot)
+	return c.of(id).Observe(ctx, id, slot)
 }
 
 func (c byKind) Publish(ctx context.Context, app fleet.App, content fleet.Content) (fleet.AppState, error) {
@@ -67,7 +75,7 @@ func (c byKind) Publish(ctx context.Context, app fleet.App, content fleet.Conten
 	if u != nil {
 		return u.PublishUpdate(ctx, app)
 	}
-	return c.Console.Publish(ctx, app, content)
+	return c.of(app.Package).Publish(ctx, app, content)
 }
 
 // Stop takes the assignments of a slot away.
@@ -88,7 +96,7 @@ func (c byKind) Assign(ctx context.Context, id fleet.PackageID, slot string, tar
 		return err
 	}
 	if u == nil {
-		return c.Console.Assign(ctx, id, slot, targets)
+		return c.of(id).Assign(ctx, id, slot, targets)
 	}
 	groups := make([]fleet.Target, len(targets))
 	for i, t := range targets {
@@ -126,7 +134,7 @@ func (c byKind) everyone(ctx context.Context) (string, error) {
 func (c byKind) Statuses(ctx context.Context, id fleet.PackageID, slot string) ([]fleet.DeviceStatus, error) {
 	pkg := c.repo.Packages[id]
 	if !pkg.ByWindowsUpdate() {
-		return c.Console.Statuses(ctx, id, slot)
+		return c.of(id).Statuses(ctx, id, slot)
 	}
 	if pkg.Patch == nil {
 		return nil, nil
@@ -136,46 +144,6 @@ func (c byKind) Statuses(ctx context.Context, id fleet.PackageID, slot string) (
 		return nil, err
 	}
 	return patch.Statuses(devices, pkg.Patch.Builds), nil
-}
-
-// early takes out the effects on packages that Windows Update delivers whose time
-// has not come, and says when it does. An approval has no start: given ahead of
-// time it would be obeyed ahead of time. What stops and goes back is never early.
-func (c *campaign) early(effects []rollout.Effect) (rest []rollout.Effect, until map[rollout.Slot]time.Time, err error) {
-	until = map[rollout.Slot]time.Time{}
-	now := c.Clock.Now()
-	for _, e := range effects {
-		var at time.Time
-		if c.facts.Repo.Packages[e.Package].ByWindowsUpdate() {
-			if at, err = startOf(c.facts.Repo, e, now); err != nil {
-				return nil, nil, err
-			}
-		}
-		if at.After(now) {
-			until[e.Slot()] = at
-			continue
-		}
-		rest = append(rest, e)
-	}
-	return rest, until, nil
-}
-
-// startOf is when an effect's devices may begin.
-func startOf(repo *fleet.Repository, e rollout.Effect, now time.Time) (time.Time, error) {
-	tenant := repo.Tenants[e.Tenant]
-	switch {
-	case e.Action == "promote":
-		return rollout.Soonest(repo.Week, tenant, now)
-	case e.Action != "assign":
-		return time.Time{}, nil
-	case !e.Local:
-		return e.Opens, nil
-	}
-	zone, err := time.LoadLocation(tenant.Zone)
-	if err != nil {
-		return time.Time{}, fleet.Errorf(fleet.Invalid, "factory.update", string(e.Tenant), "%w", err)
-	}
-	return rollout.InstantOf(e.Opens, zone), nil
 }
 
 // heldNote tells what a halt of updates cannot do: "" where none is among the
@@ -189,22 +157,4 @@ func heldNote(repo *fleet.Repository, batch []rollout.Action) string {
 		}
 	}
 	return ""
-}
-
-// tooEarly is the wait for those packages of an action whose time has not come, in
-// the action's order; it has none where all of them have.
-func (u *undone) tooEarly(a rollout.Action) rollout.Wait {
-	w := rollout.Wait{
-		Cycle: a.Cycle, Wave: a.Wave, Tenants: []fleet.TenantID{a.Tenant}, Kind: fleet.Waiting,
-		Why: "an approval for Windows Update has no start: the first run after its time gives it",
-	}
-	for _, id := range a.Packages {
-		if until, is := u.early[rollout.Slot{Tenant: a.Tenant, Package: id}]; is {
-			w.Packages = append(w.Packages, id)
-			if until.After(w.Until) {
-				w.Until = until
-			}
-		}
-	}
-	return w
 }

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"io"
 	"time"
 )
@@ -58,6 +59,48 @@ type App struct {
 	Categories []string    // names of the tenant's own categories that the app is shown in
 	ScopeTags  []string    // names or ids of the tenant's role scope tags, none for the default one
 	Requires   []PackageID // packages whose apps in the tenant are installed first
+
+	Parts   []Part // of a configuration, what consoles set by other means than an installation
+	Restore bool   // what people changed of the parts is overwritten
+	// Before gives the content of a part in an earlier artifact: what was last
+	// applied decides who has moved since. It may be nil where there are no parts.
+	Before func(ctx context.Context, artifact Digest, setting, kind string) ([]byte, error)
+}
+
+// The kinds of parts, each an object of its own on the console.
+const (
+	PartCatalogPolicy       = "catalogPolicy"
+	PartDeviceConfiguration = "deviceConfiguration"
+	PartCompliancePolicy    = "compliancePolicy"
+	PartProfile             = "profile" // of macOS
+	PartHealthScript        = "healthScript"
+	PartApp                 = "app" // what PartState tells of apps
+)
+
+// A Part is one setting of a configuration as a console takes it.
+type Part struct {
+	Setting string // key in the package
+	Kind    string // PartCatalogPolicy, …
+	File    BuiltFile
+	Every   Duration // how often a health script runs; 0 is once
+	Open    Content
+}
+
+// A PartState is one object on a tenant's console: of a configuration, or an
+// app.
+type PartState struct {
+	ID       string
+	Package  PackageID
+	Setting  string // "" for somebody else's
+	Kind     string
+	Name     string
+	Slot     string
+	Version  string // last applied
+	Artifact Digest
+	File     Digest // payload that was last applied
+	Parts    int    // objects the release has in all
+	Content  []byte // JSON as the console tells it, without what packmill adds
+	Moved    bool   // of an app, which has no Content: it is not as it was last written
 }
 
 // Content opens the bytes of an App's file; it may be opened more than once.

@@ -11,7 +11,9 @@ import (
 type Setting struct {
 	CatalogPolicy       string          `json:"catalogPolicy,omitempty"`
 	DeviceConfiguration string          `json:"deviceConfiguration,omitempty"`
+	CompliancePolicy    string          `json:"compliancePolicy,omitempty"`
 	Profile             string          `json:"profile,omitempty"`
+	For                 string          `json:"for,omitempty"` // platform of a JSON payload: windows, macos
 	Scripts             *SettingScripts `json:"scripts,omitempty"`
 	Registry            []RegistryValue `json:"registry,omitempty"`
 	Files               []SettingFile   `json:"files,omitempty"`
@@ -119,6 +121,21 @@ func (s Setting) Platform() string {
 	return ""
 }
 
+// Console is the platform of the devices on which a console alone sets a
+// setting; "" for what is installed like a program.
+func (s Setting) Console() string {
+	switch {
+	case s.Profile != "":
+		return "macos"
+	case s.CatalogPolicy != "" || s.DeviceConfiguration != "" || s.CompliancePolicy != "":
+		if s.For != "" {
+			return s.For
+		}
+		return "windows"
+	}
+	return ""
+}
+
 // LinuxPackage is the name of the Debian and RPM package that packmill makes of
 // a package: of the setting with the given key, or of a program where it is "".
 // It is a lower-case name in both systems.
@@ -146,7 +163,7 @@ func (s Setting) Inline(key string) (name string, digest Digest) {
 // Payload are the files below the package's folder that a setting is made of.
 func (s Setting) Payload() []string {
 	var out []string
-	for _, name := range []string{s.CatalogPolicy, s.DeviceConfiguration, s.Profile} {
+	for _, name := range []string{s.CatalogPolicy, s.DeviceConfiguration, s.CompliancePolicy, s.Profile} {
 		if name != "" {
 			out = append(out, name)
 		}

@@ -133,7 +133,10 @@ type Tenant struct {
 	Packages  map[PackageID][]Assignment `json:"packages"`
 	Adopt     map[PackageID]string       `json:"adopt,omitempty"` // ids of app objects that become stable slots
 	Groups    map[string]Group           `json:"groups,omitempty"`
-	Policy    Policy                     `json:"policy"`
+	// Restore are the packages of which packmill undoes what people in the
+	// tenant changed, for a while.
+	Restore map[PackageID]Because `json:"restore,omitempty"`
+	Policy  Policy                `json:"policy"`
 }
 
 // Label is a label of the tenant, "" when it has none of that name; "tenant" and

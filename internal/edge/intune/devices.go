@@ -102,6 +102,11 @@ func (c *Client) readDevices(ctx context.Context) ([]managedDevice, map[string]s
 	return managed, ids, nil
 }
 
+// DirectoryIDs gives the id of the directory's object of each managed device.
+func (c *Client) DirectoryIDs(ctx context.Context, managed []string) (map[string]string, error) {
+	return c.directoryIDs(ctx, managed)
+}
+
 // directoryIDs gives the directory id of each managed device, reading the
 // devices again when one of them is not known yet.
 func (c *Client) directoryIDs(ctx context.Context, managed []string) (map[string]string, error) {

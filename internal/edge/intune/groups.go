@@ -162,6 +162,9 @@ type judged struct {
 	kind string // of what packmill put there, or Named found
 }
 
+// OwnsGroup reports whether a group, by its id, is packmill's.
+func (c *Client) OwnsGroup(ctx context.Context, id string) (bool, error) { return c.ownGroup(ctx, id) }
+
 // ownGroup reports whether a group is packmill's. What the list does not show is
 // asked for by its id, and what is not found so is looked for in a new list: an
 // assignment taken for somebody else's would survive a withdrawal.

@@ -10,6 +10,9 @@ import (
 // "XP8BT8DW290MPQ".
 var storeID = regexp.MustCompile(`^[0-9A-Z]{12,16}$`)
 
+// storeRepository is where the service finds the apps: its own word for the store.
+const storeRepository = "microsoftStore"
+
 // storeProperties are those of a winGetApp. The rule that detects the app by its
 // package names it; the service finds it and keeps it current by itself.
 func storeProperties(app fleet.App, base mobileApp) (*storeApp, error) {
@@ -21,7 +24,7 @@ func storeProperties(app fleet.App, base mobileApp) (*storeApp, error) {
 			return nil, invalid(app, "%q is no id of the Microsoft Store", d.Package)
 		}
 		p := &storeApp{
-			mobileApp: base, PackageIdentifier: d.Package, RepositoryType: "microsoftStore", InstallExperience: &storeExperience{RunAsAccount: "system"},
+			mobileApp: base, PackageIdentifier: d.Package, RepositoryType: storeRepository, InstallExperience: &storeExperience{RunAsAccount: "system"},
 		}
 		if app.Installer.RunAs == "user" {
 			p.InstallExperience.RunAsAccount = "user"

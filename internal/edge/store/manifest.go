@@ -34,6 +34,7 @@ const (
 	// What configurations are set by, each in the form its console takes.
 	MediaTypeCatalogPolicy = "application/vnd.packmill.intune-catalog-policy+json"
 	MediaTypeDeviceConfig  = "application/vnd.packmill.intune-device-configuration+json"
+	MediaTypeCompliance    = "application/vnd.packmill.intune-compliance-policy+json"
 	MediaTypeHealthScript  = "application/vnd.packmill.intune-health-script+json"
 	MediaTypeProfile       = "application/x-apple-aspen-config"
 	// What Windows Update is told of a release that it delivers itself.

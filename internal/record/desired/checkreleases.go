@@ -51,7 +51,7 @@ func settingFiles(p fleet.Package) []namedFile {
 	var list []namedFile
 	for _, key := range slices.Sorted(maps.Keys(p.Settings)) {
 		s := p.Settings[key]
-		named := []namedFile{{k("catalogPolicy"), s.CatalogPolicy}, {k("deviceConfiguration"), s.DeviceConfiguration}, {k("profile"), s.Profile}}
+		named := []namedFile{{k("catalogPolicy"), s.CatalogPolicy}, {k("deviceConfiguration"), s.DeviceConfiguration}, {k("compliancePolicy"), s.CompliancePolicy}, {k("profile"), s.Profile}}
 		for i, f := range s.Files {
 			named = append(named, namedFile{k("files", index(i), "content"), f.Content})
 		}

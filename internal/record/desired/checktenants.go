@@ -152,6 +152,9 @@ func (x *checks) tenant(p place) {
 			x.fault(p.Path, k("tenant", "windows", name, "until"), "the window has no length")
 		}
 	}
+	for _, id := range slices.Sorted(maps.Keys(t.Restore)) {
+		x.exception(exception{File: p.Path, Keys: k("tenant", "restore", string(id)), Expires: t.Restore[id].Expires})
+	}
 	for _, pkg := range slices.Sorted(maps.Keys(t.Packages)) {
 		keys := k("tenant", "packages", string(pkg))
 		if !x.packages[string(pkg)] {
@@ -168,7 +171,7 @@ func (x *checks) tenant(p place) {
 
 // exception checks what an exception names and how long it lives.
 func (x *checks) exception(e exception) {
-	if name := e.Keys[2]; (e.Keys[1] == "pins" || e.Keys[1] == "optOuts") && !x.packages[name] {
+	if name := e.Keys[2]; slices.Contains([]string{"pins", "optOuts", "restore"}, e.Keys[1]) && !x.packages[name] {
 		x.fault(e.File, e.Keys, "there is no package %q%s", name, suggest(name, slices.Collect(maps.Keys(x.packages))))
 	}
 	x.glob(e.File, append(slices.Clone(e.Keys), "version"), e.Pattern)

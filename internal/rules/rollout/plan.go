@@ -296,6 +296,11 @@ func countOn(pkg fleet.Package, devices []fleet.InventoryRow) int {
 // nothing, and stay silent in a gate's sample until they say that the app is not
 // for them.
 func Serves(pkg fleet.Package, platform string) bool {
+	for _, s := range pkg.Settings {
+		if s.Console() != "" && s.Console() == platform {
+			return true
+		}
+	}
 	if platform == "macos" {
 		for _, i := range pkg.Installers {
 			if i.Platform == platform && knowsNoStart(i) {

@@ -23,8 +23,8 @@ func failed(tests []fleet.Tested) bool {
 // a cell that passed there. What passes on Linux says nothing of the installer
 // that Windows devices get. An artifact that tenants can get nothing of needs
 // one cell that passed, on whichever platform: that is the platform "". What
-// Windows Update delivers has no bytes that a cell could install: its first wave
-// is its test.
+// Windows Update delivers, or a console alone can set, has no bytes that a cell
+// could install: its first wave is its test.
 func untested(pkg fleet.Package, built *fleet.Built, tests []fleet.Tested) []string {
 	if pkg.ByWindowsUpdate() {
 		return nil
@@ -48,12 +48,12 @@ func untested(pkg fleet.Package, built *fleet.Built, tests []fleet.Tested) []str
 	return slices.DeleteFunc(slices.Compact(delivered), func(p string) bool { return done[p] })
 }
 
-// cellless reports whether no cell can test an installer: an app of a store is
-// nobody's to install elsewhere, a disk image is opened on Macs alone. Its first
-// wave is its test.
+// cellless reports whether no cell can test a file: an app of a store is nobody's
+// to install elsewhere, a disk image is opened on Macs alone, what a console sets
+// is on no device before. Its first wave is its test.
 func cellless(pkg fleet.Package, installer string) bool {
 	kind := pkg.Installers[installer].Type
-	return kind == "store" || kind == "dmg"
+	return kind == "store" || kind == "dmg" || pkg.Settings[installer].Console() != ""
 }
 
 // allCellless reports whether an artifact is nothing but that.

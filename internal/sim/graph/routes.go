@@ -37,6 +37,7 @@ func (s *Server) routes() *http.ServeMux {
 	directoryRoutes(r)
 	filterRoutes(r)
 	enrolmentRoutes(r)
+	policyRoutes(r)
 	updateRoutes(r)
 	factRoutes(r) // last
 	for _, version := range []string{"/v1.0", "/beta"} {

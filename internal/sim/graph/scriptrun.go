@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/edge/intune"
+	"github.com/packmill/packmill/internal/edge/intune/policy"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/probe"
 )
@@ -99,7 +100,7 @@ func (t *tenant) lastDue(e scriptEpoch, d *device, until time.Time) (time.Time, 
 
 // hitUntil is the newest part of a time in which a target names the device.
 func (t *tenant) hitUntil(kind, group string, d *device, from, to time.Time) (time.Time, time.Time, bool) {
-	if kind == allDevicesTarget {
+	if kind == allDevicesTarget || kind == allUsersTarget { // a device belongs to one of all users
 		return from, to, true
 	}
 	g := t.groups[group]
@@ -145,6 +146,10 @@ var wantedVersion = regexp.MustCompile(`(?m)^\$want = '([^']*)'$`)
 // makes this device fail the probe is the world's decision.
 func (t *tenant) runScript(e scriptEpoch, d *device, at time.Time) scriptRun {
 	run := scriptRun{at: at}
+	if m, ok := policy.ParseMarker(text(e.Props, "description")); ok {
+		run.failed = t.fails(d, &epoch{Package: m.Package, Version: m.Version, Artifact: m.Artifact})
+		return run
+	}
 	m, ok := intune.ParseProbeMarker(text(e.Props, "description"))
 	if !ok {
 		return run // somebody else's script finds nothing wrong

@@ -14,6 +14,7 @@ const (
 	scriptType     = "#microsoft.graph.deviceHealthScript"
 	hourlySchedule = "#microsoft.graph.deviceHealthScriptHourlySchedule"
 	dailySchedule  = "#microsoft.graph.deviceHealthScriptDailySchedule"
+	onceSchedule   = "#microsoft.graph.deviceHealthScriptRunOnceSchedule"
 	longestScript  = 200 << 10
 	longestStep    = 23 // hours or days of a schedule
 	statePage      = 100
@@ -49,6 +50,7 @@ type scriptAssigned struct {
 		Type     string `json:"@odata.type"`
 		Interval int    `json:"interval"`
 		Time     string `json:"time"`
+		Date     string `json:"date"`
 	} `json:"runSchedule"`
 }
 
@@ -58,6 +60,8 @@ func (a scriptAssigned) interval() time.Duration {
 	switch {
 	case a.Schedule == nil:
 		return 24 * time.Hour
+	case a.Schedule.Type == onceSchedule:
+		return 100 * 365 * 24 * time.Hour
 	case a.Schedule.Type == hourlySchedule:
 		return time.Duration(a.Schedule.Interval) * time.Hour
 	}
@@ -231,15 +235,15 @@ func (t *tenant) decodeScript(s *script, body map[string]json.RawMessage) (scrip
 	switch {
 	case err != nil:
 		return d, badRequest("an assignment cannot be read: " + err.Error())
-	case d.Target.Type != groupTarget && d.Target.Type != exclusionTarget && d.Target.Type != allDevicesTarget:
+	case d.Target.Type != groupTarget && d.Target.Type != exclusionTarget && d.Target.Type != allDevicesTarget && d.Target.Type != allUsersTarget:
 		return d, badRequest("target type " + d.Target.Type + " is not simulated")
-	case d.Target.Type != allDevicesTarget && t.groups[d.Target.GroupID] == nil && !isGUID(d.Target.GroupID):
+	case d.Target.Type != allDevicesTarget && d.Target.Type != allUsersTarget && t.groups[d.Target.GroupID] == nil && !isGUID(d.Target.GroupID):
 		return d, badRequest("an assignment names no group")
 	case d.Remediate && text(s.Props, "remediationScriptContent") == "":
 		return d, badRequest("there is no remediation script to run")
 	}
-	if c := d.Schedule; c != nil && (c.Interval < 1 || c.Interval > longestStep || c.Type != hourlySchedule && (c.Type != dailySchedule || c.Time == "")) {
-		return d, badRequest("a schedule has an interval from 1 to 23, and a time if it is daily")
+	if c := d.Schedule; c != nil && (c.Interval < 1 || c.Interval > longestStep || c.Type != hourlySchedule && (c.Type != dailySchedule && (c.Type != onceSchedule || c.Date == "") || c.Time == "")) {
+		return d, badRequest("a schedule has an interval from 1 to 23, a time if it is no hourly one, and a date if it is once")
 	}
 	return d, nil
 }

@@ -86,13 +86,10 @@ func driverSet() set {
 	}
 }
 
-func ringSet() set {
-	return set{name: "deviceConfigurations", noun: "deviceConfiguration", required: []string{"@odata.type", "displayName"}, owned: []string{"version", "supportsScopeTags"}, check: checkRing,
-		shape: func(e *entity, out map[string]any) { out["version"] = 1 }}
-}
-
 const ringType = "#microsoft.graph.windowsUpdateForBusinessConfiguration"
 
+// checkRing refuses an update ring whose days are out of range. Rings are device
+// configurations among others (policies.go).
 func checkRing(props map[string]json.RawMessage) error {
 	if text(props, "@odata.type") != ringType {
 		return nil
@@ -231,13 +228,4 @@ func profileRoutes(r router) {
 	r.beta("POST", management+driverSet().name+"/{id}/executeAction", "driverProfile.act", driverSet().with(actOnDrivers))
 	r.beta("POST", management+driverSet().name+"/{id}/syncInventory", "driverProfile.sync", driverSet().with(syncDrivers))
 	r.beta("GET", management+"windowsUpdateCatalogItems", "catalogItem.list", listCatalogItems)
-
-	rings := ringSet()
-	all, one := management+rings.name, management+rings.name+"/{id}"
-	r.both("GET", all, "deviceConfiguration.list", rings.list)
-	r.both("POST", all, "deviceConfiguration.create", rings.create)
-	r.both("PATCH", one, "deviceConfiguration.patch", rings.with(rings.change))
-	r.both("DELETE", one, "deviceConfiguration.delete", rings.with(rings.remove))
-	r.both("GET", one+"/assignments", "deviceConfiguration.assignments", rings.with(rings.assignments))
-	r.both("POST", one+"/assign", "deviceConfiguration.assign", rings.with(rings.assign("assignments", http.StatusOK)))
 }

@@ -150,6 +150,17 @@ func (w *World) SetTime(t time.Time) {
 	w.now = t.UTC()
 }
 
+// Portal changes the first object of a tenant's whose name begins so, in a
+// collection of Graph's, as a person in the portal does.
+func (w *World) Portal(id fleet.TenantID, collection, name string, props map[string]any) error {
+	at := directory(id)
+	found := w.graph.Named(at, collection, name)
+	if len(found) == 0 {
+		return fmt.Errorf("world: %s has no %s called %q", id, collection, name)
+	}
+	return w.graph.Edit(at, collection, found[0], props)
+}
+
 // GitDir is the operator's bare repository on disk.
 func (w *World) GitDir() string { return w.forge.GitDir() }
 

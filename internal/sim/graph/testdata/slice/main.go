@@ -31,7 +31,9 @@ type area struct {
 
 // areas are what is kept; each stands in a file of its own.
 func areas() []area {
-	return []area{apps(), appKinds(), scripts(), directory(), facts(), probes(), insight(), assignments(), profiles(), rings(), deployments()}
+	return []area{
+		apps(), appKinds(), scripts(), directory(), facts(), probes(), insight(), assignments(), profiles(), rings(), deployments(), policies(),
+	}
 }
 
 func leading() []string {

@@ -14,7 +14,7 @@ func scripts() area {
 			one + "/assignments":     {"get"},
 			one + "/deviceRunStates": {"get"},
 		},
-		types:   []string{"deviceHealthScript", "deviceHealthScriptHourlySchedule", "deviceHealthScriptDailySchedule"},
+		types:   []string{"deviceHealthScript", "deviceHealthScriptHourlySchedule", "deviceHealthScriptDailySchedule", "deviceHealthScriptRunOnceSchedule"},
 		leading: []string{"managedDevice", "deviceHealthScriptAssignments"},
 		beta:    true,
 	}

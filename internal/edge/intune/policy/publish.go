@@ -1,0 +1,394 @@
+package policy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/drift"
+	"github.com/packmill/packmill/internal/transport"
+)
+
+// maxPayload is how large a part's payload may be.
+const maxPayload = 8 << 20
+
+// Publish makes the slot hold the configuration's parts, and returns its state.
+// What an earlier run left unfinished is finished; where nothing differs nothing
+// is written. Objects of settings that the release no longer has are removed.
+//
+// Kinds: Invalid when a part cannot be expressed, Refused when the slot has moved
+// on (app.Generation, as for apps) or a payload is not the artifact's, Stalled
+// when a person changed an object since it was last applied and app.Restore does
+// not say that this is undone.
+func (c *Client) Publish(ctx context.Context, app fleet.App) (fleet.AppState, error) {
+	s := slot{app.Package, app.Slot}
+	if err := checkSlot("policy.publish", s); err != nil {
+		return fleet.AppState{}, err
+	}
+	p := &publication{c: c, slot: s, app: app, payloads: map[key][]byte{}}
+	if err := p.open(); err != nil {
+		return fleet.AppState{}, c.api.Fail("policy.publish", s.String(), err)
+	}
+	var state fleet.AppState
+	err := c.api.Persist(ctx, func() (err error) {
+		state, err = p.run(ctx)
+		p.again = true
+		return err
+	})
+	return state, c.api.Fail("policy.publish", s.String(), err)
+}
+
+// Unmoved fails with Stalled as Publish does, and writes nothing.
+func (c *Client) Unmoved(ctx context.Context, app fleet.App) error {
+	s := slot{app.Package, app.Slot}
+	if err := checkSlot("policy.publish", s); err != nil {
+		return err
+	}
+	p := &publication{c: c, slot: s, app: app, payloads: map[key][]byte{}}
+	if err := p.open(); err != nil {
+		return c.api.Fail("policy.publish", s.String(), err)
+	}
+	return c.api.Fail("policy.publish", s.String(), c.api.Persist(ctx, func() error {
+		have, err := c.find(ctx, s, false, slices.Collect(maps.Keys(p.payloads))...)
+		if err != nil {
+			return err
+		}
+		return p.unmoved(ctx, have)
+	}))
+}
+
+// A publication is one call of Publish.
+type publication struct {
+	c        *Client
+	slot     slot
+	app      fleet.App
+	payloads map[key][]byte
+	again    bool // an earlier try may have made what the cache does not know
+}
+
+// open reads the payloads, and makes sure that they are the artifact's.
+func (p *publication) open() error {
+	for _, part := range p.app.Parts {
+		k := key{p.slot, part.Setting, part.Kind}
+		if _, ok := collectionOf(part.Kind); !ok || part.Setting == "" || part.Open == nil {
+			return fleet.Errorf(fleet.Invalid, "policy.publish", k.String(), "%q is no kind of configuration", part.Kind)
+		}
+		r, err := part.Open()
+		if err != nil {
+			return err
+		}
+		data, err := io.ReadAll(io.LimitReader(r, maxPayload+1))
+		if err := errors.Join(err, r.Close()); err != nil {
+			return err
+		}
+		if len(data) > maxPayload || fleet.DigestOf(data) != part.File.Digest {
+			return fleet.Errorf(fleet.Refused, "policy.publish", k.String(), "the payload is not the one that was built: want %s", part.File.Digest)
+		}
+		p.payloads[k] = data
+	}
+	return nil
+}
+
+// run goes through the parts once.
+func (p *publication) run(ctx context.Context) (fleet.AppState, error) {
+	if p.again {
+		if err := p.c.api.Clock().Sleep(ctx, listWait); err != nil {
+			return fleet.AppState{}, err
+		}
+	}
+	have, err := p.c.find(ctx, p.slot, p.again, slices.Collect(maps.Keys(p.payloads))...)
+	if err != nil {
+		return fleet.AppState{}, err
+	}
+	byKey := map[key]*object{}
+	for _, o := range have {
+		byKey[o.key] = o
+		if p.app.Generation > 0 && o.marker.Generation > p.app.Generation {
+			return fleet.AppState{}, &fleet.Error{Op: "policy.publish", Object: p.slot.String(), Kind: fleet.Refused,
+				Err:  fmt.Errorf("the slot is at generation %d, the caller knows %d", o.marker.Generation, p.app.Generation),
+				Hint: "another run has changed the slot: plan again"}
+		}
+	}
+	if err := p.unmoved(ctx, have); err != nil {
+		return fleet.AppState{}, err
+	}
+	for _, part := range p.app.Parts {
+		k := key{p.slot, part.Setting, part.Kind}
+		if err := p.bring(ctx, k, part, byKey[k]); err != nil {
+			return fleet.AppState{}, err
+		}
+		delete(byKey, k)
+	}
+	for _, o := range byKey {
+		if err := p.c.remove(ctx, o.listing); err != nil {
+			return fleet.AppState{}, err
+		}
+		p.c.remember(o.key, nil)
+	}
+	return p.c.Observe(ctx, p.app.Package, p.app.Slot)
+}
+
+// unmoved refuses to go on where a person changed one of the slot's objects. It
+// is asked before the first write: a release is not brought by halves.
+func (p *publication) unmoved(ctx context.Context, have []*object) error {
+	if p.app.Restore {
+		return nil
+	}
+	for _, o := range have {
+		changes, err := p.moved(ctx, o)
+		if err != nil {
+			return err
+		}
+		if len(changes) > 0 {
+			return &fleet.Error{Op: "policy.publish", Object: o.key.String(), Kind: fleet.Stalled,
+				Err:  fmt.Errorf("the tenant has changed it since %s was applied: %s", o.marker.Version, sketch(changes)),
+				Hint: "packmill plan --drift shows what, and how to adopt or restore it"}
+		}
+	}
+	return nil
+}
+
+// sketch names the first changes.
+func sketch(changes []drift.Change) string {
+	var out []string
+	for i, c := range changes {
+		if i == 3 {
+			out = append(out, fmt.Sprintf("and %d more", len(changes)-i))
+			break
+		}
+		out = append(out, c.Path)
+	}
+	return strings.Join(out, ", ")
+}
+
+// moved are the changes that a person made of an object since it was applied.
+// What is as the release wants it is none, whoever made it so: the actions of a
+// compliance policy change before the rest.
+func (p *publication) moved(ctx context.Context, o *object) ([]drift.Change, error) {
+	want, known := p.payloads[o.key]
+	before := want
+	if !known || fleet.DigestOf(want) != o.marker.File {
+		if p.app.Before == nil {
+			return nil, fleet.Errorf(fleet.Invalid, "policy.publish", o.key.String(), "nobody can say what was last applied")
+		}
+		var err error
+		if before, err = p.app.Before(ctx, o.marker.Artifact, o.key.setting, o.key.kind); err != nil {
+			return nil, fmt.Errorf("what was last applied cannot be read: %w", err)
+		}
+	}
+	if !known {
+		want = before
+	}
+	var docs [2]map[string]any
+	for i, payload := range [][]byte{before, want} {
+		doc, err := Document(p.app, fleet.Part{Setting: o.key.setting, Kind: o.key.kind}, payload)
+		if err != nil {
+			return nil, err
+		}
+		docs[i] = stated(o.key.kind, doc)
+	}
+	return drift.Moved(drift.Compare(docs[0], docs[1], o.bare(o.raw, o.marker))), nil
+}
+
+// Comparable is a part as All tells of one whose payload was just applied.
+func Comparable(app fleet.App, part fleet.Part, payload []byte) (map[string]any, error) {
+	doc, err := Document(app, part, payload)
+	return stated(part.Kind, doc), err
+}
+
+// stated is a document without what people may call as they like: names of
+// objects and texts are for people, and a profile's come from the package.
+func stated(kind string, doc map[string]any) map[string]any {
+	if kind != fleet.PartProfile {
+		return doc
+	}
+	out := maps.Clone(doc)
+	for _, name := range []string{"displayName", "description", "payloadName"} {
+		delete(out, name)
+	}
+	return out
+}
+
+// bring makes one object hold a part, creating it if need be.
+func (p *publication) bring(ctx context.Context, k key, part fleet.Part, o *object) error {
+	col, _ := collectionOf(part.Kind)
+	doc, err := Document(p.app, part, p.payloads[k])
+	if err != nil {
+		return err
+	}
+	m := Marker{
+		Package: k.pkg, Slot: k.name, Setting: k.setting, Kind: k.kind, Version: p.app.Version, Artifact: p.app.Artifact,
+		File: part.File.Digest, Every: part.Every, Parts: len(p.app.Parts), Generation: p.app.Generation, At: p.c.api.Clock().Now().Unix(),
+	}
+	if col.write() == http.MethodPatch {
+		m.Names = slices.Sorted(maps.Keys(doc))
+	}
+	if o == nil {
+		return p.create(ctx, k, col, doc, m)
+	}
+	if err := p.c.clear(ctx, o); err != nil {
+		return err
+	}
+	m.ID, m.Targets = o.id, o.marker.Targets
+	if m.File == o.marker.File {
+		m.At = o.marker.At
+	}
+	if !p.app.Restore && m.line() == o.marker.line() {
+		return nil
+	}
+	if m.File == o.marker.File && !p.app.Restore {
+		return p.c.mark(ctx, o, m)
+	}
+	return p.replace(ctx, o, doc, m)
+}
+
+// create makes the object, and has it name itself afterwards: only then a
+// person's copy of it can be told from it.
+func (p *publication) create(ctx context.Context, k key, col collection, doc map[string]any, m Marker) error {
+	var made struct {
+		ID string `json:"id"`
+	}
+	body := col.dressed(doc, m)
+	if err := p.c.api.Call(ctx, msgraph.Final, http.MethodPost, col.path, body, &made); err != nil {
+		return err
+	}
+	if made.ID == "" {
+		return errors.New("the service created a configuration without telling its id")
+	}
+	m.ID = made.ID
+	l := listing{collection: col, id: made.ID, marker: m}
+	p.c.remember(k, &l)
+	return p.c.mark(ctx, &object{listing: l, key: k, raw: body}, m)
+}
+
+// replace writes content and marker in one call.
+func (p *publication) replace(ctx context.Context, o *object, doc map[string]any, m Marker) error {
+	body := o.dressed(doc, m)
+	if o.path == catalogPath {
+		for _, name := range []string{"roleScopeTagIds", "templateReference"} {
+			if have := o.raw[name]; body[name] == nil && have != nil {
+				body[name] = have // a PUT would take them off
+			}
+		}
+	} else {
+		for _, name := range o.marker.Names {
+			if _, stated := body[name]; !stated {
+				body[name] = nil
+			}
+		}
+	}
+	if actions, ok := body[scheduled]; ok && o.path == compliancePath {
+		delete(body, scheduled)
+		if err := p.c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, actionsPath(o.id), map[string]any{"deviceComplianceScheduledActionForRules": actions}, nil); err != nil {
+			return err
+		}
+	}
+	// The same content again has the same effect.
+	return p.c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, o.write(), o.one(o.id), body, nil)
+}
+
+// remove deletes an object of packmill's; one that is gone is none.
+func (c *Client) remove(ctx context.Context, l listing) error {
+	err := c.api.Call(ctx, msgraph.Fresh, http.MethodDelete, l.one(l.id), nil, nil)
+	if transport.StatusOf(err) == http.StatusNotFound {
+		return nil
+	}
+	return err
+}
+
+// Observe reads what a package's slot holds. A slot without objects is the zero
+// state, and one whose objects are not all of one artifact holds none.
+func (c *Client) Observe(ctx context.Context, id fleet.PackageID, name string) (fleet.AppState, error) {
+	s := slot{id, name}
+	if err := checkSlot("policy.observe", s); err != nil {
+		return fleet.AppState{}, err
+	}
+	var state fleet.AppState
+	err := c.api.Persist(ctx, func() (err error) {
+		state, err = c.state(ctx, s)
+		return err
+	})
+	return state, c.api.Fail("policy.observe", s.String(), err)
+}
+
+func (c *Client) state(ctx context.Context, s slot) (fleet.AppState, error) {
+	objects, err := c.find(ctx, s, false)
+	if err != nil || len(objects) == 0 {
+		return fleet.AppState{}, err
+	}
+	first := objects[0].marker
+	out := fleet.AppState{ID: objects[0].id, Version: first.Version, Artifact: first.Artifact}
+	seen := map[string]bool{}
+	for _, o := range objects {
+		out.Generation = max(out.Generation, o.marker.Generation)
+		if o.marker.Artifact != first.Artifact || len(objects) != o.marker.Parts {
+			out.Version, out.Artifact = "", ""
+		}
+		for _, spare := range o.spare {
+			out.Duplicates = append(out.Duplicates, spare.id)
+		}
+		present, err := c.assignments(ctx, o)
+		if err != nil {
+			return out, err
+		}
+		ours, _, err := c.split(ctx, o.marker, nil, present)
+		if err != nil {
+			return out, err
+		}
+		for _, a := range ours {
+			if !seen[a.key()] {
+				seen[a.key()] = true
+				out.Targets = append(out.Targets, a.asTarget())
+			}
+		}
+	}
+	return out, nil
+}
+
+// All reads the objects that are packmill's, with their content, and tells of
+// the others what they are called.
+func (c *Client) All(ctx context.Context) (ours, foreign []fleet.PartState, err error) {
+	fail := func(err error) ([]fleet.PartState, []fleet.PartState, error) {
+		return nil, nil, c.api.Fail("policy.list", c.api.Directory(), err)
+	}
+	c.mu.Lock()
+	err = c.list(ctx)
+	slots := map[slot]bool{}
+	for k := range c.listed {
+		slots[k.slot] = true
+	}
+	for _, l := range c.foreign {
+		foreign = append(foreign, fleet.PartState{ID: l.id, Name: l.name, Kind: l.path[strings.LastIndexByte(l.path, '/')+1:]})
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return fail(err)
+	}
+	sorted := slices.SortedFunc(maps.Keys(slots), func(a, b slot) int { return strings.Compare(a.String(), b.String()) })
+	for _, s := range sorted {
+		objects, err := c.find(ctx, s, false)
+		if err != nil {
+			return fail(err)
+		}
+		for _, o := range objects {
+			content, err := json.Marshal(stated(o.key.kind, o.bare(o.raw, o.marker)))
+			if err != nil {
+				return fail(err)
+			}
+			name, _ := o.raw[o.title].(string)
+			ours = append(ours, fleet.PartState{
+				ID: o.id, Package: s.pkg, Parts: o.marker.Parts, Setting: o.key.setting, Kind: o.key.kind, Name: name, Slot: s.name,
+				Version: o.marker.Version, Artifact: o.marker.Artifact, File: o.marker.File, Content: content,
+			})
+		}
+	}
+	return ours, foreign, nil
+}
