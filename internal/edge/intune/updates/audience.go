@@ -178,5 +178,5 @@ func without(a, b []string) []string {
 
 // RemoveAudience deletes an audience.
 func (c *Client) RemoveAudience(ctx context.Context, id string) error {
-	return c.fail("intune.audience", Key{Part: id}, c.delete(ctx, audiencePath(id)))
+	return c.fail("intune.audience", Key{Part: id}, c.drop(ctx, audiencePath(id)))
 }

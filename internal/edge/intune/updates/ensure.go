@@ -100,7 +100,7 @@ func (c *Client) find(ctx context.Context, k kind, key Key) (*profile, error) {
 	for _, spare := range found[1:] {
 		c.api.Log().WarnContext(ctx, "several profiles bear one marker; the oldest is used, the others are removed",
 			"tenant", c.api.Directory(), "key", key.String(), "used", found[0].id, "spare", spare.id)
-		if err := c.delete(ctx, profilePath(k, spare.id)); err != nil {
+		if err := c.drop(ctx, profilePath(k, spare.id)); err != nil {
 			return nil, err
 		}
 	}
@@ -108,7 +108,7 @@ func (c *Client) find(ctx context.Context, k kind, key Key) (*profile, error) {
 }
 
 // delete removes an object. What is gone already is removed.
-func (c *Client) delete(ctx context.Context, path string) error {
+func (c *Client) drop(ctx context.Context, path string) error {
 	// What was just created may not be found yet; what stays so is gone.
 	err := c.api.Call(ctx, msgraph.Fresh, http.MethodDelete, path, nil, nil)
 	if transport.StatusOf(err) == http.StatusNotFound {
@@ -238,7 +238,7 @@ func (c *Client) RemoveProfile(ctx context.Context, key Key, spec Spec) error {
 		if err != nil || p == nil {
 			return err
 		}
-		return c.delete(ctx, profilePath(p.kind, p.id))
+		return c.drop(ctx, profilePath(p.kind, p.id))
 	}))
 }
 

@@ -1,0 +1,85 @@
+package graph_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/packmill/packmill/internal/edge/intune/updates"
+	"github.com/packmill/packmill/internal/fleet"
+)
+
+// TestSpareProfile removes a second profile that a lost answer left behind, as its
+// marker without an id tells.
+func TestSpareProfile(t *testing.T) {
+	w := patchWorld(t, nil)
+	key, spec := updates.Key{Part: "policy"}, updates.Quality{Name: "q", Hotpatch: true}
+	id := must[string](t)(w.updates(nordic).EnsureProfile(t.Context(), key, spec))
+	const path = "/beta/deviceManagement/windowsQualityUpdatePolicies"
+	first := w.get(path)["value"].([]any)[0].(map[string]any)
+	description, _ := first["description"].(string)
+	unnamed := strings.ReplaceAll(description, `"id":"`+id+`"`, `"id":""`)
+	if unnamed == description {
+		t.Fatalf("the marker does not tell its object: %q", description)
+	}
+	w.clock.Set(w.clock.Now().Add(time.Minute))
+	w.do(http.MethodPost, path, map[string]any{"displayName": "q", "description": unnamed, "hotpatchEnabled": true})
+	if again := must[string](t)(w.updates(nordic).EnsureProfile(t.Context(), key, spec)); again != id {
+		t.Errorf("%s is used instead of %s", again, id)
+	}
+	if left := w.get(path)["value"].([]any); len(left) != 1 {
+		t.Errorf("%d profiles are left", len(left))
+	}
+}
+
+// TestDeploymentGoesOn deploys again what was paused: the same deployment goes on,
+// with the settings it is to have now.
+func TestDeploymentGoesOn(t *testing.T) {
+	w := patchWorld(t, nil)
+	c := w.updates(nordic)
+	audience := must[string](t)(c.NewAudience(t.Context()))
+	ok(t, c.SetAudience(t.Context(), audience, updates.Audience{Members: ids(must[[]fleet.Device](t)(w.client(nordic).Inventory(t.Context())))[:2]}))
+	d := updates.Deployment{Audience: audience, Entry: w.entryOf("Windows 11"), Feature: true}
+	first := must[updates.DeploymentState](t)(c.Deploy(t.Context(), d))
+	ok(t, c.SetState(t.Context(), first.ID, updates.StatePaused))
+	d.Start = w.clock.Now().Add(48 * time.Hour)
+	again := must[updates.DeploymentState](t)(c.Deploy(t.Context(), d))
+	if again.ID != first.ID || again.Requested == updates.StatePaused {
+		t.Errorf("%+v, then %+v", first, again)
+	}
+}
+
+// TestAppsMoved tells of packmill's apps whether a person changed them.
+func TestAppsMoved(t *testing.T) {
+	w := newWorld(t, nil)
+	state := publish(t, w.client(nordic), fleet.Stable, "24.08")
+	moved := func() bool {
+		ours, foreign, err := w.client(nordic).Objects(t.Context())
+		if err != nil || len(ours) != 1 || len(foreign) != 0 || ours[0].ID != state.ID {
+			t.Fatalf("%+v, %+v, %v", ours, foreign, err)
+		}
+		return ours[0].Moved
+	}
+	if moved() {
+		t.Error("an app that nobody touched has moved")
+	}
+	w.do(http.MethodPatch, "/beta/deviceAppManagement/mobileApps/"+state.ID, map[string]any{
+		"@odata.type": "#microsoft.graph.win32LobApp", "description": "as somebody likes it better",
+	})
+	if !moved() {
+		t.Error("a person's change is not seen")
+	}
+}
+
+// TestPartsGo removes each kind of object that a release no longer has.
+func TestPartsGo(t *testing.T) {
+	w := newWorld(t, nil)
+	configure(t, w.policies(nordic), configuration(t, fleet.Candidate, "1.0"))
+	configure(t, w.policies(nordic), configuration(t, fleet.Candidate, "1.1", fleet.PartHealthScript))
+	for _, collection := range []string{"configurationPolicies", "deviceConfigurations", "deviceCompliancePolicies"} {
+		if left := w.get("/beta/deviceManagement/" + collection)["value"].([]any); len(left) != 0 {
+			t.Errorf("%s has %d left", collection, len(left))
+		}
+	}
+}
