@@ -155,23 +155,28 @@ func (r reach) allBut(now []fleet.Target, without ...string) []fleet.Target {
 	return out
 }
 
-// everyone is where targets name all devices or all users, -1 for nowhere.
+// everyone is where packmill's targets of a stable slot name all devices or all
+// users, or the group that stands for them where a console takes groups alone:
+// the slot is for nobody else. It is -1 for nowhere.
 func everyone(targets []fleet.Target) int {
-	return slices.IndexFunc(targets, func(t fleet.Target) bool {
-		return !t.Exclude && (t.Group == rollout.AllDevices || t.Group == rollout.AllUsers)
-	})
+	return slices.IndexFunc(targets, func(t fleet.Target) bool { return !t.Exclude })
 }
 
 // present are the ids of a membership's devices. One that has left the tenant
 // stays silent.
-func (w onTenant) present(m fleet.Membership) []string {
-	ids := make([]string, 0, len(m.Devices))
+func (w onTenant) present(ctx context.Context, m fleet.Membership) (ids []string, err error) {
+	if w.devices == nil { // what takes a release back needs none of them
+		if w.devices, err = w.c.devices(ctx, w.tenant); err != nil {
+			return nil, err
+		}
+	}
+	ids = make([]string, 0, len(m.Devices))
 	for _, hash := range m.Devices {
 		if d, ok := w.devices[hash]; ok {
 			ids = append(ids, d.ID)
 		}
 	}
-	return ids
+	return ids, nil
 }
 
 // usersOf makes the console's group of the users of a wave's devices.
@@ -183,7 +188,11 @@ func (w onTenant) usersOf(ctx context.Context, m fleet.Membership) (string, erro
 	if err != nil {
 		return "", err
 	}
-	id, err := finder.UserGroup(ctx, m.Wave, w.present(m))
+	ids, err := w.present(ctx, m)
+	if err != nil {
+		return "", err
+	}
+	id, err := finder.UserGroup(ctx, m.Wave, ids)
 	if err == nil {
 		w.users[m.Wave] = id
 	}

@@ -134,7 +134,7 @@ func (t *toll) gaveUp(e rollout.Effect) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	h := t.heards[e.Tenant]
-	return e.Action != "withdraw" && h != nil && h.streak >= tenantPatience
+	return !stops(e.Action) && h != nil && h.streak >= tenantPatience
 }
 
 // proven is how many tenants have taken a change in this run.

@@ -112,15 +112,26 @@ func (w *crew) take(results []attempted) {
 	w.waiting = append(w.waiting, results)
 }
 
-// stoppable takes out of the queue what an outage stops: all but withdrawals.
+// stops reports whether an action takes a release back: that is tried whatever
+// else fails.
+func stops(action string) bool { return action == "withdraw" || action == "rollback" }
+
+// stoppable takes out of the queue what an outage stops: all but what takes a
+// release back.
 func (w *crew) stoppable() (out []rollout.Effect) {
 	var rest [][]rollout.Effect
 	for _, effects := range w.queue {
-		if effects[0].Action == "withdraw" {
-			rest = append(rest, effects)
-			continue
+		var back []rollout.Effect
+		for _, e := range effects {
+			if stops(e.Action) {
+				back = append(back, e)
+			} else {
+				out = append(out, e)
+			}
 		}
-		out = append(out, effects...)
+		if len(back) > 0 {
+			rest = append(rest, back)
+		}
 	}
 	w.queue = rest
 	return out

@@ -29,11 +29,7 @@ func (f *Factory) open(ctx context.Context, v *visit, t fleet.Tenant) error {
 	if err != nil {
 		return err
 	}
-	devices, err := f.devices(ctx, t)
-	if err != nil {
-		return err
-	}
-	*v = visit{console: console, devices: devices, groups: map[string]string{}, users: map[string]string{}}
+	*v = visit{console: console, groups: map[string]string{}, users: map[string]string{}}
 	return nil
 }
 
@@ -215,7 +211,11 @@ func (w onTenant) groupOf(ctx context.Context, m fleet.Membership) (string, erro
 	if id, ok := w.groups[m.Wave]; ok {
 		return id, nil
 	}
-	id, err := w.console.Group(ctx, m.Wave, w.present(m))
+	ids, err := w.present(ctx, m)
+	if err != nil {
+		return "", err
+	}
+	id, err := w.console.Group(ctx, m.Wave, ids)
 	if err == nil {
 		w.groups[m.Wave] = id
 	}

@@ -265,7 +265,7 @@ func (c fenced) Assign(ctx context.Context, id fleet.PackageID, slot string, tar
 	if err := c.Console.Assign(ctx, id, slot, targets); err != nil {
 		return err
 	}
-	c.assigned(slot, targets)
+	c.assigned(id, slot, targets)
 	return nil
 }
 
@@ -281,16 +281,19 @@ func (c fenced) Stop(ctx context.Context, id fleet.PackageID, slot string) error
 	if err := s.Stop(ctx, id, slot); err != nil {
 		return err
 	}
-	c.assigned(slot, nil)
+	c.assigned(id, slot, nil)
 	return nil
 }
 
-// assigned notes what a slot is assigned to from now on.
-func (c fenced) assigned(slot string, targets []fleet.Target) {
-	if s, known := c.states[slot]; known {
+// assigned notes what a slot is assigned to from now on. Where the console does
+// not tell targets as they were given, nothing is known of it.
+func (c fenced) assigned(id fleet.PackageID, slot string, targets []fleet.Target) {
+	k, ok := c.Console.(byKind)
+	if s, known := c.states[slot]; known && (!ok || k.tells(id)) {
 		s.Targets = targets
 		c.states[slot] = s
 	} else {
+		delete(c.states, slot)
 		c.blind[slot] = true
 	}
 }

@@ -44,6 +44,18 @@ func (c byKind) of(id fleet.PackageID) Console {
 	return c.Console
 }
 
+// tells reports whether a package's slots tell their targets as they were given:
+// only Win32 apps have a start, a deadline and removals.
+func (c byKind) tells(id fleet.PackageID) bool {
+	p := c.repo.Packages[id]
+	for _, in := range p.Installers {
+		if in.Platform != "windows" || in.Type == "store" {
+			return false
+		}
+	}
+	return !p.ByWindowsUpdate() && p.Kind != "configuration"
+}
+
 // updater is what approves a package's release, nil where the package is an app.
 func (c byKind) updater(id fleet.PackageID) (Updater, error) {
 	if !c.repo.Packages[id].ByWindowsUpdate() {
@@ -84,10 +96,13 @@ func (c byKind) Stop(ctx context.Context, id fleet.PackageID, slot string) error
 	if err != nil {
 		return err
 	}
-	if s, ok := c.Console.(Stopper); ok && u == nil {
+	if u != nil {
+		return u.AssignUpdate(ctx, id, slot, nil)
+	}
+	if s, ok := c.of(id).(Stopper); ok {
 		return s.Stop(ctx, id, slot)
 	}
-	return c.Assign(ctx, id, slot, nil)
+	return c.of(id).Assign(ctx, id, slot, nil)
 }
 
 func (c byKind) Assign(ctx context.Context, id fleet.PackageID, slot string, targets []fleet.Target) error {

@@ -39,7 +39,7 @@ func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
 	if err != nil {
 		return "", err
 	}
-	back := rollout.SlotsBackOf(way.Mode, w.e.Entry.Artifact, candidate.Artifact, stable.Artifact)
+	back := rollout.SlotsBackOf(way.Mode, w.e.Entry.Artifact, w.held(candidate), w.held(stable))
 	// Whom it is for may be past finding out: it stops all the same.
 	a, lost := w.removing(ctx)
 	if lost != nil {
@@ -79,11 +79,21 @@ func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
 	return "", nil
 }
 
+// held is the artifact that a slot holds, for a way back from one. A slot that is
+// assigned and holds no release whole, since a run was killed in it or a person
+// removed a part, may hold parts of the revoked one: it is taken for that.
+func (w onTenant) held(slot fleet.AppState) fleet.Digest {
+	if slot.Artifact == "" && len(slot.Targets) > 0 {
+		return w.e.Entry.Artifact
+	}
+	return slot.Artifact
+}
+
 // stop empties the slots that hold the release a way back is from.
 func (w onTenant) stop(ctx context.Context, slots ...fleet.AppState) error {
 	var errs []error
 	for i, slot := range []string{fleet.Candidate, fleet.Stable} {
-		if slots[i].Artifact == w.e.Entry.Artifact {
+		if w.held(slots[i]) == w.e.Entry.Artifact {
 			errs = append(errs, w.empty(ctx, slot))
 		}
 	}

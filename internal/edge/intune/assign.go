@@ -3,6 +3,7 @@ package intune
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -105,6 +106,9 @@ func (c *Client) assign(ctx context.Context, k slotKey, want []assignment) error
 		return &fleet.Error{Op: "intune.assign", Object: k.String(), Kind: fleet.Stalled,
 			Err: errNoApp, Hint: "publish the release into the slot first"}
 	}
+	if len(want) == 0 {
+		return c.withdrawAll(ctx, f)
+	}
 	for _, o := range f.all() {
 		if err := c.withdrawSpare(ctx, o); err != nil {
 			return err
@@ -125,6 +129,16 @@ func (c *Client) assign(ctx context.Context, k slotKey, want []assignment) error
 		}
 	}
 	return nil
+}
+
+// withdrawAll takes packmill's assignments of all objects of a slot away: one
+// that cannot be changed keeps no other from stopping.
+func (c *Client) withdrawAll(ctx context.Context, f *found) error {
+	var errs []error
+	for _, o := range f.all() {
+		errs = append(errs, c.replace(ctx, o, nil), c.withdrawSpare(ctx, o))
+	}
+	return errors.Join(errs...)
 }
 
 // withdrawSpare keeps second objects with our marker from going on deploying.

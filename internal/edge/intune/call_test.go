@@ -36,11 +36,13 @@ func serving(t *testing.T, h http.HandlerFunc) *Client {
 
 // TestLinksAreNotFollowedAnywhere keeps the token on the host it is for.
 func TestLinksAreNotFollowedAnywhere(t *testing.T) {
-	c := serving(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = w.Write([]byte(`{"value":[],"@odata.nextLink":"http://thief.example/v1.0/devices?$skiptoken=1"}`))
-	})
-	if _, err := c.Inventory(t.Context()); fleet.KindOf(err) != fleet.Refused || err == nil {
-		t.Errorf("error %v", err)
+	for _, link := range []string{"http://thief.example/v1.0/devices?$skiptoken=1", ".thief.example/v1.0/devices", "@thief.example/v1.0/devices", "//thief.example/v1.0/devices"} {
+		c := serving(t, func(w http.ResponseWriter, r *http.Request) {
+			_ = json.NewEncoder(w).Encode(map[string]any{"value": []any{}, "@odata.nextLink": link})
+		})
+		if _, err := c.Inventory(t.Context()); fleet.KindOf(err) != fleet.Refused || err == nil {
+			t.Errorf("%s: error %v", link, err)
+		}
 	}
 }
 

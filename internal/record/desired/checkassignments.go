@@ -50,6 +50,9 @@ func (x *checks) assignments(file string, keys []string, t fleet.Tenant, id flee
 		if a.FilterMode != "" && a.Filter == "" {
 			x.fault(file, at("filterMode"), "there is no filter whose devices it could speak of")
 		}
+		if a.Filter != "" && read && pkg.ByWindowsUpdate() {
+			x.fault(file, at("filter"), "what Windows Update delivers is approved for groups, which no filter narrows: leave groups out with exclude")
+		}
 		x.restart(file, at("restart"), t, a.Restart, pkg, read)
 		for _, key := range pkg.InstallerKeys() {
 			if in := pkg.Installers[key]; in.Platform == "windows" && in.Scope == "user" && a.Group == allDevices {

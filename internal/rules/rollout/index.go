@@ -40,7 +40,7 @@ func newIndex(rec *fleet.Record) *index {
 		switch r := &rec.Receipts[i]; {
 		case r.Outcome == "done":
 			done[r.Intent] = append(done[r.Intent], r)
-		case r.Outcome == "failed" && r.Action == "rollback":
+		case r.Outcome == "failed" && r.Action == "rollback" && r.Detail != fleet.Waiting.String(): // what waits has not failed
 			at := slot{r.Tenant, r.Package}
 			x.unmade[at] = append(x.unmade[at], r)
 		}

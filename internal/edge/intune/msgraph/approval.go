@@ -148,7 +148,9 @@ func (c *Client) requestFor(ctx context.Context, call string) (*ApprovalRequest,
 }
 
 // justify gives a write what the tenant's policies ask for: the code of its
-// approval, or a justification. What waits, or was rejected, is not sent.
+// approval, or a justification. What waits, or was rejected, is not sent; what was
+// rejected for another reason is asked for again, since to stop one release may
+// take the same call as to stop an earlier one.
 func (c *Client) justify(ctx context.Context, req *http.Request, path string, body []byte) error {
 	if !c.holds(req.Method, path) {
 		return nil
@@ -163,7 +165,7 @@ func (c *Client) justify(ctx context.Context, req *http.Request, path string, bo
 		req.Header.Set(codeHeader, r.ID)
 	case r != nil && r.Status == "needsApproval":
 		return c.awaits(r.ID, r.Expires)
-	case r != nil && r.Status == "rejected":
+	case r != nil && r.Status == "rejected" && r.text() == justification(fleet.ReasonOf(ctx), call):
 		why := ""
 		if r.Answer != "" {
 			why = ": " + r.Answer

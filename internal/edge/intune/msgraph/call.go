@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -144,17 +145,18 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte, out
 // resolve makes a path, or a next link, an address below the base. A link to
 // another host would carry the token there.
 func (c *Client) resolve(path string) (string, error) {
-	u, err := url.Parse(path)
+	address := path
+	if strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") {
+		address = c.base.String() + path
+	}
+	u, err := url.Parse(address)
 	if err != nil {
 		return "", err
 	}
-	if u.Host == "" {
-		return c.base.String() + path, nil
-	}
-	if u.Scheme != c.base.Scheme || u.Host != c.base.Host {
+	if u.Scheme != c.base.Scheme || u.Host != c.base.Host || u.User != nil {
 		return "", fleet.Errorf(fleet.Refused, "intune.call", c.directory, "the service links to another host, %q", u.Host)
 	}
-	return path, nil
+	return address, nil
 }
 
 // bearer is a token that belongs to the tenant: nothing is sent with another

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -42,8 +43,19 @@ type assignment struct {
 }
 
 type target struct {
-	ODataType string `json:"@odata.type"`
-	GroupID   string `json:"groupId,omitempty"`
+	ODataType  string `json:"@odata.type"`
+	GroupID    string `json:"groupId,omitempty"`
+	FilterID   string `json:"deviceAndAppManagementAssignmentFilterId,omitempty"`
+	FilterType string `json:"deviceAndAppManagementAssignmentFilterType,omitempty"`
+}
+
+// filter is a target's filter as a fleet.Target has it: the service says "none"
+// of a target without one.
+func (t target) filter() (id string, exclude bool) {
+	if t.FilterID == "" || t.FilterType == "" || t.FilterType == "none" {
+		return "", false
+	}
+	return t.FilterID, t.FilterType == "exclude"
 }
 
 type schedule struct {
@@ -69,6 +81,7 @@ func (a assignment) key() string {
 
 func (a assignment) asTarget() fleet.Target {
 	t := fleet.Target{Intent: "required", Group: a.Target.GroupID, Exclude: a.Target.ODataType == odataExclusion}
+	t.Filter, t.Unfiltered = a.Target.filter()
 	switch a.Target.ODataType {
 	case odataAllDevices:
 		t.Group = allDevices
@@ -99,9 +112,15 @@ func toAssignments(s slot, targets []fleet.Target) ([]assignment, error) {
 		case t.Group == allUsers:
 			a.Target.ODataType = odataAllUsers
 		case t.Exclude:
-			a.Target = target{odataExclusion, t.Group}
+			a.Target = target{ODataType: odataExclusion, GroupID: t.Group}
 		default:
-			a.Target = target{odataGroup, t.Group}
+			a.Target = target{ODataType: odataGroup, GroupID: t.Group}
+		}
+		if t.Filter != "" && !t.Exclude {
+			a.Target.FilterID, a.Target.FilterType = t.Filter, "include"
+			if t.Unfiltered {
+				a.Target.FilterType = "exclude"
+			}
 		}
 		if seen[a.key()] {
 			return nil, fleet.Errorf(fleet.Invalid, "policy.assign", s.String(), "%q is a target twice", t.Group)
@@ -140,6 +159,9 @@ func (c *Client) Assign(ctx context.Context, id fleet.PackageID, name string, ta
 			return &fleet.Error{Op: "policy.assign", Object: s.String(), Kind: fleet.Stalled,
 				Err: errNoObject, Hint: "publish the release into the slot first"}
 		}
+		if len(want) == 0 {
+			return c.withdraw(ctx, objects)
+		}
 		for _, o := range objects {
 			// A second object with our marker must not go on deploying.
 			if err := c.clear(ctx, o); err != nil {
@@ -155,6 +177,16 @@ func (c *Client) Assign(ctx context.Context, id fleet.PackageID, name string, ta
 		}
 		return nil
 	}))
+}
+
+// withdraw takes packmill's assignments of all objects away: one that cannot be
+// changed keeps no other from stopping.
+func (c *Client) withdraw(ctx context.Context, objects []*object) error {
+	var errs []error
+	for _, o := range objects {
+		errs = append(errs, c.replaceSet(ctx, o, nil), c.clear(ctx, o))
+	}
+	return errors.Join(errs...)
 }
 
 // westmost is how far the last place on earth is behind UTC.
@@ -344,7 +376,9 @@ func same(a, b []assignment) bool {
 	}
 	for _, y := range b {
 		x, ok := by[y.key()]
-		if !ok || (x.Remediate != nil && *x.Remediate) != (y.Remediate != nil && *y.Remediate) || !x.Schedule.same(y.Schedule) {
+		xf, xout := x.Target.filter()
+		yf, yout := y.Target.filter()
+		if !ok || xf != yf || xout != yout || (x.Remediate != nil && *x.Remediate) != (y.Remediate != nil && *y.Remediate) || !x.Schedule.same(y.Schedule) {
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/packmill/packmill/internal/edge/intune"
@@ -106,6 +107,12 @@ func (c *Console) Assign(ctx context.Context, id fleet.PackageID, slot string, t
 		targets = nil
 	}
 	return c.Client.Assign(ctx, id, slot, targets)
+}
+
+// Stop takes packmill's assignments of the slot away, policies first. What stops
+// one must not be kept from stopping the other.
+func (c *Console) Stop(ctx context.Context, id fleet.PackageID, slot string) error {
+	return errors.Join(c.Policies.Assign(ctx, id, slot, nil), c.Client.Stop(ctx, id, slot))
 }
 
 // Statuses reads what devices reported for the slot. Where the release has an

@@ -128,6 +128,9 @@ func (p *publication) run(ctx context.Context) (fleet.AppState, error) {
 		delete(byKey, k)
 	}
 	for _, o := range byKey {
+		if err := p.c.unshared(ctx, o); err != nil {
+			return fleet.AppState{}, err
+		}
 		if err := p.c.remove(ctx, o.listing); err != nil {
 			return fleet.AppState{}, err
 		}
@@ -293,6 +296,21 @@ func (p *publication) replace(ctx context.Context, o *object, doc map[string]any
 	}
 	// The same content again has the same effect.
 	return p.c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, o.write(), o.one(o.id), body, nil)
+}
+
+// unshared refuses to remove an object that the tenant's people assigned as well.
+func (c *Client) unshared(ctx context.Context, o *object) error {
+	present, err := c.assignments(ctx, o)
+	if err != nil {
+		return err
+	}
+	_, foreign, err := c.split(ctx, o.marker, nil, present)
+	if err != nil || len(foreign) == 0 {
+		return err
+	}
+	return &fleet.Error{Op: "policy.publish", Object: o.key.String(), Kind: fleet.Stalled,
+		Err:  fmt.Errorf("the release no longer has %s, and people of the tenant have assigned it to others", o.id),
+		Hint: "take their assignments off it, or packmill's line out of its description to keep it as theirs"}
 }
 
 // remove deletes an object of packmill's; one that is gone is none.

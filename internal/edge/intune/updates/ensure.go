@@ -98,6 +98,12 @@ func (c *Client) find(ctx context.Context, k kind, key Key) (*profile, error) {
 		return nil, err
 	}
 	for _, spare := range found[1:] {
+		if theirs, err := c.shared(ctx, spare); err != nil || theirs {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
 		c.api.Log().WarnContext(ctx, "several profiles bear one marker; the oldest is used, the others are removed",
 			"tenant", c.api.Directory(), "key", key.String(), "used", found[0].id, "spare", spare.id)
 		if err := c.drop(ctx, profilePath(k, spare.id)); err != nil {
@@ -107,7 +113,17 @@ func (c *Client) find(ctx context.Context, k kind, key Key) (*profile, error) {
 	return found[0], nil
 }
 
-// delete removes an object. What is gone already is removed.
+// shared reports whether people of the tenant have assigned a profile.
+func (c *Client) shared(ctx context.Context, p *profile) (bool, error) {
+	present, err := c.assignments(ctx, p)
+	if err != nil {
+		return false, err
+	}
+	_, foreign := split(p.marker, present)
+	return len(foreign) > 0, nil
+}
+
+// drop removes an object. What is gone already is removed.
 func (c *Client) drop(ctx context.Context, path string) error {
 	// What was just created may not be found yet; what stays so is gone.
 	err := c.api.Call(ctx, msgraph.Fresh, http.MethodDelete, path, nil, nil)

@@ -2,6 +2,7 @@ package updates
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -167,10 +168,8 @@ func (c *Client) AssignUpdate(ctx context.Context, id fleet.PackageID, slot stri
 		case p == nil:
 			return noProfile(qualityKind, key)
 		case len(targets) == 0:
-			if err := c.withdraw(ctx, p); err != nil {
-				return err
-			}
-			return c.replace(ctx, p, nil)
+			// One must not keep the other from stopping it.
+			return errors.Join(c.replace(ctx, p, nil), c.withdraw(ctx, p))
 		}
 		want, err := toAssignments(p.kind, key, targets)
 		if err != nil {
@@ -192,6 +191,10 @@ func (c *Client) admissible(key Key, targets []fleet.Target) error {
 	for _, t := range targets {
 		switch {
 		case t.Exclude:
+		case t.Filter != "":
+			return &fleet.Error{Op: "intune.assign", Object: key.String(), Kind: fleet.Refused,
+				Err:  fmt.Errorf("what Windows Update delivers is approved for groups, which no filter narrows"),
+				Hint: "take filter out of the package's assignment in tenant.cue, and leave a group out with exclude"}
 		case t.Intent == "uninstall":
 			return &fleet.Error{Op: "intune.assign", Object: key.String(), Kind: fleet.Refused,
 				Err:  fmt.Errorf("an approval cannot remove an update from devices"),
