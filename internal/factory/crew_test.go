@@ -149,6 +149,7 @@ func TestOutage(t *testing.T) {
 	}{
 		"all":         {func(int) bool { return true }, rollout.Deploy, 8, 5, true},
 		"withdrawing": {func(int) bool { return true }, rollout.Withdraw, 100, 100, true},
+		"going back":  {func(int) bool { return true }, rollout.RollBack, 100, 100, true},
 		"from then":   {func(n int) bool { return n >= 60 }, rollout.Deploy, 99, 60, true},
 		"a few":       {func(n int) bool { return n%20 == 0 }, rollout.Deploy, 100, 100, false},
 	} {

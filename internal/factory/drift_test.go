@@ -172,6 +172,37 @@ func TestConfigurationOnTenant(t *testing.T) {
 	}
 }
 
+// TestConfigurationHalts takes a configuration of policies alone back from a wave:
+// its objects are assigned to nobody afterwards.
+func TestConfigurationHalts(t *testing.T) {
+	w, _ := settingWave(t)
+	w.clock.Set(buildTime.AddDate(0, 0, 1))
+	if rest, _, err := w.carrySetting(t, rollout.Deploy); len(rest) != 1 || err != nil {
+		t.Fatalf("deployed: %v %v", rest, err)
+	}
+	console, err := w.Consoles(t.Context(), fleet.Tenant{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf := console.(factory.Configurer).Configurations()
+	assigned := func() []fleet.Target {
+		state, err := conf.Observe(t.Context(), aBaseline, fleet.Candidate)
+		if err != nil || state.ID == "" {
+			t.Fatalf("%+v, %v", state, err)
+		}
+		return state.Targets
+	}
+	if len(assigned()) != 1 {
+		t.Fatalf("before: %+v", assigned())
+	}
+	if rest, _, err := w.carrySetting(t, rollout.Withdraw); len(rest) != 1 || err != nil {
+		t.Fatalf("withdrawn: %v %v", rest, err)
+	}
+	if left := assigned(); len(left) > 0 {
+		t.Errorf("the wave still has it: %+v", left)
+	}
+}
+
 // edit changes an object of the tenant as a person would.
 func (w *effectWorld) edit(t *testing.T, server *graph.Server, name string, props map[string]any) {
 	t.Helper()
