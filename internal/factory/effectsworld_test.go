@@ -147,6 +147,9 @@ func (c *memoryConsole) Group(_ context.Context, wave string, _ []string) (strin
 }
 
 func (c *memoryConsole) Assign(_ context.Context, id fleet.PackageID, slot string, targets []fleet.Target) error {
+	if c.broken != nil {
+		return c.broken
+	}
 	return c.step(func() {
 		c.assigns++
 		if s := c.slots[string(id)+"/"+slot]; s != nil {

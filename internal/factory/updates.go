@@ -49,7 +49,7 @@ func (c byKind) of(id fleet.PackageID) Console {
 func (c byKind) tells(id fleet.PackageID) bool {
 	p := c.repo.Packages[id]
 	for _, in := range p.Installers {
-		if in.Platform != "windows" || in.Type == "store" {
+		if in.Platform == "macos" || in.Type == "store" {
 			return false
 		}
 	}
