@@ -265,7 +265,7 @@ func (c fenced) Assign(ctx context.Context, id fleet.PackageID, slot string, tar
 	if err := c.Console.Assign(ctx, id, slot, targets); err != nil {
 		return err
 	}
-	c.assigned(id, slot, targets)
+	c.assigned(ctx, id, slot, targets)
 	return nil
 }
 
@@ -281,21 +281,26 @@ func (c fenced) Stop(ctx context.Context, id fleet.PackageID, slot string) error
 	if err := s.Stop(ctx, id, slot); err != nil {
 		return err
 	}
-	c.assigned(id, slot, nil)
+	c.assigned(ctx, id, slot, nil)
 	return nil
 }
 
-// assigned notes what a slot is assigned to from now on. Where the console does
-// not tell targets as they were given, nothing is known of it.
-func (c fenced) assigned(id fleet.PackageID, slot string, targets []fleet.Target) {
-	k, ok := c.Console.(byKind)
-	if s, known := c.states[slot]; known && (!ok || k.tells(id)) {
-		s.Targets = targets
-		c.states[slot] = s
-	} else {
-		delete(c.states, slot)
-		c.blind[slot] = true
+// assigned notes what a slot is assigned to from now on. A console that does not
+// tell targets as they were given is asked; a slot it cannot tell of is unknown.
+func (c fenced) assigned(ctx context.Context, id fleet.PackageID, slot string, targets []fleet.Target) {
+	s, known := c.states[slot]
+	s.Targets = targets
+	if k, ok := c.Console.(byKind); known && ok && !k.tells(id) {
+		var err error
+		s, err = c.Console.Observe(ctx, id, slot)
+		known = err == nil
 	}
+	if known {
+		c.states[slot] = s
+		return
+	}
+	delete(c.states, slot)
+	c.blind[slot] = true
 }
 
 func (c fenced) Probe(ctx context.Context, p fleet.DeviceProbe) error {

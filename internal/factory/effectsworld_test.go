@@ -104,6 +104,9 @@ type memoryConsole struct {
 func (c *memoryConsole) Inventory(context.Context) ([]fleet.Device, error) { return nil, c.broken }
 
 func (c *memoryConsole) Observe(_ context.Context, id fleet.PackageID, slot string) (fleet.AppState, error) {
+	if c.broken != nil {
+		return fleet.AppState{}, c.broken
+	}
 	if s := c.slots[string(id)+"/"+slot]; s != nil {
 		return *s, nil
 	}
