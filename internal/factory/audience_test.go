@@ -135,7 +135,7 @@ func TestNamesThatAreNotThere(t *testing.T) {
 // them.
 func TestForUsers(t *testing.T) {
 	w, c := finding(t, fleet.Assignment{Intent: "required", Group: "all users", Exclude: []string{"Managers"}})
-	c.slots[string(thePkg)+"/"+fleet.Stable] = &fleet.AppState{ID: "s", Targets: []fleet.Target{{Intent: "required", Group: "all users"}}}
+	c.slots[string(thePkg)+"/"+fleet.Stable] = &fleet.AppState{ID: "s", Version: "24.08", Artifact: fleet.DigestOf([]byte("older")), Targets: []fleet.Target{{Intent: "required", Group: "all users"}}}
 	w.carry(t, rollout.Deploy)
 	if got := said(c.targets(fleet.Candidate)); got != "required users of everyone, required not id of Managers as users" {
 		t.Errorf("candidate %s", got)
