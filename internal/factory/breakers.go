@@ -87,7 +87,7 @@ func newToll() *toll {
 // heard notes how one change went, while others are under way.
 func (t *toll) heard(e rollout.Effect, err error) {
 	var ours *movedSlotError
-	if errors.Is(err, errExpired) || errors.Is(err, context.Canceled) || errors.As(err, &ours) {
+	if errors.Is(err, errExpired) || errors.Is(err, context.Canceled) || errors.Is(err, fleet.ErrAwaitsApproval) || errors.As(err, &ours) {
 		return // says nothing about the service, nor about us
 	}
 	t.mu.Lock()
@@ -179,7 +179,7 @@ func (t *toll) skip(e rollout.Effect)             { t.note(e, fateSkipped, nil) 
 func (t *toll) wait(e rollout.Effect, why string) { t.note(e, fateWaiting, errors.New(why)) }
 
 func (t *toll) fail(e rollout.Effect, err error) {
-	if fleet.KindOf(err) == fleet.Waiting {
+	if fleet.KindOf(err) == fleet.Waiting || errors.Is(err, fleet.ErrAwaitsApproval) {
 		t.note(e, fateWaiting, err)
 		return
 	}
