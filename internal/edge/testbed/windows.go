@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -226,6 +227,11 @@ func (d *windows) find(in fleet.Installer, name string) (string, error) {
 // it: on a busy machine Wine now and then cannot start a process.
 const startsAtMost = 3
 
+// wineClient is what Wine itself writes among a program's output when a process
+// loses Wine's server, as one that ends with the last program now and then does.
+// The step's log keeps it; it is nothing that the program said.
+var wineClient = regexp.MustCompile(`(?m)^wine client error:[0-9a-f]+:.*\n?`)
+
 // command runs a command line in a folder below drive_c and gives the exit code
 // as Windows has it: what Linux sees of it is one byte. A command that is still
 // running at the limit is a failure.
@@ -259,7 +265,7 @@ func (d *windows) command(ctx context.Context, folder, line string, limit time.D
 			}
 			r.exit = int(code)
 			d.log.called(line, r)
-			return r.exit, r.output, nil
+			return r.exit, wineClient.ReplaceAllString(r.output, ""), nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return 0, "", err

@@ -57,3 +57,17 @@ func TestWineStartsAgain(t *testing.T) {
 		})
 	}
 }
+
+// TestWineClient: what Wine says of its own server is no output of the program
+// that ran, and a program's words about it are.
+func TestWineClient(t *testing.T) {
+	for said, want := range map[string]string{
+		"widget 1.1.0\r\nwine client error:d8: ":                       "widget 1.1.0\r\n",
+		"wine client error:0: write: Broken pipe\nwidget 1.1.0\r\n":    "widget 1.1.0\r\n",
+		"no wine client error:d8: here\r\nwine client error: what\r\n": "no wine client error:d8: here\r\nwine client error: what\r\n",
+	} {
+		if got := wineClient.ReplaceAllString(said, ""); got != want {
+			t.Errorf("%q becomes %q, want %q", said, got, want)
+		}
+	}
+}
