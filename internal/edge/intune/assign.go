@@ -8,32 +8,18 @@ import (
 	"slices"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/intune/assign"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
 )
 
-// Targets that are not groups, as fleet.Target spells them.
 const (
-	allDevices = "all devices"
-	allUsers   = "all users"
-)
-
-const (
-	odataAllDevices = "#microsoft.graph.allDevicesAssignmentTarget"
-	odataAllUsers   = "#microsoft.graph.allLicensedUsersAssignmentTarget"
-	odataGroup      = "#microsoft.graph.groupAssignmentTarget"
-	odataExclusion  = "#microsoft.graph.exclusionGroupAssignmentTarget"
 	odataAssignment = "#microsoft.graph.mobileAppAssignment"
 	odataSettings   = "#microsoft.graph.win32LobAppAssignmentSettings"
-)
 
-const (
-	filterInclude = "include"
-	filterExclude = "exclude"
-	filterNone    = "none"
-	foreground    = "foreground"
-	background    = "notConfigured" // as the service's name for it is
+	foreground = "foreground"
+	background = "notConfigured" // as the service's name for it is
 )
 
 // byReturnCode is the restart behaviour that restart settings go with.
@@ -175,56 +161,28 @@ func (c *Client) mayRestart(ctx context.Context, k slotKey, f *found, want []ass
 	return nil
 }
 
-// replace makes packmill's part of an app's assignments equal to want. The
-// marker names what will be ours before it is, and forgets it only afterwards:
-// a crash in between leaves nothing behind that nobody owns.
+// replace makes packmill's part of an app's assignments equal to want.
 func (c *Client) replace(ctx context.Context, f *found, want []assignment) error {
 	present, err := c.settledAssignments(ctx, f.app.ID)
 	if err != nil {
 		return err
 	}
-	ours, foreign, err := c.split(ctx, f.marker, want, present)
-	if err != nil {
-		return err
-	}
-	named, err := c.foreignGroups(ctx, want)
-	if err != nil {
-		return err
-	}
-	both := f.marker
-	both.Targets = slices.Compact(slices.Sorted(slices.Values(slices.Concat(f.marker.Targets, named))))
-	if len(both.Targets) != len(f.marker.Targets) {
-		if err := c.writeMarker(ctx, f, both); err != nil {
-			return err
-		}
-	}
-	if !sameAssignments(ours, want) {
-		all := []json.RawMessage{}
-		for _, a := range foreign {
-			all = append(all, a.Raw)
-		}
-		for _, a := range want {
-			data, err := json.Marshal(a)
-			if err != nil {
+	return assign.Object[assignment]{
+		Owns: c.ownGroup, Marked: f.marker.Targets, Alike: alike,
+		Mark: func(targets []string) error {
+			m := f.marker
+			m.Targets = targets
+			return c.writeMarker(ctx, f, m)
+		},
+		Send: func(set []json.RawMessage) error {
+			// The whole set again has the same effect.
+			body := map[string]any{"mobileAppAssignments": set}
+			if err := c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, assignActionPath(f.app.ID), body, nil); err != nil {
 				return err
 			}
-			all = append(all, data)
-		}
-		// The whole set again has the same effect.
-		body := map[string]any{"mobileAppAssignments": all}
-		if err := c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, assignActionPath(f.app.ID), body, nil); err != nil {
-			return err
-		}
-		if err := c.shown(ctx, f, want); err != nil {
-			return err
-		}
-	}
-	if !slices.Equal(named, f.marker.Targets) {
-		m := f.marker
-		m.Targets = named
-		return c.writeMarker(ctx, f, m)
-	}
-	return nil
+			return c.shown(ctx, f, want)
+		},
+	}.Replace(ctx, present, want)
 }
 
 // assignments reads the assignment set of an app.
@@ -233,68 +191,10 @@ func (c *Client) assignments(ctx context.Context, app string) ([]assignment, err
 	if err != nil {
 		return nil, err
 	}
-	out := make([]assignment, 0, len(raws))
-	for _, raw := range raws {
-		var a assignment
-		if err := json.Unmarshal(raw, &a); err != nil {
-			return nil, err
-		}
-		var fields map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &fields); err != nil {
-			return nil, err
-		}
-		for _, readOnly := range []string{"id", "source", "sourceId"} {
-			delete(fields, readOnly)
-		}
-		if a.Raw, err = json.Marshal(fields); err != nil {
-			return nil, err
-		}
-		out = append(out, a)
-	}
-	return out, nil
+	return assign.Parse[assignment](raws, "id", "source", "sourceId")
 }
 
 // split tells packmill's assignments from those of the tenant's people.
 func (c *Client) split(ctx context.Context, m Marker, want, present []assignment) (ours, foreign []assignment, err error) {
-	own := map[string]bool{}
-	for _, key := range m.Targets {
-		own[key] = true
-	}
-	for _, a := range want {
-		own[a.key()] = true
-	}
-	for _, a := range present {
-		mine := own[a.key()]
-		if !mine && a.Target.GroupID != "" {
-			if mine, err = c.ownGroup(ctx, a.Target.GroupID); err != nil {
-				return nil, nil, err
-			}
-		}
-		if mine {
-			ours = append(ours, a)
-		} else {
-			foreign = append(foreign, a)
-		}
-	}
-	return ours, foreign, nil
-}
-
-// foreignGroups are the keys of wanted targets that the marker must name, since
-// nothing else shows that packmill assigned them; sorted.
-func (c *Client) foreignGroups(ctx context.Context, want []assignment) ([]string, error) {
-	var out []string
-	for _, a := range want {
-		if a.Target.GroupID != "" {
-			own, err := c.ownGroup(ctx, a.Target.GroupID)
-			if err != nil {
-				return nil, err
-			}
-			if own {
-				continue
-			}
-		}
-		out = append(out, a.key())
-	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
+	return assign.Split(ctx, c.ownGroup, slices.Concat(m.Targets, assign.Keys(want)), present)
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/packmill/packmill/internal/edge/intune/assign"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
@@ -225,9 +226,9 @@ func (c *Client) unmixed(ctx context.Context, k slotKey, want []assignment) erro
 	for _, a := range want {
 		kind := kindOther
 		switch a.Target.ODataType {
-		case odataAllDevices:
+		case assign.TypeAllDevices:
 			kind = kindDevices
-		case odataAllUsers:
+		case assign.TypeAllUsers:
 			kind = kindUsers
 		default:
 			j, err := c.judge(ctx, a.Target.GroupID)
@@ -236,7 +237,7 @@ func (c *Client) unmixed(ctx context.Context, k slotKey, want []assignment) erro
 			}
 			kind = j.kind
 		}
-		named[kind] = a.key()
+		named[kind] = a.Key()
 	}
 	if named[kindDevices] != "" && named[kindUsers] != "" {
 		return fleet.Errorf(fleet.Invalid, "intune.assign", k.String(), "%s holds devices and %s users: one assignment takes either, never both", named[kindDevices], named[kindUsers])

@@ -1,14 +1,11 @@
 package intune
 
 import (
-	"encoding/json"
 	"slices"
-	"strings"
 
+	"github.com/packmill/packmill/internal/edge/intune/marker"
 	"github.com/packmill/packmill/internal/fleet"
 )
-
-const markerPrefix = "packmill: "
 
 // A Marker is packmill's line in the notes of an app object: whose slot it is,
 // and what it holds. The rest of the notes belongs to the tenant's people and
@@ -31,39 +28,19 @@ type Marker struct {
 // line is the marker as it stands in the notes.
 func (m Marker) line() string {
 	slices.Sort(m.Targets)
-	data, err := json.Marshal(m)
-	if err != nil {
-		panic("intune: marker has no JSON form: " + err.Error())
-	}
-	return markerPrefix + string(data)
+	return marker.Line(m)
 }
 
 // ParseMarker finds the marker in notes. Notes with no line that reads as one
 // are somebody else's app.
 func ParseMarker(notes string) (Marker, bool) {
-	for line := range strings.Lines(notes) {
-		rest, ok := strings.CutPrefix(strings.TrimSpace(line), markerPrefix)
-		if !ok {
-			continue
-		}
-		var m Marker
-		if json.Unmarshal([]byte(rest), &m) == nil && m.Package != "" && (m.Slot == fleet.Stable || m.Slot == fleet.Candidate) {
-			return m, true
-		}
-	}
-	return Marker{}, false
+	return marker.Find(notes, func(m Marker) bool {
+		return m.Package != "" && (m.Slot == fleet.Stable || m.Slot == fleet.Candidate)
+	})
 }
 
 // withMarker puts m into notes in place of an earlier marker.
-func withMarker(notes string, m Marker) string {
-	var kept []string
-	for line := range strings.Lines(notes) {
-		if !strings.HasPrefix(strings.TrimSpace(line), markerPrefix) {
-			kept = append(kept, strings.TrimRight(line, "\r\n"))
-		}
-	}
-	return strings.Join(append(kept, m.line()), "\n")
-}
+func withMarker(notes string, m Marker) string { return marker.Put(notes, m.line()) }
 
 // groupMarker is packmill's text in the description of a wave's group.
 type groupMarker struct {
@@ -78,24 +55,8 @@ func (m groupMarker) kind() string {
 	return kindDevices
 }
 
-func (m groupMarker) line() string {
-	data, err := json.Marshal(m)
-	if err != nil {
-		panic("intune: marker has no JSON form: " + err.Error())
-	}
-	return markerPrefix + string(data)
-}
+func (m groupMarker) line() string { return marker.Line(m) }
 
 func parseGroupMarker(description string) (groupMarker, bool) {
-	for line := range strings.Lines(description) {
-		rest, ok := strings.CutPrefix(strings.TrimSpace(line), markerPrefix)
-		if !ok {
-			continue
-		}
-		var m groupMarker
-		if json.Unmarshal([]byte(rest), &m) == nil && m.Wave != "" {
-			return m, true
-		}
-	}
-	return groupMarker{}, false
+	return marker.Find(description, func(m groupMarker) bool { return m.Wave != "" })
 }

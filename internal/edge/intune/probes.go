@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/intune/assign"
+	"github.com/packmill/packmill/internal/edge/intune/marker"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/probe"
@@ -44,10 +45,10 @@ type healthScript struct {
 }
 
 type scriptAssignment struct {
-	ID        string           `json:"id,omitempty"`
-	Remediate bool             `json:"runRemediationScript"`
-	Schedule  *scriptSchedule  `json:"runSchedule,omitempty"`
-	Target    assignmentTarget `json:"target"`
+	ID        string          `json:"id,omitempty"`
+	Remediate bool            `json:"runRemediationScript"`
+	Schedule  *scriptSchedule `json:"runSchedule,omitempty"`
+	Target    assign.Target   `json:"target"`
 }
 
 type scriptSchedule struct {
@@ -75,28 +76,12 @@ type ProbeMarker struct {
 	Spec    string          `json:"spec"`
 }
 
-func (m ProbeMarker) line() string {
-	data, err := json.Marshal(m)
-	if err != nil {
-		panic("intune: marker has no JSON form: " + err.Error())
-	}
-	return markerPrefix + string(data)
-}
+func (m ProbeMarker) line() string { return marker.Line(m) }
 
 // ParseProbeMarker finds the marker in a script's description. A description
 // without one is somebody else's script.
 func ParseProbeMarker(description string) (ProbeMarker, bool) {
-	for line := range strings.Lines(description) {
-		rest, ok := strings.CutPrefix(strings.TrimSpace(line), markerPrefix)
-		if !ok {
-			continue
-		}
-		var m ProbeMarker
-		if json.Unmarshal([]byte(rest), &m) == nil && m.Package != "" && m.Probe != "" {
-			return m, true
-		}
-	}
-	return ProbeMarker{}, false
+	return marker.Find(description, func(m ProbeMarker) bool { return m.Package != "" && m.Probe != "" })
 }
 
 // A foundProbe is a script of packmill's as it was listed.
@@ -204,7 +189,7 @@ func (c *Client) assignProbe(ctx context.Context, id string, p fleet.DeviceProbe
 	set := []scriptAssignment{}
 	settled := false
 	for _, a := range present {
-		if a.Target.GroupID == p.Group && a.Target.ODataType == odataGroup {
+		if a.Target.GroupID == p.Group && a.Target.ODataType == assign.TypeGroup {
 			settled = a.Schedule != nil && a.Schedule.Interval == schedule.Interval && a.Schedule.ODataType == schedule.ODataType
 			continue
 		}
@@ -214,7 +199,7 @@ func (c *Client) assignProbe(ctx context.Context, id string, p fleet.DeviceProbe
 	if settled {
 		return nil
 	}
-	set = append(set, scriptAssignment{Schedule: schedule, Target: assignmentTarget{ODataType: odataGroup, GroupID: p.Group}})
+	set = append(set, scriptAssignment{Schedule: schedule, Target: assign.Target{ODataType: assign.TypeGroup, GroupID: p.Group}})
 	return c.api.Call(ctx, msgraph.Fresh, http.MethodPost, scriptPath(id)+"/assign", map[string]any{"deviceHealthScriptAssignments": set}, nil)
 }
 

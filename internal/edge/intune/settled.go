@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 
+	"github.com/packmill/packmill/internal/edge/intune/assign"
 	"github.com/packmill/packmill/internal/fleet"
 )
 
@@ -56,6 +57,6 @@ func (c *Client) shown(ctx context.Context, f *found, want []assignment) error {
 			return false, err
 		}
 		ours, _, err := c.split(ctx, f.marker, want, present)
-		return sameAssignments(ours, want), err
+		return assign.Same(ours, want, alike), err
 	})
 }

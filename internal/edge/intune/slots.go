@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/intune/marker"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
@@ -168,7 +169,7 @@ func (c *Client) listMarked(ctx context.Context) ([]mobileApp, error) {
 	for _, k := range kinds() {
 		ours = append(ours, "isof('microsoft.graph."+string(k)+"')")
 	}
-	filter := "(" + strings.Join(ours, " or ") + ") and contains(notes,'" + strings.TrimSpace(markerPrefix) + "')"
+	filter := "(" + strings.Join(ours, " or ") + ") and contains(notes,'" + strings.TrimSpace(marker.Prefix) + "')"
 	apps, err := msgraph.List[mobileApp](ctx, c.api, msgraph.Final, msgraph.Query(appsPath, "$filter", filter, "$select", "id,notes,createdDateTime"))
 	slices.SortFunc(apps, func(a, b mobileApp) int {
 		return cmp.Or(when(a.CreatedDateTime).Compare(when(b.CreatedDateTime)), cmp.Compare(a.ID, b.ID))
@@ -301,8 +302,8 @@ func (c *Client) state(ctx context.Context, lead *found) (fleet.AppState, error)
 		}
 		s.Foreign = s.Foreign || len(foreign) > 0
 		for _, a := range ours {
-			if !seen[a.key()] {
-				seen[a.key()] = true
+			if !seen[a.Key()] {
+				seen[a.Key()] = true
 				s.Targets = append(s.Targets, a.asTarget())
 			}
 		}

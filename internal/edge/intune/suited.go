@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"github.com/packmill/packmill/internal/edge/intune/assign"
 )
 
 const odataStoreSettings = "#microsoft.graph.winGetAppAssignmentSettings"
@@ -26,7 +28,7 @@ func (c *Client) suited(ctx context.Context, k slotKey, lead, f *found, want []a
 	for _, a := range want {
 		why := ""
 		switch t := a.asTarget(); {
-		case a.Target.ODataType == odataExclusion:
+		case a.Target.ODataType == assign.TypeExclusion:
 		case !f.kind.timed() && c.early(t.Opens, t.LocalTime):
 			why = "the app's kind knows no start, and its time has not come"
 		case t.Filter != "" && f.kind != kindStore:
@@ -36,7 +38,7 @@ func (c *Client) suited(ctx context.Context, k slotKey, lead, f *found, want []a
 		}
 		if why != "" {
 			c.api.Log().WarnContext(ctx, "an assignment is left out: "+why,
-				"tenant", c.api.Directory(), "slot", k.String(), "app", f.app.ID, "target", a.key())
+				"tenant", c.api.Directory(), "slot", k.String(), "app", f.app.ID, "target", a.Key())
 			continue
 		}
 		a.Settings = f.kind.settings(a.Settings)

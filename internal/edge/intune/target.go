@@ -6,24 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/intune/assign"
 	"github.com/packmill/packmill/internal/fleet"
 )
 
 var errNoApp = errors.New("the tenant has no app object for the slot")
-
-// key names an assignment's target within an app: Graph holds one assignment
-// for each. An exclusion of a group stands beside its inclusion.
-func (a assignment) key() string {
-	switch a.Target.ODataType {
-	case odataAllDevices:
-		return allDevices
-	case odataAllUsers:
-		return allUsers
-	case odataExclusion:
-		return "-" + a.Target.GroupID
-	}
-	return a.Target.GroupID
-}
 
 // toAssignments turns targets into what Graph takes, in order of their keys.
 func toAssignments(k slotKey, targets []fleet.Target) ([]assignment, error) {
@@ -34,13 +21,13 @@ func toAssignments(k slotKey, targets []fleet.Target) ([]assignment, error) {
 		if err != nil {
 			return nil, err
 		}
-		if seen[a.key()] {
+		if seen[a.Key()] {
 			return nil, fleet.Errorf(fleet.Invalid, "intune.assign", k.String(), "%q is a target twice", t.Group)
 		}
-		seen[a.key()] = true
+		seen[a.Key()] = true
 		out = append(out, a)
 	}
-	slices.SortFunc(out, func(a, b assignment) int { return strings.Compare(a.key(), b.key()) })
+	slices.SortFunc(out, func(a, b assignment) int { return strings.Compare(a.Key(), b.Key()) })
 	return out, nil
 }
 
@@ -55,26 +42,15 @@ func toAssignment(k slotKey, t fleet.Target) (assignment, error) {
 	switch {
 	case t.Group == "":
 		return bad("a target names no group")
-	case (t.Group == allDevices || t.Group == allUsers) && t.Exclude:
+	case (t.Group == assign.AllDevices || t.Group == assign.AllUsers) && t.Exclude:
 		return bad("%q cannot be left out of an assignment", t.Group)
-	case t.Group == allDevices:
-		a.Target.ODataType = odataAllDevices
-	case t.Group == allUsers:
-		a.Target.ODataType = odataAllUsers
 	case t.Exclude && t.Filter != "":
 		return bad("group %q is left out whole: the service knows no filter there", t.Group)
-	case t.Exclude:
-		// Settings stay null: the service refuses any for an exclusion.
-		a.Target = assignmentTarget{ODataType: odataExclusion, GroupID: t.Group}
-		return a, nil
-	default:
-		a.Target = assignmentTarget{ODataType: odataGroup, GroupID: t.Group}
 	}
-	if t.Filter != "" {
-		a.Target.FilterID, a.Target.FilterType = t.Filter, filterInclude
-		if t.Unfiltered {
-			a.Target.FilterType = filterExclude
-		}
+	a.Target = assign.TargetOf(t)
+	if t.Exclude {
+		// Settings stay null: the service refuses any for an exclusion.
+		return a, nil
 	}
 	settings, err := toSettings(k, t)
 	a.Settings = settings
@@ -139,15 +115,10 @@ func instant(t time.Time, local bool) *string {
 
 // asTarget is the assignment as the vocabulary tells it.
 func (a assignment) asTarget() fleet.Target {
-	t := fleet.Target{Intent: a.Intent, Group: a.Target.GroupID, Exclude: a.Target.ODataType == odataExclusion}
-	switch a.Target.ODataType {
-	case odataAllDevices:
-		t.Group = allDevices
-	case odataAllUsers:
-		t.Group = allUsers
-	}
-	if a.Target.FilterID != "" && a.Target.FilterType != filterNone {
-		t.Filter, t.Unfiltered = a.Target.FilterID, a.Target.FilterType == filterExclude
+	t := a.Target.Told()
+	t.Intent = a.Intent
+	if a.Target.FilterID != "" && a.Target.FilterType != assign.FilterNone {
+		t.Filter, t.Unfiltered = a.Target.FilterID, a.Target.FilterType == assign.FilterExclude
 	}
 	if a.Settings == nil {
 		return t
@@ -176,20 +147,5 @@ func parseInstant(s *string) time.Time {
 	return t.UTC()
 }
 
-// sameAssignments compares two sets by what they do.
-func sameAssignments(a, b []assignment) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	by := map[string]assignment{}
-	for _, x := range a {
-		by[x.key()] = x
-	}
-	for _, y := range b {
-		x, ok := by[y.key()]
-		if !ok || x.asTarget() != y.asTarget() {
-			return false
-		}
-	}
-	return true
-}
+// alike compares two assignments of one target by what they do.
+func alike(a, b assignment) bool { return a.asTarget() == b.asTarget() }

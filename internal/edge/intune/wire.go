@@ -1,8 +1,9 @@
 package intune
 
 import (
-	"encoding/json"
 	"time"
+
+	"github.com/packmill/packmill/internal/edge/intune/assign"
 )
 
 // The types here are the parts of Graph's resources that packmill reads and
@@ -172,21 +173,12 @@ type fileEncryptionInfo struct {
 	FileDigestAlgorithm  string `json:"fileDigestAlgorithm"`
 }
 
-// An assignment as it is read and sent. Raw keeps what was read, so that a
-// foreign assignment goes back unchanged.
+// An assignment as it is read and sent.
 type assignment struct {
-	ODataType string              `json:"@odata.type"`
-	Intent    string              `json:"intent"`
-	Target    assignmentTarget    `json:"target"`
-	Settings  *assignmentSettings `json:"settings"`
-	Raw       json.RawMessage     `json:"-"`
-}
-
-type assignmentTarget struct {
-	ODataType  string `json:"@odata.type"`
-	GroupID    string `json:"groupId,omitempty"`
-	FilterID   string `json:"deviceAndAppManagementAssignmentFilterId,omitempty"`
-	FilterType string `json:"deviceAndAppManagementAssignmentFilterType,omitempty"`
+	ODataType string `json:"@odata.type"`
+	Intent    string `json:"intent"`
+	assign.Entry
+	Settings *assignmentSettings `json:"settings"`
 }
 
 type assignmentSettings struct {

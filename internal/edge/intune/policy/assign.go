@@ -9,53 +9,35 @@ import (
 	"strings"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/intune/assign"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
 )
 
-// Targets that are not groups, as fleet.Target spells them.
 const (
-	allDevices = "all devices"
-	allUsers   = "all users"
-)
-
-const (
-	odataAllDevices = "#microsoft.graph.allDevicesAssignmentTarget"
-	odataAllUsers   = "#microsoft.graph.allLicensedUsersAssignmentTarget"
-	odataGroup      = "#microsoft.graph.groupAssignmentTarget"
-	odataExclusion  = "#microsoft.graph.exclusionGroupAssignmentTarget"
-	odataHourly     = "#microsoft.graph.deviceHealthScriptHourlySchedule"
-	odataDaily      = "#microsoft.graph.deviceHealthScriptDailySchedule"
-	odataOnce       = "#microsoft.graph.deviceHealthScriptRunOnceSchedule"
+	odataHourly = "#microsoft.graph.deviceHealthScriptHourlySchedule"
+	odataDaily  = "#microsoft.graph.deviceHealthScriptDailySchedule"
+	odataOnce   = "#microsoft.graph.deviceHealthScriptRunOnceSchedule"
 )
 
 // mostHours is the longest interval of an hourly schedule.
 const mostHours = 23
 
-// An assignment as it is read and sent. Raw keeps what was read, so that a
-// foreign one goes back unchanged.
+// An assignment as it is read and sent.
 type assignment struct {
-	Target    target          `json:"target"`
-	Remediate *bool           `json:"runRemediationScript,omitempty"`
-	Schedule  *schedule       `json:"runSchedule,omitempty"`
-	Raw       json.RawMessage `json:"-"`
+	assign.Entry
+	Remediate *bool     `json:"runRemediationScript,omitempty"`
+	Schedule  *schedule `json:"runSchedule,omitempty"`
 }
 
-type target struct {
-	ODataType  string `json:"@odata.type"`
-	GroupID    string `json:"groupId,omitempty"`
-	FilterID   string `json:"deviceAndAppManagementAssignmentFilterId,omitempty"`
-	FilterType string `json:"deviceAndAppManagementAssignmentFilterType,omitempty"`
-}
-
-// filter is a target's filter as a fleet.Target has it: the service says "none"
+// filterOf is a target's filter as a fleet.Target has it: the service says "none"
 // of a target without one.
-func (t target) filter() (id string, exclude bool) {
-	if t.FilterID == "" || t.FilterType == "" || t.FilterType == "none" {
+func filterOf(t assign.Target) (id string, exclude bool) {
+	if t.FilterID == "" || t.FilterType == "" || t.FilterType == assign.FilterNone {
 		return "", false
 	}
-	return t.FilterID, t.FilterType == "exclude"
+	return t.FilterID, t.FilterType == assign.FilterExclude
 }
 
 type schedule struct {
@@ -66,28 +48,10 @@ type schedule struct {
 	Date      string `json:"date,omitempty"`
 }
 
-// key names an assignment's target within an object.
-func (a assignment) key() string {
-	switch a.Target.ODataType {
-	case odataAllDevices:
-		return allDevices
-	case odataAllUsers:
-		return allUsers
-	case odataExclusion:
-		return "-" + a.Target.GroupID
-	}
-	return a.Target.GroupID
-}
-
 func (a assignment) asTarget() fleet.Target {
-	t := fleet.Target{Intent: "required", Group: a.Target.GroupID, Exclude: a.Target.ODataType == odataExclusion}
-	t.Filter, t.Unfiltered = a.Target.filter()
-	switch a.Target.ODataType {
-	case odataAllDevices:
-		t.Group = allDevices
-	case odataAllUsers:
-		t.Group = allUsers
-	}
+	t := a.Target.Told()
+	t.Intent = "required"
+	t.Filter, t.Unfiltered = filterOf(a.Target)
 	return t
 }
 
@@ -103,32 +67,17 @@ func toAssignments(s slot, targets []fleet.Target) ([]assignment, error) {
 		if t.Intent != "required" {
 			return nil, fleet.Errorf(fleet.Refused, "policy.assign", s.String(), "a configuration is in force or not: nothing can be %q", t.Intent)
 		}
-		var a assignment
-		switch {
-		case t.Group == "" || t.Exclude && (t.Group == allDevices || t.Group == allUsers):
+		if t.Group == "" || t.Exclude && (t.Group == assign.AllDevices || t.Group == assign.AllUsers) {
 			return nil, fleet.Errorf(fleet.Invalid, "policy.assign", s.String(), "a target names no group")
-		case t.Group == allDevices:
-			a.Target.ODataType = odataAllDevices
-		case t.Group == allUsers:
-			a.Target.ODataType = odataAllUsers
-		case t.Exclude:
-			a.Target = target{ODataType: odataExclusion, GroupID: t.Group}
-		default:
-			a.Target = target{ODataType: odataGroup, GroupID: t.Group}
 		}
-		if t.Filter != "" && !t.Exclude {
-			a.Target.FilterID, a.Target.FilterType = t.Filter, "include"
-			if t.Unfiltered {
-				a.Target.FilterType = "exclude"
-			}
-		}
-		if seen[a.key()] {
+		a := assignment{Entry: assign.Entry{Target: assign.TargetOf(t)}}
+		if seen[a.Key()] {
 			return nil, fleet.Errorf(fleet.Invalid, "policy.assign", s.String(), "%q is a target twice", t.Group)
 		}
-		seen[a.key()] = true
+		seen[a.Key()] = true
 		out = append(out, a)
 	}
-	slices.SortFunc(out, func(a, b assignment) int { return strings.Compare(a.key(), b.key()) })
+	slices.SortFunc(out, func(a, b assignment) int { return strings.Compare(a.Key(), b.Key()) })
 	return out, nil
 }
 
@@ -220,7 +169,7 @@ func timed(o *object, want []assignment) []assignment {
 	out := slices.Clone(want)
 	yes := true
 	for i := range out {
-		if out[i].Target.ODataType == odataExclusion {
+		if out[i].Target.ODataType == assign.TypeExclusion {
 			continue
 		}
 		out[i].Remediate, out[i].Schedule = &yes, scheduleOf(o.marker.Every, time.Unix(o.marker.At, 0).UTC())
@@ -244,53 +193,24 @@ func scheduleOf(every fleet.Duration, at time.Time) *schedule {
 	return &schedule{ODataType: odataDaily, Interval: min((hours+23)/24, mostHours), Time: "12:00:00", UseUTC: &no}
 }
 
-// replaceSet makes packmill's part of an object's assignments equal to want. The
-// marker names what will be ours before it is, and forgets it only afterwards: a
-// crash in between leaves nothing behind that nobody owns.
+// replaceSet makes packmill's part of an object's assignments equal to want.
 func (c *Client) replaceSet(ctx context.Context, o *object, want []assignment) error {
 	present, err := c.assignments(ctx, o)
 	if err != nil {
 		return err
 	}
-	ours, foreign, err := c.split(ctx, o.marker, want, present)
-	if err != nil {
-		return err
-	}
-	named, err := c.foreignTargets(ctx, want)
-	if err != nil {
-		return err
-	}
-	before := o.marker
-	both := o.marker
-	both.Targets = slices.Compact(slices.Sorted(slices.Values(slices.Concat(before.Targets, named))))
-	if len(both.Targets) != len(before.Targets) {
-		if err := c.mark(ctx, o, both); err != nil {
-			return err
-		}
-	}
-	if !same(ours, want) {
-		all := []json.RawMessage{}
-		for _, a := range foreign {
-			all = append(all, a.Raw)
-		}
-		for _, a := range want {
-			data, err := json.Marshal(a)
-			if err != nil {
-				return err
-			}
-			all = append(all, data)
-		}
-		// The whole set again has the same effect.
-		if err := c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, o.assignTo(o.id), map[string]any{o.assign: all}, nil); err != nil {
-			return err
-		}
-	}
-	if !slices.Equal(named, o.marker.Targets) {
-		m := o.marker
-		m.Targets = named
-		return c.mark(ctx, o, m)
-	}
-	return nil
+	return assign.Object[assignment]{
+		Owns: c.dir.OwnsGroup, Marked: o.marker.Targets, Alike: alike,
+		Mark: func(targets []string) error {
+			m := o.marker
+			m.Targets = targets
+			return c.mark(ctx, o, m)
+		},
+		Send: func(set []json.RawMessage) error {
+			// The whole set again has the same effect.
+			return c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, o.assignTo(o.id), map[string]any{o.assign: set}, nil)
+		},
+	}.Replace(ctx, present, want)
 }
 
 // assignments reads the assignment set of an object.
@@ -299,90 +219,20 @@ func (c *Client) assignments(ctx context.Context, o *object) ([]assignment, erro
 	if err != nil {
 		return nil, err
 	}
-	out := make([]assignment, 0, len(raws))
-	for _, raw := range raws {
-		var a assignment
-		if err := json.Unmarshal(raw, &a); err != nil {
-			return nil, err
-		}
-		var fields map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &fields); err != nil {
-			return nil, err
-		}
-		for _, readOnly := range []string{"id", "source", "sourceId"} {
-			delete(fields, readOnly)
-		}
-		if a.Raw, err = json.Marshal(fields); err != nil {
-			return nil, err
-		}
-		out = append(out, a)
-	}
-	return out, nil
+	return assign.Parse[assignment](raws, "id", "source", "sourceId")
 }
 
-// split tells packmill's assignments from those of the tenant's people.
-func (c *Client) split(ctx context.Context, m Marker, want, present []assignment) (ours, foreign []assignment, err error) {
-	own := map[string]bool{}
-	for _, k := range m.Targets {
-		own[k] = true
-	}
-	for _, a := range want {
-		own[a.key()] = true
-	}
-	for _, a := range present {
-		mine := own[a.key()]
-		if !mine && a.Target.GroupID != "" {
-			if mine, err = c.dir.OwnsGroup(ctx, a.Target.GroupID); err != nil {
-				return nil, nil, err
-			}
-		}
-		if mine {
-			ours = append(ours, a)
-		} else {
-			foreign = append(foreign, a)
-		}
-	}
-	return ours, foreign, nil
+// split tells packmill's assignments, which the marker names or whose group is
+// packmill's, from those of the tenant's people.
+func (c *Client) split(ctx context.Context, m Marker, present []assignment) (ours, foreign []assignment, err error) {
+	return assign.Split(ctx, c.dir.OwnsGroup, m.Targets, present)
 }
 
-// foreignTargets are the keys of wanted targets that the marker must name, since
-// nothing else shows that packmill assigned them; sorted.
-func (c *Client) foreignTargets(ctx context.Context, want []assignment) ([]string, error) {
-	var out []string
-	for _, a := range want {
-		if a.Target.GroupID != "" {
-			own, err := c.dir.OwnsGroup(ctx, a.Target.GroupID)
-			if err != nil {
-				return nil, err
-			}
-			if own {
-				continue
-			}
-		}
-		out = append(out, a.key())
-	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
-}
-
-// same compares two sets by what they do.
-func same(a, b []assignment) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	by := map[string]assignment{}
-	for _, x := range a {
-		by[x.key()] = x
-	}
-	for _, y := range b {
-		x, ok := by[y.key()]
-		xf, xout := x.Target.filter()
-		yf, yout := y.Target.filter()
-		if !ok || xf != yf || xout != yout || (x.Remediate != nil && *x.Remediate) != (y.Remediate != nil && *y.Remediate) || !x.Schedule.same(y.Schedule) {
-			return false
-		}
-	}
-	return true
+// alike compares two assignments of one target by what they do.
+func alike(a, b assignment) bool {
+	af, aout := filterOf(a.Target)
+	bf, bout := filterOf(b.Target)
+	return af == bf && aout == bout && (a.Remediate != nil && *a.Remediate) == (b.Remediate != nil && *b.Remediate) && a.Schedule.same(b.Schedule)
 }
 
 func (s *schedule) same(o *schedule) bool {

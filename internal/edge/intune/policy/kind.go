@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/packmill/packmill/internal/edge/intune/marker"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/drift"
 )
@@ -141,7 +142,7 @@ func (c collection) bare(object map[string]any, m Marker) map[string]any {
 		}
 	}
 	description, _ := out["description"].(string)
-	out["description"] = withoutMarker(description)
+	out["description"] = marker.Without(description)
 	for _, name := range serviceOwned() {
 		delete(out, name)
 	}

@@ -1,14 +1,11 @@
 package policy
 
 import (
-	"encoding/json"
 	"slices"
-	"strings"
 
+	"github.com/packmill/packmill/internal/edge/intune/marker"
 	"github.com/packmill/packmill/internal/fleet"
 )
-
-const markerPrefix = "packmill: "
 
 // A Marker is packmill's line in the description of a configuration: which part
 // of which package it is, in which slot, and what it holds. The rest of the
@@ -33,48 +30,23 @@ type Marker struct {
 // line is the marker as it stands in the description.
 func (m Marker) line() string {
 	slices.Sort(m.Targets)
-	data, err := json.Marshal(m)
-	if err != nil {
-		panic("policy: marker has no JSON form: " + err.Error())
-	}
-	return markerPrefix + string(data)
+	return marker.Line(m)
 }
 
 // ParseMarker finds the marker in a description. One without a line that reads
 // as one belongs to somebody else.
 func ParseMarker(description string) (Marker, bool) {
-	for line := range strings.Lines(description) {
-		rest, ok := strings.CutPrefix(strings.TrimSpace(line), markerPrefix)
-		if !ok {
-			continue
-		}
-		var m Marker
-		known := false
-		if json.Unmarshal([]byte(rest), &m) == nil {
-			_, known = collectionOf(m.Kind)
-		}
-		if known && m.Package != "" && m.Setting != "" && (m.Slot == fleet.Stable || m.Slot == fleet.Candidate) {
-			return m, true
-		}
-	}
-	return Marker{}, false
+	return marker.Find(description, func(m Marker) bool {
+		_, known := collectionOf(m.Kind)
+		return known && m.Package != "" && m.Setting != "" && (m.Slot == fleet.Stable || m.Slot == fleet.Candidate)
+	})
 }
 
-// withMarker puts m into a description in place of an earlier marker.
+// withMarker puts m into a description in place of an earlier marker. A payload's
+// description that is blank counts as none.
 func withMarker(description string, m Marker) string {
-	if rest := withoutMarker(description); rest != "" {
-		return rest + "\n" + m.line()
+	if marker.Without(description) == "" {
+		return m.line()
 	}
-	return m.line()
-}
-
-// withoutMarker is a description as its author wrote it.
-func withoutMarker(description string) string {
-	var kept []string
-	for line := range strings.Lines(description) {
-		if !strings.HasPrefix(strings.TrimSpace(line), markerPrefix) {
-			kept = append(kept, strings.TrimRight(line, "\r\n"))
-		}
-	}
-	return strings.Join(kept, "\n")
+	return marker.Put(description, m.line())
 }

@@ -304,7 +304,7 @@ func (c *Client) unshared(ctx context.Context, o *object) error {
 	if err != nil {
 		return err
 	}
-	_, foreign, err := c.split(ctx, o.marker, nil, present)
+	_, foreign, err := c.split(ctx, o.marker, present)
 	if err != nil || len(foreign) == 0 {
 		return err
 	}
@@ -357,13 +357,13 @@ func (c *Client) state(ctx context.Context, s slot) (fleet.AppState, error) {
 		if err != nil {
 			return out, err
 		}
-		ours, _, err := c.split(ctx, o.marker, nil, present)
+		ours, _, err := c.split(ctx, o.marker, present)
 		if err != nil {
 			return out, err
 		}
 		for _, a := range ours {
-			if !seen[a.key()] {
-				seen[a.key()] = true
+			if !seen[a.Key()] {
+				seen[a.Key()] = true
 				out.Targets = append(out.Targets, a.asTarget())
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/intune/assign"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
@@ -119,8 +120,8 @@ func (c *Client) shared(ctx context.Context, p *profile) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	_, foreign := split(p.marker, present)
-	return len(foreign) > 0, nil
+	_, foreign, err := assign.Split(ctx, nil, p.marker.Targets, present)
+	return len(foreign) > 0, err
 }
 
 // drop removes an object. What is gone already is removed.
@@ -239,7 +240,10 @@ func (c *Client) ReadProfile(ctx context.Context, key Key, spec Spec) (state Pro
 	if err != nil {
 		return state, false, c.fail("intune.updates", key, err)
 	}
-	ours, foreign := split(p.marker, present)
+	ours, foreign, err := assign.Split(ctx, nil, p.marker.Targets, present)
+	if err != nil {
+		return state, false, c.fail("intune.updates", key, err)
+	}
 	state = ProfileState{ID: p.id, Marker: p.marker, Foreign: len(foreign), Properties: p.props}
 	for _, a := range ours {
 		state.Targets = append(state.Targets, a.asTarget())

@@ -1,14 +1,11 @@
 package updates
 
 import (
-	"encoding/json"
 	"slices"
-	"strings"
 
+	"github.com/packmill/packmill/internal/edge/intune/marker"
 	"github.com/packmill/packmill/internal/fleet"
 )
-
-const markerPrefix = "packmill: "
 
 // maxDescription is how long a description may be (Microsoft: policy resource of
 // windowsUpdates; Intune's own profiles do not say).
@@ -46,38 +43,18 @@ type Marker struct {
 // line is the marker as it stands in the description.
 func (m Marker) line() string {
 	m.Targets = slices.Sorted(slices.Values(m.Targets))
-	data, err := json.Marshal(m)
-	if err != nil {
-		panic("updates: marker has no JSON form: " + err.Error())
-	}
-	return markerPrefix + string(data)
+	return marker.Line(m)
 }
 
 // ParseMarker finds the marker in a description. A description without a line
 // that reads as one is somebody else's profile.
 func ParseMarker(description string) (Marker, bool) {
-	for line := range strings.Lines(description) {
-		rest, ok := strings.CutPrefix(strings.TrimSpace(line), markerPrefix)
-		if !ok {
-			continue
-		}
-		var m Marker
-		if json.Unmarshal([]byte(rest), &m) == nil && m.Part != "" {
-			return m, true
-		}
-	}
-	return Marker{}, false
+	return marker.Find(description, func(m Marker) bool { return m.Part != "" })
 }
 
 // withMarker puts m into a description in place of an earlier marker.
 func withMarker(description string, m Marker) (string, error) {
-	var kept []string
-	for line := range strings.Lines(description) {
-		if !strings.HasPrefix(strings.TrimSpace(line), markerPrefix) {
-			kept = append(kept, strings.TrimRight(line, "\r\n"))
-		}
-	}
-	text := strings.Join(append(kept, m.line()), "\n")
+	text := marker.Put(description, m.line())
 	if len(text) > maxDescription {
 		return "", &fleet.Error{Op: "intune.updates", Object: m.Key.String(), Kind: fleet.Stalled,
 			Err:  fleet.Errorf(fleet.Stalled, "intune.updates", m.Key.String(), "the description would have %d characters; %d are allowed", len(text), maxDescription),

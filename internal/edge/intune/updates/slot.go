@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/intune/assign"
 	"github.com/packmill/packmill/internal/fleet"
 )
 
@@ -59,7 +60,10 @@ func (c *Client) state(ctx context.Context, p *profile) (fleet.AppState, error) 
 	if err != nil {
 		return s, err
 	}
-	ours, _ := split(p.marker, present)
+	ours, _, err := assign.Split(ctx, nil, p.marker.Targets, present)
+	if err != nil {
+		return s, err
+	}
 	for _, a := range ours {
 		s.Targets = append(s.Targets, a.asTarget())
 	}
