@@ -69,8 +69,10 @@ func TestCrewKilled(t *testing.T) {
 		w := waveOf(whole.build, whole.ledger.rec.Builds[0], 30)
 		w.Parallel = 16
 		w.fate.dies = at
-		if _, _, err := w.run(t, rollout.Deploy); !errors.Is(err, errKilled) && at < whole.fate.steps {
-			t.Fatalf("killed after step %d: %v", at, err)
+		// How many steps a run has depends on who is served when: one that was over
+		// before it was killed is no failure.
+		if _, _, err := w.run(t, rollout.Deploy); !errors.Is(err, errKilled) && (err != nil || w.fate.steps >= at) {
+			t.Fatalf("killed after step %d of %d: %v", at, w.fate.steps, err)
 		}
 		w.fate.dies = 0
 		if _, again, err := w.run(t, rollout.Deploy); err != nil || len(again) > 0 {
