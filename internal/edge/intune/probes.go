@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -45,10 +46,9 @@ type healthScript struct {
 }
 
 type scriptAssignment struct {
-	ID        string          `json:"id,omitempty"`
+	assign.Entry
 	Remediate bool            `json:"runRemediationScript"`
 	Schedule  *scriptSchedule `json:"runSchedule,omitempty"`
-	Target    assign.Target   `json:"target"`
 }
 
 type scriptSchedule struct {
@@ -181,25 +181,28 @@ func (c *Client) ownProbes(ctx context.Context, id fleet.PackageID) ([]foundProb
 // assignProbe adds a group to those a script runs on. The call that Graph has
 // replaces the whole set.
 func (c *Client) assignProbe(ctx context.Context, id string, p fleet.DeviceProbe) error {
-	present, err := msgraph.List[scriptAssignment](ctx, c.api, msgraph.Fresh, scriptPath(id)+"/assignments")
+	raws, err := msgraph.List[json.RawMessage](ctx, c.api, msgraph.Fresh, scriptPath(id)+"/assignments")
+	if err != nil {
+		return err
+	}
+	present, err := assign.Parse[scriptAssignment](raws, "id", "source", "sourceId")
 	if err != nil {
 		return err
 	}
 	schedule := scheduleOf(p.Every)
-	set := []scriptAssignment{}
+	set := []any{} // others' as they were read
 	settled := false
 	for _, a := range present {
 		if a.Target.GroupID == p.Group && a.Target.ODataType == assign.TypeGroup {
 			settled = a.Schedule != nil && a.Schedule.Interval == schedule.Interval && a.Schedule.ODataType == schedule.ODataType
 			continue
 		}
-		a.ID = ""
-		set = append(set, a)
+		set = append(set, a.Raw)
 	}
 	if settled {
 		return nil
 	}
-	set = append(set, scriptAssignment{Schedule: schedule, Target: assign.Target{ODataType: assign.TypeGroup, GroupID: p.Group}})
+	set = append(set, scriptAssignment{assign.Entry{Target: assign.Target{ODataType: assign.TypeGroup, GroupID: p.Group}}, false, schedule})
 	return c.api.Call(ctx, msgraph.Fresh, http.MethodPost, scriptPath(id)+"/assign", map[string]any{"deviceHealthScriptAssignments": set}, nil)
 }
 

@@ -83,7 +83,7 @@ func (s Size) repository(ctx context.Context, files map[string][]byte) (*fleet.R
 	for i := range s.Tenants {
 		like := tenants[p.tenant(s.likeOf(i))]
 		assigned := like.Packages[p.pkg(0)]
-		like.ID, like.Name, like.Zone, like.Intune = s.tenant(i), s.nameOf(i), s.zoneOf(i), &fleet.Intune{Directory: s.directoryOf(i)}
+		like.ID, like.Name, like.Zone, like.Intune = s.tenant(i), s.nameOf(i), s.zoneOf(i), &fleet.Intune{Directory: s.directoryOf(i), Cloud: "global"}
 		like.Packages = make(map[fleet.PackageID][]fleet.Assignment, s.Packages)
 		for n := range s.Packages {
 			like.Packages[s.pkg(n)] = assigned

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -252,4 +253,45 @@ func rec(w *world, path string) int {
 	rec := httptest.NewRecorder()
 	w.server.ServeHTTP(rec, r)
 	return rec.Code
+}
+
+// TestProbeKeepsTheirAssignments: whom people assigned a probe's script to, and
+// when it runs there, goes back as it was when packmill adds a group.
+func TestProbeKeepsTheirAssignments(t *testing.T) {
+	w := newWorld(t, nil)
+	c, _, group := watched(t, w, "24.09")
+	path := "/beta/deviceManagement/deviceHealthScripts"
+	scripts := w.all(path)
+	if len(scripts) != 1 {
+		t.Fatalf("%d scripts", len(scripts))
+	}
+	one := path + "/" + scripts[0]["id"].(string)
+	theirs := w.made("theirs")
+	set := []any{
+		map[string]any{"target": map[string]any{"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": theirs}, "runRemediationScript": false,
+			"runSchedule": map[string]any{"@odata.type": "#microsoft.graph.deviceHealthScriptRunOnceSchedule", "interval": 1, "date": "2026-12-01", "time": "08:30:00", "useUtc": true}},
+	}
+	w.do(http.MethodPost, one+"/assign", map[string]any{"deviceHealthScriptAssignments": set})
+	of := func() map[string]any {
+		for _, a := range w.list(one + "/assignments") {
+			if target, _ := a["target"].(map[string]any); target["groupId"] == theirs {
+				delete(a, "id")
+				return a
+			}
+		}
+		return nil
+	}
+	before := of()
+	if schedule, _ := before["runSchedule"].(map[string]any); schedule["date"] == nil {
+		t.Fatalf("the service keeps %v", before)
+	}
+	if err := c.Probe(t.Context(), alive("24.09", group)); err != nil {
+		t.Fatal(err)
+	}
+	if after := of(); !reflect.DeepEqual(after, before) {
+		t.Errorf("theirs was\n%v\nand is\n%v", before, after)
+	}
+	if n := len(w.list(one + "/assignments")); n != 2 {
+		t.Errorf("%d assignments, want theirs and packmill's", n)
+	}
 }
