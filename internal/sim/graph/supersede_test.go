@@ -32,6 +32,35 @@ func (w *world) successor(id fleet.PackageID, slot string, supersedes map[fleet.
 	return must[fleet.AppState](w.t)(w.client(nordic).Publish(w.t.Context(), app, content))
 }
 
+// succeed publishes a release of a package that takes the place of others.
+func succeed(ctx context.Context, w *world, supersedes map[fleet.PackageID]string) error {
+	app, content := release(w.t, fleet.Stable, "24.09", 500)
+	app.Package, app.Name, app.Supersedes = newTool, "Tool", supersedes
+	_, err := w.client(nordic).Publish(ctx, app, content)
+	return err
+}
+
+// successor makes the app of a package that takes nothing's place yet, which people
+// relate to theirs.
+func successor(w *world) {
+	w.t.Helper()
+	if err := succeed(w.t.Context(), w, nil); err != nil {
+		w.t.Fatal(err)
+	}
+	theirs, own := "", ""
+	for _, app := range w.all(appsURL) {
+		switch {
+		case app["displayName"] == "Tool":
+			own = app["id"].(string)
+		case !ourApp(app) && app["@odata.type"] == "#microsoft.graph.win32LobApp":
+			theirs = app["id"].(string)
+		}
+	}
+	w.do(http.MethodPost, appsURL+"/"+own+"/updateRelationships", map[string]any{"relationships": []any{
+		map[string]any{"@odata.type": supersedence, "targetId": theirs, "supersedenceType": "update"},
+	}})
+}
+
 // gaveWay are the apps that one supersedes, and how, in the order of their ids.
 func (w *world) gaveWay(app string) string {
 	var out []string
