@@ -46,6 +46,7 @@ var (
 	_ factory.PatchCatalog = tenantConsole{}
 	_ factory.Configurer   = tenantConsole{}
 	_ factory.ObjectReader = tenantConsole{}
+	_ factory.Reverser     = tenantConsole{}
 )
 
 // wireTenants connects tenants through Microsoft Graph. One process serves

@@ -20,6 +20,13 @@ type Stopper interface {
 	Stop(ctx context.Context, id fleet.PackageID, slot string) error
 }
 
+// A Reverser is a Console on which apps can supersede those of other packages.
+type Reverser interface {
+	// Reverse takes away that the slot's app does, so that devices may have the
+	// others again.
+	Reverse(ctx context.Context, id fleet.PackageID, slot string) error
+}
+
 // adopt makes the app that the approved plan names the stable slot.
 func (w onTenant) adopt(ctx context.Context) error {
 	a, ok := w.visit.console.(Adopter)

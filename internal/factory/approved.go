@@ -74,9 +74,19 @@ func delivered(pkg fleet.Package, version string) []string {
 	dir := pkg.ID.Dir()
 	out := []string{dir + "/package.cue", pkg.ID.Release(version)}
 	for _, i := range pkg.Installers {
+		named := []string{}
 		for _, d := range i.Detect {
-			if d.Script != "" {
-				out = append(out, dir+"/"+d.Script)
+			named = append(named, d.Script)
+		}
+		if i.Needs != nil {
+			named = append(named, i.Needs.Script)
+		}
+		if i.Scripts != nil {
+			named = append(named, i.Scripts.Before, i.Scripts.After)
+		}
+		for _, name := range named {
+			if name != "" {
+				out = append(out, dir+"/"+name)
 			}
 		}
 	}

@@ -69,7 +69,11 @@ func (w onTenant) act(ctx context.Context) (fleet.Digest, error) {
 		}
 		return "", w.unwatch(ctx)
 	case "rollback":
-		return w.rollBack(ctx)
+		digest, err := w.rollBack(ctx)
+		if err != nil {
+			return "", err
+		}
+		return digest, w.giveBack(ctx)
 	case "promote":
 		if err := w.unmoved(ctx); err != nil {
 			return "", err
@@ -94,6 +98,7 @@ type onTenant struct {
 	e       rollout.Effect
 	intent  fleet.Intent
 	exact   bool // what is published is found in its own version alone
+	back    bool // what is published takes the place of a later release
 }
 
 // assign brings the release into the candidate slot and assigns it to the

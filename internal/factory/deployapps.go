@@ -10,6 +10,7 @@ import (
 	"github.com/packmill/packmill/internal/edge/store"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/rollout"
+	"github.com/packmill/packmill/internal/rules/setting"
 )
 
 // maxContentInfo is how much is read of what is said of encrypted content.
@@ -66,7 +67,7 @@ func (w onTenant) baseApp(pkg fleet.Package, slot string, built fleet.Built) (fl
 	app := fleet.App{
 		Package: pkg.ID, Slot: slot, Name: pkg.Name, Publisher: w.facts.Repo.Publishers[pkg.ID.Publisher()].Name,
 		Description: pkg.Description, Version: built.Version, Artifact: built.Artifact, Generation: w.intent.Generation,
-		Categories: pkg.Categories, Requires: w.requires(pkg),
+		Categories: pkg.Categories, Requires: w.requires(pkg), Supersedes: pkg.Supersedes, Back: w.back,
 	}
 	if app.Description == "" {
 		app.Description = pkg.Name
@@ -153,6 +154,9 @@ func (w onTenant) fillApp(ctx context.Context, pkg fleet.Package, app *fleet.App
 			return err
 		}
 	}
+	if err := w.around(pkg.ID, app); err != nil {
+		return err
+	}
 	if app.File.MediaType != store.MediaTypeContent {
 		return nil
 	}
@@ -163,6 +167,30 @@ func (w onTenant) fillApp(ctx context.Context, pkg fleet.Package, app *fleet.App
 	}
 	app.ContentInfo, err = w.c.small(ctx, built.Files[i])
 	return err
+}
+
+// around adds the scripts that run before and after an installation on macOS.
+func (w onTenant) around(id fleet.PackageID, app *fleet.App) error {
+	if app.Installer.Scripts == nil {
+		return nil
+	}
+	for _, s := range []struct {
+		name string
+		text *string
+	}{{app.Installer.Scripts.Before, &app.BeforeText}, {app.Installer.Scripts.After, &app.AfterText}} {
+		if s.name == "" {
+			continue
+		}
+		script, err := w.c.script(id, s.name)
+		if err == nil {
+			err = setting.Runnable(s.name, []byte(script))
+		}
+		if err != nil {
+			return err
+		}
+		*s.text = script
+	}
+	return nil
 }
 
 // small reads a small file of an artifact.

@@ -21,7 +21,8 @@ func newMixedWorld(t *testing.T, change func(*fleet.Package), uploads ...[]byte)
 	b := newBuildWorld(t, signer(t))
 	commit, err := b.Git.Commit(t.Context(), gitrepo.CommitSpec{
 		Parents: []string{b.repo.Commit}, Message: "x", Author: fleet.Identity{Name: "a", Email: "a@example.com"}, When: buildTime,
-		Files: map[string][]byte{"catalog/acme/hello/files/icon.png": []byte("\x89PNG"), "catalog/acme/hello/files/need.ps1": []byte("exit 0\r\n")},
+		Files: map[string][]byte{"catalog/acme/hello/files/icon.png": []byte("\x89PNG"), "catalog/acme/hello/files/need.ps1": []byte("exit 0\r\n"),
+			"catalog/acme/hello/files/before.sh": []byte("#!/bin/sh\nexit 0\n"), "catalog/acme/hello/files/after.sh": []byte("#!/bin/sh\r\n")},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -90,6 +91,54 @@ func TestAnAppForEachPlatform(t *testing.T) {
 		if string(app.Icon) != "\x89PNG" || !slices.Equal(app.Categories, []string{"Tools"}) || !slices.Equal(app.ScopeTags, []string{"Helsinki"}) ||
 			!slices.Equal(app.Requires, []fleet.PackageID{"acme/setup"}) || app.Artifact != w.ledger.rec.Builds[0].Artifact {
 			t.Errorf("%s is shown as %+v", app.Installer.Platform, app)
+		}
+	}
+}
+
+// TestScriptsOfMacs: consoles are told of the scripts around a Mac's installation
+// as main has them, and of none that could not run there.
+func TestScriptsOfMacs(t *testing.T) {
+	with := func(scripts fleet.InstallScripts) func(*fleet.Package) {
+		return func(p *fleet.Package) {
+			in := p.Installers["mac-all"]
+			in.Scripts = &scripts
+			p.Installers["mac-all"] = in
+			p.Supersedes = map[fleet.PackageID]string{"acme/setup": "replace"}
+		}
+	}
+	told := newMixedWorld(t, with(fleet.InstallScripts{Before: "files/before.sh"})).published(t)
+	if len(told) != 2 || told[0].BeforeText != "" || told[1].BeforeText != "#!/bin/sh\nexit 0\n" || told[1].AfterText != "" {
+		t.Errorf("told of %+v", told)
+	}
+	for _, app := range told {
+		if app.Supersedes["acme/setup"] != "replace" || app.Back {
+			t.Errorf("supersedes %v, back %v", app.Supersedes, app.Back)
+		}
+	}
+	w := newMixedWorld(t, with(fleet.InstallScripts{Before: "files/before.sh", After: "files/after.sh"}))
+	_, _, err := w.run(t, rollout.Promote)
+	if fleet.KindOf(err) != fleet.Invalid || !strings.Contains(err.Error(), "files/after.sh") {
+		t.Errorf("a script that no Mac runs: %v", err)
+	}
+}
+
+// TestScriptsAreAsApproved: none of a package's scripts that devices are to run
+// changes behind an approval.
+func TestScriptsAreAsApproved(t *testing.T) {
+	for name, stalled := range map[string]bool{"need.ps1": true, "before.sh": true, "after.sh": true, "other.sh": false} {
+		w := newMixedWorld(t, func(p *fleet.Package) {
+			in := p.Installers["mac-all"]
+			in.Scripts = &fleet.InstallScripts{Before: "files/before.sh", After: "files/after.sh"}
+			p.Installers["mac-all"] = in
+		})
+		// Main had runnable scripts when the wave was approved.
+		w.repo.Commit = w.merge(t, "catalog/acme/hello/files/after.sh", "#!/bin/sh\n")
+		w.ledger.rec.Merges[0].Commit = w.repo.Commit
+		w.repo.Commit = w.merge(t, "catalog/acme/hello/files/"+name, "#!/bin/sh\nexit 1\n")
+		w.clock.Set(buildTime.AddDate(0, 0, 1)) // a Mac's app knows no start
+		made, _, err := w.run(t, rollout.Deploy)
+		if stalled != (fleet.KindOf(err) == fleet.Stalled && err != nil) || stalled == (made > 0) {
+			t.Errorf("%s: made %d, %v", name, made, err)
 		}
 	}
 }

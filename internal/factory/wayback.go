@@ -73,10 +73,39 @@ func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
 		targets[0].Opens = opens
 		return "", w.console.Assign(ctx, w.e.Package, fleet.Stable, targets)
 	case rollout.SlotFilled:
-		w.exact = !removed && stable.Artifact == w.e.Entry.Artifact
+		w.back, w.exact = true, !removed && stable.Artifact == w.e.Entry.Artifact
 		return w.fill(ctx, stable, way.To, newer)
 	}
 	return "", nil
+}
+
+// giveBack lets devices have again what the revoked release took the place of: the
+// apps of slots that still hold it, none of which installs it any longer, supersede
+// nothing. Without a way back devices keep it, and nothing comes back beside it.
+func (w onTenant) giveBack(ctx context.Context) error {
+	if w.facts.Repo.Packages[w.e.Package].Rollback == rollout.BackNone {
+		return nil
+	}
+	r, ok := w.visit.console.(Reverser)
+	if !ok {
+		return nil
+	}
+	for _, slot := range []string{fleet.Candidate, fleet.Stable} {
+		state, err := w.console.Observe(ctx, w.e.Package, slot)
+		if err != nil {
+			return err
+		}
+		if !state.Supersedes || w.held(state) != w.e.Entry.Artifact {
+			continue
+		}
+		if w.c.Clock.Now().After(w.intent.NotAfter) {
+			return errExpired
+		}
+		if err := r.Reverse(ctx, w.e.Package, slot); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // held is the artifact that a slot holds, for a way back from one. A slot that is

@@ -44,6 +44,8 @@ type App struct {
 	Download    Download
 	DetectText  string // text of the detection script, when a rule names one
 	NeedText    string // text of the requirement script, when Installer.Needs names one
+	BeforeText  string // of the script that runs before the installation, "" for none
+	AfterText   string // and after it
 	ContentInfo []byte // how File is encrypted, where it is no container that says so itself
 	Icon        []byte // a PNG or a JPEG, nil for none
 	Generation  int    // rises with every change of the slot
@@ -59,6 +61,11 @@ type App struct {
 	Categories []string    // names of the tenant's own categories that the app is shown in
 	ScopeTags  []string    // names or ids of the tenant's role scope tags, none for the default one
 	Requires   []PackageID // packages whose apps in the tenant are installed first
+	// Supersedes are the packages whose apps in the tenant give way to this one,
+	// each "replace" (removed first) or "update" (installed over). Back says that a
+	// later release is taken back: then nothing gives way that did not before.
+	Supersedes map[PackageID]string
+	Back       bool
 
 	Parts   []Part // of a configuration, what consoles set by other means than an installation
 	Restore bool   // what people changed of the parts is overwritten
@@ -139,6 +146,7 @@ type AppState struct {
 	Generation int
 	Targets    []Target
 	Foreign    bool     // people of the tenant have assigned it too
+	Supersedes bool     // apps of other packages give way to it
 	Duplicates []string // other app objects that claim to be this slot, left by a lost answer: not used
 }
 

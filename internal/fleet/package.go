@@ -41,6 +41,7 @@ type Package struct {
 	UpdaterOff  *UpdaterParts        `json:"updaterOff,omitempty"`
 	Requires    []PackageID          `json:"requires,omitempty"`
 	Conflicts   []PackageID          `json:"conflicts,omitempty"`
+	Supersedes  map[PackageID]string `json:"supersedes,omitempty"` // replace, update
 	Tests       Tests                `json:"tests"`
 	Health      map[string]Probe     `json:"health,omitempty"`
 	Rollback    string               `json:"rollback"` // previous, uninstall, forwardOnly
@@ -136,6 +137,13 @@ type Installer struct {
 	ExitCodes    map[string]string `json:"exitCodes,omitempty"`
 	ProgramFiles string            `json:"programFiles,omitempty"` // folder of a portable program below the program folder
 	Managed      bool              `json:"managed,omitempty"`      // of type pkg: the device management owns what it installs
+	Scripts      *InstallScripts   `json:"scripts,omitempty"`      // of type pkg, run on devices around the installation
+}
+
+// InstallScripts are shell scripts of the package, below its folder.
+type InstallScripts struct {
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
 }
 
 // A Source says where the bytes of a version are, with {version} (and {major},

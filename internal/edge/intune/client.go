@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
+	"github.com/packmill/packmill/internal/fleet"
 )
 
 const defaultBlockSize = 8 << 20
@@ -33,23 +34,24 @@ type Client struct {
 
 	exportAbove int
 
-	mu       sync.Mutex
-	slots    map[slotKey]slotApps   // nil until listed
-	single   bool                   // the tenant takes no list of architectures
-	believed bool                   // what slots lacks is not there
-	groups   map[groupMarker]string // packmill's groups' ids; nil until listed
-	judged   map[string]judged      // other groups, by id
-	named    map[string]namedGroup  // the tenant's own, by name
-	users    map[string]string      // device's directory object id → its primary user's
-	devices  map[string]string      // managed device id → directory object id; nil until listed
-	filters  []assignmentFilter     // nil until listed
+	mu         sync.Mutex
+	slots      map[slotKey]slotApps                   // nil until listed
+	single     bool                                   // the tenant takes no list of architectures
+	believed   bool                                   // what slots lacks is not there
+	successors map[slotKey]map[fleet.PackageID]string // slots whose apps supersede others, as markers told
+	groups     map[groupMarker]string                 // packmill's groups' ids; nil until listed
+	judged     map[string]judged                      // other groups, by id
+	named      map[string]namedGroup                  // the tenant's own, by name
+	users      map[string]string                      // device's directory object id → its primary user's
+	devices    map[string]string                      // managed device id → directory object id; nil until listed
+	filters    []assignmentFilter                     // nil until listed
 }
 
 // New makes a client of the tenant that api calls.
 func New(api *msgraph.Client, o Options) *Client {
 	c := &Client{
 		api: api, tempDir: o.TempDir, blockSize: o.BlockSize, exportAbove: o.ExportAbove, uploads: o.Uploads,
-		judged: map[string]judged{}, named: map[string]namedGroup{},
+		judged: map[string]judged{}, named: map[string]namedGroup{}, successors: map[slotKey]map[fleet.PackageID]string{},
 	}
 	if c.blockSize <= 0 {
 		c.blockSize = defaultBlockSize

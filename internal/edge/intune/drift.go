@@ -20,9 +20,7 @@ func (c *Client) Objects(ctx context.Context) (ours, foreign []fleet.PartState, 
 	c.slots, err = c.listSlots(ctx)
 	keys := slices.Collect(maps.Keys(c.slots))
 	c.mu.Unlock()
-	slices.SortFunc(keys, func(a, b slotKey) int {
-		return slices.Compare([]string{string(a.pkg), a.slot}, []string{string(b.pkg), b.slot})
-	})
+	slices.SortFunc(keys, compareSlots)
 	for _, k := range keys {
 		lead, err := c.find(ctx, k)
 		if err != nil {
@@ -67,7 +65,9 @@ func blank(k kind) appBody {
 		return &storeApp{}
 	case kindLob:
 		return &lobApp{}
-	case kindPkg, kindDmg:
+	case kindPkg:
+		return &pkgApp{}
+	case kindDmg:
 		return &bundleApp{}
 	}
 	return &win32LobApp{}
@@ -87,6 +87,13 @@ func asWritten(have appBody, spec string) bool {
 		maps.DeleteFunc(p.MinimumOS, release)
 	case *bundleApp:
 		maps.DeleteFunc(p.MinimumOS, release)
+	case *pkgApp:
+		maps.DeleteFunc(p.MinimumOS, release)
+		for _, s := range []**macScript{&p.Before, &p.After} {
+			if *s != nil && len((*s).Content) == 0 {
+				*s = nil // one that says nothing is none
+			}
+		}
 	}
 	slices.Sort(common.RoleScopeTagIDs)
 	icon, tags := common.LargeIcon, common.RoleScopeTagIDs

@@ -62,6 +62,9 @@ func TestMacBodies(t *testing.T) {
 			`"primaryBundleId":"com.acme.tool","primaryBundleVersion":"2.10","includedApps":[{"bundleId":"com.acme.tool","bundleVersion":"2.10"}],"ignoreVersionDetection":false,"minimumSupportedOperatingSystem":{"v10_13":true}`},
 		"all bundles": {func(a *fleet.App) { a.Installer.Detect = []fleet.Detect{{Operator: "=", Package: "com.acme.tool.pkg"}} }, kindPkg,
 			`"primaryBundleId":"com.acme.updater","primaryBundleVersion":"7","includedApps":[{"bundleId":"com.acme.updater","bundleVersion":"7"},{"bundleId":"com.acme.tool","bundleVersion":"2.10"},{"bundleId":"com.acme.bare","bundleVersion":"2.10.1"}]`},
+		"no scripts, which is said": {func(*fleet.App) {}, kindPkg, `"preInstallScript":null,"postInstallScript":null`},
+		"scripts": {func(a *fleet.App) { a.BeforeText, a.AfterText = "#!/bin/sh\n", "#!/bin/zsh\n" }, kindPkg,
+			`"preInstallScript":{"scriptContent":"IyEvYmluL3NoCg=="},"postInstallScript":{"scriptContent":"IyEvYmluL3pzaAo="}`},
 		"two rules, one at least": {func(a *fleet.App) {
 			a.Installer.Detect = append(a.Installer.Detect, fleet.Detect{Operator: ">=", Bundle: "com.acme.updater"})
 		}, kindPkg, `{"bundleId":"com.acme.updater","bundleVersion":"7"}],"ignoreVersionDetection":true`},

@@ -12,7 +12,7 @@ import (
 // maxIncluded is how many applications the service lists of a package.
 const maxIncluded = 500
 
-// bundleProperties are those of a macOSPkgApp or a macOSDmgApp.
+// bundleProperties are those that a macOSPkgApp and a macOSDmgApp have.
 func bundleProperties(app fleet.App, base mobileApp) (*bundleApp, error) {
 	bundles, ignore, err := bundlesOf(app)
 	if err != nil {
@@ -29,6 +29,15 @@ func bundleProperties(app fleet.App, base mobileApp) (*bundleApp, error) {
 		p.IncludedApps = append(p.IncludedApps, includedApp{b.ID, b.Version})
 	}
 	return p, nil
+}
+
+// scriptOf is a script as the service takes it, nil for none: that is said, since
+// the release before may have had one.
+func scriptOf(text string) *macScript {
+	if text == "" {
+		return nil
+	}
+	return &macScript{[]byte(text)}
 }
 
 // lobProperties are those of a macOSLobApp.

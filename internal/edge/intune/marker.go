@@ -23,6 +23,9 @@ type Marker struct {
 	Adopted    bool            `json:"adopted,omitempty"`    // the tenant's people made the app
 	Categories []string        `json:"categories,omitempty"` // ids of categories that packmill put the app into
 	Related    bool            `json:"related,omitempty"`    // packmill made the app depend on others of its own
+
+	// Supersedes are the packages whose apps packmill made this one supersede, and how.
+	Supersedes map[fleet.PackageID]string `json:"supersedes,omitempty"`
 }
 
 // line is the marker as it stands in the notes.

@@ -91,6 +91,7 @@ func (p *publication) run(ctx context.Context) (fleet.AppState, error) {
 	// Named before they are made, so that a crash leaves nothing nobody owns.
 	done.Categories = slices.Compact(slices.Sorted(slices.Values(slices.Concat(done.Categories, categories))))
 	done.Related = done.Related || len(p.requires()) > 0
+	done.Supersedes = together(done.Supersedes, p.supersedes(f))
 	committed := f.app.CommittedContentVersion
 	if p.kind.uploads() && (committed == "" || f.marker.File != p.app.File.Digest) {
 		if committed, err = p.upload(ctx, f); err != nil {
@@ -117,7 +118,10 @@ func (p *publication) run(ctx context.Context) (fleet.AppState, error) {
 	if err := p.c.categorize(ctx, f, categories); err != nil {
 		return fleet.AppState{}, err
 	}
-	if err := p.c.relate(ctx, p.key, f, p.requires()); err != nil {
+	if err := p.c.relate(ctx, p.key, f, p.requires(), p.supersedes(f)); err != nil {
+		return fleet.AppState{}, err
+	}
+	if err := p.c.giveWay(ctx, p.key); err != nil {
 		return fleet.AppState{}, err
 	}
 	return p.settled(ctx, f)
@@ -129,6 +133,15 @@ func (p *publication) requires() []fleet.PackageID {
 		return nil
 	}
 	return p.app.Requires
+}
+
+// supersedes are the packages whose apps give way to the slot's, as it is found:
+// only Win32 apps can.
+func (p *publication) supersedes(f *found) map[fleet.PackageID]string {
+	if p.kind != kindWin32 {
+		return nil
+	}
+	return lasting(p.app, f.marker)
 }
 
 // current refuses a caller whom another one has overtaken, in whichever of the

@@ -1,6 +1,7 @@
 package intune
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,10 +30,12 @@ const (
 // A relation is one entry of an app's relationships. Raw keeps what was read, so
 // that a foreign entry goes back as it was.
 type relation struct {
-	ODataType string          `json:"@odata.type"`
-	TargetID  string          `json:"targetId"`
-	Target    string          `json:"targetType"` // child: the app needs or supersedes it; parent: the other way round
-	Raw       json.RawMessage `json:"-"`
+	ODataType  string          `json:"@odata.type"`
+	TargetID   string          `json:"targetId"`
+	Target     string          `json:"targetType"` // child: the app needs or supersedes it; parent: the other way round
+	Needs      string          `json:"dependencyType"`
+	Supersedes string          `json:"supersedenceType"`
+	Raw        json.RawMessage `json:"-"`
 }
 
 // readOnlyOfRelation are the properties that the service alone writes.
@@ -73,15 +76,56 @@ func (c *Client) relations(ctx context.Context, app string) ([]relation, error) 
 	return out, nil
 }
 
+// A link is a relation of an app that packmill makes.
+type link struct {
+	odata  string
+	target string // id of the app that is needed or gives way
+	how    string // autoInstall; replace, update
+}
+
+func (l link) body() ([]byte, error) {
+	kind := "dependencyType"
+	if l.odata == odataSupersedence {
+		kind = "supersedenceType"
+	}
+	return json.Marshal(map[string]string{"@odata.type": l.odata, "targetId": l.target, kind: l.how})
+}
+
+// sorted puts links in the order in which they are compared.
+func sorted(links []link) []link {
+	slices.SortFunc(links, func(a, b link) int { return cmp.Or(cmp.Compare(a.odata, b.odata), cmp.Compare(a.target, b.target)) })
+	return slices.Compact(links)
+}
+
+// ofType are the links of one type.
+func ofType(links []link, odata string) []link {
+	return slices.DeleteFunc(slices.Clone(links), func(l link) bool { return l.odata != odata })
+}
+
 // relate makes the app depend on the apps of the packages it requires, which
-// devices then install first. The call that Graph has replaces the whole set, so
-// what the tenant's people entered is read and sent back. Supersedence is never
-// made: a slot changes in place.
-func (c *Client) relate(ctx context.Context, k slotKey, f *found, requires []fleet.PackageID) error {
-	if len(requires) == 0 && !f.marker.Related {
+// devices then install first, and supersede those of the packages whose place it
+// takes.
+func (c *Client) relate(ctx context.Context, k slotKey, f *found, requires []fleet.PackageID, supersedes map[fleet.PackageID]string) error {
+	if len(requires)+len(supersedes) == 0 && !f.marker.Related && len(f.marker.Supersedes) == 0 {
 		return nil
 	}
-	want, err := c.required(ctx, k, requires)
+	needed, err := c.required(ctx, k, requires)
+	if err != nil {
+		return err
+	}
+	if err := c.connect(ctx, k, f, supersedes, func([]link) []link { return needed }); err != nil {
+		return err
+	}
+	m := f.marker
+	m.Related, m.Supersedes = len(requires) > 0, supersedes
+	return c.remark(ctx, k, f, m)
+}
+
+// connect makes packmill's links of an app those to the apps it supersedes, and
+// what needs makes of its dependencies. The call that Graph has replaces the whole
+// set, so what the tenant's people entered is read and sent back.
+func (c *Client) connect(ctx context.Context, k slotKey, f *found, supersedes map[fleet.PackageID]string, needs func(have []link) []link) error {
+	older, err := c.superseded(ctx, supersedes)
 	if err != nil {
 		return err
 	}
@@ -94,42 +138,36 @@ func (c *Client) relate(ctx context.Context, k slotKey, f *found, requires []fle
 		return err
 	}
 	var foreign []relation
-	var have []string
+	var have []link
 	for _, r := range present {
 		switch {
 		case r.Target == "parent":
-		case r.ODataType == odataDependency && ours[r.TargetID]:
-			have = append(have, r.TargetID)
+		case r.ODataType == odataDependency && ours[r.TargetID] != "":
+			have = append(have, link{odataDependency, r.TargetID, r.Needs})
+		case r.ODataType == odataSupersedence && gaveWay(ours[r.TargetID], f.marker.Supersedes, supersedes):
+			have = append(have, link{odataSupersedence, r.TargetID, r.Supersedes})
 		default:
 			foreign = append(foreign, r)
 		}
 	}
-	slices.Sort(have)
-	if !slices.Equal(have, want) {
-		if err := c.within(ctx, k, f.app.ID, foreign, want); err != nil {
-			return err
-		}
-		if err := c.updateRelations(ctx, f.app.ID, foreign, want); err != nil {
-			return err
-		}
+	want := sorted(append(older, needs(ofType(have, odataDependency))...))
+	if slices.Equal(sorted(have), want) {
+		return nil
 	}
-	if f.marker.Related != (len(requires) > 0) {
-		m := f.marker
-		m.Related = len(requires) > 0
-		return c.writeMarker(ctx, f, m)
+	if err := c.within(ctx, k, f.app.ID, foreign, present, want); err != nil {
+		return err
 	}
-	return nil
+	return c.updateRelations(ctx, f.app.ID, foreign, want)
 }
 
-// updateRelations replaces an app's own relations: what is kept, and a
-// dependency on each of apps.
-func (c *Client) updateRelations(ctx context.Context, app string, kept []relation, apps []string) error {
+// updateRelations replaces an app's own relations: what is kept, and links.
+func (c *Client) updateRelations(ctx context.Context, app string, kept []relation, links []link) error {
 	all := []json.RawMessage{}
 	for _, r := range kept {
 		all = append(all, r.Raw)
 	}
-	for _, id := range apps {
-		data, err := json.Marshal(map[string]string{"@odata.type": odataDependency, "targetId": id, "dependencyType": "autoInstall"})
+	for _, l := range links {
+		data, err := l.body()
 		if err != nil {
 			return err
 		}
@@ -139,12 +177,12 @@ func (c *Client) updateRelations(ctx context.Context, app string, kept []relatio
 	return c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, updateRelationsPath(app), map[string]any{"relationships": all}, nil)
 }
 
-// required are the ids of the Win32 apps of packages, sorted: of the slot that
-// devices of slot k get them from. That is the candidate while it is assigned,
-// else the stable one: an app that nobody is assigned to may hold another
-// version than devices have.
-func (c *Client) required(ctx context.Context, k slotKey, requires []fleet.PackageID) ([]string, error) {
-	var out []string
+// required are links to the Win32 apps of packages: of the slot that devices of
+// slot k get them from. That is the candidate while it is assigned, else the
+// stable one: an app that nobody is assigned to may hold another version than
+// devices have.
+func (c *Client) required(ctx context.Context, k slotKey, requires []fleet.PackageID) ([]link, error) {
+	var out []link
 	for _, id := range requires {
 		app, err := c.requiredApp(ctx, k, id)
 		if err != nil {
@@ -157,10 +195,9 @@ func (c *Client) required(ctx context.Context, k slotKey, requires []fleet.Packa
 				"tenant", c.api.Directory(), "slot", k.String(), "requires", id)
 			continue
 		}
-		out = append(out, app)
+		out = append(out, link{odataDependency, app, "autoInstall"})
 	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
+	return out, nil
 }
 
 func (c *Client) requiredApp(ctx context.Context, k slotKey, id fleet.PackageID) (string, error) {
@@ -188,60 +225,64 @@ func (c *Client) requiredApp(ctx context.Context, k slotKey, id fleet.PackageID)
 	return second, nil
 }
 
-// ownApps are the ids of all apps that bear a marker.
-func (c *Client) ownApps(ctx context.Context) (map[string]bool, error) {
+// ownApps are the packages of all apps that bear a marker, by the apps' ids.
+func (c *Client) ownApps(ctx context.Context) (map[string]fleet.PackageID, error) {
 	apps, err := c.listMarked(ctx)
-	out := map[string]bool{}
+	out := map[string]fleet.PackageID{}
 	for _, app := range apps {
-		if _, ok := ParseMarker(text(app.Notes)); ok {
-			out[app.ID] = true
+		if m, ok := ParseMarker(text(app.Notes)); ok {
+			out[app.ID] = m.Package
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, kinds := range c.slots { // lists may lag behind
+	for k, kinds := range c.slots { // lists may lag behind
 		for _, o := range kinds {
-			out[o.id] = true
+			out[o.id] = k.pkg
 		}
 	}
 	return out, err
 }
 
 // within refuses relations beyond what the service takes, before anything is
-// sent: its own answer would name no app.
-func (c *Client) within(ctx context.Context, k slotKey, app string, kept []relation, want []string) error {
-	needed, superseded := slices.Clone(want), []string{}
+// sent: its own answer would name no app. The apps that supersede each other are
+// counted in both directions.
+func (c *Client) within(ctx context.Context, k slotKey, app string, kept, present []relation, want []link) error {
+	from := map[string][]string{}
+	for _, l := range want {
+		from[l.odata] = append(from[l.odata], l.target)
+	}
 	for _, r := range kept {
-		switch r.ODataType {
-		case odataDependency:
-			needed = append(needed, r.TargetID)
-		case odataSupersedence:
-			superseded = append(superseded, r.TargetID)
+		from[r.ODataType] = append(from[r.ODataType], r.TargetID)
+	}
+	for _, r := range present {
+		if r.Target == "parent" && r.ODataType == odataSupersedence {
+			from[r.ODataType] = append(from[r.ODataType], r.TargetID)
 		}
 	}
 	for _, limit := range []struct {
 		odata, what string
 		most        int
-		from        []string
 	}{
-		{odataDependency, "dependencies", maxDependencies, needed},
-		{odataSupersedence, "apps that supersede each other", maxSuperseding - 1, superseded},
+		{odataDependency, "dependencies", maxDependencies},
+		{odataSupersedence, "apps that supersede each other", maxSuperseding - 1},
 	} {
-		n, err := c.reach(ctx, app, limit.odata, limit.from, limit.most)
+		n, err := c.reach(ctx, app, limit.odata, from[limit.odata], limit.most)
 		if err != nil {
 			return err
 		}
 		if n > limit.most {
 			return &fleet.Error{Op: "intune.relate", Object: k.String(), Kind: fleet.Refused,
 				Err:  fmt.Errorf("the app would have more than %d %s", limit.most, limit.what),
-				Hint: "the service takes no more: shorten requires, or remove relations in the tenant"}
+				Hint: "the service takes no more: shorten requires or supersedes, or remove relations in the tenant"}
 		}
 	}
 	return nil
 }
 
 // reach counts the apps that can be reached from an app over relations of one
-// type, itself left out. It stops behind most.
+// type, itself left out; those of supersedence lead both ways. It stops behind
+// most.
 func (c *Client) reach(ctx context.Context, app, odata string, from []string, most int) (int, error) {
 	seen := map[string]bool{app: true}
 	next := slices.Clone(from)
@@ -260,7 +301,7 @@ func (c *Client) reach(ctx context.Context, app, odata string, from []string, mo
 			return 0, err
 		}
 		for _, r := range more {
-			if r.ODataType == odata && r.Target != "parent" {
+			if r.ODataType == odata && (r.Target != "parent" || odata == odataSupersedence) {
 				next = append(next, r.TargetID)
 			}
 		}
@@ -285,7 +326,7 @@ func (c *Client) unhook(ctx context.Context, k slotKey, app string) error {
 		if r.Target != "parent" {
 			continue
 		}
-		if !ours[r.TargetID] {
+		if ours[r.TargetID] == "" {
 			return &fleet.Error{Op: "intune.remove", Object: k.String(), Kind: fleet.Stalled, Err: fmt.Errorf("%w: %s", errForeignRelation, r.TargetID),
 				Hint: "remove the relation in the tenant; packmill changes nobody else's app"}
 		}

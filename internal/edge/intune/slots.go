@@ -194,6 +194,9 @@ func (c *Client) listSlots(ctx context.Context) (map[slotKey]slotApps, error) {
 				continue
 			}
 			k := slotKey{m.Package, m.Slot}
+			if len(m.Supersedes) > 0 {
+				c.successors[k] = m.Supersedes
+			}
 			if out[k] == nil {
 				out[k] = slotApps{}
 			}
@@ -292,6 +295,7 @@ func (c *Client) state(ctx context.Context, lead *found) (fleet.AppState, error)
 	seen := map[string]bool{}
 	for _, f := range lead.all() {
 		s.Duplicates = append(s.Duplicates, f.spare...)
+		s.Supersedes = s.Supersedes || len(f.marker.Supersedes) > 0
 		present, err := c.assignments(ctx, f.app.ID)
 		if err != nil {
 			return s, err

@@ -43,7 +43,11 @@ func properties(app fleet.App, k kind, f *content) (appBody, error) {
 		return lobProperties(app, base)
 	case kindPkg, kindDmg:
 		base.FileName = f.name
-		return bundleProperties(app, base)
+		p, err := bundleProperties(app, base)
+		if err != nil || k == kindDmg {
+			return p, err
+		}
+		return &pkgApp{bundleApp: *p, Before: scriptOf(app.BeforeText), After: scriptOf(app.AfterText)}, nil
 	}
 	base.FileName = cmp.Or(app.File.Name, "IntunePackage.intunewin")
 	return win32Properties(app, base, f.container)

@@ -55,7 +55,7 @@ type win32LobApp struct {
 	MSIInformation          *msiInformation    `json:"msiInformation"`
 }
 
-// A bundleApp is a macOSPkgApp or a macOSDmgApp.
+// A bundleApp is a macOSDmgApp, and what a macOSPkgApp has in common with it.
 type bundleApp struct {
 	mobileApp
 	PrimaryBundleID      string          `json:"primaryBundleId"`
@@ -63,6 +63,17 @@ type bundleApp struct {
 	IncludedApps         []includedApp   `json:"includedApps"`
 	IgnoreVersion        bool            `json:"ignoreVersionDetection"`
 	MinimumOS            map[string]bool `json:"minimumSupportedOperatingSystem"`
+}
+
+// A pkgApp is a macOSPkgApp: no other kind has scripts around its installation.
+type pkgApp struct {
+	bundleApp
+	Before *macScript `json:"preInstallScript"`
+	After  *macScript `json:"postInstallScript"`
+}
+
+type macScript struct {
+	Content []byte `json:"scriptContent"`
 }
 
 type includedApp struct {

@@ -22,6 +22,13 @@ func (x *checks) appKind(file, key string, p fleet.Package) {
 	if in.Managed && in.Type != "pkg" {
 		x.fault(file, at("managed"), "is for type \"pkg\"; this is %q", in.Type)
 	}
+	switch s := in.Scripts; {
+	case s == nil:
+	case in.Type != "pkg" || in.Managed:
+		x.fault(file, at("scripts"), "are for a \"pkg\" that is not managed: the console runs them around no other installation")
+	case s.Before == "" && s.After == "":
+		x.fault(file, at("scripts"), "names no script: give before, after or both")
+	}
 	switch in.Type {
 	case "store":
 		if !names(func(d fleet.Detect) bool { return d.Package != "" }) {

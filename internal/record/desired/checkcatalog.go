@@ -32,6 +32,7 @@ func (x *checks) catalog() {
 		}
 	}
 	x.dependencies()
+	x.supersedence()
 }
 
 // roughly looks up the names in a package that could not be decoded, except
@@ -75,6 +76,7 @@ func (x *checks) pkg(file, id string, p fleet.Package) {
 func (x *checks) references(file, id string, p fleet.Package) {
 	x.names(file, k("pkg", "requires"), id, p.Requires)
 	x.names(file, k("pkg", "conflicts"), id, p.Conflicts)
+	x.supersedes(file, id, p)
 	x.names(file, k("pkg", "tests", "neighbours"), id, p.Tests.Neighbours)
 	for i, name := range p.Tests.Matrix {
 		if _, ok := x.repo.Matrices[name]; !ok && !x.matricesBroken() {

@@ -39,6 +39,10 @@ func payloadFiles(p fleet.Package) []namedFile {
 		if in.Needs != nil {
 			add(in.Needs.Script, "installers", key, "needs", "script")
 		}
+		if in.Scripts != nil {
+			add(in.Scripts.Before, "installers", key, "scripts", "before")
+			add(in.Scripts.After, "installers", key, "scripts", "after")
+		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(p.Health)) {
 		add(p.Health[key].Script, "health", key, "script")
@@ -69,19 +73,23 @@ func settingFiles(p fleet.Package) []namedFile {
 }
 
 // payloads checks that the files a package names are there, below files/, and
-// that PowerShell reads its scripts as they were written.
+// that devices can run its scripts: PowerShell reads its own as they were written.
 func (x *checks) payloads(file, id string, p fleet.Package) {
 	for _, n := range payloadFiles(p) {
 		if _, ok := x.payload[id][n.path]; !ok {
 			x.fault(file, n.keys, "there is no file %s/%s", fleet.PackageID(id).Dir(), n.path)
 			continue
 		}
-		if !strings.EqualFold(path.Ext(n.path), ".ps1") {
+		fault := setting.Readable
+		switch {
+		case slices.Contains(n.keys, "installers") && slices.Contains(n.keys, "scripts"):
+			fault = setting.Runnable
+		case !strings.EqualFold(path.Ext(n.path), ".ps1"):
 			continue
 		}
 		var why *fleet.Error
 		data, err := x.tree.Read(x.payload[id][n.path].Path)
-		if err == nil && errors.As(setting.Readable(n.path, data), &why) {
+		if err == nil && errors.As(fault(n.path, data), &why) {
 			x.fault(file, n.keys, "%s: %v", n.path, why.Err)
 		}
 	}

@@ -102,6 +102,9 @@ func (c *comparison) packages() {
 			p.Edits = edits(described(was), described(is))
 			c.trustOfPackage(id, was, is)
 		}
+		if what != Removed {
+			c.successions(id, was, is)
+		}
 		if what != Changed || len(p.Edits) > 0 {
 			c.out.Packages = append(c.out.Packages, p)
 		}
@@ -109,6 +112,21 @@ func (c *comparison) packages() {
 			c.find(Refused, string(id), id.Dir()+"/package.cue", "the package is removed, but tenants still have it assigned", "take it out of the tenants' packages first")
 		}
 		c.releases(id, known, was.Releases, is.Releases)
+	}
+}
+
+// successions points out every package that devices lose, or have taken over, by
+// what a package says from now on.
+func (c *comparison) successions(id fleet.PackageID, was, is fleet.Package) {
+	for _, old := range both(is.Supersedes, nil) {
+		if is.Supersedes[old] == was.Supersedes[old] {
+			continue
+		}
+		text := "Windows devices that get it are brought from " + string(old) + " to it by its installer"
+		if is.Supersedes[old] == "replace" {
+			text = "Windows devices that get it lose " + string(old)
+		}
+		c.find(Decide, string(id), id.Dir()+"/package.cue", text+", and do not get the old one again", "")
 	}
 }
 

@@ -126,7 +126,7 @@ func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members, stay s
 	row := fleet.PlanRow{
 		Tenant: t.ID, Package: id, From: before, To: entry.Release, Artifact: entry.Artifact, Wave: p.wave.Name, Devices: devices,
 		NotBefore: stay.opens, Deadline: until, Grace: grace(t.Policy, release),
-		Users: ForUsers(t, id), Adopts: Unadopted(p.rec, t.ID, id, t.Adopt[id]), Awaited: p.awaited[Slot{t.ID, id}], Why: why(t, id, release, Offered(p.repo, p.cycle, p.wave.Name, id, entry.Release)),
+		Users: ForUsers(t, id), Adopts: Unadopted(p.rec, t.ID, id, t.Adopt[id]), Awaited: p.awaited[Slot{t.ID, id}], Why: why(FleetWide(t.Packages[id]), pkg, release, Offered(p.repo, p.cycle, p.wave.Name, id, entry.Release)),
 	}
 	if p.wave.Opens.Zone == "tenant" {
 		row.LocalTime = true
@@ -260,14 +260,16 @@ func grace(policy fleet.Policy, r fleet.Release) fleet.Duration {
 
 func hours(n float64) time.Duration { return time.Duration(n * float64(time.Hour)) }
 
-func why(t fleet.Tenant, id fleet.PackageID, r fleet.Release, offered bool) string {
-	a := FleetWide(t.Packages[id])
+func why(a *fleet.Assignment, pkg fleet.Package, r fleet.Release, offered bool) string {
 	text := a.Intent + " on " + a.Group
 	if offered {
 		text = "offered on " + a.Group + ", for its users to choose"
 	}
 	if len(r.Fixes) > 0 {
 		text += ", fixes " + strings.Join(r.Fixes, " ")
+	}
+	for _, old := range slices.Sorted(maps.Keys(pkg.Supersedes)) {
+		text += ", supersedes " + string(old) + " (" + pkg.Supersedes[old] + ")"
 	}
 	return text
 }

@@ -105,6 +105,9 @@ func TestPlanRows(t *testing.T) {
 			row("→2.0 10 devices 19T07:00Z–20T11:00Z: required on all devices")},
 		{"fixes are named", all(milled, published(tool, "security", on(16, 0, 0), "CVE-2026-1", "CVE-2026-2")),
 			row("1.0→2.0 10 devices 19T07:00Z–20T11:00Z: required on all devices, fixes CVE-2026-1 CVE-2026-2")},
+		{"what it takes the place of is named", all(milled, edit(tool, func(p *fleet.Package) {
+			p.Supersedes = map[fleet.PackageID]string{"acme/old": "replace", "acme/older": "update"}
+		})), row("1.0→2.0 10 devices 19T07:00Z–20T11:00Z: required on all devices, supersedes acme/old (replace), supersedes acme/older (update)")},
 		{"only devices that the package has something for count", all(milled, func(w *world) { w.rec.Inventory[0].Platform = "macos" }),
 			[]string{strings.Replace(onlyPad, "10 devices", "9 devices", 1), strings.Replace(plain[1], "10 devices", "9 devices", 1)}},
 		{"devices that get their apps elsewhere are in no wave, and told", all(milled, func(w *world) {

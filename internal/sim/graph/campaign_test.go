@@ -69,6 +69,12 @@ func jobs() []job {
 		{"withdrawal", func(ctx context.Context, w *world, devices []string, vip string) error {
 			return w.client(nordic).Assign(ctx, pkg, fleet.Candidate, nil)
 		}},
+		{"succession", func(ctx context.Context, w *world, devices []string, vip string) error {
+			return succeed(ctx, w, map[fleet.PackageID]string{pkg: "replace"})
+		}},
+		{"reversal", func(ctx context.Context, w *world, devices []string, vip string) error {
+			return w.client(nordic).Reverse(ctx, newTool, fleet.Stable)
+		}},
 	}
 }
 
@@ -188,8 +194,11 @@ func stands(t *testing.T) []*stand {
 		}
 		out = append(out, s)
 		w = again
-		if j.name == "first" {
+		switch j.name {
+		case "first":
 			interfere(w, vip)
+		case "withdrawal":
+			successor(w)
 		}
 	}
 	return out

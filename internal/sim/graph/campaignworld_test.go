@@ -207,6 +207,9 @@ func (w *world) picture() picture {
 		for _, a := range w.list(appsURL + "/" + id + "/assignments") {
 			out = append(out, "assignment "+flat(a))
 		}
+		for _, r := range w.list(appsURL + "/" + id + "/relationships") {
+			out = append(out, "relation "+flat(r))
+		}
 		versions := appsURL + "/" + id + "/graph.win32LobApp/contentVersions"
 		for _, v := range w.list(versions) {
 			for _, f := range w.list(versions + "/" + v["id"].(string) + "/files") {

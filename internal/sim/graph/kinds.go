@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // An appKind is a type of app object and what the service demands of one.
@@ -65,11 +66,39 @@ func (k appKind) judge(props map[string]json.RawMessage) error {
 	switch k.odata {
 	case win32Type:
 		return checkRules(props)
-	case pkgType, dmgType:
+	case pkgType:
+		if err := checkAround(props); err != nil {
+			return err
+		}
+		return checkIncluded(props)
+	case dmgType:
 		return checkIncluded(props)
 	case lobType:
 		if !strings.HasSuffix(strings.ToLower(text(props, "fileName")), ".pkg") {
 			return badRequest("fileName must end in .pkg")
+		}
+	}
+	return nil
+}
+
+// aroundCharacters is what a script around an installation must have fewer of
+// ("Add an unmanaged macOS PKG app to Microsoft Intune").
+const aroundCharacters = 15360
+
+// checkAround refuses scripts around an installation that are no text, or too
+// long.
+func checkAround(props map[string]json.RawMessage) error {
+	for _, name := range []string{"preInstallScript", "postInstallScript"} {
+		var script *struct {
+			Content []byte `json:"scriptContent"`
+		}
+		if raw := props[name]; raw == nil {
+			continue
+		} else if json.Unmarshal(raw, &script) != nil {
+			return badRequest(name + " is no script in Base64")
+		}
+		if script != nil && utf8.RuneCount(script.Content) >= aroundCharacters {
+			return badRequest(name + " is too long")
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -139,6 +140,56 @@ func TestKinds(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestScriptsAround: a Mac's package has its scripts, and those of the release
+// before no longer.
+func TestScriptsAround(t *testing.T) {
+	w := mixedWorld(t)
+	app, content := macRelease(t, fleet.Stable, "24.09", "pkg", macPackage(t, "24.09", 3000))
+	publish := func(before, after string) map[string]any {
+		t.Helper()
+		app.BeforeText, app.AfterText = before, after
+		state := must[fleet.AppState](t)(w.client(nordic).Publish(t.Context(), app, content))
+		return w.get(appsAt + "/" + state.ID)
+	}
+	told := func(object map[string]any, name string) string {
+		script, _ := object[name].(map[string]any)
+		text, _ := script["scriptContent"].(string)
+		data := must[[]byte](t)(base64.StdEncoding.DecodeString(text))
+		return string(data)
+	}
+	const before, after = "#!/bin/sh\nkillall Seven\n", "#!/bin/zsh\nexit 0\n"
+	object := publish(before, after)
+	if told(object, "preInstallScript") != before || told(object, "postInstallScript") != after {
+		t.Errorf("%v, %v", object["preInstallScript"], object["postInstallScript"])
+	}
+	if n := w.writes(func() { publish(before, after) }); n != 0 {
+		t.Errorf("again: %d writes", n)
+	}
+	unmoved := func() bool {
+		t.Helper()
+		ours, _, err := w.client(nordic).Objects(t.Context())
+		if err != nil || len(ours) != 1 {
+			t.Fatalf("%v, %v", ours, err)
+		}
+		return !ours[0].Moved
+	}
+	if !unmoved() {
+		t.Error("taken for changed by people")
+	}
+	w.do(http.MethodPatch, appsAt+"/"+object["id"].(string), map[string]any{"@odata.type": "#microsoft.graph.macOSPkgApp",
+		"postInstallScript": map[string]any{"scriptContent": base64.StdEncoding.EncodeToString([]byte("#!/bin/sh\n"))}})
+	if unmoved() {
+		t.Error("a script that people changed is not told")
+	}
+	if object = publish(before, ""); told(object, "preInstallScript") != before || object["postInstallScript"] != nil || !unmoved() {
+		t.Errorf("%v, %v", object["preInstallScript"], object["postInstallScript"])
+	}
+	app.BeforeText = "#!/bin/sh\n" + strings.Repeat("#", 15360)
+	if _, err := w.client(nordic).Publish(t.Context(), app, content); fleet.KindOf(err) != fleet.Invalid {
+		t.Errorf("a script that is too long: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 )
@@ -73,11 +74,14 @@ func updateRelations(r *request, a *app) (reply, error) {
 		}
 		set = append(set, rel)
 	}
-	before := a.Relations
+	before, superseded := a.Relations, a.superseding()
 	a.Relations = set
 	if err := r.t.relationLimits(a); err != nil {
 		a.Relations = before
 		return reply{}, err
+	}
+	if !maps.Equal(superseded, a.superseding()) {
+		a.record(r.t.s.o.Now())
 	}
 	if err := r.t.saveApp(a); err != nil {
 		return reply{}, err
@@ -109,6 +113,9 @@ func (t *tenant) mayRelate(a *app, rel relation, set []relation) error {
 func (t *tenant) relationLimits(a *app) error {
 	if needs := t.reach(a, dependencyType, false); needs[a.ID] || len(needs) > maxDependencies {
 		return badRequest("the app depends on itself, or on more than 100 apps")
+	}
+	if t.reach(a, supersedenceType, false)[a.ID] {
+		return badRequest("the app supersedes itself by way of others")
 	}
 	if graph := t.reach(a, supersedenceType, true); len(graph) > maxSuperseding {
 		return badRequest("a supersedence graph has at most 10 nodes")

@@ -107,6 +107,8 @@ type epoch struct {
 	Assignments []assignment
 	Unable      string // why devices cannot run its command lines
 
+	Supersedes map[string]string `json:",omitempty"` // ids of the apps that it supersedes: update, replace
+
 	wants []assigned  // Assignments, read once
 	rules []detection // rules of Props, read once
 }
@@ -168,6 +170,7 @@ func text(props map[string]json.RawMessage, name string) string {
 func (a *app) record(now time.Time) {
 	e := epoch{
 		At: now, Live: a.Committed != "" || !a.kind().content, Version: text(a.Props, "displayVersion"), Props: a.Props, Assignments: slices.Clone(a.Assignments),
+		Supersedes: a.superseding(),
 	}
 	if c, _ := a.find(a.Committed, ""); c != nil {
 		for _, f := range c.Files {

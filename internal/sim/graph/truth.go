@@ -18,24 +18,47 @@ func (s *Server) Installed(directory string, id fleet.PackageID, now time.Time) 
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	apps := t.appsOf(id)
+	kin := t.kinOf(id)
 	out := map[string]string{}
 	for _, d := range t.devices {
 		if cmp.Or(d.OS, "Windows") != "Windows" {
 			continue
 		}
-		out[d.object] = t.lived(d, id, apps, now).has.version
+		out[d.object] = t.lived(d, id, kin, now).has.version
 	}
 	return out
 }
 
-// lived is a device's life with one package until an instant.
-func (t *tenant) lived(d *device, id fleet.PackageID, apps []*app, now time.Time) *run {
-	r := &run{t: t, d: d, id: id, apps: apps, has: program{version: d.Installed[id]}, told: map[string]status{}}
-	for _, at := range r.checkIns(now) {
-		r.checkIn(at)
+// lived is a device's life with one package until an instant, which is also one
+// with the package's kin.
+func (t *tenant) lived(d *device, id fleet.PackageID, family []kin, now time.Time) *run {
+	var own *run
+	var runs []*run
+	for _, k := range family {
+		r := &run{t: t, d: d, id: k.id, apps: k.apps, has: program{version: d.Installed[k.id]}, told: map[string]status{}}
+		runs = append(runs, r)
+		if k.id == id {
+			own = r
+		}
 	}
-	return r
+	if len(runs) == 1 {
+		for _, at := range own.checkIns(now) {
+			own.checkIn(at)
+		}
+		return own
+	}
+	var all []time.Time
+	for _, r := range runs {
+		r.kin = runs
+		all = append(all, r.checkIns(now)...)
+	}
+	slices.SortFunc(all, time.Time.Compare)
+	for _, at := range slices.CompactFunc(all, time.Time.Equal) {
+		for _, r := range own.ordered(at) {
+			r.checkIn(at)
+		}
+	}
+	return own
 }
 
 // appsOf are the apps that ever were of a package.
@@ -89,6 +112,10 @@ func (t *tenant) live(now time.Time, out *Lives) {
 			}
 		}
 	}
+	family := map[fleet.PackageID][]kin{}
+	for id := range packages {
+		family[id] = t.kinOf(id)
+	}
 	for _, d := range t.devices {
 		if t.off(d, now) {
 			out.Silent++
@@ -97,7 +124,7 @@ func (t *tenant) live(now time.Time, out *Lives) {
 			continue
 		}
 		for id := range packages {
-			out.add(t.lived(d, id, t.appsOf(id), now).did)
+			out.add(t.lived(d, id, family[id], now).did)
 		}
 	}
 }

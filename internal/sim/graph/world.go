@@ -50,6 +50,7 @@ type run struct {
 	has  program
 	told map[string]status // by app
 
+	kin  []*run   // its life with packages that supersede each other, this one among them; nil where there are none
 	past []string // versions it had before the present one
 	did  Lives
 }
@@ -62,13 +63,16 @@ func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 	if e == nil {
 		return out
 	}
-	apps := slices.DeleteFunc(t.appsOf(e.Package), func(other *app) bool { return other.kind().os != a.kind().os })
+	family := t.kinOf(e.Package)
+	for i := range family {
+		family[i].apps = slices.DeleteFunc(family[i].apps, func(other *app) bool { return other.kind().os != a.kind().os })
+	}
 	for _, d := range t.devices {
 		if cmp.Or(d.OS, "Windows") != a.kind().os || d.comanaged("apps") || !d.enrolled(now) {
 			continue // of another kind, or its apps come from elsewhere and nothing is reported
 		}
 		known := now.Add(-t.reportLag(d))
-		r := t.lived(d, e.Package, apps, known)
+		r := t.lived(d, e.Package, family, known)
 		if s, ok := r.told[a.ID]; ok {
 			if last, alive := t.lastCheckIn(d, known); alive && !s.stale && last.After(s.at) {
 				s.at = last // a later check-in found nothing to do
@@ -84,7 +88,7 @@ func (t *tenant) statuses(a *app, now time.Time) map[*device]status {
 // instant an assignment names.
 func (r *run) checkIns(now time.Time) []time.Time {
 	changes := []time.Time{r.d.Enrolled}
-	groups, removes := map[string]bool{}, false
+	groups, removes := map[string]bool{}, r.kin != nil
 	for _, a := range r.apps {
 		for i := range a.History {
 			changes = append(changes, a.History[i].At)
@@ -139,15 +143,9 @@ func (r *run) checkIns(now time.Time) []time.Time {
 // the stable slot's before the candidate's. Of an app that it is no longer
 // offered, the service keeps what it last reported, as long as the app is there.
 func (r *run) checkIn(at time.Time) {
-	type offer struct {
-		app   *app
-		epoch *epoch
-	}
-	var offers []offer
+	offers := r.standing(at)
 	for _, a := range r.apps {
-		if e := a.at(at); e != nil && e.Live && e.Package == r.id {
-			offers = append(offers, offer{a, e})
-		} else {
+		if !slices.ContainsFunc(offers, func(o offer) bool { return o.app == a }) {
 			delete(r.told, a.ID)
 		}
 	}
@@ -231,16 +229,20 @@ func (r *run) act(a *app, e *epoch, intent string, started bool, at time.Time) s
 		s.state = notApplicable
 		return s
 	}
+	overtaken := r.kin != nil && r.overtaken(a, at)
+	if r.kin != nil && !overtaken && r.reigns(e, at) {
+		r.supplant(e, "replace", at)
+	}
 	present := r.detects(e)
 	switch {
 	case intent == "uninstall" && present && started:
-		r.past, r.has = append(r.past, r.has.version), program{}
-		r.did.Removed++
+		r.remove()
 	case intent == "uninstall" && present:
 		s.state = pendingInstall
 	case intent == "uninstall":
 	case present:
 		s.state = installed
+	case overtaken:
 	case !r.meets(e):
 		s.state = notApplicable
 	case intent == "available":
@@ -248,6 +250,9 @@ func (r *run) act(a *app, e *epoch, intent string, started bool, at time.Time) s
 		s.state = pendingInstall
 	default:
 		s.state, s.code = r.install(e)
+		if r.kin != nil && s.state == installed {
+			r.supplant(e, "update", at)
+		}
 	}
 	return s
 }
