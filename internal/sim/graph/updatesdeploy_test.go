@@ -184,7 +184,6 @@ func TestProfiles(t *testing.T) {
 	apps, c := w.client(nordic), w.updates(nordic)
 	all := ids(must[[]fleet.Device](t)(apps.Inventory(t.Context())))
 	group := must[string](t)(apps.Group(t.Context(), "pilot", all[:2]))
-	three := 3
 	key := updates.Key{Part: "policy"}
 	for name, tt := range map[string]struct{ first, then updates.Spec }{
 		"qualityProfile": {updates.Expedite{Name: "fast", Release: november.Released, RebootDays: 1}, updates.Expedite{Name: "fast", Release: november.Released, RebootDays: 2}},
@@ -192,8 +191,7 @@ func TestProfiles(t *testing.T) {
 			{Cadence: "monthly", Category: "security", Automatic: true, DeferDays: 3}, {Cadence: "outOfBand", Category: "all"}}}},
 		"featureProfile": {updates.Feature{Name: "f", Version: "Windows 11, version 24H2"}, updates.Feature{Name: "f", Version: "Windows 11, version 24H2",
 			Rollout: &updates.Rollout{Start: monday, End: monday.AddDate(0, 0, 9), EveryDays: 3}}},
-		"driverProfile":       {updates.Drivers{Name: "d", Automatic: true, DeferDays: 1}, updates.Drivers{Name: "d", Automatic: true, DeferDays: 7}},
-		"deviceConfiguration": {updates.Ring{Name: "r", KeepDays: 10}, updates.Ring{Name: "r", KeepDays: 20, QualityDeadline: &three, QualityPaused: true, ActiveStart: "08:00:00", ActiveEnd: "17:00:00"}},
+		"driverProfile": {updates.Drivers{Name: "d", Automatic: true, DeferDays: 1}, updates.Drivers{Name: "d", Automatic: true, DeferDays: 7}},
 	} {
 		id := must[string](t)(c.EnsureProfile(t.Context(), key, tt.first))
 		if again := must[string](t)(w.updates(nordic).EnsureProfile(t.Context(), key, tt.first)); again != id || w.count(name+".create") != 1 || w.count(name+".change") != 0 {
@@ -218,9 +216,6 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("%s was removed %d times", name, w.count(name+".remove"))
 		}
 	}
-	// Only a ring is for all devices.
-	must[string](t)(c.EnsureProfile(t.Context(), key, updates.RingOf(fleet.Policy{CriticalWithinHours: 72, Reboot: "windowOnly"})))
-	ok(t, c.AssignProfile(t.Context(), key, updates.Ring{}, to("all devices")))
 }
 
 // TestAutomaticApproval has a policy approve by itself what it says, days after

@@ -54,10 +54,8 @@ func toAssignments(k kind, key Key, targets []fleet.Target) ([]assignment, error
 			return nil, fleet.Errorf(fleet.Invalid, "intune.updates", key.String(), "a target names no group")
 		case t.Exclude:
 			a.Target.ODataType = odataExclusion
-		case t.Group == allDevices && k.groupsOnly():
+		case t.Group == allDevices: // Windows Update works them out, and knows groups alone
 			return nil, fleet.Errorf(fleet.Invalid, "intune.updates", key.String(), "a %s is assigned to groups alone, not to all devices", k.noun())
-		case t.Group == allDevices:
-			a.Target = target{ODataType: odataAllDevices}
 		}
 		if slices.ContainsFunc(out, func(other assignment) bool { return other.Target == a.Target }) {
 			return nil, fleet.Errorf(fleet.Invalid, "intune.updates", key.String(), "the target %q is named twice", t.Group)

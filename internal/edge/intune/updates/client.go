@@ -36,26 +36,22 @@ const (
 // A kind is one of Intune's kinds of update profile, by its collection.
 type kind string
 
-// The kinds. Update rings are device configurations of one type among many.
+// The kinds. Update rings are none of them: a ring is a device configuration, which
+// packages of kind configuration bring (package policy).
 const (
 	expediteKind kind = managementPath + "/windowsQualityUpdateProfiles"
 	qualityKind  kind = managementPath + "/windowsQualityUpdatePolicies"
 	featureKind  kind = managementPath + "/windowsFeatureUpdateProfiles"
 	driverKind   kind = managementPath + "/windowsDriverUpdateProfiles"
-	ringKind     kind = v1 + "/deviceManagement/deviceConfigurations"
 )
 
 // noun is what errors call one of the kind.
 func (k kind) noun() string {
 	return map[kind]string{
 		expediteKind: "expedite profile", qualityKind: "quality update policy", featureKind: "feature update profile",
-		driverKind: "driver update profile", ringKind: "update ring",
+		driverKind: "driver update profile",
 	}[k]
 }
-
-// groupsOnly reports whether the kind is assigned to groups alone, never to all
-// devices: those that Windows Update works out are.
-func (k kind) groupsOnly() bool { return k != ringKind }
 
 func profilePath(k kind, id string) string { return string(k) + "/" + url.PathEscape(id) }
 

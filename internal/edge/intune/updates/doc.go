@@ -25,5 +25,6 @@
 // (HoldDelay), and what is installed stays. Nobody reports failures here; that a
 // device has a patch is told by its build, in the inventory.
 //
-// Everything is in beta: v1.0 has the update rings alone.
+// Everything is in beta. Update rings, which say when devices restart and how long
+// they defer, are device configurations: packages of kind configuration bring them.
 package updates

@@ -72,10 +72,8 @@ func (c *Client) list(ctx context.Context, k kind, key Key) ([]*profile, error) 
 func read(k kind, props map[string]json.RawMessage) *profile {
 	p := &profile{kind: k, id: text(props["id"]), description: text(props["description"]), props: props}
 	p.created, _ = time.Parse(time.RFC3339, text(props["createdDateTime"]))
-	if m, ok := ParseMarker(p.description); ok && (k != ringKind || text(props["@odata.type"]) == odataRing) {
-		if m.ID == "" || m.ID == p.id {
-			p.marker = m
-		}
+	if m, ok := ParseMarker(p.description); ok && (m.ID == "" || m.ID == p.id) {
+		p.marker = m
 	}
 	return p
 }
@@ -205,9 +203,6 @@ func (c *Client) write(ctx context.Context, p *profile, want Marker, body map[st
 		return err
 	}
 	body["description"] = description
-	if p.kind == ringKind {
-		body["@odata.type"] = odataRing
-	}
 	// Properties again have the same effect.
 	if err := c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPatch, profilePath(p.kind, p.id), body, nil); err != nil {
 		return err

@@ -13,7 +13,6 @@ var day = time.Date(2026, 11, 10, 18, 30, 0, 0, time.UTC)
 
 // TestBodies holds what is sent against what Microsoft documents of each kind.
 func TestBodies(t *testing.T) {
-	zero := 0
 	for name, tt := range map[string]struct {
 		body map[string]any
 		want string
@@ -42,11 +41,6 @@ func TestBodies(t *testing.T) {
 			`{"@odata.type":"microsoft.graph.windowsUpdates.deploymentSettings","schedule":{"gradualRollout":{"@odata.type":"#microsoft.graph.windowsUpdates.dateDrivenRolloutSettings","durationBetweenOffers":"P1D","endDateTime":"2026-11-10T18:30:00Z"}}}`},
 		"content": {Deployment{Audience: "a", Entry: "e", Expedite: true}.body()["content"].(map[string]any),
 			`{"@odata.type":"#microsoft.graph.windowsUpdates.catalogContent","catalogEntry":{"@odata.type":"#microsoft.graph.windowsUpdates.qualityUpdateCatalogEntry","id":"e"}}`},
-		"ring": {Ring{Name: "x", QualityDeadline: &zero, KeepDays: 10, DriversExcluded: true}.body(), `{"@odata.type":"#microsoft.graph.windowsUpdateForBusinessConfiguration",` +
-			`"automaticUpdateMode":"autoInstallAtMaintenanceTime","businessReadyUpdatesOnly":"businessReadyOnly","deadlineForFeatureUpdatesInDays":null,"deadlineForQualityUpdatesInDays":0,` +
-			`"deadlineGracePeriodInDays":0,"displayName":"x","driversExcluded":true,"featureUpdatesDeferralPeriodInDays":0,"featureUpdatesPaused":false,"featureUpdatesRollbackWindowInDays":10,` +
-			`"featureUpdatesWillBeRolledBack":false,"microsoftUpdateServiceAllowed":true,"postponeRebootUntilAfterDeadline":false,"qualityUpdatesDeferralPeriodInDays":0,"qualityUpdatesPaused":false,` +
-			`"qualityUpdatesWillBeRolledBack":false,"userPauseAccess":"disabled"}`},
 	} {
 		data, err := json.Marshal(tt.body)
 		if err != nil || string(data) != tt.want {
@@ -57,7 +51,6 @@ func TestBodies(t *testing.T) {
 
 // TestChecks refuses what the service would.
 func TestChecks(t *testing.T) {
-	far := 31
 	day := fleet.Duration(24 * time.Hour)
 	good := Deployment{Audience: "a", Entry: "e", Feature: true}
 	with := func(change func(*Deployment)) Deployment {
@@ -75,9 +68,6 @@ func TestChecks(t *testing.T) {
 		"ends before":          Feature{Version: "v", Rollout: &Rollout{Start: day0(), End: day0().Add(-1), EveryDays: 1}}.check,
 		"no interval":          Feature{Version: "v", Rollout: &Rollout{Start: day0(), End: day0().Add(1)}}.check,
 		"drivers by hand":      Drivers{DeferDays: 1}.check,
-		"ring":                 Ring{KeepDays: 1}.check,
-		"ring deadline":        Ring{KeepDays: 2, QualityDeadline: &far}.check,
-		"half hours":           Ring{KeepDays: 2, ActiveStart: "08:00:00"}.check,
 		"nothing":              Deployment{}.check,
 		"plain patch":          Deployment{Audience: "a", Entry: "e"}.check,
 		"scheduled patch":      Deployment{Audience: "a", Entry: "e", Expedite: true, Start: day0()}.check,
@@ -97,16 +87,6 @@ func TestChecks(t *testing.T) {
 }
 
 func day0() time.Time { return day }
-
-func TestRingOf(t *testing.T) {
-	r := RingOf(fleet.Policy{CriticalWithinHours: 72, CriticalGraceHours: 30, NonSecurityDeferDays: 30, Reboot: "windowOnly", DriverBlock: map[string]fleet.Because{"*": {}}})
-	if *r.QualityDeadline != 3 || r.GraceDays != 2 || r.FeatureDeferDays != 30 || r.QualityDeferDays != 0 || !r.RestartAfter || !r.DriversExcluded || r.check() != nil {
-		t.Errorf("%+v", r)
-	}
-	if r := RingOf(fleet.Policy{DriverBlock: map[string]fleet.Because{"intel/*": {}}}); r.DriversExcluded || r.RestartAfter || r.check() != nil {
-		t.Errorf("%+v", r)
-	}
-}
 
 func TestMarker(t *testing.T) {
 	m := Marker{Key: Key{"a/b", "candidate"}, Release: "1", Updates: []string{"u"}, Targets: []string{"z", "a"}}

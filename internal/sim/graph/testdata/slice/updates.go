@@ -32,18 +32,6 @@ func profiles() area {
 	}
 }
 
-// rings are the device configurations that are update rings.
-func rings() area {
-	const (
-		all = "/deviceManagement/deviceConfigurations"
-		one = all + "/{deviceConfiguration-id}"
-	)
-	return area{
-		paths: map[string][]string{all: {"get", "post"}, one: {"patch", "delete"}, one + "/assign": {"post"}, one + "/assignments": {"get"}},
-		types: []string{"windowsUpdateForBusinessConfiguration", "windowsUpdateActiveHoursInstall"},
-	}
-}
-
 // deployments are the deployment service.
 func deployments() area {
 	const (
