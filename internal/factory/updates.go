@@ -158,7 +158,7 @@ func (c byKind) Statuses(ctx context.Context, id fleet.PackageID, slot string) (
 	if err != nil {
 		return nil, err
 	}
-	return patch.Statuses(devices, pkg.Patch.Builds), nil
+	return patch.Statuses(devices, *pkg.Patch), nil
 }
 
 // heldNote tells what a halt of updates cannot do: "" where none is among the

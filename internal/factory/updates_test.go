@@ -223,8 +223,9 @@ func TestPatchJudged(t *testing.T) {
 		pkg  fleet.Package
 		want fleet.Counts
 	}{
-		"patch":  {fleet.Package{ID: judged, Kind: "osPatch", Patch: &fleet.OSPatch{KB: "KB5068861", Builds: map[string]string{"11-23H2": "22631.6199"}}}, fleet.Counts{Succeeded: 30, Silent: 30}},
-		"driver": {fleet.Package{ID: judged, Kind: "driver", Driver: &fleet.Driver{Class: "Net"}}, fleet.Counts{Silent: 60}},
+		"patch":   {fleet.Package{ID: judged, Kind: "osPatch", Patch: &fleet.OSPatch{KB: "KB5068861", Builds: map[string]string{"11-23H2": "22631.6199"}}}, fleet.Counts{Succeeded: 30, Silent: 30}},
+		"version": {fleet.Package{ID: judged, Kind: "osPatch", Patch: &fleet.OSPatch{Feature: "Windows 11, version 23H2", Builds: map[string]string{"11-23H2": "22631.6199"}}}, fleet.Counts{Succeeded: 30, Silent: 30}},
+		"driver":  {fleet.Package{ID: judged, Kind: "driver", Driver: &fleet.Driver{Class: "Net"}}, fleet.Counts{Silent: 60}},
 	} {
 		w := newCourt(t, "failed")
 		w.facts.Repo.Packages[judged] = tt.pkg

@@ -82,7 +82,7 @@ func (p Package) ByWindowsUpdate() bool {
 	if len(p.Installers) > 0 {
 		return false
 	}
-	return p.Kind == "osPatch" && p.Patch != nil && p.Patch.KB != "" || p.Kind == "driver" && p.Driver != nil
+	return p.Kind == "osPatch" && p.Patch != nil && p.Patch.KB+p.Patch.Feature != "" || p.Kind == "driver" && p.Driver != nil
 }
 
 // InstallerKeys are the names of the installers, sorted.
@@ -231,12 +231,21 @@ type Driver struct {
 	Signer      string   `json:"signer"`
 }
 
-// An OSPatch is what an operating-system patch carries.
+// An OSPatch is what an operating-system patch carries: an article's update, or
+// a version of Windows.
 type OSPatch struct {
 	KB          string            `json:"kb,omitempty"`
+	Feature     string            `json:"feature,omitempty"` // "Windows 11, version 24H2"
+	Expedite    *Expedite         `json:"expedite,omitempty"`
 	Builds      map[string]string `json:"builds"` // OS release → build after the patch
 	KnownIssues []string          `json:"knownIssues,omitempty"`
 	Reboot      string            `json:"reboot"` // never, maybe, always
+}
+
+// Expedite says that devices take a patch at once, whatever their update rings
+// defer.
+type Expedite struct {
+	RebootDays int `json:"rebootDays"` // until a restart is forced, 0 to 2
 }
 
 // Tests say where a package is tested and what the test starts.

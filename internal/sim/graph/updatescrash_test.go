@@ -26,6 +26,22 @@ func patching(ctx context.Context, c *updates.Client, group string) error {
 	return c.AssignUpdate(ctx, patchID, fleet.Candidate, to(group))
 }
 
+// upgrading takes the wave to a version of Windows.
+func upgrading(ctx context.Context, c *updates.Client, group string) error {
+	if _, err := c.PublishUpdate(ctx, featureApp(fleet.Candidate)); err != nil {
+		return err
+	}
+	return c.AssignUpdate(ctx, featureID, fleet.Candidate, to(group))
+}
+
+// expediting has a wave take at once what was approved for it before.
+func expediting(ctx context.Context, c *updates.Client, group string) error {
+	if _, err := c.PublishUpdate(ctx, expediteApp(fleet.Candidate)); err != nil {
+		return err
+	}
+	return c.AssignUpdate(ctx, patchID, fleet.Candidate, to(group))
+}
+
 // halting takes it back.
 func halting(ctx context.Context, c *updates.Client, _ string) error {
 	return c.AssignUpdate(ctx, patchID, fleet.Candidate, nil)
@@ -36,18 +52,20 @@ func halting(ctx context.Context, c *updates.Client, _ string) error {
 func patchEnd(w *world) string {
 	w.t.Helper()
 	var out []string
-	const path = "/beta/deviceManagement/windowsQualityUpdatePolicies"
-	for _, p := range w.get(path)["value"].([]any) {
-		p := p.(map[string]any)
-		assigned, err := json.Marshal(w.get(path + "/" + p["id"].(string) + "/assignments")["value"])
-		if err != nil {
-			w.t.Fatal(err)
+	for _, name := range []string{"windowsQualityUpdatePolicies", "windowsQualityUpdateProfiles", "windowsFeatureUpdateProfiles"} {
+		path := "/beta/deviceManagement/" + name
+		for _, p := range w.get(path)["value"].([]any) {
+			p := p.(map[string]any)
+			assigned, err := json.Marshal(w.get(path + "/" + p["id"].(string) + "/assignments")["value"])
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			var targets []struct{ Target map[string]string }
+			if err := json.Unmarshal(assigned, &targets); err != nil {
+				w.t.Fatal(err)
+			}
+			out = append(out, fmt.Sprint(name, p["displayName"], p["description"], p["approvalSettings"], p["expeditedUpdateSettings"], p["featureUpdateVersion"], targets))
 		}
-		var targets []struct{ Target map[string]string }
-		if err := json.Unmarshal(assigned, &targets); err != nil {
-			w.t.Fatal(err)
-		}
-		out = append(out, fmt.Sprint(p["displayName"], p["description"], p["approvalSettings"], targets))
 	}
 	slices.Sort(out)
 	return strings.Join(out, "\n")
@@ -64,10 +82,10 @@ func patchedWorld(t *testing.T, change func(*graph.Options)) (*world, string) {
 // TestPatchKilledAtEachStep kills a run after each change it makes; the next one
 // ends where one that nobody killed does, and devices get the same.
 func TestPatchKilledAtEachStep(t *testing.T) {
-	for name, work := range map[string]func(context.Context, *updates.Client, string) error{"patch": patching, "halt": halting} {
+	for name, work := range map[string]func(context.Context, *updates.Client, string) error{"patch": patching, "halt": halting, "version": upgrading, "expedite": expediting} {
 		run := func(t *testing.T, kill int) (end string, steps int, got map[string]int) {
 			w, group := patchedWorld(t, func(o *graph.Options) { o.ListLag = 1 })
-			if name == "halt" {
+			if name == "halt" || name == "expedite" {
 				ok(t, patching(t.Context(), w.updates(nordic), group))
 			}
 			before := len(w.events)

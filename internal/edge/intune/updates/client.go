@@ -18,11 +18,14 @@ type Client struct {
 	api *msgraph.Client
 
 	mu       sync.Mutex
-	believed map[kind]bool // what a list of the kind lacks is not there
+	believed map[kind]bool       // what a list of the kind lacks is not there
+	made     map[string]*profile // by this client, by id; lists may not show them yet
 }
 
 // New makes a client of the tenant that api calls.
-func New(api *msgraph.Client) *Client { return &Client{api: api, believed: map[kind]bool{}} }
+func New(api *msgraph.Client) *Client {
+	return &Client{api: api, believed: map[kind]bool{}, made: map[string]*profile{}}
+}
 
 const (
 	beta = "/beta"

@@ -28,23 +28,23 @@ type profile struct {
 // listWait is how long a list is given to show what was made a moment ago.
 const listWait = 3 * time.Second
 
-// own are packmill's profiles of a kind that bear a key, oldest first: every run
-// chooses alike. They are listed anew each time, since there are few and another
-// run may have made one. The first time that one is missing, the list is read
-// again after a while: another run may have been killed just after it made the
-// profile, and a withdrawal must find that.
-func (c *Client) own(ctx context.Context, k kind, key Key) ([]*profile, error) {
+// own are packmill's profiles of some kinds that bear a key, oldest first of each
+// kind: every run chooses alike. They are listed anew each time, since there are
+// few and another run may have made one. The first time that one is missing, the
+// lists are read again after a while: another run may have been killed just after
+// it made the profile, and a withdrawal must find that.
+func (c *Client) own(ctx context.Context, key Key, kinds ...kind) ([]*profile, error) {
 	for {
-		found, err := c.list(ctx, k, key)
-		if err != nil || len(found) > 0 {
-			return found, err
+		var found []*profile
+		for _, k := range kinds {
+			list, err := c.list(ctx, k, key)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, list...)
 		}
-		c.mu.Lock()
-		believed := c.believed[k]
-		c.believed[k] = true
-		c.mu.Unlock()
-		if believed {
-			return nil, nil
+		if len(found) > 0 || c.believe(kinds) {
+			return found, nil
 		}
 		if err := c.api.Clock().Sleep(ctx, listWait); err != nil {
 			return nil, err
@@ -52,6 +52,21 @@ func (c *Client) own(ctx context.Context, k kind, key Key) ([]*profile, error) {
 	}
 }
 
+// believe reports whether the lists of some kinds have been read long enough after
+// each other that what they lack is not there; from now on they have.
+func (c *Client) believe(kinds []kind) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := true
+	for _, k := range kinds {
+		all = all && c.believed[k]
+		c.believed[k] = true
+	}
+	return all
+}
+
+// list are the profiles of a kind that bear a key, those that this client made
+// among them, whether the service lists them yet or not.
 func (c *Client) list(ctx context.Context, k kind, key Key) ([]*profile, error) {
 	all, err := msgraph.List[map[string]json.RawMessage](ctx, c.api, msgraph.Final, string(k))
 	if err != nil {
@@ -63,6 +78,14 @@ func (c *Client) list(ctx context.Context, k kind, key Key) ([]*profile, error) 
 			out = append(out, p)
 		}
 	}
+	c.mu.Lock()
+	for id, p := range c.made {
+		if p.kind == k && p.marker.Key == key && !slices.ContainsFunc(out, func(o *profile) bool { return o.id == id }) {
+			known := *p
+			out = append(out, &known)
+		}
+	}
+	c.mu.Unlock()
 	slices.SortFunc(out, func(a, b *profile) int { return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.id, b.id)) })
 	return out, nil
 }
@@ -91,24 +114,29 @@ func text(raw json.RawMessage) string {
 // marker, which a lost answer or a delayed list left behind, go: they would go on
 // letting devices have what this one no longer does.
 func (c *Client) find(ctx context.Context, k kind, key Key) (*profile, error) {
-	found, err := c.own(ctx, k, key)
+	found, err := c.own(ctx, key, k)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
+	return found[0], c.spare(ctx, key, found)
+}
+
+// spare removes all of one kind but the first.
+func (c *Client) spare(ctx context.Context, key Key, found []*profile) error {
 	for _, spare := range found[1:] {
 		if theirs, err := c.shared(ctx, spare); err != nil || theirs {
 			if err != nil {
-				return nil, err
+				return err
 			}
 			continue
 		}
 		c.api.Log().WarnContext(ctx, "several profiles bear one marker; the oldest is used, the others are removed",
 			"tenant", c.api.Directory(), "key", key.String(), "used", found[0].id, "spare", spare.id)
-		if err := c.drop(ctx, profilePath(k, spare.id)); err != nil {
-			return nil, err
+		if err := c.remove(ctx, spare); err != nil {
+			return err
 		}
 	}
-	return found[0], nil
+	return nil
 }
 
 // shared reports whether people of the tenant have assigned a profile.
@@ -119,6 +147,17 @@ func (c *Client) shared(ctx context.Context, p *profile) (bool, error) {
 	}
 	_, foreign := split(p.marker, present)
 	return len(foreign) > 0, nil
+}
+
+// remove deletes a profile.
+func (c *Client) remove(ctx context.Context, p *profile) error {
+	err := c.drop(ctx, profilePath(p.kind, p.id))
+	if err == nil {
+		c.mu.Lock()
+		delete(c.made, p.id)
+		c.mu.Unlock()
+	}
+	return err
 }
 
 // drop removes an object. What is gone already is removed.
@@ -136,8 +175,11 @@ func (c *Client) drop(ctx context.Context, path string) error {
 func (c *Client) EnsureProfile(ctx context.Context, key Key, spec Spec) (string, error) {
 	var id string
 	err := c.api.Persist(ctx, func() error {
-		p, err := c.ensure(ctx, Marker{Key: key}, spec)
-		if err == nil {
+		p, err := c.find(ctx, spec.kind(), key)
+		if err != nil {
+			return err
+		}
+		if p, err = c.ensure(ctx, p, Marker{Key: key}, spec); err == nil {
 			id = p.id
 		}
 		return err
@@ -145,22 +187,18 @@ func (c *Client) EnsureProfile(ctx context.Context, key Key, spec Spec) (string,
 	return id, c.fail("intune.updates", key, err)
 }
 
-// ensure finds the profile of a marker's key, creates it, or brings it up to
-// date. What the marker says of targets is kept.
-func (c *Client) ensure(ctx context.Context, want Marker, spec Spec) (*profile, error) {
+// ensure creates the profile of a marker's key, or brings the one that was found up
+// to date. What the marker says of targets is kept.
+func (c *Client) ensure(ctx context.Context, p *profile, want Marker, spec Spec) (*profile, error) {
 	if err := cmp.Or(spec.check(), keyed(want.Key)); err != nil {
 		return nil, err
 	}
 	body := spec.body()
 	want.Spec = fingerprint(body)
-	p, err := c.find(ctx, spec.kind(), want.Key)
-	if err != nil {
-		return nil, err
-	}
 	if p == nil {
 		return c.create(ctx, want, spec, body)
 	}
-	want.Targets, want.ID = p.marker.Targets, p.marker.ID
+	want.Targets, want.ID = p.marker.Targets, p.id
 	if p.marker.line() == want.line() {
 		return p, nil
 	}
@@ -176,7 +214,9 @@ func (c *Client) ensure(ctx context.Context, want Marker, spec Spec) (*profile, 
 	return p, c.write(ctx, p, want, body)
 }
 
-// create makes a profile.
+// create makes a profile, and has it name itself afterwards: only then a person's
+// copy of it can be told from it. A try that failed may have made one all the
+// same: the next one gives the list time to show it.
 func (c *Client) create(ctx context.Context, want Marker, spec Spec, body map[string]any) (*profile, error) {
 	description, err := withMarker("", want)
 	if err != nil {
@@ -185,6 +225,9 @@ func (c *Client) create(ctx context.Context, want Marker, spec Spec, body map[st
 	body["description"] = description
 	var made map[string]json.RawMessage
 	if err := c.api.Call(ctx, msgraph.Final, http.MethodPost, string(spec.kind()), body, &made); err != nil {
+		c.mu.Lock()
+		c.believed[spec.kind()] = false
+		c.mu.Unlock()
 		return nil, err
 	}
 	p := read(spec.kind(), made)
@@ -192,7 +235,16 @@ func (c *Client) create(ctx context.Context, want Marker, spec Spec, body map[st
 		return nil, fmt.Errorf("the service created a %s without telling its id", spec.kind().noun())
 	}
 	p.description, p.marker = description, want
-	return p, nil
+	c.remember(p)
+	return p, c.mark(ctx, p, want)
+}
+
+// remember keeps what this client made, as it is now.
+func (c *Client) remember(p *profile) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := *p
+	c.made[p.id] = &known
 }
 
 // write changes properties of a profile, and its marker with them.
@@ -208,6 +260,12 @@ func (c *Client) write(ctx context.Context, p *profile, want Marker, body map[st
 		return err
 	}
 	p.description, p.marker = description, want
+	c.mu.Lock()
+	_, ours := c.made[p.id]
+	c.mu.Unlock()
+	if ours {
+		c.remember(p)
+	}
 	return nil
 }
 
@@ -249,7 +307,7 @@ func (c *Client) RemoveProfile(ctx context.Context, key Key, spec Spec) error {
 		if err != nil || p == nil {
 			return err
 		}
-		return c.drop(ctx, profilePath(p.kind, p.id))
+		return c.remove(ctx, p)
 	}))
 }
 

@@ -27,7 +27,7 @@ func profiles() area {
 		paths: paths, leading: []string{"assignments"}, beta: true,
 		types: []string{
 			"windowsQualityUpdateProfile", "windowsQualityUpdatePolicy", "windowsFeatureUpdateProfile", "windowsDriverUpdateProfile",
-			"windowsQualityUpdateCatalogItem", "groupAssignmentTarget", "exclusionGroupAssignmentTarget",
+			"windowsQualityUpdateCatalogItem", "windowsFeatureUpdateCatalogItem", "groupAssignmentTarget", "exclusionGroupAssignmentTarget",
 		},
 	}
 }
