@@ -45,7 +45,11 @@ func (c *patchConsole) ObserveUpdate(_ context.Context, id fleet.PackageID, slot
 }
 
 func (c *patchConsole) PublishUpdate(_ context.Context, app fleet.App) (fleet.AppState, error) {
-	c.calls = append(c.calls, "publish "+app.Slot+" "+app.Patch.KB)
+	what := fmt.Sprint(app.Blocked)
+	if app.Patch != nil {
+		what = app.Patch.KB
+	}
+	c.calls = append(c.calls, "publish "+app.Slot+" "+what)
 	if c.updates[app.Slot] == nil {
 		c.updates[app.Slot] = &fleet.AppState{ID: "policy " + app.Slot}
 	}
@@ -190,6 +194,27 @@ func TestPatchWithdrawnAndPromoted(t *testing.T) {
 	w.carry(t, rollout.RollBack)
 	if got := fmt.Sprint(c.calls); strings.Contains(got, "+") {
 		t.Errorf("way back: %s", got)
+	}
+}
+
+// TestBlockedDrivers are told with every driver: those of the catalog that the
+// tenant's policy blocks now.
+func TestBlockedDrivers(t *testing.T) {
+	w, c := patchWorld(t)
+	pkg := w.repo.Packages[thePkg]
+	pkg.Kind, pkg.Patch, pkg.Driver = "driver", nil, &fleet.Driver{Class: "Net"}
+	w.repo.Packages[thePkg] = pkg
+	w.repo.Packages["intel/wifi"] = fleet.Package{ID: "intel/wifi", Kind: "driver", Driver: &fleet.Driver{Class: "Net"}, Releases: map[string]fleet.Release{"23.1": {Counter: 1}, "24.0": {Counter: 2}}}
+	w.repo.Publishers["intel"] = fleet.Publisher{Name: "Intel"}
+	tenant := w.repo.Tenants[w.tenants[0]]
+	tenant.Policy.DriverBlock = map[string]fleet.Because{
+		"intel/wifi-23.*": {Reason: "crashes", Expires: buildTime.AddDate(0, 1, 0)}, "intel/wifi-24.*": {Reason: "did", Expires: buildTime.AddDate(0, -1, 0)},
+	}
+	w.repo.Tenants[tenant.ID] = tenant
+	w.clock.Set(buildTime.AddDate(0, 0, 1).Add(time.Minute))
+	w.carry(t, rollout.Deploy)
+	if want := "publish candidate [{Net 23.1 Intel}]"; len(c.calls) == 0 || c.calls[0] != want {
+		t.Errorf("%q, want %s", c.calls, want)
 	}
 }
 

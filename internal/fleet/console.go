@@ -51,6 +51,9 @@ type App struct {
 
 	Patch  *OSPatch // what Windows Update delivers instead of a file
 	Driver *Driver  // the same
+	// Blocked are, with a driver, those of the catalog that the tenant's policy
+	// keeps from its devices now: the console declines them where it offers them.
+	Blocked []DriverRelease
 
 	Windows     []Window // the tenant's maintenance windows; none is no restriction
 	Shut        []string // days it does not work, soon, 2006-01-02
@@ -65,6 +68,11 @@ type App struct {
 	// Before gives the content of a part in an earlier artifact: what was last
 	// applied decides who has moved since. It may be nil where there are no parts.
 	Before func(ctx context.Context, artifact Digest, setting, kind string) ([]byte, error)
+}
+
+// A DriverRelease is a driver as Windows Update can be told which one is meant.
+type DriverRelease struct {
+	Class, Version, Publisher string
 }
 
 // The kinds of parts, each an object of its own on the console.

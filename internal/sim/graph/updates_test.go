@@ -261,6 +261,18 @@ func TestDriver(t *testing.T) {
 	if _, err := c.EnsureProfile(t.Context(), key, updates.Drivers{Name: "x", Automatic: true}); fleet.KindOf(err) != fleet.Stalled {
 		t.Errorf("a driver profile's way of approval was changed: %v", err)
 	}
-	drivers := must[[]updates.Driver](t)(c.Drivers(t.Context(), key))
-	ok(t, c.Decline(t.Context(), key, drivers[1].ID))
+	// What the tenant's policy blocks is declined where the profile offers it, once.
+	app := driverApp(fleet.Candidate)
+	app.Blocked = []fleet.DriverRelease{{Class: "Net", Version: "23.1.0", Publisher: "intel"}, {Class: "Net", Version: "9", Publisher: "Intel"}}
+	for range 2 {
+		must[fleet.AppState](t)(c.PublishUpdate(t.Context(), app))
+	}
+	for _, d := range must[[]updates.Driver](t)(c.Drivers(t.Context(), key)) {
+		if want := map[string]string{"Net": "declined", "Display": "suspended"}[d.Class]; d.Status != want {
+			t.Errorf("%+v, want %s", d, want)
+		}
+	}
+	if n := w.count("driver.decline"); n != 1 {
+		t.Errorf("declined %d times", n)
+	}
 }

@@ -17,8 +17,11 @@ import (
 const (
 	approve = "approve"
 	suspend = "suspend"
-	decline = "decline"
+	refuse  = "decline"
 )
+
+// declined is the status of a driver that is never offered.
+const declined = "declined"
 
 // act approves or suspends catalog items in a quality update policy. Doing so
 // again has the same effect.
@@ -121,20 +124,6 @@ func (c *Client) actDrivers(ctx context.Context, p *profile, action string, ids 
 		answer.Gone = nil // what is not there is not offered
 	}
 	return refused(p, action, slices.Concat(answer.Failed, answer.Gone))
-}
-
-// Decline has a driver never be offered by the profile of a key.
-func (c *Client) Decline(ctx context.Context, key Key, drivers ...string) error {
-	return c.fail("intune.drivers", key, c.api.Persist(ctx, func() error {
-		p, err := c.find(ctx, driverKind, key)
-		switch {
-		case err != nil:
-			return err
-		case p == nil:
-			return noProfile(driverKind, key)
-		}
-		return c.actDrivers(ctx, p, decline, drivers, time.Time{})
-	}))
 }
 
 // sync has the service look what drivers the profile's devices could have.

@@ -84,7 +84,8 @@ func (c *Client) state(ctx context.Context, lead *profile, others ...*profile) (
 
 // PublishUpdate makes a slot be about the update or driver that an app stands
 // for, and returns its state. It approves nothing: AssignUpdate does. What the
-// slot was about before is suspended first.
+// slot was about before is suspended first, and drivers that the tenant blocks are
+// declined.
 //
 // An update that the catalog does not have (yet, or any more) is an error of kind
 // Waiting; one that the release states otherwise than the catalog is Refused.
@@ -122,6 +123,9 @@ func (c *Client) PublishUpdate(ctx context.Context, app fleet.App) (fleet.AppSta
 			return err
 		}
 		if p, err = c.ensure(ctx, p, want, spec); err != nil {
+			return err
+		}
+		if err := c.decline(ctx, p, app.Blocked); err != nil {
 			return err
 		}
 		state, err = c.state(ctx, p)
