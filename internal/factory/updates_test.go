@@ -197,6 +197,38 @@ func TestPatchWithdrawnAndPromoted(t *testing.T) {
 	}
 }
 
+// stoppedConsole is a console whose service has paused what the slot deploys.
+type stoppedConsole struct {
+	inventoried
+	factory.Updater
+}
+
+func (stoppedConsole) ObserveUpdate(context.Context, fleet.PackageID, string) (fleet.AppState, error) {
+	return fleet.AppState{Stopped: "Windows Update paused the deployment"}, nil
+}
+
+// TestStoppedByItsService fails a wave whose deployment Windows Update paused, by a
+// rule of the package, however few devices have told anything.
+func TestStoppedByItsService(t *testing.T) {
+	for _, deploy := range []*fleet.Deploy{nil, {DevicesPerOffer: 10, EveryDays: 1}} {
+		w := newCourt(t, "failed")
+		w.facts.Repo.Packages[judged] = fleet.Package{ID: judged, Kind: "osPatch",
+			Patch: &fleet.OSPatch{Feature: "Windows 11, version 24H2", Builds: map[string]string{"11-24H2": "26100.1742"}, Deploy: deploy}}
+		w.facts.Repo.Waves[0].Gate.Signals = []string{fleet.SignalInstall}
+		w.tells[near], w.tells[far] = stoppedConsole{}, stoppedConsole{}
+		v, reports, err := w.judge(t)
+		if err != nil || len(reports) != 2 {
+			t.Fatalf("%+v, %+v, %v", v, reports, err)
+		}
+		if stopped := reports[0].Stopped != ""; stopped != (deploy != nil) {
+			t.Errorf("%+v", reports[0])
+		}
+		if (v.Decision == "fail") != (deploy != nil) || strings.Contains(v.Rule, "paused the deployment") != (deploy != nil) {
+			t.Errorf("%s: %s", v.Decision, v.Rule)
+		}
+	}
+}
+
 // TestBlockedDrivers are told with every driver: those of the catalog that the
 // tenant's policy blocks now.
 func TestBlockedDrivers(t *testing.T) {

@@ -147,6 +147,7 @@ type AppState struct {
 	Generation int
 	Targets    []Target
 	Foreign    bool     // people of the tenant have assigned it too
+	Stopped    string   // why the service itself gives it to nobody any more, "" while it does
 	Duplicates []string // other app objects that claim to be this slot, left by a lost answer: not used
 }
 

@@ -161,6 +161,9 @@ func (x *checks) patch(file string, p fleet.Package) {
 	if is.Feature != "" && len(is.Builds) != 1 {
 		x.fault(file, k("pkg", "patch", "builds"), "a version of Windows has one build that it begins with")
 	}
+	if is.Deploy != nil && is.Feature == "" {
+		x.fault(file, k("pkg", "patch", "deploy"), "is for a version of Windows: Windows Update spreads and watches nothing else")
+	}
 	if is.Expedite == nil {
 		return
 	}

@@ -30,23 +30,6 @@ func TestSpareProfile(t *testing.T) {
 	}
 }
 
-// TestDeploymentGoesOn deploys again what was paused: the same deployment goes on,
-// with the settings it is to have now.
-func TestDeploymentGoesOn(t *testing.T) {
-	w := patchWorld(t, nil)
-	c := w.updates(nordic)
-	audience := must[string](t)(c.NewAudience(t.Context()))
-	ok(t, c.SetAudience(t.Context(), audience, updates.Audience{Members: ids(must[[]fleet.Device](t)(w.client(nordic).Inventory(t.Context())))[:2]}))
-	d := updates.Deployment{Audience: audience, Entry: w.entryOf("Windows 11"), Feature: true}
-	first := must[updates.DeploymentState](t)(c.Deploy(t.Context(), d))
-	ok(t, c.SetState(t.Context(), first.ID, updates.StatePaused))
-	d.Start = w.clock.Now().Add(48 * time.Hour)
-	again := must[updates.DeploymentState](t)(c.Deploy(t.Context(), d))
-	if again.ID != first.ID || again.Requested == updates.StatePaused {
-		t.Errorf("%+v, then %+v", first, again)
-	}
-}
-
 // TestAppsMoved tells of packmill's apps whether a person changed them.
 func TestAppsMoved(t *testing.T) {
 	w := newWorld(t, nil)

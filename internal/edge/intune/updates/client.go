@@ -76,7 +76,7 @@ const (
 	productsPath    = updatesPath + "/products"
 	audiencesPath   = updatesPath + "/deploymentAudiences"
 	deploymentsPath = updatesPath + "/deployments"
-	policiesPath    = updatesPath + "/updatePolicies"
+	enrolPath       = updatesPath + "/updatableAssets/" + namespace + "enrollAssets"
 )
 
 func knownIssuesPath(product string) string {
@@ -90,11 +90,3 @@ func updateAudiencePath(id string) string {
 }
 
 func deploymentPath(id string) string { return deploymentsPath + "/" + url.PathEscape(id) }
-
-func policyPath(id string) string { return policiesPath + "/" + url.PathEscape(id) }
-
-func approvalsPath(policy string) string { return policyPath(policy) + "/complianceChanges" }
-
-func approvalPath(policy, id string) string {
-	return approvalsPath(policy) + "/" + url.PathEscape(id)
-}

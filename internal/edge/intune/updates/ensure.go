@@ -199,6 +199,7 @@ func (c *Client) ensure(ctx context.Context, p *profile, want Marker, spec Spec)
 		return c.create(ctx, want, spec, body)
 	}
 	want.Targets, want.ID = p.marker.Targets, p.id
+	want.Gradual = want.Gradual.after(p.marker.Gradual)
 	if p.marker.line() == want.line() {
 		return p, nil
 	}

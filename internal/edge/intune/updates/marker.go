@@ -41,6 +41,7 @@ type Marker struct {
 	Driver     *DriverName  `json:"driver,omitempty"`     // of a driver: what it is found by
 	Spec       string       `json:"spec,omitempty"`       // identifies the properties as last written
 	Targets    []string     `json:"targets,omitempty"`    // what packmill assigned, by Target's key
+	Gradual    *Gradual     `json:"gradual,omitempty"`    // of a version that is deployed in parts
 }
 
 // line is the marker as it stands in the description.

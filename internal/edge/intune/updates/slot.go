@@ -1,6 +1,7 @@
 package updates
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,6 +79,12 @@ func (c *Client) state(ctx context.Context, lead *profile, others ...*profile) (
 		for _, a := range ours {
 			s.Targets = append(s.Targets, a.asTarget())
 		}
+		targets, stopped, err := c.rolled(ctx, p)
+		if err != nil {
+			return s, err
+		}
+		s.Targets = append(s.Targets, targets...)
+		s.Stopped = cmp.Or(s.Stopped, stopped)
 	}
 	return s, nil
 }
@@ -144,6 +151,11 @@ func (c *Client) vacate(ctx context.Context, p *profile, want *Marker) error {
 	if same && want.Driver != nil {
 		want.Updates = p.marker.Updates
 	}
+	if want.Gradual == nil {
+		if err := c.dissolve(ctx, p); err != nil {
+			return err
+		}
+	}
 	if same && slices.Equal(p.marker.Updates, want.Updates) {
 		return nil
 	}
@@ -158,13 +170,14 @@ func (c *Client) withdraw(ctx context.Context, p *profile) error {
 	case qualityKind:
 		return c.act(ctx, p, suspend, p.marker.Updates)
 	}
-	return c.replace(ctx, p, nil) // these offer to whoever they are assigned to
+	// These offer to whoever they are assigned to, or deployed to.
+	return errors.Join(c.unroll(ctx, p), c.replace(ctx, p, nil))
 }
 
 // retire removes a profile of a kind that the slot is of no more. One that people
 // assigned as well stays, and is told.
 func (c *Client) retire(ctx context.Context, p *profile) error {
-	if err := errors.Join(c.replace(ctx, p, nil), c.withdraw(ctx, p)); err != nil {
+	if err := errors.Join(c.replace(ctx, p, nil), c.withdraw(ctx, p), c.dissolve(ctx, p)); err != nil {
 		return err
 	}
 	theirs, err := c.shared(ctx, p)
@@ -214,6 +227,9 @@ func (c *Client) AssignUpdate(ctx context.Context, id fleet.PackageID, slot stri
 		want, err := toAssignments(p.kind, key, targets)
 		if err != nil {
 			return err
+		}
+		if p.marker.Gradual != nil {
+			return c.roll(ctx, p, want)
 		}
 		if err := c.replace(ctx, p, want); err != nil {
 			return err

@@ -23,6 +23,10 @@ func (c *Client) subject(ctx context.Context, key Key, app fleet.App) (Marker, S
 	}
 	if app.Patch.Feature != "" {
 		version, err := c.feature(ctx, app)
+		if err == nil && app.Patch.Deploy != nil && app.Slot == fleet.Candidate {
+			m.Gradual = &Gradual{Deploy: *app.Patch.Deploy}
+			m.Updates, err = c.entry(ctx, app, version)
+		}
 		return m, Feature{Name: name, Version: version}, err
 	}
 	found, err := c.patch(ctx, app)
@@ -39,6 +43,22 @@ func (c *Client) subject(ctx context.Context, key Key, app fleet.App) (Marker, S
 			Hint: "take expedite out of the package's patch: its waves approve it then"}
 	}
 	return m, Expedite{Name: name, Release: when(found.Released), RebootDays: app.Patch.Expedite.RebootDays}, nil
+}
+
+// entry is the deployment service's own entry of a version.
+func (c *Client) entry(ctx context.Context, app fleet.App, version string) ([]string, error) {
+	all, err := c.versions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range all {
+		if strings.EqualFold(v.Name, version) {
+			return []string{v.ID}, nil
+		}
+	}
+	return nil, &fleet.Error{Op: "intune.publish", Object: string(app.Package), Kind: fleet.Waiting,
+		Err:  fmt.Errorf("the deployment service has no %q in this tenant", version),
+		Hint: "it lists what can be deployed now; without patch: deploy the package goes out through a profile"}
 }
 
 // security is the class of updates that fix vulnerabilities.
