@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/packmill/packmill/internal/edge/intune/updates"
 	"github.com/packmill/packmill/internal/fleet"
 )
 
@@ -14,15 +13,14 @@ import (
 // marker names no object yet.
 func TestSpareProfile(t *testing.T) {
 	w := patchWorld(t, nil)
-	key, spec := updates.Key{Part: "policy"}, updates.Quality{Name: "q", Hotpatch: true}
-	id := must[string](t)(w.updates(nordic).EnsureProfile(t.Context(), key, spec))
+	id := must[fleet.AppState](t)(w.updates(nordic).PublishUpdate(t.Context(), patchApp(fleet.Candidate))).ID
 	const path = "/beta/deviceManagement/windowsQualityUpdatePolicies"
 	first := w.get(path)["value"].([]any)[0].(map[string]any)
 	description, _ := first["description"].(string)
 	description = strings.Replace(description, `"id":"`+id+`",`, "", 1) // it died before it named itself
 	w.clock.Set(w.clock.Now().Add(time.Minute))
 	w.do(http.MethodPost, path, map[string]any{"displayName": "q", "description": description, "hotpatchEnabled": true})
-	if again := must[string](t)(w.updates(nordic).EnsureProfile(t.Context(), key, spec)); again != id {
+	if again := must[fleet.AppState](t)(w.updates(nordic).PublishUpdate(t.Context(), patchApp(fleet.Candidate))).ID; again != id {
 		t.Errorf("%s is used instead of %s", again, id)
 	}
 	if left := w.get(path)["value"].([]any); len(left) != 1 {

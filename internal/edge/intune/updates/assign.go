@@ -65,29 +65,6 @@ func toAssignments(k kind, key Key, targets []fleet.Target) ([]assignment, error
 	return out, nil
 }
 
-// AssignProfile replaces packmill's part of who the profile of a key is for. What the
-// tenant's people assigned is read and sent back: the call that Graph has
-// replaces the whole set. No targets withdraw, and find nothing to do where there
-// is no profile.
-func (c *Client) AssignProfile(ctx context.Context, key Key, spec Spec, targets []fleet.Target) error {
-	want, err := toAssignments(spec.kind(), key, targets)
-	if err != nil {
-		return err
-	}
-	return c.fail("intune.updates", key, c.api.Persist(ctx, func() error {
-		p, err := c.find(ctx, spec.kind(), key)
-		switch {
-		case err != nil:
-			return err
-		case p == nil && len(want) == 0:
-			return nil
-		case p == nil:
-			return noProfile(spec.kind(), key)
-		}
-		return c.replace(ctx, p, want)
-	}))
-}
-
 func noProfile(k kind, key Key) error {
 	return &fleet.Error{Op: "intune.updates", Object: key.String(), Kind: fleet.Stalled,
 		Err: fmt.Errorf("the tenant has no %s of packmill's for it", k.noun()), Hint: "publish the release into the slot first"}

@@ -110,18 +110,9 @@ func text(raw json.RawMessage) string {
 	return s
 }
 
-// find is the one profile of a key, nil when there is none. Others with its
+// spare removes all profiles of one kind and key but the first. Others with its
 // marker, which a lost answer or a delayed list left behind, go: they would go on
 // letting devices have what this one no longer does.
-func (c *Client) find(ctx context.Context, k kind, key Key) (*profile, error) {
-	found, err := c.own(ctx, key, k)
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	return found[0], c.spare(ctx, key, found)
-}
-
-// spare removes all of one kind but the first.
 func (c *Client) spare(ctx context.Context, key Key, found []*profile) error {
 	for _, spare := range found[1:] {
 		if theirs, err := c.shared(ctx, spare); err != nil || theirs {
@@ -170,27 +161,10 @@ func (c *Client) drop(ctx context.Context, path string) error {
 	return err
 }
 
-// EnsureProfile makes the profile of a key be as spec says, and returns its id. It
-// writes nothing when nothing differs. Who it is assigned to stays as it is.
-func (c *Client) EnsureProfile(ctx context.Context, key Key, spec Spec) (string, error) {
-	var id string
-	err := c.api.Persist(ctx, func() error {
-		p, err := c.find(ctx, spec.kind(), key)
-		if err != nil {
-			return err
-		}
-		if p, err = c.ensure(ctx, p, Marker{Key: key}, spec); err == nil {
-			id = p.id
-		}
-		return err
-	})
-	return id, c.fail("intune.updates", key, err)
-}
-
 // ensure creates the profile of a marker's key, or brings the one that was found up
 // to date. What the marker says of targets is kept.
 func (c *Client) ensure(ctx context.Context, p *profile, want Marker, spec Spec) (*profile, error) {
-	if err := cmp.Or(spec.check(), keyed(want.Key)); err != nil {
+	if err := spec.check(); err != nil {
 		return nil, err
 	}
 	body := spec.body()
@@ -272,51 +246,6 @@ func (c *Client) write(ctx context.Context, p *profile, want Marker, body map[st
 
 func (c *Client) mark(ctx context.Context, p *profile, m Marker) error {
 	return c.write(ctx, p, m, map[string]any{})
-}
-
-// A ProfileState is what a profile of packmill's is now.
-type ProfileState struct {
-	ID         string
-	Marker     Marker
-	Targets    []fleet.Target             // that packmill assigned
-	Foreign    int                        // that others did
-	Properties map[string]json.RawMessage // as the service tells them
-}
-
-// ReadProfile reads the profile of a key; it is not there if found is false.
-func (c *Client) ReadProfile(ctx context.Context, key Key, spec Spec) (state ProfileState, found bool, err error) {
-	p, err := c.find(ctx, spec.kind(), key)
-	if err != nil || p == nil {
-		return state, false, c.fail("intune.updates", key, err)
-	}
-	present, err := c.assignments(ctx, p)
-	if err != nil {
-		return state, false, c.fail("intune.updates", key, err)
-	}
-	ours, foreign := split(p.marker, present)
-	state = ProfileState{ID: p.id, Marker: p.marker, Foreign: len(foreign), Properties: p.props}
-	for _, a := range ours {
-		state.Targets = append(state.Targets, a.asTarget())
-	}
-	return state, true, nil
-}
-
-// RemoveProfile deletes the profile of a key. There being none is no error.
-func (c *Client) RemoveProfile(ctx context.Context, key Key, spec Spec) error {
-	return c.fail("intune.updates", key, c.api.Persist(ctx, func() error {
-		p, err := c.find(ctx, spec.kind(), key)
-		if err != nil || p == nil {
-			return err
-		}
-		return c.remove(ctx, p)
-	}))
-}
-
-func keyed(k Key) error {
-	if k.Part == "" {
-		return invalid("a profile has no part")
-	}
-	return nil
 }
 
 // fingerprint identifies the properties that packmill writes. It is short: a

@@ -14,11 +14,10 @@ const markerPrefix = "packmill: "
 // windowsUpdates; Intune's own profiles do not say).
 const maxDescription = 1500
 
-// A Key names a profile of packmill's in a tenant: a slot of a package, or a
-// part of the tenant's own policy, which has no package.
+// A Key names a profile of packmill's in a tenant: a slot of a package.
 type Key struct {
 	Package fleet.PackageID `json:"package,omitempty"`
-	Part    string          `json:"part"` // stable, candidate; "ring"
+	Part    string          `json:"part"` // stable, candidate
 }
 
 func (k Key) String() string {

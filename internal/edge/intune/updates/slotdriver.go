@@ -23,7 +23,7 @@ func (n DriverName) String() string {
 	return n.Manufacturer + " " + n.Class + " driver " + n.Version
 }
 
-func (n DriverName) of(d Driver) bool {
+func (n DriverName) of(d driver) bool {
 	return strings.EqualFold(n.Class, d.Class) && n.Version == d.Version && strings.EqualFold(n.Manufacturer, d.Manufacturer)
 }
 

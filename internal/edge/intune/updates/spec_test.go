@@ -24,14 +24,9 @@ func TestBodies(t *testing.T) {
 			`{"approvalMethodType":"manual","windowsQualityUpdateCadence":"monthly","windowsQualityUpdateCategory":"nonSecurity"},` +
 			`{"approvalMethodType":"manual","windowsQualityUpdateCadence":"outOfBand","windowsQualityUpdateCategory":"security"},` +
 			`{"approvalMethodType":"manual","windowsQualityUpdateCadence":"outOfBand","windowsQualityUpdateCategory":"nonSecurity"}],"displayName":"x","hotpatchEnabled":false}`},
-		"deferred": {Quality{Name: "x", Hotpatch: true, Approvals: []Approval{{"monthly", "all", true, 7}}}.body(),
-			`{"approvalSettings":[{"approvalMethodType":"automatic","deferredDeploymentInDay":7,"windowsQualityUpdateCadence":"monthly","windowsQualityUpdateCategory":"all"}],"displayName":"x","hotpatchEnabled":true}`},
 		"feature at once": {Feature{Name: "x", Version: "Windows 11, version 24H2"}.body(),
 			`{"displayName":"x","featureUpdateVersion":"Windows 11, version 24H2","installFeatureUpdatesOptional":false}`},
-		"feature in parts": {Feature{Name: "x", Version: "v", Optional: true, Rollout: &Rollout{day, day.AddDate(0, 0, 9), 3}}.body(),
-			`{"displayName":"x","featureUpdateVersion":"v","installFeatureUpdatesOptional":true,"rolloutSettings":{"offerEndDateTimeInUTC":"2026-11-19T18:30:00Z","offerIntervalInDays":3,"offerStartDateTimeInUTC":"2026-11-10T18:30:00Z"}}`},
-		"drivers":           {Drivers{Name: "x"}.body(), `{"approvalType":"manual","displayName":"x"}`},
-		"drivers by itself": {Drivers{Name: "x", Automatic: true, DeferDays: 3}.body(), `{"approvalType":"automatic","deploymentDeferralInDays":3,"displayName":"x"}`},
+		"drivers": {Drivers{Name: "x"}.body(), `{"approvalType":"manual","displayName":"x"}`},
 		"by rate": {deployment{perOffer: 100, everyDays: 2, rollbacks: 5}.settings(),
 			`{"@odata.type":"microsoft.graph.windowsUpdates.deploymentSettings","monitoring":{"monitoringRules":[{"action":"pauseDeployment","signal":"rollback","threshold":5}]},` +
 				`"schedule":{"gradualRollout":{"@odata.type":"#microsoft.graph.windowsUpdates.rateDrivenRolloutSettings","devicesPerOffer":100,"durationBetweenOffers":"P2D"}}}`},
@@ -50,23 +45,14 @@ func TestBodies(t *testing.T) {
 // TestChecks refuses what the service would.
 func TestChecks(t *testing.T) {
 	for name, check := range map[string]func() error{
-		"reboot":            Expedite{RebootDays: 3}.check,
-		"seven approvals":   Quality{Approvals: make([]Approval, 7)}.check,
-		"deferred by hand":  Quality{Approvals: []Approval{{"monthly", "all", false, 1}}}.check,
-		"deferred too long": Quality{Approvals: []Approval{{"monthly", "all", true, 31}}}.check,
-		"twice":             Quality{Approvals: []Approval{{"monthly", "all", true, 1}, {"monthly", "all", false, 0}}}.check,
-		"no version":        Feature{}.check,
-		"ends before":       Feature{Version: "v", Rollout: &Rollout{Start: day0(), End: day0().Add(-1), EveryDays: 1}}.check,
-		"no interval":       Feature{Version: "v", Rollout: &Rollout{Start: day0(), End: day0().Add(1)}}.check,
-		"drivers by hand":   Drivers{DeferDays: 1}.check,
+		"reboot":     Expedite{RebootDays: 3}.check,
+		"no version": Feature{}.check,
 	} {
 		if err := check(); fleet.KindOf(err) != fleet.Invalid || err == nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
-
-func day0() time.Time { return day }
 
 func TestMarker(t *testing.T) {
 	m := Marker{Key: Key{"a/b", "candidate"}, Release: "1", Updates: []string{"u"}, Targets: []string{"z", "a"}}
