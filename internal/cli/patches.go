@@ -24,7 +24,8 @@ func newPatchesCmd(a *app) *cobra.Command {
 for Windows were released, how serious what they fix is, and which of it is
 exploited: Microsoft's own word, patch by patch. It tells the builds that a patch
 brings devices to, which a package of kind osPatch states, the package that holds
-it, if there is one, and the known issues of Windows.
+it, if there is one, the versions of Windows that devices can be taken to, and the
+known issues of Windows.
 
 The catalog is the same in every tenant; any one will do. Nothing is changed there.
 The application needs WindowsUpdates.ReadWrite.All: no permission reads alone.`,
@@ -61,8 +62,11 @@ The application needs WindowsUpdates.ReadWrite.All: no permission reads alone.`,
 			return err
 		}
 		r := result{name: "patches", value: p, table: view.PatchTable(patchRows(p))}
+		if len(p.Versions) > 0 {
+			r.also = append(r.also, view.VersionTable(versionRows(p)))
+		}
 		if len(p.Issues) > 0 {
-			r.also = []view.Table{view.IssueTable(issueRows(p))}
+			r.also = append(r.also, view.IssueTable(issueRows(p)))
 		}
 		return a.write(*f, r)
 	}
@@ -73,13 +77,9 @@ The application needs WindowsUpdates.ReadWrite.All: no permission reads alone.`,
 func patchRows(p factory.Patches) []view.PatchRow {
 	var out []view.PatchRow
 	for _, u := range p.Patches {
-		packages := make([]string, len(u.Packages))
-		for i, id := range u.Packages {
-			packages[i] = string(id)
-		}
 		row := view.PatchRow{
 			Name: u.Name, Released: u.Released, Classification: u.Classification, Severity: u.Severity, Score: u.Score, Exploited: u.Exploited,
-			Packages: strings.Join(packages, ", "),
+			Packages: packageList(u.Packages),
 		}
 		if len(u.Builds) == 0 {
 			out = append(out, row)
@@ -87,6 +87,25 @@ func patchRows(p factory.Patches) []view.PatchRow {
 		for _, b := range u.Builds {
 			row.KB, row.Windows, row.Build = b.KB, b.Windows, b.Build
 			out = append(out, row)
+		}
+	}
+	return out
+}
+
+func packageList(ids []fleet.PackageID) string {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = string(id)
+	}
+	return strings.Join(names, ", ")
+}
+
+func versionRows(p factory.Patches) []view.VersionRow {
+	out := make([]view.VersionRow, len(p.Versions))
+	for i, v := range p.Versions {
+		out[i] = view.VersionRow{Name: v.Name, Build: v.Build, Released: v.Released, Packages: packageList(v.Packages)}
+		if v.Until != nil {
+			out[i].Until = *v.Until
 		}
 	}
 	return out

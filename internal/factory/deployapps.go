@@ -26,6 +26,9 @@ func (w onTenant) apps(ctx context.Context, pkg fleet.Package, slot string, buil
 	}
 	if pkg.ByWindowsUpdate() {
 		base.Patch, base.Driver = pkg.Patch, pkg.Driver
+		if pkg.Driver != nil {
+			base.Blocked = w.blockedDrivers()
+		}
 		return []fleet.App{base}, nil
 	}
 	w.parts(&base, pkg, built)

@@ -104,6 +104,9 @@ func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a roll
 		if present && failure == nil {
 			said, failure = said.ask(ctx, console, id, key)
 		}
+		if present && failure == nil && pkg.InParts() {
+			r.Stopped, failure = stoppedIn(ctx, console, id)
+		}
 		switch {
 		case !present:
 			r.Counts.Excluded = len(m.Devices)
@@ -116,6 +119,12 @@ func (f *Factory) tenantReports(ctx context.Context, facts rollout.Facts, a roll
 		out = append(out, r)
 	}
 	return out, failure
+}
+
+// stoppedIn says why a tenant's service stopped a release by itself.
+func stoppedIn(ctx context.Context, console Console, id fleet.PackageID) (string, error) {
+	state, err := console.Observe(ctx, id, fleet.Candidate)
+	return state.Stopped, err
 }
 
 // asking is a tenant's console, and the key that its device ids are hashed

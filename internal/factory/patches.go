@@ -16,16 +16,29 @@ type PatchCatalog interface {
 	Updates(ctx context.Context, since time.Time) ([]updates.Update, error)
 	// Issues are the known issues that are open, or were resolved since then.
 	Issues(ctx context.Context, since time.Time) ([]updates.Issue, error)
+	// Versions are the versions of Windows that devices can be taken to, newest
+	// first.
+	Versions(ctx context.Context) ([]updates.Version, error)
 }
 
 // Patches is what Windows Update has for a tenant's devices, and what Microsoft
 // says of it: which patches fix what, and which of them the catalog of packages
 // holds.
 type Patches struct {
-	Tenant  fleet.TenantID `json:"tenant"`
-	Since   time.Time      `json:"since"`
-	Patches []Patch        `json:"patches"` // newest first
-	Issues  []KnownIssue   `json:"issues"`  // of Windows, open or resolved since
+	Tenant   fleet.TenantID   `json:"tenant"`
+	Since    time.Time        `json:"since"`
+	Patches  []Patch          `json:"patches"`  // newest first
+	Versions []WindowsVersion `json:"versions"` // newest first, whenever they were released
+	Issues   []KnownIssue     `json:"issues"`   // of Windows, open or resolved since
+}
+
+// A WindowsVersion is a version of Windows that devices can be taken to.
+type WindowsVersion struct {
+	Name     string            `json:"name"` // "Windows 11, version 24H2": what patch: feature says
+	Released time.Time         `json:"released"`
+	Until    *time.Time        `json:"until,omitempty"` // it can be deployed, where an end is known
+	Build    string            `json:"build"`           // as Windows Update tells it, "" when it does not
+	Packages []fleet.PackageID `json:"packages"`        // whose version it is, in the repository
 }
 
 // A Patch is one quality update for Windows.
@@ -83,6 +96,13 @@ func (f *Factory) PatchesOf(ctx context.Context, repo *fleet.Repository, id flee
 	for _, u := range list {
 		out.Patches = append(out.Patches, patchOf(repo, u))
 	}
+	versions, err := catalog.Versions(ctx)
+	if err != nil {
+		return out, err
+	}
+	for _, v := range versions {
+		out.Versions = append(out.Versions, versionOf(repo, v))
+	}
 	issues, err := catalog.Issues(ctx, since)
 	for _, i := range issues {
 		known := KnownIssue{Windows: i.Product, Title: i.Title, Status: i.Status, Since: i.Since, KB: i.KB, FixedBy: i.FixedBy, URL: i.URL}
@@ -92,6 +112,19 @@ func (f *Factory) PatchesOf(ctx context.Context, repo *fleet.Repository, id flee
 		out.Issues = append(out.Issues, known)
 	}
 	return out, err
+}
+
+func versionOf(repo *fleet.Repository, v updates.Version) WindowsVersion {
+	out := WindowsVersion{Name: v.Name, Released: v.Released, Build: v.Build}
+	if !v.DeployUntil.IsZero() {
+		out.Until = &v.DeployUntil
+	}
+	for _, id := range repo.PackageIDs() {
+		if p := repo.Packages[id].Patch; p != nil && p.Feature != "" && strings.EqualFold(p.Feature, v.Name) {
+			out.Packages = append(out.Packages, id)
+		}
+	}
+	return out
 }
 
 func patchOf(repo *fleet.Repository, u updates.Update) Patch {

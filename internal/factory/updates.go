@@ -158,7 +158,25 @@ func (c byKind) Statuses(ctx context.Context, id fleet.PackageID, slot string) (
 	if err != nil {
 		return nil, err
 	}
-	return patch.Statuses(devices, pkg.Patch.Builds), nil
+	return patch.Statuses(devices, *pkg.Patch), nil
+}
+
+// blockedDrivers are the releases of the repository's drivers that the tenant's
+// policy blocks now, in the order of packages and counters.
+func (w onTenant) blockedDrivers() (out []fleet.DriverRelease) {
+	repo := w.facts.Repo
+	for _, id := range repo.PackageIDs() {
+		pkg := repo.Packages[id]
+		if pkg.Driver == nil {
+			continue
+		}
+		for _, version := range pkg.Versions() {
+			if _, _, blocked := w.tenant.Policy.BlocksDriver(id, version, w.c.Clock.Now()); blocked {
+				out = append(out, fleet.DriverRelease{Class: pkg.Driver.Class, Version: version, Publisher: repo.Publishers[id.Publisher()].Name})
+			}
+		}
+	}
+	return out
 }
 
 // heldNote tells what a halt of updates cannot do: "" where none is among the

@@ -45,7 +45,11 @@ func (c *patchConsole) ObserveUpdate(_ context.Context, id fleet.PackageID, slot
 }
 
 func (c *patchConsole) PublishUpdate(_ context.Context, app fleet.App) (fleet.AppState, error) {
-	c.calls = append(c.calls, "publish "+app.Slot+" "+app.Patch.KB)
+	what := fmt.Sprint(app.Blocked)
+	if app.Patch != nil {
+		what = app.Patch.KB
+	}
+	c.calls = append(c.calls, "publish "+app.Slot+" "+what)
 	if c.updates[app.Slot] == nil {
 		c.updates[app.Slot] = &fleet.AppState{ID: "policy " + app.Slot}
 	}
@@ -193,6 +197,59 @@ func TestPatchWithdrawnAndPromoted(t *testing.T) {
 	}
 }
 
+// stoppedConsole is a console whose service has paused what the slot deploys.
+type stoppedConsole struct {
+	inventoried
+	factory.Updater
+}
+
+func (stoppedConsole) ObserveUpdate(context.Context, fleet.PackageID, string) (fleet.AppState, error) {
+	return fleet.AppState{Stopped: "Windows Update paused the deployment"}, nil
+}
+
+// TestStoppedByItsService fails a wave whose deployment Windows Update paused, by a
+// rule of the package, however few devices have told anything.
+func TestStoppedByItsService(t *testing.T) {
+	for _, deploy := range []*fleet.Deploy{nil, {DevicesPerOffer: 10, EveryDays: 1}} {
+		w := newCourt(t, "failed")
+		w.facts.Repo.Packages[judged] = fleet.Package{ID: judged, Kind: "osPatch",
+			Patch: &fleet.OSPatch{Feature: "Windows 11, version 24H2", Builds: map[string]string{"11-24H2": "26100.1742"}, Deploy: deploy}}
+		w.facts.Repo.Waves[0].Gate.Signals = []string{fleet.SignalInstall}
+		w.tells[near], w.tells[far] = stoppedConsole{}, stoppedConsole{}
+		v, reports, err := w.judge(t)
+		if err != nil || len(reports) != 2 {
+			t.Fatalf("%+v, %+v, %v", v, reports, err)
+		}
+		if stopped := reports[0].Stopped != ""; stopped != (deploy != nil) {
+			t.Errorf("%+v", reports[0])
+		}
+		if (v.Decision == "fail") != (deploy != nil) || strings.Contains(v.Rule, "paused the deployment") != (deploy != nil) {
+			t.Errorf("%s: %s", v.Decision, v.Rule)
+		}
+	}
+}
+
+// TestBlockedDrivers are told with every driver: those of the catalog that the
+// tenant's policy blocks now.
+func TestBlockedDrivers(t *testing.T) {
+	w, c := patchWorld(t)
+	pkg := w.repo.Packages[thePkg]
+	pkg.Kind, pkg.Patch, pkg.Driver = "driver", nil, &fleet.Driver{Class: "Net"}
+	w.repo.Packages[thePkg] = pkg
+	w.repo.Packages["intel/wifi"] = fleet.Package{ID: "intel/wifi", Kind: "driver", Driver: &fleet.Driver{Class: "Net"}, Releases: map[string]fleet.Release{"23.1": {Counter: 1}, "24.0": {Counter: 2}}}
+	w.repo.Publishers["intel"] = fleet.Publisher{Name: "Intel"}
+	tenant := w.repo.Tenants[w.tenants[0]]
+	tenant.Policy.DriverBlock = map[string]fleet.Because{
+		"intel/wifi-23.*": {Reason: "crashes", Expires: buildTime.AddDate(0, 1, 0)}, "intel/wifi-24.*": {Reason: "did", Expires: buildTime.AddDate(0, -1, 0)},
+	}
+	w.repo.Tenants[tenant.ID] = tenant
+	w.clock.Set(buildTime.AddDate(0, 0, 1).Add(time.Minute))
+	w.carry(t, rollout.Deploy)
+	if want := "publish candidate [{Net 23.1 Intel}]"; len(c.calls) == 0 || c.calls[0] != want {
+		t.Errorf("%q, want %s", c.calls, want)
+	}
+}
+
 // TestPatchPromotionWaits for the tenant's window, since an approval has no start.
 func TestPatchPromotionWaits(t *testing.T) {
 	w, c := patchWorld(t)
@@ -223,8 +280,9 @@ func TestPatchJudged(t *testing.T) {
 		pkg  fleet.Package
 		want fleet.Counts
 	}{
-		"patch":  {fleet.Package{ID: judged, Kind: "osPatch", Patch: &fleet.OSPatch{KB: "KB5068861", Builds: map[string]string{"11-23H2": "22631.6199"}}}, fleet.Counts{Succeeded: 30, Silent: 30}},
-		"driver": {fleet.Package{ID: judged, Kind: "driver", Driver: &fleet.Driver{Class: "Net"}}, fleet.Counts{Silent: 60}},
+		"patch":   {fleet.Package{ID: judged, Kind: "osPatch", Patch: &fleet.OSPatch{KB: "KB5068861", Builds: map[string]string{"11-23H2": "22631.6199"}}}, fleet.Counts{Succeeded: 30, Silent: 30}},
+		"version": {fleet.Package{ID: judged, Kind: "osPatch", Patch: &fleet.OSPatch{Feature: "Windows 11, version 23H2", Builds: map[string]string{"11-23H2": "22631.6199"}}}, fleet.Counts{Succeeded: 30, Silent: 30}},
+		"driver":  {fleet.Package{ID: judged, Kind: "driver", Driver: &fleet.Driver{Class: "Net"}}, fleet.Counts{Silent: 60}},
 	} {
 		w := newCourt(t, "failed")
 		w.facts.Repo.Packages[judged] = tt.pkg

@@ -53,6 +53,9 @@ type App struct {
 
 	Patch  *OSPatch // what Windows Update delivers instead of a file
 	Driver *Driver  // the same
+	// Blocked are, with a driver, those of the catalog that the tenant's policy
+	// keeps from its devices now: the console declines them where it offers them.
+	Blocked []DriverRelease
 
 	Windows     []Window // the tenant's maintenance windows; none is no restriction
 	Shut        []string // days it does not work, soon, 2006-01-02
@@ -72,6 +75,11 @@ type App struct {
 	// Before gives the content of a part in an earlier artifact: what was last
 	// applied decides who has moved since. It may be nil where there are no parts.
 	Before func(ctx context.Context, artifact Digest, setting, kind string) ([]byte, error)
+}
+
+// A DriverRelease is a driver as Windows Update can be told which one is meant.
+type DriverRelease struct {
+	Class, Version, Publisher string
 }
 
 // The kinds of parts, each an object of its own on the console.
@@ -147,6 +155,7 @@ type AppState struct {
 	Targets    []Target
 	Foreign    bool     // people of the tenant have assigned it too
 	Supersedes bool     // apps of other packages give way to it
+	Stopped    string   // why the service itself gives it to nobody any more, "" while it does
 	Duplicates []string // other app objects that claim to be this slot, left by a lost answer: not used
 }
 

@@ -76,16 +76,6 @@ func (p Package) Before(version string) (string, Release, bool) {
 	return best, p.Releases[best], found
 }
 
-// ByWindowsUpdate reports whether Windows Update delivers the package: a patch of
-// Windows, or a driver, that ships no bytes of its own. Its release is an
-// approval, and no device gets a file.
-func (p Package) ByWindowsUpdate() bool {
-	if len(p.Installers) > 0 {
-		return false
-	}
-	return p.Kind == "osPatch" && p.Patch != nil && p.Patch.KB != "" || p.Kind == "driver" && p.Driver != nil
-}
-
 // InstallerKeys are the names of the installers, sorted.
 func (p Package) InstallerKeys() []string { return slices.Sorted(maps.Keys(p.Installers)) }
 
@@ -230,21 +220,6 @@ type Needs struct {
 	DiskMB   int    `json:"diskMB,omitempty"`
 	MemoryMB int    `json:"memoryMB,omitempty"`
 	Script   string `json:"script,omitempty"`
-}
-
-// A Driver is what a driver package applies to.
-type Driver struct {
-	HardwareIDs []string `json:"hardwareIds"`
-	Class       string   `json:"class"`
-	Signer      string   `json:"signer"`
-}
-
-// An OSPatch is what an operating-system patch carries.
-type OSPatch struct {
-	KB          string            `json:"kb,omitempty"`
-	Builds      map[string]string `json:"builds"` // OS release → build after the patch
-	KnownIssues []string          `json:"knownIssues,omitempty"`
-	Reboot      string            `json:"reboot"` // never, maybe, always
 }
 
 // Tests say where a package is tested and what the test starts.

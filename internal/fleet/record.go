@@ -261,6 +261,9 @@ type Report struct {
 	Look     Duration  `json:"look"` // age of the wave
 	Counts   Counts    `json:"counts"`
 	Errors   []string  `json:"errors,omitempty"` // distinct error codes, sorted; or NotAsked alone
+	// Stopped says why the tenant's own service gives the release to nobody any
+	// more, "" while it does.
+	Stopped string `json:"stopped,omitempty"`
 	// Signals are the same devices by what each signal said of them.
 	Signals map[string]SignalCount `json:"signals,omitempty"`
 	// AsOf is the newest instant that a device is told to have reported at: what

@@ -32,6 +32,25 @@ func PatchTable(rows []PatchRow) Table {
 	return t
 }
 
+// A VersionRow is one version of Windows that devices can be taken to.
+type VersionRow struct {
+	Name, Build, Packages string
+	Released, Until       time.Time // Until is zero where no end is known
+}
+
+// VersionTable lists versions of Windows.
+func VersionTable(rows []VersionRow) Table {
+	t := Table{Title: "Versions of Windows", Columns: Cols("released", "until", "build", "package", "name")}
+	for _, r := range rows {
+		until := ""
+		if !r.Until.IsZero() {
+			until = r.Until.UTC().Format(time.DateOnly)
+		}
+		t.Add(r.Released.UTC().Format(time.DateOnly), until, r.Build, r.Packages, r.Name)
+	}
+	return t
+}
+
 // An IssueRow is one known issue of Windows.
 type IssueRow struct {
 	Windows, KB, Status, FixedBy, Title string

@@ -123,6 +123,7 @@ func (x *checks) kind(file string, p fleet.Package) {
 		want(p.Driver != nil, "driver", "a driver package says what it applies to")
 	case "osPatch":
 		want(p.Patch != nil, "patch", "an OS patch says its builds")
+		x.patch(file, p)
 	}
 	want(!p.ByWindowsUpdate() || p.Rollback == "forwardOnly", "rollback", "what Windows Update delivered stays: the way back is \"forwardOnly\"")
 	want(!p.ByWindowsUpdate() || len(p.Health) == 0, "health", "no probe runs for what Windows Update delivers")
@@ -143,6 +144,37 @@ func (x *checks) kind(file string, p fleet.Package) {
 					x.fault(file, k("pkg", "installers", key, "detect", index(i)), "the vendor's updater is tolerated: detection needs operator \">=\"")
 				}
 			}
+		}
+	}
+}
+
+// patch checks what a patch of Windows says of itself.
+func (x *checks) patch(file string, p fleet.Package) {
+	is := p.Patch
+	if is == nil {
+		return
+	}
+	if len(p.Installers) == 0 && (is.KB == "") == (is.Feature == "") {
+		x.fault(file, k("pkg", "patch"), "says kb or feature, one of them: Windows Update delivers an article's update, or a version of Windows")
+	}
+	if is.Feature != "" && len(p.Installers) > 0 {
+		x.fault(file, k("pkg", "patch", "feature"), "Windows Update delivers it; the package has installers")
+	}
+	if is.Feature != "" && len(is.Builds) != 1 {
+		x.fault(file, k("pkg", "patch", "builds"), "a version of Windows has one build that it begins with")
+	}
+	if is.Deploy != nil && is.Feature == "" {
+		x.fault(file, k("pkg", "patch", "deploy"), "is for a version of Windows: Windows Update spreads and watches nothing else")
+	}
+	if is.Expedite == nil {
+		return
+	}
+	if is.KB == "" || len(p.Installers) > 0 {
+		x.fault(file, k("pkg", "patch", "expedite"), "is for an article's update that Windows Update delivers")
+	}
+	for _, version := range p.Versions() {
+		if r := p.Releases[version]; r.Change != "security" {
+			x.fault(file, k("pkg", "patch", "expedite"), "is for releases whose change is \"security\"; that of %s is %q", version, r.Change)
 		}
 	}
 }

@@ -2,6 +2,15 @@ package desired
 
 import "testing"
 
+// patchEdits add a package of kind osPatch with one release.
+func patchEdits(patch, change, rollback string) []edit {
+	return []edit{
+		{"catalog/microsoft/publisher.cue", "", "package catalog\n\nimport \"github.com/packmill/packmill/schema\"\n\npublisher: schema.#Publisher & {name: \"Microsoft\", hosts: []}\n"},
+		{"catalog/microsoft/kb5068861/package.cue", "", "package catalog\n\nimport \"github.com/packmill/packmill/schema\"\n\npkg: schema.#Package & {\n\tid: \"microsoft/kb5068861\"\n\tname: \"A patch\"\n\tkind: \"osPatch\"\n\tsources: [\"x\"]\n\tpatch: " + patch + "\n\ttests: matrix: []\n\trollback: \"" + rollback + "\"\n}\n"},
+		{"catalog/microsoft/kb5068861/2026.11.cue", "", "package catalog\n\npkg: releases: \"2026.11\": {counter: 1, change: \"" + change + "\"}\n"},
+	}
+}
+
 // What is refused because a name means nothing, or because two files disagree.
 func TestCatalogNames(t *testing.T) {
 	checkRules(t, []rule{
@@ -24,11 +33,17 @@ func TestCatalogNames(t *testing.T) {
 		{"configuration with installers", []edit{{browser, `settings: edge: catalogPolicy: "files/edge.json"`, `installers: x64: {platform: "windows", arch: "x64", type: "exe", detect: [{script: "files/edge.json"}]}`}}},
 		{"driver without its facts", []edit{{sevenZip, `kind: "application"`, `kind: "driver"`}}},
 		{"patch without its facts", []edit{{sevenZip, `kind: "application"`, `kind: "osPatch"`}}},
-		{"patch of Windows that is to be taken back", []edit{
-			{"catalog/microsoft/publisher.cue", "", "package catalog\n\nimport \"github.com/packmill/packmill/schema\"\n\npublisher: schema.#Publisher & {name: \"Microsoft\", hosts: []}\n"},
-			{"catalog/microsoft/kb5068861/package.cue", "", "package catalog\n\nimport \"github.com/packmill/packmill/schema\"\n\npkg: schema.#Package & {\n\tid: \"microsoft/kb5068861\"\n\tname: \"A patch\"\n\tkind: \"osPatch\"\n\tsources: [\"x\"]\n\tpatch: {kb: \"KB5068861\", builds: \"11-24H2\": \"26100.7171\"}\n\ttests: matrix: []\n\trollback: \"previous\"\n}\n"},
-			{"catalog/microsoft/kb5068861/2026.11.cue", "", "package catalog\n\npkg: releases: \"2026.11\": {counter: 1, change: \"security\"}\n"},
-		}},
+		{"patch of Windows that is to be taken back", patchEdits(`{kb: "KB5068861", builds: "11-24H2": "26100.7171"}`, "security", "previous")},
+		{"patch that is an article and a version", patchEdits(`{kb: "KB5068861", feature: "Windows 11, version 24H2", builds: "11-24H2": "26100.7171"}`, "security", "forwardOnly")},
+		{"patch of nothing that Windows Update has", patchEdits(`{builds: "11-24H2": "26100.7171"}`, "security", "forwardOnly")},
+		{"version of Windows misspelt", patchEdits(`{feature: "Win 11 24H2", builds: "11-24H2": "26100.1742"}`, "major", "forwardOnly")},
+		{"version of Windows of two builds", patchEdits(`{feature: "Windows 11, version 24H2", builds: {"11-24H2": "26100.1742", "11-23H2": "22631.6199"}}`, "major", "forwardOnly")},
+		{"version of Windows at once", patchEdits(`{feature: "Windows 11, version 24H2", expedite: rebootDays: 1, builds: "11-24H2": "26100.1742"}`, "security", "forwardOnly")},
+		{"patch in parts", patchEdits(`{kb: "KB5068861", deploy: devicesPerOffer: 10, builds: "11-24H2": "26100.7171"}`, "security", "forwardOnly")},
+		{"version in parts of two sorts", patchEdits(`{feature: "Windows 11, version 24H2", deploy: {devicesPerOffer: 10, endAfterDays: 5}, builds: "11-24H2": "26100.1742"}`, "major", "forwardOnly")},
+		{"version in parts without a size", patchEdits(`{feature: "Windows 11, version 24H2", deploy: pauseOn: rollbacks: 5, builds: "11-24H2": "26100.1742"}`, "major", "forwardOnly")},
+		{"patch at once that is not for security", patchEdits(`{kb: "KB5068861", expedite: rebootDays: 0, builds: "11-24H2": "26100.7171"}`, "minor", "forwardOnly")},
+		{"patch at once with days to spare", patchEdits(`{kb: "KB5068861", expedite: rebootDays: 3, builds: "11-24H2": "26100.7171"}`, "security", "forwardOnly")},
 		{"same counter twice", []edit{{sevenZip9, `counter: 7`, `counter: 6`}}},
 		{"lower version above a higher", []edit{{"catalog/igor-pavlov/7-zip/23.01.cue", "", "package catalog\n\npkg: releases: \"23.01\": {counter: 8, change: \"minor\", installers: x64: {url: \"https://www.7-zip.org/a.msi\", size: 1, sha256: \"sha256:0000000000000000000000000000000000000000000000000000000000000001\", signer: unsigned: true, msi: productCode: \"{23170F69-40C1-2702-2409-000001000000}\"}}\n"}}},
 		{"version the scheme cannot read", []edit{{sevenZip, `scheme: "windows"`, `scheme: "semver"`}}},

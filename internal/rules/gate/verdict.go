@@ -3,6 +3,8 @@ package gate
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
@@ -21,6 +23,7 @@ type Inputs struct {
 	Control  fleet.Control                   // of waves that have not opened, in the same days
 	Limits   map[fleet.TenantID]float64      // maxFailuresPercent of a tenant's policy
 	Deaf     int                             // tenants that could not be asked
+	Stopped  map[fleet.TenantID]string       `json:",omitempty"` // tenants whose own service stopped the release, and why
 	Words    []fleet.Word                    // people's, about this release in this wave
 	From     map[string]string               // commit of main, heads of evidence
 }
@@ -32,7 +35,8 @@ type Inputs struct {
 // the waves before it on the same artifact. What passes as a whole does not pass
 // while one tenant has more failures than its policy bears, while tenants could
 // not be asked whether they have, while a person objects, or before as many
-// persons signed off as the gate asks for.
+// persons signed off as the gate asks for. What a tenant's own service stopped, by a
+// rule that its package gave it, fails: it has seen what no report tells.
 func Decide(in Inputs) fleet.Verdict {
 	v := fleet.Verdict{
 		Cycle: in.Cycle, Wave: in.Wave, Package: in.Package, Artifact: in.Artifact, Look: in.Look,
@@ -59,7 +63,7 @@ func Decide(in Inputs) fleet.Verdict {
 		a.Rule = "together with the waves before it " + a.Rule
 	}
 	a = guarded(in, counts, a)
-	a = worded(in, a)
+	a = stopped(in, worded(in, a))
 	v.Decision, v.Lower, v.Upper, v.Excused, v.Rule = a.Decision, a.Lower, a.Upper, a.Excused, a.Rule
 	return v
 }
@@ -101,6 +105,15 @@ func guarded(in Inputs, counts map[fleet.TenantID]fleet.Counts, a Answer) Answer
 	if len(over) > 0 {
 		a.Decision = Inconclusive
 		a.Rule += fmt.Sprintf("; but more failures than the policy bears on %v", over)
+	}
+	return a
+}
+
+// stopped is an answer with what the tenants' own services stopped.
+func stopped(in Inputs, a Answer) Answer {
+	for _, t := range slices.Sorted(maps.Keys(in.Stopped)) {
+		a.Decision = Fail
+		a.Rule += fmt.Sprintf("; but in %s %s", t, in.Stopped[t])
 	}
 	return a
 }

@@ -41,6 +41,7 @@ func TestDecide(t *testing.T) {
 		rule   string
 	}{
 		"good":                 {func(*Inputs) {}, Pass, "120 of 120 devices reported"},
+		"a service stopped it": {func(in *Inputs) { in.Stopped = map[fleet.TenantID]string{"p/b": "it paused the deployment"} }, Fail, "but in p/b it paused the deployment"},
 		"empty wave":           {func(in *Inputs) { in.Counts = nil }, Inconclusive, "no device is in the wave"},
 		"some cannot be asked": {func(in *Inputs) { in.Deaf = 2 }, Inconclusive, "2 tenants could not be asked"},
 		"one tenant is hit": {func(in *Inputs) {

@@ -5,7 +5,8 @@
 //
 // A build is 26100.4061: the first number is the version of Windows (24H2), the
 // second rises with every cumulative update of that version. So a device whose
-// second number is not below a patch's has what the patch brings.
+// second number is not below a patch's has what the patch brings, and one whose
+// first is not below a version's is at that version.
 package patch
 
 import (
@@ -42,6 +43,20 @@ func State(version string, builds map[string]string) string {
 	return state
 }
 
+// Version says whether a device is at a version of Windows, by the build that it
+// begins with: a device of a later build is, whichever update brought it there,
+// and nothing that runs Windows is beyond being taken there.
+func Version(version string, builds map[string]string) string {
+	family, revision, _ := parse(version)
+	for _, build := range builds {
+		f, r, _ := parse(build)
+		if f > 0 && (family > f || family == f && revision >= r) {
+			return Installed
+		}
+	}
+	return Pending
+}
+
 // parse reads the last two numbers of a build, after the "10.0." that versions of
 // Windows begin with. whole is false where there is only one.
 func parse(build string) (family, revision int, whole bool) {
@@ -59,13 +74,17 @@ func parse(build string) (family, revision int, whole bool) {
 
 // Statuses are what the inventory tells of a patch: a device is as of when it was
 // last seen. Devices that are no Windows have nothing to tell.
-func Statuses(devices []fleet.Device, builds map[string]string) []fleet.DeviceStatus {
+func Statuses(devices []fleet.Device, p fleet.OSPatch) []fleet.DeviceStatus {
+	state := State
+	if p.Feature != "" {
+		state = Version
+	}
 	out := make([]fleet.DeviceStatus, 0, len(devices))
 	for _, d := range devices {
 		if d.Platform != "windows" {
 			continue
 		}
-		out = append(out, fleet.DeviceStatus{Device: d.ID, State: State(d.OSVersion, builds), At: d.LastSeen.UTC()})
+		out = append(out, fleet.DeviceStatus{Device: d.ID, State: state(d.OSVersion, p.Builds), At: d.LastSeen.UTC()})
 	}
 	return out
 }

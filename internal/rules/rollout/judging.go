@@ -34,6 +34,12 @@ func GateInputs(facts Facts, a Action, id fleet.PackageID, reports []fleet.Repor
 		if slices.Contains(r.Errors, fleet.NotAsked) {
 			in.Deaf++
 		}
+		if r.Stopped != "" {
+			if in.Stopped == nil {
+				in.Stopped = map[fleet.TenantID]string{}
+			}
+			in.Stopped[r.Tenant] = r.Stopped
+		}
 	}
 	if wave.Gate.Inconclusive == "pool" {
 		in.Earlier = earlier(facts, in)

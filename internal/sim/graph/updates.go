@@ -146,10 +146,13 @@ func (t *tenant) catalogItem(p Patch) map[string]any {
 func listCatalogItems(r *request) (reply, error) {
 	out := []map[string]any{}
 	for _, p := range r.t.published() {
-		if p.Feature != "" {
-			continue
-		}
 		item := r.t.catalogItem(p)
+		if p.Feature != "" {
+			item = map[string]any{
+				"@odata.type": "#microsoft.graph.windowsFeatureUpdateCatalogItem", "id": r.t.patchID(intuneCatalog, p), "displayName": p.Name,
+				"releaseDateTime": stamp(p.Released), "version": p.Feature,
+			}
+		}
 		match, err := filter(r.URL.Query(), item)
 		if err != nil {
 			return reply{}, err
@@ -169,6 +172,10 @@ func (t *tenant) entry(p Patch, revisions bool) map[string]any {
 	}
 	if p.Feature != "" {
 		out["@odata.type"], out["version"] = "#microsoft.graph.windowsUpdates.featureUpdateCatalogEntry", p.Feature
+		for _, build := range p.Builds {
+			family, _ := split(build)
+			out["buildNumber"] = strconv.Itoa(family)
+		}
 		return out
 	}
 	out["@odata.type"], out["shortName"], out["catalogName"] = "#microsoft.graph.windowsUpdates.qualityUpdateCatalogEntry", p.Short, p.Name

@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -180,7 +181,8 @@ func TestForeignPolicies(t *testing.T) {
 	if !strings.Contains(string(left), "abcd") || strings.Contains(string(left), group) {
 		t.Errorf("assignments left: %s", left)
 	}
-	ok(t, c.RemoveProfile(t.Context(), updates.Key{Package: patchID, Part: fleet.Candidate}, updates.Quality{}))
+	w.do(http.MethodPost, path+"/"+state.ID+"/assign", map[string]any{"assignments": []any{}})
+	must[fleet.AppState](t)(c.PublishUpdate(t.Context(), expediteApp(fleet.Candidate))) // the slot is no policy any more
 	after, _ := json.Marshal(w.get(path)["value"])
 	if !strings.Contains(string(after), foreign["id"].(string)) || !strings.Contains(string(after), copied["id"].(string)) || strings.Contains(string(after), `"id":"`+state.ID) {
 		t.Errorf("policies left: %s", after)
@@ -222,6 +224,28 @@ func TestPatchRefused(t *testing.T) {
 	}
 }
 
+const driverProfiles = "/beta/deviceManagement/windowsDriverUpdateProfiles"
+
+// drivers are those that the service found for a profile's devices, by class: what
+// was done with them, and how many devices they are for.
+func (w *world) drivers(profile string) map[string]string {
+	out := map[string]string{}
+	for _, d := range w.get(driverProfiles + "/" + profile + "/driverInventories")["value"].([]any) {
+		d := d.(map[string]any)
+		out[d["driverClass"].(string)] = fmt.Sprint(d["approvalStatus"], " ", d["applicableDeviceCount"])
+	}
+	return out
+}
+
+// assignTo assigns an update profile to groups, as a person does in the portal.
+func (w *world) assignTo(profile string, groups ...string) {
+	list := []any{}
+	for _, g := range groups {
+		list = append(list, map[string]any{"target": map[string]any{"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": g}})
+	}
+	w.do(http.MethodPost, profile+"/assign", map[string]any{"assignments": list})
+}
+
 // TestDriver waits until the service has found the driver, then approves it.
 func TestDriver(t *testing.T) {
 	w := patchWorld(t, nil)
@@ -235,32 +259,26 @@ func TestDriver(t *testing.T) {
 	}
 	w.pass(2 * time.Hour)
 	ok(t, c.AssignUpdate(t.Context(), driverID, fleet.Candidate, to(group)))
-	key := updates.Key{Package: driverID, Part: fleet.Candidate}
-	status := func() string {
-		for _, d := range must[[]updates.Driver](t)(c.Drivers(t.Context(), key)) {
-			if d.Name == "Intel Display" {
-				if d.Devices != 4 {
-					t.Errorf("driver %+v", d)
-				}
-				return d.Status
-			} else if d.Status != "needsReview" {
-				t.Errorf("another driver: %+v", d)
-			}
-		}
-		return ""
-	}
-	if got := status(); got != "approved" {
-		t.Errorf("status %q", got)
+	state := must[fleet.AppState](t)(c.ObserveUpdate(t.Context(), driverID, fleet.Candidate))
+	if got := fmt.Sprint(w.drivers(state.ID)); got != "map[Display:approved 4 Net:needsReview 4]" {
+		t.Error(got)
 	}
 	ok(t, c.AssignUpdate(t.Context(), driverID, fleet.Candidate, nil))
 	ok(t, c.AssignUpdate(t.Context(), driverID, fleet.Candidate, nil))
-	ok(t, c.AssignProfile(t.Context(), key, updates.Drivers{}, to(group)))
-	if got := status(); got != "suspended" {
-		t.Errorf("status %q", got)
+	w.assignTo(driverProfiles+"/"+state.ID, group) // the inventory is of those it is for
+	if got := fmt.Sprint(w.drivers(state.ID)); got != "map[Display:suspended 4 Net:needsReview 4]" {
+		t.Error(got)
 	}
-	if _, err := c.EnsureProfile(t.Context(), key, updates.Drivers{Name: "x", Automatic: true}); fleet.KindOf(err) != fleet.Stalled {
-		t.Errorf("a driver profile's way of approval was changed: %v", err)
+	// What the tenant's policy blocks is declined where the profile offers it, once.
+	app := driverApp(fleet.Candidate)
+	app.Blocked = []fleet.DriverRelease{{Class: "Net", Version: "23.1.0", Publisher: "intel"}, {Class: "Net", Version: "9", Publisher: "Intel"}}
+	for range 2 {
+		must[fleet.AppState](t)(c.PublishUpdate(t.Context(), app))
 	}
-	drivers := must[[]updates.Driver](t)(c.Drivers(t.Context(), key))
-	ok(t, c.Decline(t.Context(), key, drivers[1].ID))
+	if got := fmt.Sprint(w.drivers(state.ID)); got != "map[Display:suspended 4 Net:declined 4]" {
+		t.Error(got)
+	}
+	if n := w.count("driver.decline"); n != 1 {
+		t.Errorf("declined %d times", n)
+	}
 }

@@ -59,6 +59,41 @@ func listAssets(pick func(audienceState) []membership) func(*request, *entity) (
 	}
 }
 
+// assetSet are devices that the service manages the feature updates of.
+func assetSet() set { return set{name: "updatableAssets", noun: "updatableAsset"} }
+
+// enrolAssets has the service manage the feature updates of devices; those that
+// are enrolled stay so since when they are.
+func enrolAssets(r *request) (reply, error) {
+	var body struct {
+		Category string `json:"updateCategory"`
+		Assets   []struct {
+			Type string `json:"@odata.type"`
+			ID   string `json:"id"`
+		} `json:"assets"`
+	}
+	if json.Unmarshal(r.body, &body) != nil || body.Category != "feature" || len(body.Assets) == 0 {
+		return reply{}, badRequest("updateCategory feature and assets are required")
+	}
+	for _, a := range body.Assets {
+		if a.Type != updatesNamespace+"azureADDevice" || !r.t.hasDevice(a.ID) {
+			return reply{}, badRequest("the directory has no device " + a.ID)
+		}
+		id := strings.ToLower(a.ID)
+		if r.t.entities[assetSet().name][id] != nil {
+			continue
+		}
+		if err := r.t.save(assetSet().name, &entity{ID: id, Created: r.t.s.o.Now()}); err != nil {
+			return reply{}, err
+		}
+	}
+	return did(http.StatusNoContent, nil, "asset.enrol", "feature")
+}
+
+func (t *tenant) hasDevice(entra string) bool {
+	return slices.ContainsFunc(t.devices, func(d *device) bool { return strings.EqualFold(d.entra, entra) })
+}
+
 // updateAudience adds and removes devices. Adding one that the directory does not
 // know would make an object there, which is not simulated.
 func updateAudience(r *request, e *entity) (reply, error) {
@@ -83,7 +118,7 @@ func updateAudience(r *request, e *entity) (reply, error) {
 			if a.Type != updatesNamespace+"azureADDevice" {
 				return reply{}, badRequest("asset type " + a.Type + " is not simulated")
 			}
-			if !part.out && !slices.ContainsFunc(r.t.devices, func(d *device) bool { return strings.EqualFold(d.entra, a.ID) }) {
+			if !part.out && !r.t.hasDevice(a.ID) {
 				return reply{}, badRequest("the directory has no device " + a.ID)
 			}
 			if in(*part.log, a.ID, now) == part.out {

@@ -2,7 +2,6 @@ package graph
 
 import (
 	"encoding/json"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,8 +11,6 @@ import (
 const updatesNamespace = "#microsoft.graph.windowsUpdates."
 
 func deploymentSet() set { return set{name: "deployments", noun: "deployment"} }
-
-func policySet() set { return set{name: "updatePolicies", noun: "updatePolicy"} }
 
 // A deploymentState is what a deployment deploys, and the history of how.
 type deploymentState struct {
@@ -114,8 +111,15 @@ func (t *tenant) effective(e *entity, now time.Time) (state, reason string) {
 
 func listDeployments(r *request) (reply, error) {
 	out := []map[string]any{}
-	for _, id := range slices.Sorted(maps.Keys(r.t.entities[deploymentSet().name])) {
-		out = append(out, r.t.deploymentResource(r.t.entities[deploymentSet().name][id], r.URL.Query().Get("$expand") == "audience"))
+	for _, e := range r.t.sorted(deploymentSet().name) {
+		if e.Unlisted > 0 {
+			e.Unlisted--
+			if err := r.t.save(deploymentSet().name, e); err != nil {
+				return reply{}, err
+			}
+			continue
+		}
+		out = append(out, r.t.deploymentResource(e, r.URL.Query().Get("$expand") == "audience"))
 	}
 	return page(r, out, r.t.s.o.PageSize, 1000)
 }
@@ -195,7 +199,8 @@ func createDeployment(r *request) (reply, error) {
 		return reply{}, err
 	}
 	now := r.t.s.o.Now()
-	e := &entity{ID: r.t.next("deployment"), Created: now, Modified: now, Unlisted: 0}
+	id := r.t.next("deployment")
+	e := &entity{ID: id, Created: now, Modified: now, Unlisted: r.t.s.upTo(r.t.s.o.ListLag, id, "unlisted")}
 	if body.Settings == nil {
 		body.Settings = json.RawMessage("{}")
 	}
@@ -254,22 +259,18 @@ func changeDeployment(r *request, e *entity) (reply, error) {
 
 func deploymentRoutes(r router) {
 	const base = "/admin/windows/updates"
-	audiences, deployments, policies := audienceSet(), deploymentSet(), policySet()
+	audiences, deployments := audienceSet(), deploymentSet()
 	r.beta("GET", base+"/catalog/entries", "entry.list", listEntries)
 	r.beta("GET", base+"/products", "product.list", listProducts)
 	r.beta("GET", base+"/products/{id}/knownIssues", "issue.list", listIssues)
 	one := base + "/deploymentAudiences/{id}"
 	r.beta("POST", base+"/deploymentAudiences", "audience.create", audiences.create)
-	r.beta("DELETE", one, "audience.delete", audiences.with(audiences.remove))
+	r.beta("DELETE", one, "audience.delete", audiences.with(audiences.bury))
+	r.beta("POST", base+"/updatableAssets/microsoft.graph.windowsUpdates.enrollAssets", "asset.enrol", enrolAssets)
 	r.beta("GET", one+"/members", "audience.members", audiences.with(listAssets(func(s audienceState) []membership { return s.Members })))
 	r.beta("GET", one+"/exclusions", "audience.exclusions", audiences.with(listAssets(func(s audienceState) []membership { return s.Exclusions })))
 	r.beta("POST", one+"/microsoft.graph.windowsUpdates.updateAudience", "audience.update", audiences.with(updateAudience))
 	r.beta("GET", base+"/deployments", "deployment.list", listDeployments)
 	r.beta("POST", base+"/deployments", "deployment.create", createDeployment)
 	r.beta("PATCH", base+"/deployments/{id}", "deployment.patch", deployments.with(changeDeployment))
-	r.beta("GET", base+"/updatePolicies", "updatePolicy.list", listPolicies)
-	r.beta("POST", base+"/updatePolicies", "updatePolicy.create", createPolicy)
-	r.beta("GET", base+"/updatePolicies/{id}/complianceChanges", "approval.list", policies.with(listUpdateApprovals))
-	r.beta("POST", base+"/updatePolicies/{id}/complianceChanges", "approval.create", policies.with(createApproval))
-	r.beta("PATCH", base+"/updatePolicies/{id}/complianceChanges/{change}", "approval.patch", policies.with(changeApproval))
 }

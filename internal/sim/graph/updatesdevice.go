@@ -3,10 +3,8 @@ package graph
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -26,13 +24,13 @@ func (t *tenant) osVersion(d *device, now time.Time) string {
 		return d.OSVersion
 	}
 	var all []install
-	for _, e := range t.sorted(qualitySet().name) {
+	for _, e := range t.ever(qualitySet()) {
 		all = append(all, t.approvedOn(e, d, now)...)
 	}
-	for _, e := range t.sorted(expediteSet().name) {
+	for _, e := range t.ever(expediteSet()) {
 		all = append(all, t.profiledOn(e, d, now, t.expedited)...)
 	}
-	for _, e := range t.sorted(featureSet().name) {
+	for _, e := range t.ever(featureSet()) {
 		all = append(all, t.profiledOn(e, d, now, t.featured)...)
 	}
 	for _, e := range t.sorted(deploymentSet().name) {
@@ -78,6 +76,9 @@ func (t *tenant) sorted(set string) []*entity {
 	}
 	return out
 }
+
+// ever are the entities of a set, those that were removed last.
+func (t *tenant) ever(s set) []*entity { return append(t.sorted(s.name), t.sorted(s.buried())...) }
 
 // aimed reports whether assignments reach a device at an instant.
 func (t *tenant) aimed(list []assignment, d *device, at time.Time) bool {
@@ -205,106 +206,6 @@ func (t *tenant) featured(props map[string]json.RawMessage) (Patch, bool) {
 		}
 	}
 	return Patch{}, false
-}
-
-// offered is which devices took what is deployed to an audience, and when the
-// service itself stopped the deployment because of a monitoring rule: the zero
-// time while it has not. What is stopped reaches devices a while later.
-func (t *tenant) offered(e *entity) (map[*device]install, time.Time) {
-	s := e.deployment()
-	p, known := t.patch(serviceCatalog, s.Entry)
-	audience := t.entities[audienceSet().name][s.Audience]
-	if !known || audience == nil {
-		return nil, time.Time{}
-	}
-	log, lag, now := audience.audience(), t.s.o.Updates.lag(), t.s.o.Now()
-	type taken struct {
-		d  *device
-		at time.Time
-	}
-	var all []taken
-	members := present(log.Members, now)
-	for i, d := range t.inOrder(s.Audience, members) {
-		if s.now().settings().Expedite != nil && s.now().settings().Expedite.Test {
-			continue
-		}
-		for k, h := range s.History {
-			if h.Requested != "none" {
-				continue
-			}
-			from := later(h.At, h.settings().turn(h.At, i, len(members))).Add(lag)
-			until := now.Add(time.Nanosecond)
-			if k+1 < len(s.History) && s.History[k+1].Requested != "none" {
-				until = s.History[k+1].At.Add(lag)
-			}
-			at, ok := t.nextCheckIn(d, from)
-			if ok && at.Before(until) && !in(log.Exclusions, d.entra, at) && in(log.Members, d.entra, at) {
-				all = append(all, taken{d, at})
-				break
-			}
-		}
-	}
-	slices.SortStableFunc(all, func(a, b taken) int { return a.at.Compare(b.at) })
-	out, failed := map[*device]install{}, 0
-	var stopped time.Time
-	for _, x := range all {
-		if !stopped.IsZero() && x.at.After(stopped.Add(lag)) {
-			continue
-		}
-		out[x.d] = install{x.at, p}
-		if t.rollsBack(x.d, p) {
-			failed++
-		}
-		if limit := s.now().settings().stopsAt(); stopped.IsZero() && limit > 0 && failed*100 >= limit*len(members) {
-			stopped = x.at
-		}
-	}
-	return out, stopped
-}
-
-// inOrder are the devices of an audience in the order they are offered something.
-func (t *tenant) inOrder(audience string, members []string) []*device {
-	var out []*device
-	for _, d := range t.devices {
-		if slices.ContainsFunc(members, func(id string) bool { return strings.EqualFold(id, d.entra) }) {
-			out = append(out, d)
-		}
-	}
-	turn := func(d *device) string { return fmt.Sprintf("%x", t.s.hash("offer", audience, d.Name)) }
-	slices.SortFunc(out, func(a, b *device) int { return strings.Compare(turn(a), turn(b)) })
-	return out
-}
-
-// turn is when the n-th of so many devices is offered what is deployed.
-func (s deploySettings) turn(made time.Time, n, of int) time.Time {
-	start := made
-	if s.Schedule != nil && s.Schedule.Start != nil {
-		start = later(made, *s.Schedule.Start)
-	}
-	if s.Schedule == nil || s.Schedule.Gradual == nil {
-		return start
-	}
-	g := s.Schedule.Gradual
-	every, _ := days(g.Between)
-	if g.Devices > 0 {
-		return start.Add(time.Duration(n/g.Devices) * every)
-	}
-	parts := max(int(g.End.Sub(start)/every), 1)
-	return start.Add(time.Duration(n*parts/of) * every)
-}
-
-// stopsAt is the share of devices, in percent, whose going back pauses the
-// deployment, 0 for none.
-func (s deploySettings) stopsAt() int {
-	if s.Monitoring == nil {
-		return 0
-	}
-	for _, r := range s.Monitoring.Rules {
-		if r.Signal == "rollback" && r.Action == "pauseDeployment" {
-			return r.Threshold
-		}
-	}
-	return 0
 }
 
 func later(a, b time.Time) time.Time {

@@ -147,6 +147,24 @@ func (s set) historic(h func(*request, *entity) (reply, error)) func(*request, *
 	}
 }
 
+// buried is where a set keeps what was removed of it: what devices took of that,
+// they have.
+func (s set) buried() string { return s.name + " removed" }
+
+// bury removes an entity that devices are computed from. From now on it is for
+// nobody.
+func (s set) bury(r *request, e *entity) (reply, error) {
+	rep, err := s.remove(r, e)
+	if err != nil {
+		return rep, err
+	}
+	e.Assignments = nil
+	if len(e.profile().History) > 0 {
+		return rep, r.t.epoch(set{name: s.buried()}, e, e.profile().status())
+	}
+	return rep, r.t.save(s.buried(), e)
+}
+
 // toGroups refuses assignments to anything but groups: what these profiles do is
 // worked out by Windows Update, which knows no other.
 func toGroups(h func(*request, *entity) (reply, error)) func(*request, *entity) (reply, error) {
@@ -219,7 +237,7 @@ func profileRoutes(r router) {
 		r.beta("GET", all, s.noun+".list", s.list)
 		r.beta("POST", all, s.noun+".create", create)
 		r.beta("PATCH", one, s.noun+".patch", s.with(s.historic(s.change)))
-		r.beta("DELETE", one, s.noun+".delete", s.with(s.remove))
+		r.beta("DELETE", one, s.noun+".delete", s.with(s.bury))
 		r.beta("GET", one+"/assignments", s.noun+".assignments", s.with(s.assignments))
 		r.beta("POST", one+"/assign", s.noun+".assign", s.with(toGroups(s.historic(s.assign("assignments", http.StatusNoContent)))))
 	}

@@ -21,6 +21,10 @@ func windowsUpdates() graph.Updates {
 				Category: "security", Cadence: "monthly", Severity: "important", Score: 8.1, Expeditable: true,
 				Builds: map[string]string{"23H2": "22631.6060", "24H2": "26100.6899"},
 			},
+			{
+				Name: "Windows 11, version 24H2", Feature: "Windows 11, version 24H2", Released: time.Date(2024, 10, 1, 17, 0, 0, 0, time.UTC),
+				Until: time.Date(2026, 12, 8, 0, 0, 0, 0, time.UTC), Builds: map[string]string{"24H2": "26100.1742"},
+			},
 		},
 		Issues: []graph.KnownIssue{{
 			Product: "Windows 11, version 24H2", ID: "WI900001", Title: "Some printers print twice", Status: "investigating",

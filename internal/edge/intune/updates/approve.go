@@ -17,8 +17,11 @@ import (
 const (
 	approve = "approve"
 	suspend = "suspend"
-	decline = "decline"
+	refuse  = "decline"
 )
+
+// declined is the status of a driver that is never offered.
+const declined = "declined"
 
 // act approves or suspends catalog items in a quality update policy. Doing so
 // again has the same effect.
@@ -46,9 +49,9 @@ func refused(p *profile, action string, failed []string) error {
 		Hint: "run again; if it stays so, see the " + p.kind.noun() + " in the tenant"}
 }
 
-// A Driver is a driver update that a profile's devices could have, as Windows
+// A driver is a driver update that a profile's devices could have, as Windows
 // Update told Intune.
-type Driver struct {
+type driver struct {
 	ID           string
 	Name         string
 	Version      string
@@ -63,7 +66,7 @@ type Driver struct {
 // drivers lists what a driver profile's devices could have, by name and id. It is
 // empty until the service has looked what the devices have, which takes it up to
 // a day after the first assignment.
-func (c *Client) drivers(ctx context.Context, p *profile) ([]Driver, error) {
+func (c *Client) drivers(ctx context.Context, p *profile) ([]driver, error) {
 	type inventory struct {
 		ID           string     `json:"id"`
 		Name         string     `json:"name"`
@@ -79,22 +82,12 @@ func (c *Client) drivers(ctx context.Context, p *profile) ([]Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Driver, 0, len(all))
+	out := make([]driver, 0, len(all))
 	for _, d := range all {
-		out = append(out, Driver{d.ID, d.Name, d.Version, d.Class, d.Manufacturer, when(d.Released), d.Category, d.Status, d.Devices})
+		out = append(out, driver{d.ID, d.Name, d.Version, d.Class, d.Manufacturer, when(d.Released), d.Category, d.Status, d.Devices})
 	}
-	slices.SortFunc(out, func(a, b Driver) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(out, func(a, b driver) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
 	return out, nil
-}
-
-// Drivers lists what the devices of a driver profile could have.
-func (c *Client) Drivers(ctx context.Context, key Key) ([]Driver, error) {
-	p, err := c.find(ctx, driverKind, key)
-	if err != nil || p == nil {
-		return nil, c.fail("intune.drivers", key, err)
-	}
-	out, err := c.drivers(ctx, p)
-	return out, c.fail("intune.drivers", key, err)
 }
 
 // actDrivers approves, declines or suspends drivers. offered is when an approved
@@ -121,20 +114,6 @@ func (c *Client) actDrivers(ctx context.Context, p *profile, action string, ids 
 		answer.Gone = nil // what is not there is not offered
 	}
 	return refused(p, action, slices.Concat(answer.Failed, answer.Gone))
-}
-
-// Decline has a driver never be offered by the profile of a key.
-func (c *Client) Decline(ctx context.Context, key Key, drivers ...string) error {
-	return c.fail("intune.drivers", key, c.api.Persist(ctx, func() error {
-		p, err := c.find(ctx, driverKind, key)
-		switch {
-		case err != nil:
-			return err
-		case p == nil:
-			return noProfile(driverKind, key)
-		}
-		return c.actDrivers(ctx, p, decline, drivers, time.Time{})
-	}))
 }
 
 // sync has the service look what drivers the profile's devices could have.

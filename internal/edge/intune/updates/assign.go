@@ -40,10 +40,8 @@ func toAssignments(k kind, key Key, targets []fleet.Target) ([]assignment, error
 			return nil, fleet.Errorf(fleet.Invalid, "intune.updates", key.String(), "a target names no group")
 		case t.Exclude:
 			a.Target.ODataType = assign.TypeExclusion
-		case t.Group == assign.AllDevices && k.groupsOnly():
+		case t.Group == assign.AllDevices: // Windows Update works them out, and knows groups alone
 			return nil, fleet.Errorf(fleet.Invalid, "intune.updates", key.String(), "a %s is assigned to groups alone, not to all devices", k.noun())
-		case t.Group == assign.AllDevices:
-			a.Target = assign.Target{ODataType: assign.TypeAllDevices}
 		}
 		if slices.ContainsFunc(out, func(other assignment) bool { return other.Target == a.Target }) {
 			return nil, fleet.Errorf(fleet.Invalid, "intune.updates", key.String(), "the target %q is named twice", t.Group)
@@ -51,29 +49,6 @@ func toAssignments(k kind, key Key, targets []fleet.Target) ([]assignment, error
 		out = append(out, a)
 	}
 	return out, nil
-}
-
-// AssignProfile replaces packmill's part of who the profile of a key is for. What the
-// tenant's people assigned is read and sent back: the call that Graph has
-// replaces the whole set. No targets withdraw, and find nothing to do where there
-// is no profile.
-func (c *Client) AssignProfile(ctx context.Context, key Key, spec Spec, targets []fleet.Target) error {
-	want, err := toAssignments(spec.kind(), key, targets)
-	if err != nil {
-		return err
-	}
-	return c.fail("intune.updates", key, c.api.Persist(ctx, func() error {
-		p, err := c.find(ctx, spec.kind(), key)
-		switch {
-		case err != nil:
-			return err
-		case p == nil && len(want) == 0:
-			return nil
-		case p == nil:
-			return noProfile(spec.kind(), key)
-		}
-		return c.replace(ctx, p, want)
-	}))
 }
 
 func noProfile(k kind, key Key) error {

@@ -14,12 +14,14 @@ import (
 // An item is a quality update in Intune's own catalog, by the id that its
 // policies approve (windowsQualityUpdateCatalogItem).
 type item struct {
-	ODataType string     `json:"@odata.type"`
-	ID        string     `json:"id"`
-	Name      string     `json:"displayName"`
-	KB        string     `json:"kbArticleId"`
-	Released  *time.Time `json:"releaseDateTime"`
-	Revisions []struct {
+	ODataType      string     `json:"@odata.type"`
+	ID             string     `json:"id"`
+	Name           string     `json:"displayName"`
+	KB             string     `json:"kbArticleId"`
+	Released       *time.Time `json:"releaseDateTime"`
+	Classification string     `json:"classification"` // security, nonSecurity; others may come
+	Expeditable    bool       `json:"isExpeditable"`
+	Revisions      []struct {
 		KB *struct {
 			ID string `json:"articleId"`
 		} `json:"knowledgeBaseArticle"`

@@ -18,11 +18,14 @@ type Client struct {
 	api *msgraph.Client
 
 	mu       sync.Mutex
-	believed map[kind]bool // what a list of the kind lacks is not there
+	believed map[kind]bool       // what a list of the kind lacks is not there
+	made     map[string]*profile // by this client, by id; lists may not show them yet
 }
 
 // New makes a client of the tenant that api calls.
-func New(api *msgraph.Client) *Client { return &Client{api: api, believed: map[kind]bool{}} }
+func New(api *msgraph.Client) *Client {
+	return &Client{api: api, believed: map[kind]bool{}, made: map[string]*profile{}}
+}
 
 const (
 	beta = "/beta"
@@ -36,26 +39,22 @@ const (
 // A kind is one of Intune's kinds of update profile, by its collection.
 type kind string
 
-// The kinds. Update rings are device configurations of one type among many.
+// The kinds. Update rings are none of them: a ring is a device configuration, which
+// packages of kind configuration bring (package policy).
 const (
 	expediteKind kind = managementPath + "/windowsQualityUpdateProfiles"
 	qualityKind  kind = managementPath + "/windowsQualityUpdatePolicies"
 	featureKind  kind = managementPath + "/windowsFeatureUpdateProfiles"
 	driverKind   kind = managementPath + "/windowsDriverUpdateProfiles"
-	ringKind     kind = v1 + "/deviceManagement/deviceConfigurations"
 )
 
 // noun is what errors call one of the kind.
 func (k kind) noun() string {
 	return map[kind]string{
 		expediteKind: "expedite profile", qualityKind: "quality update policy", featureKind: "feature update profile",
-		driverKind: "driver update profile", ringKind: "update ring",
+		driverKind: "driver update profile",
 	}[k]
 }
-
-// groupsOnly reports whether the kind is assigned to groups alone, never to all
-// devices: those that Windows Update works out are.
-func (k kind) groupsOnly() bool { return k != ringKind }
 
 func profilePath(k kind, id string) string { return string(k) + "/" + url.PathEscape(id) }
 
@@ -77,7 +76,7 @@ const (
 	productsPath    = updatesPath + "/products"
 	audiencesPath   = updatesPath + "/deploymentAudiences"
 	deploymentsPath = updatesPath + "/deployments"
-	policiesPath    = updatesPath + "/updatePolicies"
+	enrolPath       = updatesPath + "/updatableAssets/" + namespace + "enrollAssets"
 )
 
 func knownIssuesPath(product string) string {
@@ -91,11 +90,3 @@ func updateAudiencePath(id string) string {
 }
 
 func deploymentPath(id string) string { return deploymentsPath + "/" + url.PathEscape(id) }
-
-func policyPath(id string) string { return policiesPath + "/" + url.PathEscape(id) }
-
-func approvalsPath(policy string) string { return policyPath(policy) + "/complianceChanges" }
-
-func approvalPath(policy, id string) string {
-	return approvalsPath(policy) + "/" + url.PathEscape(id)
-}

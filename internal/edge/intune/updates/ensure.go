@@ -29,23 +29,23 @@ type profile struct {
 // listWait is how long a list is given to show what was made a moment ago.
 const listWait = 3 * time.Second
 
-// own are packmill's profiles of a kind that bear a key, oldest first: every run
-// chooses alike. They are listed anew each time, since there are few and another
-// run may have made one. The first time that one is missing, the list is read
-// again after a while: another run may have been killed just after it made the
-// profile, and a withdrawal must find that.
-func (c *Client) own(ctx context.Context, k kind, key Key) ([]*profile, error) {
+// own are packmill's profiles of some kinds that bear a key, oldest first of each
+// kind: every run chooses alike. They are listed anew each time, since there are
+// few and another run may have made one. The first time that one is missing, the
+// lists are read again after a while: another run may have been killed just after
+// it made the profile, and a withdrawal must find that.
+func (c *Client) own(ctx context.Context, key Key, kinds ...kind) ([]*profile, error) {
 	for {
-		found, err := c.list(ctx, k, key)
-		if err != nil || len(found) > 0 {
-			return found, err
+		var found []*profile
+		for _, k := range kinds {
+			list, err := c.list(ctx, k, key)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, list...)
 		}
-		c.mu.Lock()
-		believed := c.believed[k]
-		c.believed[k] = true
-		c.mu.Unlock()
-		if believed {
-			return nil, nil
+		if len(found) > 0 || c.believe(kinds) {
+			return found, nil
 		}
 		if err := c.api.Clock().Sleep(ctx, listWait); err != nil {
 			return nil, err
@@ -53,6 +53,21 @@ func (c *Client) own(ctx context.Context, k kind, key Key) ([]*profile, error) {
 	}
 }
 
+// believe reports whether the lists of some kinds have been read long enough after
+// each other that what they lack is not there; from now on they have.
+func (c *Client) believe(kinds []kind) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := true
+	for _, k := range kinds {
+		all = all && c.believed[k]
+		c.believed[k] = true
+	}
+	return all
+}
+
+// list are the profiles of a kind that bear a key, those that this client made
+// among them, whether the service lists them yet or not.
 func (c *Client) list(ctx context.Context, k kind, key Key) ([]*profile, error) {
 	all, err := msgraph.List[map[string]json.RawMessage](ctx, c.api, msgraph.Final, string(k))
 	if err != nil {
@@ -64,6 +79,14 @@ func (c *Client) list(ctx context.Context, k kind, key Key) ([]*profile, error) 
 			out = append(out, p)
 		}
 	}
+	c.mu.Lock()
+	for id, p := range c.made {
+		if p.kind == k && p.marker.Key == key && !slices.ContainsFunc(out, func(o *profile) bool { return o.id == id }) {
+			known := *p
+			out = append(out, &known)
+		}
+	}
+	c.mu.Unlock()
 	slices.SortFunc(out, func(a, b *profile) int { return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.id, b.id)) })
 	return out, nil
 }
@@ -73,10 +96,8 @@ func (c *Client) list(ctx context.Context, k kind, key Key) ([]*profile, error) 
 func read(k kind, props map[string]json.RawMessage) *profile {
 	p := &profile{kind: k, id: text(props["id"]), description: text(props["description"]), props: props}
 	p.created, _ = time.Parse(time.RFC3339, text(props["createdDateTime"]))
-	if m, ok := ParseMarker(p.description); ok && (k != ringKind || text(props["@odata.type"]) == odataRing) {
-		if m.ID == "" || m.ID == p.id {
-			p.marker = m
-		}
+	if m, ok := ParseMarker(p.description); ok && (m.ID == "" || m.ID == p.id) {
+		p.marker = m
 	}
 	return p
 }
@@ -90,28 +111,24 @@ func text(raw json.RawMessage) string {
 	return s
 }
 
-// find is the one profile of a key, nil when there is none. Others with its
+// spare removes all profiles of one kind and key but the first. Others with its
 // marker, which a lost answer or a delayed list left behind, go: they would go on
 // letting devices have what this one no longer does.
-func (c *Client) find(ctx context.Context, k kind, key Key) (*profile, error) {
-	found, err := c.own(ctx, k, key)
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
+func (c *Client) spare(ctx context.Context, key Key, found []*profile) error {
 	for _, spare := range found[1:] {
 		if theirs, err := c.shared(ctx, spare); err != nil || theirs {
 			if err != nil {
-				return nil, err
+				return err
 			}
 			continue
 		}
 		c.api.Log().WarnContext(ctx, "several profiles bear one marker; the oldest is used, the others are removed",
 			"tenant", c.api.Directory(), "key", key.String(), "used", found[0].id, "spare", spare.id)
-		if err := c.drop(ctx, profilePath(k, spare.id)); err != nil {
-			return nil, err
+		if err := c.remove(ctx, spare); err != nil {
+			return err
 		}
 	}
-	return found[0], nil
+	return nil
 }
 
 // shared reports whether people of the tenant have assigned a profile.
@@ -124,6 +141,17 @@ func (c *Client) shared(ctx context.Context, p *profile) (bool, error) {
 	return len(foreign) > 0, err
 }
 
+// remove deletes a profile.
+func (c *Client) remove(ctx context.Context, p *profile) error {
+	err := c.drop(ctx, profilePath(p.kind, p.id))
+	if err == nil {
+		c.mu.Lock()
+		delete(c.made, p.id)
+		c.mu.Unlock()
+	}
+	return err
+}
+
 // drop removes an object. What is gone already is removed.
 func (c *Client) drop(ctx context.Context, path string) error {
 	// What was just created may not be found yet; what stays so is gone.
@@ -134,36 +162,19 @@ func (c *Client) drop(ctx context.Context, path string) error {
 	return err
 }
 
-// EnsureProfile makes the profile of a key be as spec says, and returns its id. It
-// writes nothing when nothing differs. Who it is assigned to stays as it is.
-func (c *Client) EnsureProfile(ctx context.Context, key Key, spec Spec) (string, error) {
-	var id string
-	err := c.api.Persist(ctx, func() error {
-		p, err := c.ensure(ctx, Marker{Key: key}, spec)
-		if err == nil {
-			id = p.id
-		}
-		return err
-	})
-	return id, c.fail("intune.updates", key, err)
-}
-
-// ensure finds the profile of a marker's key, creates it, or brings it up to
-// date. What the marker says of targets is kept.
-func (c *Client) ensure(ctx context.Context, want Marker, spec Spec) (*profile, error) {
-	if err := cmp.Or(spec.check(), keyed(want.Key)); err != nil {
+// ensure creates the profile of a marker's key, or brings the one that was found up
+// to date. What the marker says of targets is kept.
+func (c *Client) ensure(ctx context.Context, p *profile, want Marker, spec Spec) (*profile, error) {
+	if err := spec.check(); err != nil {
 		return nil, err
 	}
 	body := spec.body()
 	want.Spec = fingerprint(body)
-	p, err := c.find(ctx, spec.kind(), want.Key)
-	if err != nil {
-		return nil, err
-	}
 	if p == nil {
 		return c.create(ctx, want, spec, body)
 	}
-	want.Targets, want.ID = p.marker.Targets, p.marker.ID
+	want.Targets, want.ID = p.marker.Targets, p.id
+	want.Gradual = want.Gradual.after(p.marker.Gradual)
 	if p.marker.line() == want.line() {
 		return p, nil
 	}
@@ -179,7 +190,9 @@ func (c *Client) ensure(ctx context.Context, want Marker, spec Spec) (*profile, 
 	return p, c.write(ctx, p, want, body)
 }
 
-// create makes a profile.
+// create makes a profile, and has it name itself afterwards: only then a person's
+// copy of it can be told from it. A try that failed may have made one all the
+// same: the next one gives the list time to show it.
 func (c *Client) create(ctx context.Context, want Marker, spec Spec, body map[string]any) (*profile, error) {
 	description, err := withMarker("", want)
 	if err != nil {
@@ -188,6 +201,9 @@ func (c *Client) create(ctx context.Context, want Marker, spec Spec, body map[st
 	body["description"] = description
 	var made map[string]json.RawMessage
 	if err := c.api.Call(ctx, msgraph.Final, http.MethodPost, string(spec.kind()), body, &made); err != nil {
+		c.mu.Lock()
+		c.believed[spec.kind()] = false
+		c.mu.Unlock()
 		return nil, err
 	}
 	p := read(spec.kind(), made)
@@ -195,7 +211,16 @@ func (c *Client) create(ctx context.Context, want Marker, spec Spec, body map[st
 		return nil, fmt.Errorf("the service created a %s without telling its id", spec.kind().noun())
 	}
 	p.description, p.marker = description, want
-	return p, nil
+	c.remember(p)
+	return p, c.mark(ctx, p, want)
+}
+
+// remember keeps what this client made, as it is now.
+func (c *Client) remember(p *profile) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := *p
+	c.made[p.id] = &known
 }
 
 // write changes properties of a profile, and its marker with them.
@@ -206,67 +231,22 @@ func (c *Client) write(ctx context.Context, p *profile, want Marker, body map[st
 		return err
 	}
 	body["description"] = description
-	if p.kind == ringKind {
-		body["@odata.type"] = odataRing
-	}
 	// Properties again have the same effect.
 	if err := c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPatch, profilePath(p.kind, p.id), body, nil); err != nil {
 		return err
 	}
 	p.description, p.marker = description, want
+	c.mu.Lock()
+	_, ours := c.made[p.id]
+	c.mu.Unlock()
+	if ours {
+		c.remember(p)
+	}
 	return nil
 }
 
 func (c *Client) mark(ctx context.Context, p *profile, m Marker) error {
 	return c.write(ctx, p, m, map[string]any{})
-}
-
-// A ProfileState is what a profile of packmill's is now.
-type ProfileState struct {
-	ID         string
-	Marker     Marker
-	Targets    []fleet.Target             // that packmill assigned
-	Foreign    int                        // that others did
-	Properties map[string]json.RawMessage // as the service tells them
-}
-
-// ReadProfile reads the profile of a key; it is not there if found is false.
-func (c *Client) ReadProfile(ctx context.Context, key Key, spec Spec) (state ProfileState, found bool, err error) {
-	p, err := c.find(ctx, spec.kind(), key)
-	if err != nil || p == nil {
-		return state, false, c.fail("intune.updates", key, err)
-	}
-	present, err := c.assignments(ctx, p)
-	if err != nil {
-		return state, false, c.fail("intune.updates", key, err)
-	}
-	ours, foreign, err := assign.Split(ctx, nil, p.marker.Targets, present)
-	if err != nil {
-		return state, false, c.fail("intune.updates", key, err)
-	}
-	state = ProfileState{ID: p.id, Marker: p.marker, Foreign: len(foreign), Properties: p.props}
-	for _, a := range ours {
-		state.Targets = append(state.Targets, a.asTarget())
-	}
-	return state, true, nil
-}
-
-// RemoveProfile deletes the profile of a key. There being none is no error.
-func (c *Client) RemoveProfile(ctx context.Context, key Key, spec Spec) error {
-	return c.fail("intune.updates", key, c.api.Persist(ctx, func() error {
-		p, err := c.find(ctx, spec.kind(), key)
-		if err != nil || p == nil {
-			return err
-		}
-		return c.drop(ctx, profilePath(p.kind, p.id))
-	}))
-}
-
-func keyed(k Key) error {
-	if k.Part == "" {
-		return invalid("a profile has no part")
-	}
-	return nil
 }
 
 // fingerprint identifies the properties that packmill writes. It is short: a

@@ -11,11 +11,10 @@ import (
 // windowsUpdates; Intune's own profiles do not say).
 const maxDescription = 1500
 
-// A Key names a profile of packmill's in a tenant: a slot of a package, or a
-// part of the tenant's own policy, which has no package.
+// A Key names a profile of packmill's in a tenant: a slot of a package.
 type Key struct {
 	Package fleet.PackageID `json:"package,omitempty"`
-	Part    string          `json:"part"` // stable, candidate; "ring"
+	Part    string          `json:"part"` // stable, candidate
 }
 
 func (k Key) String() string {
@@ -38,6 +37,7 @@ type Marker struct {
 	Driver     *DriverName  `json:"driver,omitempty"`     // of a driver: what it is found by
 	Spec       string       `json:"spec,omitempty"`       // identifies the properties as last written
 	Targets    []string     `json:"targets,omitempty"`    // what packmill assigned, by Target's key
+	Gradual    *Gradual     `json:"gradual,omitempty"`    // of a version that is deployed in parts
 }
 
 // line is the marker as it stands in the description.

@@ -1,12 +1,11 @@
 package updates
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/packmill/packmill/internal/edge/intune/assign"
@@ -20,23 +19,39 @@ func slotKey(op string, id fleet.PackageID, slot string) (Key, error) {
 	return Key{id, slot}, nil
 }
 
-// specOf is the profile that a slot of a package has: nothing gets through it
-// that packmill did not approve.
-func specOf(key Key, patch bool) Spec {
-	if patch {
-		return Quality{Name: "packmill " + key.String()}
-	}
-	return Drivers{Name: "packmill " + key.String()}
-}
+// slotKinds are the kinds that a slot's profile can be of.
+func slotKinds() []kind { return []kind{qualityKind, featureKind, expediteKind, driverKind} }
 
-// slot finds a slot's profile, of whichever kind. nil when there is none.
-func (c *Client) slot(ctx context.Context, key Key) (*profile, error) {
-	for _, k := range []kind{qualityKind, driverKind} {
-		if p, err := c.find(ctx, k, key); err != nil || p != nil {
-			return p, err
+// slot finds a slot's profile, of whichever kind. nil when there is none. others
+// are of other kinds: what the slot was about before its package was changed, and
+// a run died. The one that was written last leads.
+func (c *Client) slot(ctx context.Context, key Key) (lead *profile, others []*profile, err error) {
+	found, err := c.own(ctx, key, slotKinds()...)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, k := range slotKinds() {
+		var same []*profile
+		for _, p := range found {
+			if p.kind == k {
+				same = append(same, p)
+			}
+		}
+		if len(same) == 0 {
+			continue
+		}
+		if err := c.spare(ctx, key, same); err != nil {
+			return nil, nil, err
+		}
+		if p := same[0]; lead == nil {
+			lead = p
+		} else if p.marker.Generation > lead.marker.Generation {
+			lead, others = p, append(others, lead)
+		} else {
+			others = append(others, p)
 		}
 	}
-	return nil, nil
+	return lead, others, nil
 }
 
 // ObserveUpdate reads what a slot lets devices have. A slot without a profile is
@@ -46,37 +61,45 @@ func (c *Client) ObserveUpdate(ctx context.Context, id fleet.PackageID, slot str
 	if err != nil {
 		return fleet.AppState{}, err
 	}
-	p, err := c.slot(ctx, key)
+	p, others, err := c.slot(ctx, key)
 	if err != nil || p == nil {
 		return fleet.AppState{}, c.fail("intune.observe", key, err)
 	}
-	s, err := c.state(ctx, p)
+	s, err := c.state(ctx, p, others...)
 	return s, c.fail("intune.observe", key, err)
 }
 
-func (c *Client) state(ctx context.Context, p *profile) (fleet.AppState, error) {
-	s := fleet.AppState{ID: p.id, Version: p.marker.Release, Artifact: p.marker.Artifact, Generation: p.marker.Generation}
-	present, err := c.assignments(ctx, p)
-	if err != nil {
-		return s, err
-	}
-	ours, _, err := assign.Split(ctx, nil, p.marker.Targets, present)
-	if err != nil {
-		return s, err
-	}
-	for _, a := range ours {
-		s.Targets = append(s.Targets, a.asTarget())
+func (c *Client) state(ctx context.Context, lead *profile, others ...*profile) (fleet.AppState, error) {
+	s := fleet.AppState{ID: lead.id, Version: lead.marker.Release, Artifact: lead.marker.Artifact, Generation: lead.marker.Generation}
+	for _, p := range append([]*profile{lead}, others...) {
+		present, err := c.assignments(ctx, p)
+		if err != nil {
+			return s, err
+		}
+		ours, _, err := assign.Split(ctx, nil, p.marker.Targets, present)
+		if err != nil {
+			return s, err
+		}
+		for _, a := range ours {
+			s.Targets = append(s.Targets, a.asTarget())
+		}
+		targets, stopped, err := c.rolled(ctx, p)
+		if err != nil {
+			return s, err
+		}
+		s.Targets = append(s.Targets, targets...)
+		s.Stopped = cmp.Or(s.Stopped, stopped)
 	}
 	return s, nil
 }
 
 // PublishUpdate makes a slot be about the update or driver that an app stands
 // for, and returns its state. It approves nothing: AssignUpdate does. What the
-// slot was about before is suspended first.
+// slot was about before is suspended first, and drivers that the tenant blocks are
+// declined.
 //
 // An update that the catalog does not have (yet, or any more) is an error of kind
-// Waiting; one whose builds the release states otherwise than the catalog is
-// Refused.
+// Waiting; one that the release states otherwise than the catalog is Refused.
 func (c *Client) PublishUpdate(ctx context.Context, app fleet.App) (fleet.AppState, error) {
 	key, err := slotKey("intune.publish", app.Package, app.Slot)
 	if err != nil {
@@ -87,28 +110,33 @@ func (c *Client) PublishUpdate(ctx context.Context, app fleet.App) (fleet.AppSta
 	}
 	var state fleet.AppState
 	err = c.api.Persist(ctx, func() error {
-		want := Marker{Key: key, Release: app.Version, Artifact: app.Artifact, Generation: app.Generation}
-		if app.Driver != nil {
-			want.Driver = &DriverName{Class: app.Driver.Class, Version: app.Version, Manufacturer: app.Publisher}
-		} else if want.Updates, err = c.patch(ctx, app); err != nil {
-			return err
-		}
-		p, err := c.slot(ctx, key)
+		want, spec, err := c.subject(ctx, key, app)
 		if err != nil {
 			return err
 		}
-		if p != nil {
-			same := p.marker.Artifact == want.Artifact
-			if same && app.Driver != nil {
-				want.Updates = p.marker.Updates // found already
-			}
-			if !same || !slices.Equal(p.marker.Updates, want.Updates) {
-				if err := c.withdraw(ctx, p); err != nil {
-					return err
-				}
+		p, others, err := c.slot(ctx, key)
+		if err != nil {
+			return err
+		}
+		if p != nil && p.kind != spec.kind() {
+			i := slices.IndexFunc(others, func(o *profile) bool { return o.kind == spec.kind() })
+			others = append(others, p)
+			if p = nil; i >= 0 {
+				p, others = others[i], slices.Delete(others, i, i+1)
 			}
 		}
-		if p, err = c.ensure(ctx, want, specOf(key, app.Patch != nil)); err != nil {
+		for _, o := range others {
+			if err := c.retire(ctx, o); err != nil {
+				return err
+			}
+		}
+		if err := c.vacate(ctx, p, &want); err != nil {
+			return err
+		}
+		if p, err = c.ensure(ctx, p, want, spec); err != nil {
+			return err
+		}
+		if err := c.decline(ctx, p, app.Blocked); err != nil {
 			return err
 		}
 		state, err = c.state(ctx, p)
@@ -117,34 +145,55 @@ func (c *Client) PublishUpdate(ctx context.Context, app fleet.App) (fleet.AppSta
 	return state, c.fail("intune.publish", key, err)
 }
 
-// patch finds an OS patch in the catalog, the newest of several revisions.
-func (c *Client) patch(ctx context.Context, app fleet.App) ([]string, error) {
-	items, err := c.items(ctx, app.Patch.KB)
-	if err != nil {
-		return nil, err
+// vacate stops what a profile is about where that is not what it will be about. A
+// driver that was found for it stays found.
+func (c *Client) vacate(ctx context.Context, p *profile, want *Marker) error {
+	if p == nil {
+		return nil
 	}
-	if len(items) == 0 {
-		return nil, &fleet.Error{Op: "intune.publish", Object: string(app.Package), Kind: fleet.Waiting,
-			Err:  fmt.Errorf("the catalog of Windows Update has no %s in this tenant", app.Patch.KB),
-			Hint: "it lists what can be deployed now: a newer update has replaced an older one, or it has not appeared yet"}
+	same := p.marker.Artifact == want.Artifact
+	if same && want.Driver != nil {
+		want.Updates = p.marker.Updates
 	}
-	known := items[0].builds(app.Patch.KB)
-	for _, os := range slices.Sorted(maps.Keys(app.Patch.Builds)) {
-		if build := app.Patch.Builds[os]; !slices.Contains(known, build) {
-			return nil, &fleet.Error{Op: "intune.publish", Object: string(app.Package), Kind: fleet.Refused,
-				Err:  fmt.Errorf("%s brings devices to %s; the package says %s for %s", app.Patch.KB, strings.Join(known, ", "), build, os),
-				Hint: "correct patch: builds in the package; devices are judged by them"}
+	if want.Gradual == nil {
+		if err := c.dissolve(ctx, p); err != nil {
+			return err
 		}
 	}
-	return []string{items[0].ID}, nil
+	if same && slices.Equal(p.marker.Updates, want.Updates) {
+		return nil
+	}
+	return c.withdraw(ctx, p)
 }
 
 // withdraw stops offering what a profile is about.
 func (c *Client) withdraw(ctx context.Context, p *profile) error {
-	if p.kind == driverKind {
+	switch p.kind {
+	case driverKind:
 		return c.actDrivers(ctx, p, suspend, p.marker.Updates, time.Time{})
+	case qualityKind:
+		return c.act(ctx, p, suspend, p.marker.Updates)
 	}
-	return c.act(ctx, p, suspend, p.marker.Updates)
+	// These offer to whoever they are assigned to, or deployed to.
+	return errors.Join(c.unroll(ctx, p), c.replace(ctx, p, nil))
+}
+
+// retire removes a profile of a kind that the slot is of no more. One that people
+// assigned as well stays, and is told.
+func (c *Client) retire(ctx context.Context, p *profile) error {
+	if err := errors.Join(c.replace(ctx, p, nil), c.withdraw(ctx, p), c.dissolve(ctx, p)); err != nil {
+		return err
+	}
+	theirs, err := c.shared(ctx, p)
+	if err != nil {
+		return err
+	}
+	if theirs {
+		return &fleet.Error{Op: "intune.publish", Object: p.marker.Key.String(), Kind: fleet.Stalled,
+			Err:  fmt.Errorf("the slot is no %s any more, and people of the tenant have assigned %s to others", p.kind.noun(), p.id),
+			Hint: "take their assignments off it, or packmill's line out of its description to keep it as theirs"}
+	}
+	return c.remove(ctx, p)
 }
 
 // AssignUpdate makes packmill's part of who a slot is for equal to targets, and
@@ -163,7 +212,7 @@ func (c *Client) AssignUpdate(ctx context.Context, id fleet.PackageID, slot stri
 		return err
 	}
 	return c.fail("intune.assign", key, c.api.Persist(ctx, func() error {
-		p, err := c.slot(ctx, key)
+		p, others, err := c.slot(ctx, key)
 		switch {
 		case err != nil:
 			return err
@@ -172,21 +221,37 @@ func (c *Client) AssignUpdate(ctx context.Context, id fleet.PackageID, slot stri
 		case p == nil:
 			return noProfile(qualityKind, key)
 		case len(targets) == 0:
-			// One must not keep the other from stopping it.
-			return errors.Join(c.replace(ctx, p, nil), c.withdraw(ctx, p))
+			var failures []error
+			for _, p := range append(others, p) {
+				// One must not keep the other from stopping it.
+				failures = append(failures, c.replace(ctx, p, nil), c.withdraw(ctx, p))
+			}
+			return errors.Join(failures...)
 		}
 		want, err := toAssignments(p.kind, key, targets)
 		if err != nil {
 			return err
 		}
+		if p.marker.Gradual != nil {
+			return c.roll(ctx, p, want)
+		}
 		if err := c.replace(ctx, p, want); err != nil {
 			return err
 		}
-		if p.kind == qualityKind {
-			return c.act(ctx, p, approve, p.marker.Updates)
-		}
-		return c.approveDriver(ctx, p)
+		return c.release(ctx, p)
 	}))
+}
+
+// release approves what a profile is about. Profiles that name what they are about
+// need no approval: to be assigned is one.
+func (c *Client) release(ctx context.Context, p *profile) error {
+	switch p.kind {
+	case qualityKind:
+		return c.act(ctx, p, approve, p.marker.Updates)
+	case driverKind:
+		return c.approveDriver(ctx, p)
+	}
+	return nil
 }
 
 // admissible refuses targets that Windows Update cannot serve.

@@ -3,6 +3,7 @@ package updates
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,8 +23,27 @@ func (n DriverName) String() string {
 	return n.Manufacturer + " " + n.Class + " driver " + n.Version
 }
 
-func (n DriverName) of(d Driver) bool {
+func (n DriverName) of(d driver) bool {
 	return strings.EqualFold(n.Class, d.Class) && n.Version == d.Version && strings.EqualFold(n.Manufacturer, d.Manufacturer)
+}
+
+// decline has the drivers that the tenant blocks never be offered by a driver
+// profile, whoever approved them: of those that the service found for its devices.
+func (c *Client) decline(ctx context.Context, p *profile, blocked []fleet.DriverRelease) error {
+	if p.kind != driverKind || len(blocked) == 0 {
+		return nil
+	}
+	all, err := c.drivers(ctx, p)
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, d := range all {
+		if d.Status != declined && slices.ContainsFunc(blocked, func(b fleet.DriverRelease) bool { return DriverName{b.Class, b.Version, b.Publisher}.of(d) }) {
+			ids = append(ids, d.ID)
+		}
+	}
+	return c.actDrivers(ctx, p, refuse, ids, time.Time{})
 }
 
 // approveDriver approves the driver that a slot is about: every one that its name

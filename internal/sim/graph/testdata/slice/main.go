@@ -32,7 +32,7 @@ type area struct {
 // areas are what is kept; each stands in a file of its own.
 func areas() []area {
 	return []area{
-		apps(), appKinds(), scripts(), directory(), facts(), probes(), insight(), assignments(), profiles(), rings(), deployments(), policies(),
+		apps(), appKinds(), scripts(), directory(), facts(), probes(), insight(), assignments(), profiles(), deployments(), policies(),
 	}
 }
 

@@ -32,7 +32,7 @@ func policies() area {
 			"/deviceManagement/reports/getConfigurationPolicyDevicesReport": {"post"},
 		},
 		types: []string{
-			"windowsUpdateForBusinessConfiguration", "macOSCustomConfiguration", "windows10CustomConfiguration", "omaSettingString", "omaSettingInteger",
+			"windowsUpdateForBusinessConfiguration", "windowsUpdateActiveHoursInstall", "macOSCustomConfiguration", "windows10CustomConfiguration", "omaSettingString", "omaSettingInteger",
 			"windows10CompliancePolicy",
 			setting + "ChoiceSettingInstance", setting + "ChoiceSettingCollectionInstance", setting + "ChoiceSettingValue",
 			setting + "SimpleSettingInstance", setting + "SimpleSettingCollectionInstance", setting + "StringSettingValue", setting + "IntegerSettingValue",

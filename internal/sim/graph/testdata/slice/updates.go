@@ -27,20 +27,8 @@ func profiles() area {
 		paths: paths, leading: []string{"assignments"}, beta: true,
 		types: []string{
 			"windowsQualityUpdateProfile", "windowsQualityUpdatePolicy", "windowsFeatureUpdateProfile", "windowsDriverUpdateProfile",
-			"windowsQualityUpdateCatalogItem", "groupAssignmentTarget", "exclusionGroupAssignmentTarget",
+			"windowsQualityUpdateCatalogItem", "windowsFeatureUpdateCatalogItem", "groupAssignmentTarget", "exclusionGroupAssignmentTarget",
 		},
-	}
-}
-
-// rings are the device configurations that are update rings.
-func rings() area {
-	const (
-		all = "/deviceManagement/deviceConfigurations"
-		one = all + "/{deviceConfiguration-id}"
-	)
-	return area{
-		paths: map[string][]string{all: {"get", "post"}, one: {"patch", "delete"}, one + "/assign": {"post"}, one + "/assignments": {"get"}},
-		types: []string{"windowsUpdateForBusinessConfiguration", "windowsUpdateActiveHoursInstall"},
 	}
 }
 
@@ -49,12 +37,11 @@ func deployments() area {
 	const (
 		base     = "/admin/windows/updates"
 		audience = base + "/deploymentAudiences/{deploymentAudience-id}"
-		policy   = base + "/updatePolicies/{updatePolicy-id}"
 	)
 	types := []string{}
 	for _, name := range []string{
-		"deployment", "deploymentAudience", "azureADDevice", "catalogContent", "qualityUpdateCatalogEntry", "featureUpdateCatalogEntry", "driverUpdateCatalogEntry",
-		"deploymentSettings", "deploymentState", "rateDrivenRolloutSettings", "dateDrivenRolloutSettings", "updatePolicy", "contentApproval",
+		"deployment", "deploymentAudience", "azureADDevice", "catalogContent", "qualityUpdateCatalogEntry", "featureUpdateCatalogEntry",
+		"deploymentSettings", "deploymentState", "rateDrivenRolloutSettings", "dateDrivenRolloutSettings",
 	} {
 		types = append(types, "windowsUpdates."+name)
 	}
@@ -68,16 +55,14 @@ func deployments() area {
 			audience + "/members":                       {"get"},
 			audience + "/exclusions":                    {"get"},
 			audience + "/microsoft.graph.windowsUpdates.updateAudience": {"post"},
-			base + "/deployments":                               {"get", "post"},
-			base + "/deployments/{deployment-id}":               {"patch"},
-			base + "/updatePolicies":                            {"get", "post"},
-			policy + "/complianceChanges":                       {"get", "post"},
-			policy + "/complianceChanges/{complianceChange-id}": {"patch"},
+			base + "/deployments":                                                 {"get", "post"},
+			base + "/deployments/{deployment-id}":                                 {"patch"},
+			base + "/updatableAssets/microsoft.graph.windowsUpdates.enrollAssets": {"post"},
 		},
 		types: types, beta: true,
 		leading: []string{
 			"audience", "catalogEntry", "productRevisions", "knowledgeBaseArticle", "originatingKnowledgeBaseArticle", "resolvingKnowledgeBaseArticle",
-			"addMembers", "removeMembers", "addExclusions", "removeExclusions",
+			"assets", "addMembers", "removeMembers", "addExclusions", "removeExclusions",
 		},
 	}
 }
