@@ -301,7 +301,7 @@ func TestFaultCampaign(t *testing.T) {
 	for _, s := range all {
 		t.Logf("%s: %d calls", s.job.name, len(s.calls))
 	}
-	t.Logf("%d of %d combinations in %.1f s; %d took a second run; at most %d commits of one content",
+	tellFigure(t, "fault campaign: %d of %d combinations in %.1f s; %d took a second run; at most %d commits of one content",
 		tried, len(differing), fleet.SystemClock{}.Now().Sub(began).Seconds(), gaveUp, commits)
 	if len(differing) < fewestCombinations {
 		t.Errorf("only %d combinations, want %d", len(differing), fewestCombinations)

@@ -190,7 +190,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "contract:", err)
 		os.Exit(1)
 	}
-	fmt.Println("contract: " + summary)
+	if err := figure("contract: %s", summary); err != nil {
+		fmt.Fprintln(os.Stderr, "contract:", err)
+		code = 1
+	}
 	if len(missing) > 0 && code == 0 {
 		fmt.Fprintf(os.Stderr, "--- FAIL: contract: %d of the client's requests were never held against Microsoft's description:\n\t%s\n"+
 			"Let a test of this package make the request: newWorld(t, nil), then world.client or a client on world.transport.\n"+

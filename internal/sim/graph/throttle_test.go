@@ -135,7 +135,7 @@ func TestPaceKeepsWithinLimits(t *testing.T) {
 		}
 		asked += w.asked
 	}
-	t.Logf("%d requests in 12 patterns, none refused", asked)
+	tellFigure(t, "throttling: %d requests in 12 patterns, none refused", asked)
 }
 
 // countOnly serves past the checker, which the random calls mean nothing to.
@@ -225,5 +225,5 @@ func TestNoisyNeighbour(t *testing.T) {
 			t.Errorf("%s: %+v", id, state)
 		}
 	}
-	t.Logf("%d of %d requests were refused in %v of the virtual clock", w.refused, w.asked, w.clock.Now().Sub(began).Round(time.Second))
+	tellFigure(t, "throttling: %d of %d requests were refused in %v of the virtual clock", w.refused, w.asked, w.clock.Now().Sub(began).Round(time.Second))
 }
