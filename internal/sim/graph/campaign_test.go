@@ -31,6 +31,7 @@ const fewestCombinations = 300
 type job struct {
 	name string
 	do   func(ctx context.Context, w *world, devices []string, vip string) error
+	then func(w *world, vip string) // what happens in the tenant before the next job; nothing when nil
 }
 
 func jobs() []job {
@@ -50,12 +51,12 @@ func jobs() []job {
 		return c.Assign(ctx, pkg, fleet.Candidate, targets(group))
 	}
 	return []job{
-		{"first", func(ctx context.Context, w *world, devices []string, vip string) error {
+		{name: "first", do: func(ctx context.Context, w *world, devices []string, vip string) error {
 			return dogfood(ctx, w, "24.08", devices[:2], func(group string) []fleet.Target {
 				return []fleet.Target{{Intent: "required", Group: group, Opens: monday, Deadline: monday.AddDate(0, 0, 1), Notify: "hideAll"}}
 			})
-		}},
-		{"next", func(ctx context.Context, w *world, devices []string, vip string) error {
+		}, then: interfere},
+		{name: "next", do: func(ctx context.Context, w *world, devices []string, vip string) error {
 			return dogfood(ctx, w, "24.09", devices[1:3], func(group string) []fleet.Target {
 				return []fleet.Target{
 					{Intent: "required", Group: group, Opens: monday.AddDate(0, 0, 7), Deadline: monday.AddDate(0, 0, 8)},
@@ -63,16 +64,16 @@ func jobs() []job {
 				}
 			})
 		}},
-		{"probe", func(ctx context.Context, w *world, devices []string, vip string) error {
+		{name: "probe", do: func(ctx context.Context, w *world, devices []string, vip string) error {
 			return w.client(nordic).Probe(ctx, fleet.DeviceProbe{Package: pkg, Name: "starts", Script: "exit 0", Group: vip, Every: fleet.Duration(4 * time.Hour)})
 		}},
-		{"withdrawal", func(ctx context.Context, w *world, devices []string, vip string) error {
+		{name: "withdrawal", do: func(ctx context.Context, w *world, devices []string, vip string) error {
 			return w.client(nordic).Assign(ctx, pkg, fleet.Candidate, nil)
-		}},
-		{"succession", func(ctx context.Context, w *world, devices []string, vip string) error {
+		}, then: successor},
+		{name: "succession", do: func(ctx context.Context, w *world, devices []string, vip string) error {
 			return succeed(ctx, w, map[fleet.PackageID]string{pkg: "replace"})
 		}},
-		{"reversal", func(ctx context.Context, w *world, devices []string, vip string) error {
+		{name: "reversal", do: func(ctx context.Context, w *world, devices []string, vip string) error {
 			return w.client(nordic).Reverse(ctx, newTool, fleet.Stable)
 		}},
 	}
@@ -194,11 +195,8 @@ func stands(t *testing.T) []*stand {
 		}
 		out = append(out, s)
 		w = again
-		switch j.name {
-		case "first":
-			interfere(w, vip)
-		case "withdrawal":
-			successor(w)
+		if j.then != nil {
+			j.then(w, vip)
 		}
 	}
 	return out

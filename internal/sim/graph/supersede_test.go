@@ -42,7 +42,7 @@ func succeed(ctx context.Context, w *world, supersedes map[fleet.PackageID]strin
 
 // successor makes the app of a package that takes nothing's place yet, which people
 // relate to theirs.
-func successor(w *world) {
+func successor(w *world, _ string) {
 	w.t.Helper()
 	if err := succeed(w.t.Context(), w, nil); err != nil {
 		w.t.Fatal(err)
