@@ -56,13 +56,18 @@ func ParseMarker(notes string) (Marker, bool) {
 
 // withMarker puts m into notes in place of an earlier marker.
 func withMarker(notes string, m Marker) string {
+	return strings.Join(append(withoutMarker(notes), m.line()), "\n")
+}
+
+// withoutMarker are the lines of notes that are not packmill's.
+func withoutMarker(notes string) []string {
 	var kept []string
 	for line := range strings.Lines(notes) {
 		if !strings.HasPrefix(strings.TrimSpace(line), markerPrefix) {
 			kept = append(kept, strings.TrimRight(line, "\r\n"))
 		}
 	}
-	return strings.Join(append(kept, m.line()), "\n")
+	return kept
 }
 
 // groupMarker is packmill's text in the description of a wave's group.

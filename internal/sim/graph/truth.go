@@ -38,9 +38,10 @@ func (t *tenant) lived(d *device, id fleet.PackageID, apps []*app, now time.Time
 	return r
 }
 
-// appsOf are the apps that ever were of a package.
+// appsOf are the apps that ever were of a package, those that were deleted since
+// among them.
 func (t *tenant) appsOf(id fleet.PackageID) (out []*app) {
-	for _, a := range t.sortedApps() {
+	for _, a := range slices.Concat(oldestFirst(t.gone), t.sortedApps()) {
 		if slices.ContainsFunc(a.History, func(h epoch) bool { return h.Package == id }) {
 			out = append(out, a)
 		}
@@ -77,7 +78,7 @@ func (s *Server) Lives(now time.Time) (out Lives) {
 
 func (t *tenant) live(now time.Time, out *Lives) {
 	packages := map[fleet.PackageID]bool{}
-	for _, a := range t.apps {
+	for _, a := range slices.Concat(oldestFirst(t.gone), t.sortedApps()) {
 		for _, e := range a.History {
 			packages[e.Package] = true
 		}

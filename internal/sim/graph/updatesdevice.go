@@ -26,13 +26,13 @@ func (t *tenant) osVersion(d *device, now time.Time) string {
 		return d.OSVersion
 	}
 	var all []install
-	for _, e := range t.sorted(qualitySet().name) {
+	for _, e := range t.ever(qualitySet()) {
 		all = append(all, t.approvedOn(e, d, now)...)
 	}
-	for _, e := range t.sorted(expediteSet().name) {
+	for _, e := range t.ever(expediteSet()) {
 		all = append(all, t.profiledOn(e, d, now, t.expedited)...)
 	}
-	for _, e := range t.sorted(featureSet().name) {
+	for _, e := range t.ever(featureSet()) {
 		all = append(all, t.profiledOn(e, d, now, t.featured)...)
 	}
 	for _, e := range t.sorted(deploymentSet().name) {

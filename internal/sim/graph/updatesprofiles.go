@@ -57,6 +57,27 @@ func (t *tenant) epoch(s set, e *entity, status map[string]string) error {
 	return t.save(s.name, e)
 }
 
+// gone is the set of the profiles that were deleted: devices have what these let
+// them take.
+func (s set) gone() set { return set{name: s.name + " that are gone"} }
+
+// removeProfile ends a profile's history, which stays, and removes the profile.
+func (s set) removeProfile(r *request, e *entity) (reply, error) {
+	if len(e.profile().History) > 0 {
+		past := *e
+		past.Assignments = nil
+		if err := r.t.epoch(s.gone(), &past, nil); err != nil {
+			return reply{}, err
+		}
+	}
+	return s.remove(r, e)
+}
+
+// ever are the profiles of a set, those that are gone first.
+func (t *tenant) ever(s set) []*entity {
+	return slices.Concat(t.sorted(s.gone().name), t.sorted(s.name))
+}
+
 // The sets of profiles.
 func expediteSet() set {
 	return set{name: "windowsQualityUpdateProfiles", noun: "qualityProfile", required: []string{"displayName"}, owned: []string{"releaseDateDisplayName", "deployableContentDisplayName"}}
@@ -219,7 +240,7 @@ func profileRoutes(r router) {
 		r.beta("GET", all, s.noun+".list", s.list)
 		r.beta("POST", all, s.noun+".create", create)
 		r.beta("PATCH", one, s.noun+".patch", s.with(s.historic(s.change)))
-		r.beta("DELETE", one, s.noun+".delete", s.with(s.remove))
+		r.beta("DELETE", one, s.noun+".delete", s.with(s.removeProfile))
 		r.beta("GET", one+"/assignments", s.noun+".assignments", s.with(s.assignments))
 		r.beta("POST", one+"/assign", s.noun+".assign", s.with(toGroups(s.historic(s.assign("assignments", http.StatusNoContent)))))
 	}
