@@ -79,6 +79,10 @@ func (w onTenant) act(ctx context.Context) (fleet.Digest, error) {
 			return "", err
 		}
 		return digest, w.unwatch(ctx)
+	case "uninstall":
+		return "", w.uninstallAll(ctx)
+	case "remove":
+		return "", w.remove(ctx)
 	default:
 		return "", fleet.Errorf(fleet.Internal, "factory.effect", w.e.Action, "no such action")
 	}

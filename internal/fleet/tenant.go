@@ -133,6 +133,9 @@ type Tenant struct {
 	Packages  map[PackageID][]Assignment `json:"packages"`
 	Adopt     map[PackageID]string       `json:"adopt,omitempty"` // ids of app objects that become stable slots
 	Groups    map[string]Group           `json:"groups,omitempty"`
+	// Leave is how packages leave: uninstall while they are in Packages, keep once
+	// they are not.
+	Leave map[PackageID]string `json:"leave,omitempty"`
 	// Restore are the packages of which packmill undoes what people in the
 	// tenant changed, for a while.
 	Restore map[PackageID]Because `json:"restore,omitempty"`

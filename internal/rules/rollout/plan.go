@@ -210,6 +210,12 @@ func vetoed(t fleet.Tenant, id fleet.PackageID, version string, at time.Time) (w
 			return fmt.Sprintf("pinned to %s until %s: %s", pin.Version, pin.Expires.Format(time.DateOnly), pin.Reason), pin.Expires
 		}
 	}
+	switch _, named := t.Packages[id]; {
+	case !named:
+		return "it is no longer under packages in the tenant's file", time.Time{}
+	case t.Leave[id] == LeaveUninstall:
+		return "it leaves the tenant", time.Time{}
+	}
 	if FleetWide(t.Packages[id]) == nil {
 		return "assigned to groups only; waves reach packages assigned to all devices or all users", time.Time{}
 	}

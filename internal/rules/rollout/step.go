@@ -34,6 +34,7 @@ func Step(f Facts, now time.Time) ([]Action, []Wait, error) {
 			s.cycle(&cycles[i])
 		}
 	}
+	s.leave()
 	s.onlyHarmless()
 	s.onlyStops()
 	return s.actions, s.waits, nil
