@@ -53,6 +53,9 @@ func (x *checks) assignments(file string, keys []string, t fleet.Tenant, id flee
 		if a.Filter != "" && read && pkg.ByWindowsUpdate() {
 			x.fault(file, at("filter"), "what Windows Update delivers is approved for groups, which no filter narrows: leave groups out with exclude")
 		}
+		if a.Intent == "available" && a.Group == allDevices {
+			x.fault(file, at("intent"), "consoles offer packages to people alone, and %q are devices: say %q, or another intent", a.Group, allUsers)
+		}
 		x.restart(file, at("restart"), t, a.Restart, pkg, read)
 		for _, key := range pkg.InstallerKeys() {
 			if in := pkg.Installers[key]; in.Platform == "windows" && in.Scope == "user" && a.Group == allDevices {

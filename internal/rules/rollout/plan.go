@@ -126,7 +126,7 @@ func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members, stay s
 	row := fleet.PlanRow{
 		Tenant: t.ID, Package: id, From: before, To: entry.Release, Artifact: entry.Artifact, Wave: p.wave.Name, Devices: devices,
 		NotBefore: stay.opens, Deadline: until, Grace: grace(t.Policy, release),
-		Users: ForUsers(t, id), Adopts: Unadopted(p.rec, t.ID, id, t.Adopt[id]), Awaited: p.awaited[Slot{t.ID, id}], Why: why(t, id, release, Offered(p.repo, p.cycle, p.wave.Name, id, entry.Release)),
+		Users: ForUsers(t, id), Adopts: Unadopted(p.rec, t.ID, id, t.Adopt[id]), Awaited: p.awaited[Slot{t.ID, id}], Why: why(t, id, release, firstTime(p.repo, p.cycle, p.wave.Name, id, entry.Release)),
 	}
 	if p.wave.Opens.Zone == "tenant" {
 		row.LocalTime = true
@@ -266,11 +266,14 @@ func grace(policy fleet.Policy, r fleet.Release) fleet.Duration {
 
 func hours(n float64) time.Duration { return time.Duration(n * float64(time.Hour)) }
 
-func why(t fleet.Tenant, id fleet.PackageID, r fleet.Release, offered bool) string {
+func why(t fleet.Tenant, id fleet.PackageID, r fleet.Release, first bool) string {
 	a := FleetWide(t.Packages[id])
 	text := a.Intent + " on " + a.Group
-	if offered {
+	switch {
+	case first && ForUsers(t, id):
 		text = "offered on " + a.Group + ", for its users to choose"
+	case first && a.Intent == "required":
+		text += ", and not offered first: that can be done for users alone"
 	}
 	if len(r.Fixes) > 0 {
 		text += ", fixes " + strings.Join(r.Fixes, " ")
