@@ -152,30 +152,6 @@ func (a *auditor) revoked(ctx context.Context, i fleet.Intent, row *fleet.AuditR
 	return fleet.AuditCheck{What: "no merge revokes this release"}
 }
 
-// tested checks that the artifact has test results older than the intent, none
-// of them failed.
-func (a *auditor) tested(i fleet.Intent) fleet.AuditCheck {
-	if i.Action == "uninstall" || i.Action == "remove" {
-		return fleet.AuditCheck{OK: true, What: "it brings nothing", Where: evidence.Control}
-	}
-	passed := 0
-	for _, t := range rollout.TestsOf(a.rec, i.Artifact) {
-		switch {
-		case t.Result == "failed":
-			return fleet.AuditCheck{What: "cell " + t.Cell + " failed", Where: evidence.Control}
-		case t.Result == "passed" && !t.At.After(i.At):
-			passed++
-		}
-	}
-	if passed == 0 && a.consoleOnly(i) {
-		return fleet.AuditCheck{OK: true, What: "no cell can test what a console alone sets", Where: evidence.Control}
-	}
-	if passed == 0 {
-		return fleet.AuditCheck{What: "no cell passed before the intent", Where: evidence.Control}
-	}
-	return fleet.AuditCheck{OK: true, What: fmt.Sprintf("%d cells", passed), Where: evidence.Control}
-}
-
 // receipt checks that an intent has its receipt, and that the tenant was
 // observed to hold what was meant. One that was not carried out is in order
 // when a later change left nothing of it.
