@@ -131,3 +131,22 @@ func (x *checks) leavings(file string, t fleet.Tenant) {
 		}
 	}
 }
+
+// acknowledged checks that a word on foreign writes says which, and that none of
+// them is still to come.
+func (x *checks) acknowledged(file string, t fleet.Tenant) {
+	for _, name := range slices.Sorted(maps.Keys(t.Acknowledged)) {
+		a, keys := t.Acknowledged[name], k("tenant", "acknowledged", name)
+		ranged := len(a.Objects) > 0 || a.From != nil || a.Until != nil
+		switch {
+		case !ranged && len(a.Events) == 0:
+			x.fault(file, keys, "names no write: say events, or objects with from and until")
+		case ranged && (len(a.Objects) == 0 || a.From == nil || a.Until == nil):
+			x.fault(file, keys, "a period needs objects, from and until")
+		case ranged && !a.Until.After(*a.From):
+			x.fault(file, append(keys, "until"), "is not after from")
+		case ranged && !x.options.Now.IsZero() && a.Until.After(x.options.Now):
+			x.fault(file, append(keys, "until"), "has not come: what is not written yet cannot be acknowledged")
+		}
+	}
+}

@@ -167,6 +167,7 @@ func (x *checks) tenant(p place) {
 	}
 	x.adoptions(p.Path, t)
 	x.leavings(p.Path, t)
+	x.acknowledged(p.Path, t)
 	x.repo.Tenants[id] = t
 }
 
