@@ -11,7 +11,7 @@ import (
 	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
-// left checks the merge by which a package left a tenant: the newest before the
+// left checks the merge by which a package left a tenant, or was restored: the newest before the
 // intent after which the tenant's file says so and before which it did not.
 func (a *auditor) left(ctx context.Context, i fleet.Intent, row *fleet.AuditRow) fleet.AuditCheck {
 	for _, m := range slices.Backward(a.rec.Merges) {
@@ -31,11 +31,11 @@ func (a *auditor) left(ctx context.Context, i fleet.Intent, row *fleet.AuditRow)
 		}
 		row.Commit, row.PR, row.Approvers = m.Commit, m.PR, m.Approvers
 		if a.good[m.Commit] == nil {
-			return fleet.AuditCheck{What: "the merge by which it leaves does not hold", Where: m.Commit}
+			return fleet.AuditCheck{What: "the merge that says so does not hold", Where: m.Commit}
 		}
 		return fleet.AuditCheck{OK: true, What: "#" + fmt.Sprint(m.PR) + " by " + by(m), Where: m.Commit}
 	}
-	return fleet.AuditCheck{What: "no recorded merge before the intent takes it from the tenant"}
+	return fleet.AuditCheck{What: "no recorded merge before the intent says so in the tenant's file"}
 }
 
 // leavesBy reports whether a commit of main takes an intent's package from its
@@ -43,8 +43,12 @@ func (a *auditor) left(ctx context.Context, i fleet.Intent, row *fleet.AuditRow)
 func leavesBy(repo *fleet.Repository, i fleet.Intent) bool {
 	t, known := repo.Tenants[i.Tenant]
 	_, has := t.Packages[i.Package]
-	if i.Action == "remove" {
+	switch i.Action {
+	case "remove":
 		return known && !has
+	case "restore":
+		because, asked := t.Restore[i.Package]
+		return asked && rollout.RestoreWords(because) == i.Reason
 	}
 	return has && t.Leave[i.Package] == rollout.LeaveUninstall
 }

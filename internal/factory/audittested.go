@@ -14,7 +14,7 @@ import (
 // cycle. What no cell can test is said to be untested, and is no fault.
 func (a *auditor) tested(i fleet.Intent) fleet.AuditCheck {
 	where := evidence.Control
-	if i.Action == "uninstall" || i.Action == "remove" {
+	if !brings(i.Action) && i.Action != "rollback" && i.Action != "withdraw" {
 		return fleet.AuditCheck{OK: true, What: "it brings nothing", Where: where}
 	}
 	var before []fleet.Tested

@@ -83,6 +83,8 @@ func (w onTenant) act(ctx context.Context) (fleet.Digest, error) {
 		return "", w.uninstallAll(ctx)
 	case "remove":
 		return "", w.remove(ctx)
+	case "restore":
+		return "", w.restore(ctx)
 	default:
 		return "", fleet.Errorf(fleet.Internal, "factory.effect", w.e.Action, "no such action")
 	}

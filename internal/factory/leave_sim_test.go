@@ -129,3 +129,46 @@ func TestLeavingWaitsForPeople(t *testing.T) {
 		}
 	}
 }
+
+// TestRestores: what a person changed of an app is undone, its assignments and the
+// receipts stay true, and nothing is written where nobody changed anything.
+func TestRestores(t *testing.T) {
+	w := newScaleWorld(t, scale{tenants: 1, packages: 1, devices: 2})
+	p := people{w: w, dir: w.directory(w.tenants[0]), made: map[string]bool{}}
+	tenant := w.repo.Tenants[w.tenants[0]]
+	tenant.Restore = map[fleet.PackageID]fleet.Because{w.packages[0]: {Reason: "agreed", Expires: w.clock.Now().Add(30 * day)}}
+	w.repo.Tenants[tenant.ID] = tenant
+	w.must(rollout.Deploy, theCycle)
+	w.must(rollout.Promote, theCycle)
+	names := func() (out []string) {
+		var list struct {
+			Value []struct{ DisplayName, InstallCommandLine string }
+		}
+		if err := json.Unmarshal(p.send(http.MethodGet, appsAt, nil), &list); err != nil {
+			t.Fatal(err)
+		}
+		for _, app := range list.Value {
+			out = append(out, app.DisplayName+": "+app.InstallCommandLine)
+		}
+		return out
+	}
+	before := names()
+	w.must(rollout.Restore, theCycle)
+	if n := w.counts[tenant.ID].writes.Load(); n != 0 {
+		t.Errorf("nobody changed anything: %d writes", n)
+	}
+	for id := range p.apps() {
+		p.send(http.MethodPatch, appsAt+"/"+id, map[string]any{"@odata.type": "#microsoft.graph.win32LobApp", "installCommandLine": "whatever.exe", "displayName": "Ours (IT)"})
+	}
+	if slices.Equal(before, names()) {
+		t.Fatal("nothing was changed")
+	}
+	w.must(rollout.Restore, theCycle)
+	if after := names(); !slices.Equal(before, after) {
+		t.Errorf("had %q, has %q", before, after)
+	}
+	left := w.rec.Receipts[len(w.rec.Receipts)-1].Left
+	if left[fleet.Stable] == "" || left[fleet.Stable] != w.rec.Receipts[1].Left[fleet.Stable] {
+		t.Errorf("left %q, was %q", left, w.rec.Receipts[1].Left)
+	}
+}
