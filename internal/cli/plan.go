@@ -18,6 +18,9 @@ type planReport struct {
 	Digest   fleet.Digest `json:"digest"`
 	Recorded fleet.Digest `json:"recorded"` // digest that plan.cue names, "" for a cycle that is not opened yet
 	Plan     fleet.Plan   `json:"plan"`
+	// Leaves are the packages that main takes from tenants: no gate's, the next
+	// run's.
+	Leaves []rollout.Leaving `json:"leaves,omitempty"`
 }
 
 func newPlanCmd(a *app) *cobra.Command {
@@ -29,6 +32,9 @@ func newPlanCmd(a *app) *cobra.Command {
 		Long: `plan recomputes what a wave of a cycle will do: a row for every tenant and
 package, with the versions, the wave, the dates and why. Its digest is what an
 approval names; apply recomputes it and refuses a difference.
+
+Packages that tenants' files take from tenants are listed with it: they are no
+gate's, and the next run or apply carries that out.
 
 Without CYCLE it is the newest open one, without --gate its next wave.
 
@@ -86,7 +92,11 @@ func (a *app) plan(ctx context.Context, f format, args []string, gate string) er
 	}
 	table := view.PlanTable(plan)
 	skipped := view.SkippedTable(plan)
-	r := result{name: "plan", value: planReport{Digest: plan.Digest(), Recorded: facts.Repo.Plans[id][gate].Digest, Plan: plan}, table: table, also: []view.Table{view.GroupTable(plan), skipped, digestTable(plan)}}
+	leaves := rollout.Leavings(facts, mill.Clock.Now())
+	r := result{name: "plan", value: planReport{Digest: plan.Digest(), Recorded: facts.Repo.Plans[id][gate].Digest, Plan: plan, Leaves: leaves}, table: table, also: []view.Table{view.GroupTable(plan), skipped, digestTable(plan)}}
+	if len(leaves) > 0 {
+		r.also = append(r.also, view.LeavesTable(leaves))
+	}
 	return a.write(f, r)
 }
 

@@ -70,6 +70,8 @@ func (a *auditor) approved(ctx context.Context, i fleet.Intent, row *fleet.Audit
 		return a.revoked(ctx, i, row)
 	case "withdraw":
 		return a.stopped(i)
+	case "uninstall", "remove", "restore":
+		return a.left(ctx, i, row)
 	}
 	gate := string(i.Cycle) + "/" + i.Wave
 	for _, m := range slices.Backward(a.rec.Merges) {
@@ -150,27 +152,6 @@ func (a *auditor) revoked(ctx context.Context, i fleet.Intent, row *fleet.AuditR
 	return fleet.AuditCheck{What: "no merge revokes this release"}
 }
 
-// tested checks that the artifact has test results older than the intent, none
-// of them failed.
-func (a *auditor) tested(i fleet.Intent) fleet.AuditCheck {
-	passed := 0
-	for _, t := range rollout.TestsOf(a.rec, i.Artifact) {
-		switch {
-		case t.Result == "failed":
-			return fleet.AuditCheck{What: "cell " + t.Cell + " failed", Where: evidence.Control}
-		case t.Result == "passed" && !t.At.After(i.At):
-			passed++
-		}
-	}
-	if passed == 0 && a.consoleOnly(i) {
-		return fleet.AuditCheck{OK: true, What: "no cell can test what a console alone sets", Where: evidence.Control}
-	}
-	if passed == 0 {
-		return fleet.AuditCheck{What: "no cell passed before the intent", Where: evidence.Control}
-	}
-	return fleet.AuditCheck{OK: true, What: fmt.Sprintf("%d cells", passed), Where: evidence.Control}
-}
-
 // receipt checks that an intent has its receipt, and that the tenant was
 // observed to hold what was meant. One that was not carried out is in order
 // when a later change left nothing of it.
@@ -185,7 +166,7 @@ func receipt(past *rollout.History, i fleet.Intent) fleet.AuditCheck {
 			return fleet.AuditCheck{OK: true, What: "outcome " + r.Outcome + ", then " + later.Action + " at " + readable(later.At), Where: where}
 		}
 		return fleet.AuditCheck{What: "outcome " + r.Outcome, Where: where}
-	case r.Artifact != i.Artifact || i.Action != "rollback" && i.Action != "withdraw" && r.Observed != i.Artifact:
+	case r.Artifact != i.Artifact || brings(i.Action) && r.Observed != i.Artifact:
 		return fleet.AuditCheck{What: "the tenant held another artifact", Where: where}
 	case r.At.Before(past.Begun(i)):
 		return fleet.AuditCheck{What: "older than its intent", Where: where}
@@ -196,6 +177,9 @@ func receipt(past *rollout.History, i fleet.Intent) fleet.AuditCheck {
 	}
 	return fleet.AuditCheck{OK: true, What: what, Where: where}
 }
+
+// brings reports whether an action leaves an artifact with a tenant.
+func brings(action string) bool { return action == "assign" || action == "promote" }
 
 func readable(t time.Time) string { return t.UTC().Format("2006-01-02 15:04Z") }
 

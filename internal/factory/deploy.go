@@ -83,6 +83,12 @@ func (w onTenant) act(ctx context.Context) (fleet.Digest, error) {
 			return "", err
 		}
 		return digest, w.unwatch(ctx)
+	case "uninstall":
+		return "", w.uninstallAll(ctx)
+	case "remove":
+		return "", w.remove(ctx)
+	case "restore":
+		return "", w.restore(ctx)
 	default:
 		return "", fleet.Errorf(fleet.Internal, "factory.effect", w.e.Action, "no such action")
 	}
@@ -133,7 +139,7 @@ func (w onTenant) assign(ctx context.Context) (fleet.Digest, error) {
 		}
 	}
 	target := assignment.target(group)
-	if rollout.Offered(w.facts.Repo, w.facts.Repo.Cycles[w.e.Cycle], w.e.Wave, w.e.Package, w.e.Entry.Release) {
+	if rollout.Offered(w.facts.Repo, w.tenant, w.facts.Repo.Cycles[w.e.Cycle], w.e.Wave, w.e.Package, w.e.Entry.Release) {
 		target.Intent = "available"
 	}
 	target.Opens, target.Deadline, target.LocalTime = w.e.Opens, w.e.Deadline, w.e.Local
@@ -256,7 +262,7 @@ func (w onTenant) publish(ctx context.Context, slot string, entry fleet.Entry) (
 // knows a start and a deadline, and no end of a window.
 func (w onTenant) keepWindows(app *fleet.App) (err error) {
 	repo := w.facts.Repo
-	offered := w.assignment().Intent == "available" || rollout.Offered(repo, repo.Cycles[w.e.Cycle], w.e.Wave, w.e.Package, w.e.Entry.Release)
+	offered := w.assignment().Intent == "available" || rollout.Offered(repo, w.tenant, repo.Cycles[w.e.Cycle], w.e.Wave, w.e.Package, w.e.Entry.Release)
 	app.RebootsOnly = w.tenant.Policy.Reboot == "windowOnly"
 	app.Windows, app.Shut, err = rollout.DeviceWindows(repo.Week, w.tenant, w.intent.At, offered)
 	return err

@@ -8,7 +8,6 @@ import (
 
 	"github.com/packmill/packmill/internal/edge/store"
 	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
 // A Configurer is a Console whose tenant takes configurations by other means
@@ -77,12 +76,4 @@ func (f *Factory) partBefore(ctx context.Context, artifact fleet.Digest, setting
 	}
 	defer r.Close()
 	return io.ReadAll(r)
-}
-
-// consoleOnly reports whether an intent's artifact is nothing but settings that
-// a console alone sets, which no cell can test.
-func (a *auditor) consoleOnly(i fleet.Intent) bool {
-	built := rollout.BuiltOf(a.rec, i.Package, i.Release)
-	return built != nil && built.Artifact == i.Artifact && len(built.Files) > 0 &&
-		!slices.ContainsFunc(built.Files, func(f fleet.BuiltFile) bool { return partKind(f.MediaType) == "" })
 }

@@ -57,3 +57,8 @@ func (f *Factory) Carry(ctx context.Context, facts rollout.Facts, batch []rollou
 	made, err := own.carryOut(ctx, facts, rollout.Effects(facts, rollout.HistoryOf(facts.Record), batch, f.Clock.Now()))
 	return made, own.toll.results(), own.toll.ended([]error{err})
 }
+
+// TestedOf is what the audit says of the tests of an intent's artifact.
+func TestedOf(repo *fleet.Repository, rec *fleet.Record, i fleet.Intent) fleet.AuditCheck {
+	return (&auditor{repo: repo, rec: rec}).tested(i)
+}

@@ -98,7 +98,8 @@ func (f *Factory) RecordReconciled(ctx context.Context, list []fleet.Reconciliat
 }
 
 // AuditWrites adds to an audit what readings of the tenants' own audits found, be
-// they in evidence or fresh. Writes that nothing explains are findings.
+// they in evidence or fresh. Writes that nothing explains are findings, unless the tenant's file acknowledges
+// them: then they are listed as that.
 func AuditWrites(a *fleet.Audit, repo *fleet.Repository, list []fleet.Reconciliation) {
 	byTenant := map[fleet.TenantID][]fleet.Reconciliation{}
 	for _, r := range list {
@@ -118,7 +119,7 @@ func AuditWrites(a *fleet.Audit, repo *fleet.Repository, list []fleet.Reconcilia
 			for _, x := range r.Findings {
 				if !told[x.Event] { // two runs may have read one period
 					told[x.Event] = true
-					a.Writes = append(a.Writes, fleet.AuditWrite{Tenant: id, ConsoleFinding: x, Where: where})
+					a.Writes = append(a.Writes, fleet.AuditWrite{Tenant: id, ConsoleFinding: x, Where: where, Acknowledged: reconcile.Acknowledged(repo.Tenants[id], x)})
 				}
 			}
 		}
@@ -128,6 +129,9 @@ func AuditWrites(a *fleet.Audit, repo *fleet.Repository, list []fleet.Reconcilia
 		return cmp.Or(x.At.Compare(y.At), cmp.Compare(x.Tenant, y.Tenant), cmp.Compare(x.Event, y.Event))
 	})
 	for _, w := range a.Writes {
+		if w.Acknowledged != "" {
+			continue // it stays listed, with what people said of it
+		}
 		a.Findings = append(a.Findings, fleet.AuditFinding{Object: string(w.Tenant), What: writeWords(w), Where: w.Where})
 	}
 	for _, r := range a.Readings {

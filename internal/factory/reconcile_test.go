@@ -86,6 +86,34 @@ func TestReconcile(t *testing.T) {
 	if !slices.Equal(got, want) || audit.Passed() {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+	for name, tt := range map[string]struct {
+		said map[string]fleet.Acknowledged
+		left int // findings
+	}{
+		"by their events":       {map[string]fleet.Acknowledged{"x": {Reason: "agreed", By: "Pia", Events: []string{"hand", "before"}}}, 0},
+		"one of them":           {map[string]fleet.Acknowledged{"x": {Reason: "agreed", By: "Pia", Events: []string{"hand"}}}, 1},
+		"by object and time":    {map[string]fleet.Acknowledged{"x": {Reason: "agreed", By: "Pia", Objects: []string{"app-1"}, From: at(began.Add(-2 * time.Hour)), Until: at(began.Add(2 * time.Hour))}}, 1},
+		"of another object":     {map[string]fleet.Acknowledged{"x": {Reason: "agreed", By: "Pia", Objects: []string{"app-2"}, From: at(began), Until: at(asked)}}, 2},
+		"of another time":       {map[string]fleet.Acknowledged{"x": {Reason: "agreed", By: "Pia", Objects: []string{"app-1"}, From: at(began), Until: at(began.Add(time.Hour))}}, 2},
+		"by an object for ever": {map[string]fleet.Acknowledged{"x": {Reason: "agreed", By: "Pia", Objects: []string{"app-1"}, From: at(began)}}, 2},
+		"by nothing but a name": {map[string]fleet.Acknowledged{"x": {Reason: "agreed", By: "Pia"}}, 2},
+		"not at all":            {nil, 2},
+	} {
+		tenant := c.facts.Repo.Tenants[near]
+		tenant.Acknowledged = tt.said
+		repo := &fleet.Repository{Tenants: map[fleet.TenantID]fleet.Tenant{near: tenant}}
+		var a fleet.Audit
+		factory.AuditWrites(&a, repo, append(rec.Reconciled, again...))
+		words := 0
+		for _, w := range a.Writes {
+			if w.Acknowledged == "x: agreed (Pia)" {
+				words++
+			}
+		}
+		if len(a.Findings) != tt.left || len(a.Writes) != 2 || words != 2-tt.left {
+			t.Errorf("%s: %d findings, %d writes, %d of them acknowledged", name, len(a.Findings), len(a.Writes), words)
+		}
+	}
 	var readings []string
 	for _, r := range audit.Readings {
 		readings = append(readings, fmt.Sprintf("%s %d %d", r.Tenant, r.Readings, r.Gaps))
@@ -109,3 +137,5 @@ func TestReadingGaps(t *testing.T) {
 		t.Errorf("%+v", audit.Findings)
 	}
 }
+
+func at(t time.Time) *time.Time { return &t }

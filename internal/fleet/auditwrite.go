@@ -8,6 +8,8 @@ type AuditWrite struct {
 	Tenant TenantID `json:"tenant"`
 	ConsoleFinding
 	Where string `json:"where"`
+	// Acknowledged is what people said of it, "" for nothing: then it is a finding.
+	Acknowledged string `json:"acknowledged,omitempty"`
 }
 
 // An AuditReading is how much of a tenant's own audit was held against evidence.

@@ -71,7 +71,7 @@ type App struct {
 	Back       bool
 
 	Parts   []Part // of a configuration, what consoles set by other means than an installation
-	Restore bool   // what people changed of the parts is overwritten
+	Restore bool   // what people changed of the app or its parts is overwritten
 	// Before gives the content of a part in an earlier artifact: what was last
 	// applied decides who has moved since. It may be nil where there are no parts.
 	Before func(ctx context.Context, artifact Digest, setting, kind string) ([]byte, error)

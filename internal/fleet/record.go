@@ -219,7 +219,7 @@ type Intent struct {
 	Package    PackageID `json:"package"`
 	Release    string    `json:"release"`
 	Artifact   Digest    `json:"artifact"`
-	Action     string    `json:"action"` // assign, withdraw, rollback, promote
+	Action     string    `json:"action"` // assign, withdraw, rollback, promote, uninstall, remove, restore
 	Generation int       `json:"generation"`
 	Main       string    `json:"main"`             // commit it was decided on
 	Plan       Digest    `json:"plan,omitempty"`   // approved plan

@@ -133,6 +133,11 @@ type Tenant struct {
 	Packages  map[PackageID][]Assignment `json:"packages"`
 	Adopt     map[PackageID]string       `json:"adopt,omitempty"` // ids of app objects that become stable slots
 	Groups    map[string]Group           `json:"groups,omitempty"`
+	// Leave is how packages leave: uninstall while they are in Packages, keep once
+	// they are not.
+	Leave map[PackageID]string `json:"leave,omitempty"`
+	// Acknowledged are words on writes that were made past packmill, by name.
+	Acknowledged map[string]Acknowledged `json:"acknowledged,omitempty"`
 	// Restore are the packages of which packmill undoes what people in the
 	// tenant changed, for a while.
 	Restore map[PackageID]Because `json:"restore,omitempty"`
@@ -230,6 +235,18 @@ func (p Policy) BlocksDriver(id PackageID, version string, at time.Time) (patter
 		}
 	}
 	return "", Because{}, false
+}
+
+// An Acknowledged is people's word on writes that packmill cannot explain: those of
+// some events, or what others than packmill's application wrote to some objects in a
+// period, both ends included.
+type Acknowledged struct {
+	Reason  string     `json:"reason"`
+	By      string     `json:"by"`
+	Events  []string   `json:"events,omitempty"`
+	Objects []string   `json:"objects,omitempty"`
+	From    *time.Time `json:"from,omitempty"`
+	Until   *time.Time `json:"until,omitempty"`
 }
 
 // Because is a loosening's reason and end.

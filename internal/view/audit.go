@@ -122,7 +122,7 @@ func ObjectionTable(a fleet.Audit) Table {
 func WriteTable(a fleet.Audit) Table {
 	t := Table{
 		Title:   "Writes in tenants that packmill does not explain",
-		Columns: Cols("when", "tenant", "what", "package", "object", "by", "why it is listed", "event"),
+		Columns: Cols("when", "tenant", "what", "package", "object", "by", "why it is listed", "event", "acknowledged"),
 		Empty:   "no such write is known",
 	}
 	for _, w := range a.Writes {
@@ -130,7 +130,7 @@ func WriteTable(a fleet.Audit) Table {
 		if w.Person {
 			by = "a person"
 		}
-		t.Add(utc(w.At), string(w.Tenant), w.What, dash(string(w.Package)), dash(w.Object), by, writeKind(w.Kind), w.Event)
+		t.Add(utc(w.At), string(w.Tenant), w.What, dash(string(w.Package)), dash(w.Object), by, writeKind(w.Kind), w.Event, dash(w.Acknowledged))
 	}
 	return t
 }

@@ -33,7 +33,7 @@ func BoardOf(c Cycle) Board {
 	}
 	b.Tenants = x.tenants(c.Repo)
 	b.Story = story(c, b, x)
-	b.Silent, b.Writes = silences(c.Record, c.ID), writes(c.Record, cycle.CutOff)
+	b.Silent, b.Writes = silences(c.Record, c.ID), writes(c.Repo, c.Record, cycle.CutOff)
 	every := func(fleet.TenantID) bool { return true }
 	b.Uncatalogued = list(UncataloguedOf(c.Repo, c.Record, every).Uncatalogued)
 	b.Uncatalogued = b.Uncatalogued[:min(len(b.Uncatalogued), shownUncatalogued)]

@@ -9,6 +9,7 @@ import (
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/failcode"
+	"github.com/packmill/packmill/internal/rules/reconcile"
 )
 
 // shownUncatalogued is how many programs without a package a board tells;
@@ -58,14 +59,14 @@ func silences(rec *fleet.Record, id fleet.CycleID) []fleet.Silence {
 
 // writes are the writes in tenants that packmill does not explain, of the week
 // before a cycle's cut-off and since.
-func writes(rec *fleet.Record, cutOff time.Time) []fleet.AuditWrite {
+func writes(repo *fleet.Repository, rec *fleet.Record, cutOff time.Time) []fleet.AuditWrite {
 	out := []fleet.AuditWrite{}
 	told := map[string]bool{}
 	for _, r := range rec.Reconciled {
 		for _, f := range r.Findings {
 			if key := string(r.Tenant) + "/" + f.Event; !told[key] && f.At.After(cutOff.AddDate(0, 0, -7)) {
 				told[key] = true
-				out = append(out, fleet.AuditWrite{Tenant: r.Tenant, ConsoleFinding: f})
+				out = append(out, fleet.AuditWrite{Tenant: r.Tenant, ConsoleFinding: f, Acknowledged: reconcile.Acknowledged(repo.Tenants[r.Tenant], f)})
 			}
 		}
 	}
@@ -108,7 +109,11 @@ func (p *pages) insightRows(d *indexData) {
 		if w.Person {
 			by = "a person"
 		}
-		d.Writes = append(d.Writes, writeRow{p.when(w.At), string(w.Tenant), w.What, dash(string(w.Package)), by, writeKind(w.Kind)})
+		why := writeKind(w.Kind)
+		if w.Acknowledged != "" {
+			why += "; acknowledged, " + w.Acknowledged
+		}
+		d.Writes = append(d.Writes, writeRow{p.when(w.At), string(w.Tenant), w.What, dash(string(w.Package)), by, why})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
 // PlanTable is a plan's rows.
@@ -50,6 +51,15 @@ func GroupTable(p fleet.Plan) Table {
 			holds = "devices, their users in another"
 		}
 		t.Add(string(g.Tenant), holds, fmt.Sprint(g.Devices), fmt.Sprint(g.Joining), fmt.Sprint(g.Leaving))
+	}
+	return t
+}
+
+// LeavesTable is what tenants' files take from tenants, which the next run does.
+func LeavesTable(list []rollout.Leaving) Table {
+	t := Table{Title: "Leaving", Columns: Cols("tenant", "package", "release", "what", "why", "waits for")}
+	for _, l := range list {
+		t.Add(string(l.Tenant), string(l.Package), l.Release, l.Action, l.Why, dash(l.Waits))
 	}
 	return t
 }

@@ -136,7 +136,7 @@ func (c *Client) unawaited(ctx context.Context, object string, apps ...string) e
 	for _, p := range pages {
 		for _, id := range p.Apps {
 			if slices.Contains(apps, id) {
-				return &fleet.Error{Op: "intune.remove", Object: object, Kind: fleet.Refused, Err: fmt.Errorf("%w: %q names app %s", errAwaited, p.Name, id),
+				return &fleet.Error{Op: "intune.remove", Object: object, Kind: fleet.Stalled, Err: fmt.Errorf("%w: %q names app %s", errAwaited, p.Name, id),
 					Hint: "take the app off that page first"}
 			}
 		}

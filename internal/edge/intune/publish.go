@@ -98,12 +98,18 @@ func (p *publication) run(ctx context.Context) (fleet.AppState, error) {
 			return fleet.AppState{}, err
 		}
 	}
-	if committed != f.app.CommittedContentVersion || f.marker.line() != done.line() {
+	moved := false // by people, which is undone where that was asked for
+	if p.app.Restore {
+		if moved, err = p.c.moved(ctx, f); err != nil {
+			return fleet.AppState{}, err
+		}
+	}
+	if committed != f.app.CommittedContentVersion || f.marker.line() != done.line() || moved {
 		if err := p.c.api.LearnGuard(ctx); err != nil {
 			return fleet.AppState{}, err
 		}
 	}
-	if committed != f.app.CommittedContentVersion || p.differs(f.marker, done) {
+	if committed != f.app.CommittedContentVersion || p.differs(f.marker, done) || moved {
 		body, err := p.change(ctx, f, committed, done)
 		if err != nil {
 			return fleet.AppState{}, err

@@ -322,13 +322,12 @@ func (c *Client) unhook(ctx context.Context, k slotKey, app string) error {
 	if err != nil {
 		return err
 	}
+	if err := unrelated(k, present, ours); err != nil {
+		return err
+	}
 	for _, r := range present {
 		if r.Target != "parent" {
 			continue
-		}
-		if ours[r.TargetID] == "" {
-			return &fleet.Error{Op: "intune.remove", Object: k.String(), Kind: fleet.Stalled, Err: fmt.Errorf("%w: %s", errForeignRelation, r.TargetID),
-				Hint: "remove the relation in the tenant; packmill changes nobody else's app"}
 		}
 		theirs, err := c.relations(ctx, r.TargetID)
 		if err != nil {
@@ -337,6 +336,17 @@ func (c *Client) unhook(ctx context.Context, k slotKey, app string) error {
 		kept := slices.DeleteFunc(theirs, func(o relation) bool { return o.Target == "parent" || o.TargetID == app })
 		if err := c.updateRelations(ctx, r.TargetID, kept, nil); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// unrelated refuses to take an app away that one of somebody else's builds on.
+func unrelated(k slotKey, present []relation, ours map[string]fleet.PackageID) error {
+	for _, r := range present {
+		if r.Target == "parent" && ours[r.TargetID] == "" {
+			return &fleet.Error{Op: "intune.remove", Object: k.String(), Kind: fleet.Stalled, Err: fmt.Errorf("%w: %s", errForeignRelation, r.TargetID),
+				Hint: "remove the relation in the tenant; packmill changes nobody else's app"}
 		}
 	}
 	return nil

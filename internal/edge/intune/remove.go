@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/intune/marker"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
@@ -38,29 +39,16 @@ func (c *Client) Held(ctx context.Context) ([]fleet.PackageID, error) {
 }
 
 // Remove deletes every app object of a package: of both slots, of all kinds, and
-// those that were left half made. It is for a package that leaves the tenant.
-// Devices keep what they have installed. Objects without the package's marker
-// are not touched, nor is one that the tenant's people assigned or related to an
-// app of theirs: that is an error of kind Stalled, before anything of it is
-// changed. Refused, before anything at all is, while an enrolment status page waits
-// for one of them.
+// those that were left half made, after their assignments. It is for a package
+// that leaves the tenant. Devices keep what they have installed. An app that the
+// tenant's people made and packmill adopted is theirs again: it loses packmill's
+// line and packmill's assignments, and nothing else.
+//
+// Objects without the package's marker are not touched. What Removable says stops
+// it before anything at all is changed.
 func (c *Client) Remove(ctx context.Context, id fleet.PackageID) error {
-	if id == "" {
-		return fleet.Errorf(fleet.Invalid, "intune.remove", "", "no package is named")
-	}
-	apps, err := c.listMarked(ctx)
+	apps, err := c.removable(ctx, id)
 	if err != nil {
-		return c.api.Fail("intune.remove", string(id), err)
-	}
-	apps = slices.DeleteFunc(apps, func(app mobileApp) bool {
-		m, ok := ParseMarker(text(app.Notes))
-		return !ok || m.Package != id
-	})
-	var ids []string
-	for _, app := range apps {
-		ids = append(ids, app.ID)
-	}
-	if err := c.unawaited(ctx, string(id), ids...); err != nil {
 		return c.api.Fail("intune.remove", string(id), err)
 	}
 	for _, app := range apps {
@@ -71,6 +59,78 @@ func (c *Client) Remove(ctx context.Context, id fleet.PackageID) error {
 		}
 	}
 	return nil
+}
+
+// Removable looks whether a package's app objects can be removed, and changes
+// nothing: an error of kind Stalled while an enrolment status page waits for one
+// of them, or where the tenant's people assigned one.
+func (c *Client) Removable(ctx context.Context, id fleet.PackageID) error {
+	_, err := c.removable(ctx, id)
+	return c.api.Fail("intune.remove", string(id), err)
+}
+
+func (c *Client) removable(ctx context.Context, id fleet.PackageID) ([]mobileApp, error) {
+	if id == "" {
+		return nil, fleet.Errorf(fleet.Invalid, "intune.remove", "", "no package is named")
+	}
+	apps, err := c.listMarked(ctx)
+	if err != nil {
+		return nil, err
+	}
+	apps = slices.DeleteFunc(apps, func(app mobileApp) bool {
+		m, ok := ParseMarker(text(app.Notes))
+		return !ok || m.Package != id
+	})
+	var ids []string
+	for _, app := range apps {
+		ids = append(ids, app.ID)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	if err := c.unawaited(ctx, string(id), ids...); err != nil {
+		return nil, err
+	}
+	ours, err := c.ownApps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, app := range apps {
+		m, _ := ParseMarker(text(app.Notes))
+		k := slotKey{id, m.Slot}
+		if _, err := c.unshared(ctx, k, app.ID, m); err != nil {
+			return nil, err
+		}
+		present, err := c.relations(ctx, app.ID)
+		if transport.StatusOf(err) == http.StatusNotFound {
+			continue
+		}
+		if err == nil && !m.Adopted {
+			err = unrelated(k, present, ours)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return apps, nil
+}
+
+// unshared gives the assignments of an app that is to be removed, which must all
+// be packmill's unless the app itself is the tenant's.
+func (c *Client) unshared(ctx context.Context, k slotKey, id string, m Marker) ([]assignment, error) {
+	present, err := c.assignments(ctx, id)
+	if transport.StatusOf(err) == http.StatusNotFound {
+		return nil, nil // gone since it was listed
+	}
+	if err != nil {
+		return nil, err
+	}
+	_, foreign, err := c.split(ctx, m, nil, present)
+	if err == nil && len(foreign) > 0 && !m.Adopted {
+		err = &fleet.Error{Op: "intune.remove", Object: k.String(), Kind: fleet.Stalled, Err: errors.New("the tenant's people have assigned the app"),
+			Hint: "remove that assignment in the tenant, or the line of packmill in the app's notes to keep the app"}
+	}
+	return present, err
 }
 
 // remove deletes one object, if it bears the slot's marker now.
@@ -89,17 +149,12 @@ func (c *Client) remove(ctx context.Context, k slotKey, id string) error {
 	if f.marker, ok = ParseMarker(text(app.Notes)); !ok || f.marker.Package != k.pkg || f.marker.Slot != k.slot || f.kind == "" {
 		return nil // somebody took it over since it was listed
 	}
-	present, err := c.assignments(ctx, id)
+	present, err := c.unshared(ctx, k, id, f.marker)
 	if err != nil {
 		return err
 	}
-	_, foreign, err := c.split(ctx, f.marker, nil, present)
-	if err != nil {
-		return err
-	}
-	if len(foreign) > 0 {
-		return &fleet.Error{Op: "intune.remove", Object: k.String(), Kind: fleet.Stalled, Err: errors.New("the tenant's people have assigned the app"),
-			Hint: "remove that assignment in the tenant, or the line of packmill in the app's notes to keep the app"}
+	if f.marker.Adopted {
+		return c.disown(ctx, k, f)
 	}
 	if err := c.unhook(ctx, k, id); err != nil {
 		return err
@@ -116,6 +171,19 @@ func (c *Client) remove(ctx context.Context, k slotKey, id string) error {
 		return err
 	}
 	c.forget(k, id)
+	return nil
+}
+
+// disown gives an adopted app back to the tenant's people, as it is.
+func (c *Client) disown(ctx context.Context, k slotKey, f *found) error {
+	if err := c.replace(ctx, f, nil); err != nil {
+		return err
+	}
+	body := map[string]any{"@odata.type": f.kind.odata(), "notes": marker.Without(text(f.app.Notes))}
+	if err := c.api.Call(ctx, msgraph.Fresh, http.MethodPatch, appPath(f.app.ID), body, nil); err != nil {
+		return err
+	}
+	c.forget(k, f.app.ID)
 	return nil
 }
 

@@ -53,6 +53,9 @@ func (x *checks) assignments(file string, keys []string, t fleet.Tenant, id flee
 		if a.Filter != "" && read && pkg.ByWindowsUpdate() {
 			x.fault(file, at("filter"), "what Windows Update delivers is approved for groups, which no filter narrows: leave groups out with exclude")
 		}
+		if a.Intent == "available" && a.Group == allDevices {
+			x.fault(file, at("intent"), "consoles offer packages to people alone, and %q are devices: say %q, or another intent", a.Group, allUsers)
+		}
 		x.restart(file, at("restart"), t, a.Restart, pkg, read)
 		for _, key := range pkg.InstallerKeys() {
 			if in := pkg.Installers[key]; in.Platform == "windows" && in.Scope == "user" && a.Group == allDevices {
@@ -104,5 +107,46 @@ func (x *checks) adoptions(file string, t fleet.Tenant) {
 	}
 	if len(t.Adopt) > 0 && t.Intune == nil {
 		x.fault(file, k("tenant", "adopt"), "the tenant has no connection to a console that could hold an app")
+	}
+}
+
+// leavings checks how packages leave a tenant: whose devices lose one is known from
+// its assignment alone, and one that stays does not leave.
+func (x *checks) leavings(file string, t fleet.Tenant) {
+	for _, id := range slices.Sorted(maps.Keys(t.Leave)) {
+		keys := k("tenant", "leave", string(id))
+		if !x.packages[string(id)] {
+			x.fault(file, keys, "there is no package %q%s", id, suggest(string(id), slices.Collect(maps.Keys(x.packages))))
+			continue
+		}
+		_, stays := t.Packages[id]
+		pkg, read := x.repo.Packages[id]
+		switch {
+		case t.Leave[id] == "keep" && stays:
+			x.fault(file, keys, "%s is under packages: take it out there", id)
+		case t.Leave[id] == "uninstall" && !stays:
+			x.fault(file, keys, "%s is not under packages: put it back until devices have lost it, or say \"keep\"", id)
+		case t.Leave[id] == "uninstall" && read && pkg.ByWindowsUpdate():
+			x.fault(file, keys, "what Windows Update delivered cannot be taken from devices: take it out of packages")
+		}
+	}
+}
+
+// acknowledged checks that a word on foreign writes says which, and that none of
+// them is still to come.
+func (x *checks) acknowledged(file string, t fleet.Tenant) {
+	for _, name := range slices.Sorted(maps.Keys(t.Acknowledged)) {
+		a, keys := t.Acknowledged[name], k("tenant", "acknowledged", name)
+		ranged := len(a.Objects) > 0 || a.From != nil || a.Until != nil
+		switch {
+		case !ranged && len(a.Events) == 0:
+			x.fault(file, keys, "names no write: say events, or objects with from and until")
+		case ranged && (len(a.Objects) == 0 || a.From == nil || a.Until == nil):
+			x.fault(file, keys, "a period needs objects, from and until")
+		case ranged && !a.Until.After(*a.From):
+			x.fault(file, append(keys, "until"), "is not after from")
+		case ranged && !x.options.Now.IsZero() && a.Until.After(x.options.Now):
+			x.fault(file, append(keys, "until"), "has not come: what is not written yet cannot be acknowledged")
+		}
 	}
 }

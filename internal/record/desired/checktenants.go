@@ -166,6 +166,8 @@ func (x *checks) tenant(p place) {
 		x.assignments(p.Path, keys, t, pkg)
 	}
 	x.adoptions(p.Path, t)
+	x.leavings(p.Path, t)
+	x.acknowledged(p.Path, t)
 	x.repo.Tenants[id] = t
 }
 

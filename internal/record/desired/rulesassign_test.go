@@ -11,6 +11,12 @@ func TestAssignments(t *testing.T) {
 	adopt := func(more string) edit {
 		return edit{tenant, `labels: role:      "customer"`, "labels: role:      \"customer\"\n\tadopt: {" + more + "}"}
 	}
+	leave := func(more string) edit {
+		return edit{tenant, `labels: role:      "customer"`, "labels: role:      \"customer\"\n\tleave: {" + more + "}"}
+	}
+	acknowledge := func(more string) edit {
+		return edit{tenant, `labels: role:      "customer"`, "labels: role:      \"customer\"\n\tacknowledged: portal: {reason: \"agreed\", by: \"Pia\", " + more + "}"}
+	}
 	const app = "0b1c2d3e-1111-4222-8333-444455556666"
 	checkRules(t, []rule{
 		{"all devices left out", []edit{with(`exclude: ["all devices"]`)}},
@@ -29,6 +35,16 @@ func TestAssignments(t *testing.T) {
 		{"an adoption by name", []edit{adopt(`"igor-pavlov/7-zip": "7-Zip"`)}},
 		{"an adoption for nobody", []edit{adopt(`"mozilla/firefox": "` + app + `"`)}},
 		{"one app for two packages", []edit{adopt(`"igor-pavlov/7-zip": "` + app + `", "acme/ledger-client": "` + app + `"`)}},
+		{"an acknowledgement of nothing", []edit{acknowledge(``)}},
+		{"an acknowledgement without an object", []edit{acknowledge(`from: "2026-11-01T00:00:00Z", until: "2026-11-02T00:00:00Z"`)}},
+		{"an acknowledgement for ever", []edit{acknowledge(`objects: ["` + app + `"], from: "2026-11-01T00:00:00Z"`)}},
+		{"an acknowledgement backwards", []edit{acknowledge(`objects: ["` + app + `"], from: "2026-11-02T00:00:00Z", until: "2026-11-01T00:00:00Z"`)}},
+		{"an acknowledgement of what comes", []edit{acknowledge(`objects: ["` + app + `"], from: "2026-11-01T00:00:00Z", until: "2036-11-02T00:00:00Z"`)}},
+		{"offered to devices", []edit{with(`intent: "available"`)}},
+		{"a word for what stays", []edit{leave(`"igor-pavlov/7-zip": "keep"`)}},
+		{"an uninstallation of what is not named", []edit{leave(`"igor-pavlov/7-zip": "uninstall"`), {tenant, `"igor-pavlov/7-zip": [{}]`, ``}}},
+		{"a package that is none leaves", []edit{leave(`"mozilla/firefix": "keep"`)}},
+		{"a way to leave that is none", []edit{leave(`"igor-pavlov/7-zip": "burn"`)}},
 		{"an adoption without a console", []edit{adopt(`"igor-pavlov/7-zip": "` + app + `"`), {tenant, `intune: directory: "7f6e1c52-0000-0000-0000-000000000000"`, ``}}},
 	})
 }

@@ -22,6 +22,7 @@ func (c *comparison) tenants() {
 		}
 		if what == Changed {
 			t.Edits = edits(withoutPolicy(was), withoutPolicy(is))
+			c.leaves(was, is)
 		}
 		if what != Changed || len(t.Edits) > 0 {
 			c.out.Tenants = append(c.out.Tenants, t)
@@ -47,6 +48,25 @@ func (c *comparison) tenants() {
 	slices.SortFunc(c.out.Policies, func(a, b Policy) int { return cmp.Compare(a.Subjects[0], b.Subjects[0]) })
 	for _, p := range c.out.Policies {
 		c.looserPolicy(p)
+	}
+}
+
+// leaves says what the next run does in a tenant where packages leave: devices and
+// packmill's own objects lose them by nothing else than this merge.
+func (c *comparison) leaves(was, is fleet.Tenant) {
+	if was.Intune == nil || is.Intune == nil {
+		return
+	}
+	file := is.ID.Dir() + "/tenant.cue"
+	for _, id := range both(was.Packages, is.Packages) {
+		_, had := was.Packages[id]
+		_, has := is.Packages[id]
+		switch about := string(is.ID) + " " + string(id); {
+		case had && !has:
+			c.find(Decide, about, file, "packmill's objects of it are deleted in the tenant; its devices keep what they have", "")
+		case has && is.Leave[id] == "uninstall" && was.Leave[id] != "uninstall":
+			c.find(Decide, about, file, "it is removed from the devices that packmill gave it to", "")
+		}
 	}
 }
 

@@ -36,12 +36,24 @@ func ForUsers(t fleet.Tenant, id fleet.PackageID) bool {
 // Unadopted is the id of an app that a tenant hands over, "" where evidence has
 // the receipt of that.
 func Unadopted(rec *fleet.Record, t fleet.TenantID, id fleet.PackageID, app string) string {
-	if app == "" || slices.ContainsFunc(rec.Receipts, func(r fleet.Receipt) bool {
-		return r.Adopted == app && r.Tenant == t && r.Package == id && r.Outcome == "done"
-	}) {
+	if app == "" {
 		return ""
 	}
-	return app
+	var adopted, left time.Time
+	for i := range rec.Receipts {
+		r := &rec.Receipts[i]
+		switch {
+		case r.Tenant != t || r.Package != id || r.Outcome != "done":
+		case r.Adopted == app:
+			adopted = later(adopted, r.At)
+		case r.Action == "remove": // which gave it back
+			left = later(left, r.At)
+		}
+	}
+	if adopted.IsZero() || left.After(adopted) {
+		return app
+	}
+	return ""
 }
 
 // awaited are the enrolment status pages that wait for slots, as each tenant's

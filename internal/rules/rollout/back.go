@@ -95,8 +95,14 @@ func passedOn(repo *fleet.Repository, rec *fleet.Record, t fleet.TenantID, id fl
 
 // Offered reports whether a wave offers a release in place of requiring it: a
 // package that tenants did not have before is there to be chosen first, and is
-// required in the cycle's last wave.
-func Offered(repo *fleet.Repository, c fleet.Cycle, wave string, id fleet.PackageID, release string) bool {
+// required in the cycle's last wave. Consoles offer to people alone: where a tenant
+// takes a package for its devices it is required in every wave, or nobody would
+// get it before the last.
+func Offered(repo *fleet.Repository, t fleet.Tenant, c fleet.Cycle, wave string, id fleet.PackageID, release string) bool {
+	return firstTime(repo, c, wave, id, release) && ForUsers(t, id)
+}
+
+func firstTime(repo *fleet.Repository, c fleet.Cycle, wave string, id fleet.PackageID, release string) bool {
 	last := len(c.Waves) == 0 || c.Waves[len(c.Waves)-1] == wave
 	return !last && repo.Packages[id].Releases[release].Change == "new"
 }

@@ -74,9 +74,15 @@ func holders(rec *fleet.Record, id fleet.PackageID, artifact fleet.Digest) holdi
 		tenant fleet.TenantID
 	}
 	parts := map[part]bool{}
+	left := map[fleet.TenantID]time.Time{} // when the package last left it
+	for i := range rec.Receipts {
+		if r := &rec.Receipts[i]; r.Package == id && r.Action == "remove" && r.Outcome == "done" {
+			left[r.Tenant] = later(left[r.Tenant], r.At)
+		}
+	}
 	for i := range rec.Intents {
 		in := &rec.Intents[i]
-		if in.Package != id || in.Artifact != artifact {
+		if in.Package != id || in.Artifact != artifact || in.At.Before(left[in.Tenant]) {
 			continue
 		}
 		switch in.Action {

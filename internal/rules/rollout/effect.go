@@ -16,7 +16,7 @@ type Slot struct {
 
 // An Effect is one change of one package on one tenant that is to be made.
 type Effect struct {
-	Action   string // assign, withdraw, rollback, promote
+	Action   string // assign, withdraw, rollback, promote, uninstall, remove, restore
 	Cycle    fleet.CycleID
 	Wave     string
 	Tenant   fleet.TenantID
@@ -67,6 +67,8 @@ func EffectOf(kind string) string {
 		return "withdraw"
 	case RollBack:
 		return "rollback"
+	case Uninstall, Remove, Restore:
+		return kind
 	default:
 		return "promote"
 	}
@@ -88,6 +90,8 @@ func Effects(facts Facts, history *History, batch []Action, now time.Time) []Eff
 			switch {
 			case a.Kind == Deploy && !ok:
 				continue // nothing goes out that no approved plan holds
+			case a.Kind == Uninstall || a.Kind == Remove || a.Kind == Restore:
+				ok = false // no plan's: main itself says it
 			case a.Kind == Deploy:
 				e.Entry = fleet.Entry{Release: row.To, Artifact: row.Artifact}
 			}

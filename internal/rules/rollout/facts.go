@@ -38,6 +38,9 @@ const (
 	AutoMerge              = "auto-merge"               // merge what packmill proposed, where policy lets it
 	Announce               = "announce"                 // tell partners what comes
 	Promote                = "promote"                  // make stable what passed every wave
+	Uninstall              = "uninstall"                // take a package that leaves a tenant from its devices
+	Restore                = "restore"                  // undo what people changed of packmill's objects
+	Remove                 = "remove"                   // take packmill's objects of a package out of a tenant
 	ProposeClose           = "propose-close"            // propose to close a finished cycle
 )
 

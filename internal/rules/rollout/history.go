@@ -128,7 +128,7 @@ func (h *History) MadeGood(i fleet.Intent) (fleet.Receipt, bool) {
 func covers(later, i fleet.Intent) bool {
 	same := later.Action == i.Action && later.Artifact == i.Artifact && later.Wave == i.Wave
 	switch later.Action {
-	case "rollback":
+	case "rollback", "uninstall", "remove":
 		return true
 	case "withdraw":
 		return same || i.Action == "assign" || i.Action == "withdraw"

@@ -14,7 +14,7 @@ type index struct {
 	tenants   map[fleet.PackageID][]fleet.TenantID // with any trace of the package, sorted
 	inventory map[fleet.TenantID]time.Time         // newest
 	beats     map[string]time.Time                 // newest, by command
-	unmade    map[slot][]*fleet.Receipt            // of ways back whose calls failed, in the order of evidence
+	unmade    map[slot][]*fleet.Receipt            // of ways back and leavings whose calls failed, in the order of evidence
 	revoked   map[fleet.PackageID][]fleet.Hold     // ever, by merges and by ways back
 }
 
@@ -40,7 +40,7 @@ func newIndex(rec *fleet.Record) *index {
 		switch r := &rec.Receipts[i]; {
 		case r.Outcome == "done":
 			done[r.Intent] = append(done[r.Intent], r)
-		case r.Outcome == "failed" && r.Action == "rollback" && r.Detail != fleet.Waiting.String(): // what waits has not failed
+		case r.Outcome == "failed" && takesAway(r.Action) && r.Detail != fleet.Waiting.String(): // what waits has not failed
 			at := slot{r.Tenant, r.Package}
 			x.unmade[at] = append(x.unmade[at], r)
 		}
@@ -62,6 +62,9 @@ func newIndex(rec *fleet.Record) *index {
 	for _, list := range x.tenants {
 		slices.Sort(list)
 	}
+	for at, traces := range x.slots {
+		x.slots[at] = sinceRemoved(traces)
+	}
 	for _, h := range rec.Heartbeats {
 		if h.At.After(x.beats[h.Command]) {
 			x.beats[h.Command] = h.At
@@ -73,6 +76,11 @@ func newIndex(rec *fleet.Record) *index {
 		}
 	}
 	return x
+}
+
+// takesAway reports whether an action takes from a tenant what it has.
+func takesAway(action string) bool {
+	return action == "rollback" || action == "uninstall" || action == "remove"
 }
 
 // tells reports whether a receipt is of this intent, whatever id it names, and
@@ -141,5 +149,5 @@ func lease(traces []trace, selects func(trace) bool) time.Time {
 
 // clears reports whether an action leaves a package's candidate slot empty.
 func clears(t trace) bool {
-	return t.Action == "withdraw" || t.Action == "rollback" || t.Action == "promote"
+	return t.Action == "withdraw" || t.Action == "rollback" || t.Action == "promote" || t.Action == "uninstall" || t.Action == "remove"
 }

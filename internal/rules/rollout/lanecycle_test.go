@@ -268,8 +268,12 @@ func TestLaneOfNewPackagesToItsEnd(t *testing.T) {
 	if !slices.Equal(c.Waves, []string{"dogfood", "everyone"}) || len(c.Entries) != 1 {
 		t.Fatalf("%+v", c)
 	}
-	if !rollout.Offered(w.repo, c, "dogfood", pad, "2.0") || rollout.Offered(w.repo, c, "everyone", pad, "2.0") {
-		t.Error("it is not offered first, or not required in the end")
+	people := fleet.Tenant{Packages: map[fleet.PackageID][]fleet.Assignment{pad: {{Intent: "required", Group: rollout.AllUsers}}}}
+	if !rollout.Offered(w.repo, people, c, "dogfood", pad, "2.0") || rollout.Offered(w.repo, people, c, "everyone", pad, "2.0") {
+		t.Error("it is not offered to people first, or not required in the end")
+	}
+	if rollout.Offered(w.repo, w.repo.Tenants[own], c, "dogfood", pad, "2.0") {
+		t.Error("it is offered to devices, which cannot choose")
 	}
 	for _, tenant := range []fleet.TenantID{own, aalt, berg} {
 		if way := rollout.WayBackOf(w.repo, w.rec, tenant, pad, c.Entries[pad]); way.Mode != rollout.BackUninstall {

@@ -380,18 +380,30 @@ func TestWayBackOf(t *testing.T) {
 	}
 }
 
-// TestOffered: a new package is offered before it is required.
+// TestOffered: a new package is offered to people before it is required. Devices
+// can be offered nothing, and the plan says that they are not.
 func TestOffered(t *testing.T) {
-	w := newWorld(all(edit(pad, func(p *fleet.Package) { p.Releases = map[string]fleet.Release{"2.0": {Counter: 1, Change: "new"}} }), opened))
-	for wave, want := range map[string]string{"dogfood": "offered on all devices, for its users to choose", "everyone": "required on all devices"} {
-		plan, err := rollout.Plan(w.repo, w.then, w47, w.repo.Cycles[w47], wave)
+	fresh := edit(pad, func(p *fleet.Package) { p.Releases = map[string]fleet.Release{"2.0": {Counter: 1, Change: "new"}} })
+	people := tenant(own, func(t *fleet.Tenant) {
+		t.Packages = map[fleet.PackageID][]fleet.Assignment{pad: {{Intent: "required", Group: "all users"}}}
+	})
+	for name, tt := range map[string]struct {
+		facts fact
+		wave  string
+		want  string
+	}{
+		"devices":           {all(fresh, opened), "dogfood", "required on all devices, and not offered first: that can be done for users alone"},
+		"devices, the last": {all(fresh, opened), "everyone", "required on all devices"},
+		"people":            {all(fresh, people, opened), "dogfood", "offered on all users, for its users to choose"},
+	} {
+		w := newWorld(tt.facts)
+		plan, err := rollout.Plan(w.repo, w.then, w47, w.repo.Cycles[w47], tt.wave)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, r := range plan.Rows {
-			if is := r.Why == want; is != (r.Package == pad || wave == "everyone") {
-				t.Errorf("%s: %+v", wave, r)
-			}
+		i := slices.IndexFunc(plan.Rows, func(r fleet.PlanRow) bool { return r.Package == pad })
+		if i < 0 || plan.Rows[i].Why != tt.want {
+			t.Errorf("%s: %+v", name, plan.Rows)
 		}
 	}
 }

@@ -126,7 +126,7 @@ func (p planner) row(t fleet.Tenant, id fleet.PackageID, members Members, stay s
 	row := fleet.PlanRow{
 		Tenant: t.ID, Package: id, From: before, To: entry.Release, Artifact: entry.Artifact, Wave: p.wave.Name, Devices: devices,
 		NotBefore: stay.opens, Deadline: until, Grace: grace(t.Policy, release),
-		Users: ForUsers(t, id), Adopts: Unadopted(p.rec, t.ID, id, t.Adopt[id]), Awaited: p.awaited[Slot{t.ID, id}], Why: why(FleetWide(t.Packages[id]), pkg, release, Offered(p.repo, p.cycle, p.wave.Name, id, entry.Release)),
+		Users: ForUsers(t, id), Adopts: Unadopted(p.rec, t.ID, id, t.Adopt[id]), Awaited: p.awaited[Slot{t.ID, id}], Why: why(t, pkg, release, firstTime(p.repo, p.cycle, p.wave.Name, id, entry.Release)),
 	}
 	if p.wave.Opens.Zone == "tenant" {
 		row.LocalTime = true
@@ -210,6 +210,12 @@ func vetoed(t fleet.Tenant, id fleet.PackageID, version string, at time.Time) (w
 			return fmt.Sprintf("pinned to %s until %s: %s", pin.Version, pin.Expires.Format(time.DateOnly), pin.Reason), pin.Expires
 		}
 	}
+	switch _, named := t.Packages[id]; {
+	case !named:
+		return "it is no longer under packages in the tenant's file", time.Time{}
+	case t.Leave[id] == LeaveUninstall:
+		return "it leaves the tenant", time.Time{}
+	}
 	if FleetWide(t.Packages[id]) == nil {
 		return "assigned to groups only; waves reach packages assigned to all devices or all users", time.Time{}
 	}
@@ -260,10 +266,14 @@ func grace(policy fleet.Policy, r fleet.Release) fleet.Duration {
 
 func hours(n float64) time.Duration { return time.Duration(n * float64(time.Hour)) }
 
-func why(a *fleet.Assignment, pkg fleet.Package, r fleet.Release, offered bool) string {
+func why(t fleet.Tenant, pkg fleet.Package, r fleet.Release, first bool) string {
+	a := FleetWide(t.Packages[pkg.ID])
 	text := a.Intent + " on " + a.Group
-	if offered {
+	switch {
+	case first && ForUsers(t, pkg.ID):
 		text = "offered on " + a.Group + ", for its users to choose"
+	case first && a.Intent == "required":
+		text += ", and not offered first: that can be done for users alone"
 	}
 	if len(r.Fixes) > 0 {
 		text += ", fixes " + strings.Join(r.Fixes, " ")

@@ -47,6 +47,8 @@ func (s *stepper) there(t fleet.TenantID, id fleet.PackageID) bool {
 	}
 	traces := s.x.slots[slot{t, id}]
 	came := newest(traces, func(x trace) bool { return x.done && (x.Action == "assign" || x.Action == "promote") })
-	went := newest(traces, func(x trace) bool { return x.done && (x.Action == "withdraw" || x.Action == "rollback") })
+	went := newest(traces, func(x trace) bool {
+		return x.done && (x.Action == "withdraw" || x.Action == "rollback" || x.Action == "uninstall")
+	})
 	return came > went
 }

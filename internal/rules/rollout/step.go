@@ -34,6 +34,8 @@ func Step(f Facts, now time.Time) ([]Action, []Wait, error) {
 			s.cycle(&cycles[i])
 		}
 	}
+	s.restore()
+	s.leave()
 	s.onlyHarmless()
 	s.onlyStops()
 	return s.actions, s.waits, nil

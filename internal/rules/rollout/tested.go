@@ -19,6 +19,35 @@ func failed(tests []fleet.Tested) bool {
 	return slices.ContainsFunc(tests, func(t fleet.Tested) bool { return t.Result == "failed" })
 }
 
+// Untested are the platforms, sorted, that an artifact is delivered to without a
+// cell that passed there, "" for any where tenants can get nothing of it.
+func Untested(pkg fleet.Package, built *fleet.Built, tests []fleet.Tested) []string {
+	return untested(pkg, built, tests)
+}
+
+// Cellless says what of an artifact no cell can test, and why, "" where nothing is.
+func Cellless(pkg fleet.Package, built *fleet.Built) string {
+	if pkg.ByWindowsUpdate() {
+		return "Windows Update alone delivers it, and its first wave is its test"
+	}
+	var out []string
+	for _, f := range built.Files {
+		if !cellless(pkg, f.Installer) {
+			continue
+		}
+		why := "is set by a console alone"
+		switch pkg.Installers[f.Installer].Type {
+		case "store":
+			why = "is installed by its store alone"
+		case "dmg":
+			why = "is a disk image, which Macs alone open"
+		}
+		out = append(out, f.Installer+" "+why)
+	}
+	slices.Sort(out)
+	return strings.Join(slices.Compact(out), ", ")
+}
+
 // untested are the platforms, sorted, that an artifact is delivered to without
 // a cell that passed there. What passes on Linux says nothing of the installer
 // that Windows devices get. An artifact that tenants can get nothing of needs

@@ -162,7 +162,7 @@ func (s *stepper) givenUp(c *CycleState, e *EntryState, t fleet.TenantID) bool {
 	since := s.askedBack(c, e, t)
 	n, detail := 0, ""
 	for _, r := range s.x.unmade[at] {
-		if r.Cycle == c.ID && r.Artifact == e.Entry.Artifact && !r.At.Before(since) {
+		if r.Action == "rollback" && r.Cycle == c.ID && r.Artifact == e.Entry.Artifact && !r.At.Before(since) {
 			n, detail = n+1, r.Detail
 		}
 	}

@@ -63,8 +63,19 @@ func (p *pair) slots() {
 			p.out.Stable, p.out.Candidate = now, Holding{}
 		case "rollback":
 			p.wentBack(i, r)
+		case "uninstall", "remove":
+			p.left(i, r)
 		}
 	}
+}
+
+// left is what the slots are once a package leaves.
+func (p *pair) left(i fleet.Intent, r *fleet.Receipt) {
+	gone := Holding{Since: r.At, Why: "it left the tenant: packmill's objects are gone, and devices keep what they have"}
+	if i.Action == "uninstall" {
+		gone.Why = "it leaves the tenant: devices that packmill gave it to lose it"
+	}
+	p.out.Stable, p.out.Candidate = gone, gone
 }
 
 // baseline is what the tenant had before the first release was rolled out.

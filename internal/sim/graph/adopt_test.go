@@ -33,14 +33,14 @@ func TestEnrolmentPages(t *testing.T) {
 	all := fleet.Target{Intent: "required", Group: "all devices"}
 	assign(t, c, fleet.Stable, all)
 	assign(t, c, fleet.Candidate, all)
-	if err := c.Assign(t.Context(), pkg, fleet.Stable, nil); fleet.KindOf(err) != fleet.Refused || !strings.Contains(err.Error(), `"Autopilot" names app `+stable.ID) {
+	if err := c.Assign(t.Context(), pkg, fleet.Stable, nil); fleet.KindOf(err) != fleet.Stalled || !strings.Contains(err.Error(), `"Autopilot" names app `+stable.ID) {
 		t.Errorf("unassigned: %v", err)
 	}
 	assign(t, c, fleet.Candidate)
 	if err := c.Stop(t.Context(), pkg, fleet.Stable); err != nil || len(w.assignments(stable.ID)) != 0 {
 		t.Errorf("a stop: %v, left %v", err, w.assignments(stable.ID))
 	}
-	if err := c.Remove(t.Context(), pkg); fleet.KindOf(err) != fleet.Refused || !strings.Contains(err.Error(), "Autopilot") {
+	if err := c.Remove(t.Context(), pkg); fleet.KindOf(err) != fleet.Stalled || !strings.Contains(err.Error(), "Autopilot") {
 		t.Errorf("removed: %v", err)
 	}
 	if status := w.status(http.MethodGet, appPath+candidate.ID, nil); status != http.StatusOK {

@@ -60,8 +60,10 @@ func (t *tenant) resource(a *app) map[string]any {
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.0000000Z") }
 
 // sortedApps are the apps oldest first.
-func (t *tenant) sortedApps() []*app {
-	return slices.SortedFunc(maps.Values(t.apps), func(a, b *app) int {
+func (t *tenant) sortedApps() []*app { return oldestFirst(t.apps) }
+
+func oldestFirst(apps map[string]*app) []*app {
+	return slices.SortedFunc(maps.Values(apps), func(a, b *app) int {
 		if c := a.Created.Compare(b.Created); c != 0 {
 			return c
 		}
@@ -234,6 +236,8 @@ func deleteApp(r *request, a *app) (reply, error) {
 		return reply{}, badRequest("the app is superseded by another one, or another one depends on it")
 	}
 	delete(r.t.apps, a.ID)
+	a.end(r.t.s.o.Now())
+	r.t.gone[a.ID] = a
 	for _, c := range a.Versions {
 		for _, f := range c.Files {
 			if err := os.RemoveAll(r.t.blobDir(f.ID)); err != nil {
@@ -241,7 +245,8 @@ func deleteApp(r *request, a *app) (reply, error) {
 			}
 		}
 	}
-	if err := r.t.journal.add(change{Kind: "app", ID: a.ID, Counter: r.t.counter}); err != nil {
+	a.Versions = nil
+	if err := r.t.journal.add(change{Kind: "gone", ID: a.ID, Counter: r.t.counter, App: a}); err != nil {
 		return reply{}, err
 	}
 	return did(http.StatusNoContent, nil, "delete", a.ID)

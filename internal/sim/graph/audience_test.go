@@ -3,6 +3,7 @@ package graph_test
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -234,4 +235,38 @@ func (w *world) page(name string, apps ...string) string {
 		"@odata.type": "#microsoft.graph.windows10EnrollmentCompletionPageConfiguration", "displayName": cmp.Or(name, "All users and all devices"),
 		"selectedMobileAppIds": apps, "showInstallationProgress": true,
 	})["id"].(string)
+}
+
+// TestOfferedToDevices: what is offered is there for people to choose; devices
+// hear nothing of it, whatever group they are in.
+func TestOfferedToDevices(t *testing.T) {
+	for name, want := range map[string]int{"devices": 0, "all devices": 0, "users": 3, "all users": 4} {
+		w := newWorld(t, people)
+		c := w.client(nordic)
+		id := w.named()
+		var first []string
+		for _, device := range slices.Sorted(maps.Keys(id))[:3] {
+			first = append(first, id[device])
+		}
+		publish(t, c, fleet.Candidate, "24.09")
+		group, err := name, error(nil)
+		switch name {
+		case "devices":
+			group, err = c.Group(t.Context(), "pilot", first)
+		case "users":
+			group, err = c.UserGroup(t.Context(), "pilot", first)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		assign(t, c, fleet.Candidate, fleet.Target{Intent: "available", Group: group})
+		w.clock.Set(monday.Add(48 * time.Hour))
+		told := 0
+		for _, n := range states(t, c, fleet.Candidate) {
+			told += n
+		}
+		if told != want {
+			t.Errorf("%s: %d devices tell of it, want %d", name, told, want)
+		}
+	}
 }

@@ -26,6 +26,25 @@ import (
 // campaign has at least.
 const fewestCombinations = 300
 
+// leaver is a package that the tenant has before the first job.
+const leaver = fleet.PackageID("acme/leaver")
+
+// settle brings a package into both slots.
+func settle(w *world) {
+	w.t.Helper()
+	for _, slot := range []string{fleet.Candidate, fleet.Stable} {
+		app, content := release(w.t, slot, "24.08", 2000)
+		app.Package = leaver
+		c := w.client(nordic)
+		if _, err := c.Publish(w.t.Context(), app, content); err != nil {
+			w.t.Fatal(err)
+		}
+		if err := c.Assign(w.t.Context(), leaver, slot, []fleet.Target{{Intent: "required", Group: "all devices"}}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
 // A job is what one run of packmill does in a tenant; it starts from the tenant
 // as the jobs before it left it.
 type job struct {
@@ -51,6 +70,15 @@ func jobs() []job {
 		return c.Assign(ctx, pkg, fleet.Candidate, targets(group))
 	}
 	return []job{
+		{name: "leaving", do: func(ctx context.Context, w *world, devices []string, vip string) error {
+			c := w.client(nordic)
+			for _, slot := range []string{fleet.Candidate, fleet.Stable} {
+				if err := c.Stop(ctx, leaver, slot); err != nil {
+					return err
+				}
+			}
+			return c.Remove(ctx, leaver)
+		}},
 		{name: "first", do: func(ctx context.Context, w *world, devices []string, vip string) error {
 			return dogfood(ctx, w, "24.08", devices[:2], func(group string) []fleet.Target {
 				return []fleet.Target{{Intent: "required", Group: group, Opens: monday, Deadline: monday.AddDate(0, 0, 1), Notify: "hideAll"}}
@@ -174,6 +202,7 @@ func (w *world) at(now time.Time) *world {
 func stands(t *testing.T) []*stand {
 	w := campaignWorld(t, "", time.Time{})
 	vip := populate(w)
+	settle(w)
 	devices := ids(must[[]fleet.Device](t)(w.client(nordic).Inventory(t.Context())))
 	var out []*stand
 	for _, j := range jobs() {

@@ -30,7 +30,7 @@ func (d detected) id(s *Server) string {
 // detected app.
 func (t *tenant) inventory(now time.Time) map[string]*detected {
 	known := map[fleet.PackageID]bool{}
-	for _, a := range t.apps {
+	for _, a := range slices.Concat(oldestFirst(t.gone), t.sortedApps()) {
 		for _, e := range a.History {
 			known[e.Package] = true
 		}

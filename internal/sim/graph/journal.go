@@ -16,7 +16,7 @@ import (
 type journal struct{ f *os.File }
 
 type change struct {
-	Kind    string      `json:"k"` // app, group, member, script, entity
+	Kind    string      `json:"k"` // app, gone, group, member, script, entity
 	ID      string      `json:"id"`
 	Counter int         `json:"n"`
 	App     *app        `json:"app,omitempty"`
@@ -81,6 +81,9 @@ func (t *tenant) apply(c change) {
 		} else {
 			t.apps[c.ID] = c.App
 		}
+	case "gone":
+		delete(t.apps, c.ID)
+		t.gone[c.ID] = c.App
 	case "group":
 		if c.Group == nil {
 			delete(t.groups, c.ID)

@@ -74,8 +74,8 @@ func ofOnePackage() []job {
 	return all[:slices.IndexFunc(all, func(j job) bool { return j.name == "succession" })]
 }
 
-// worked does the jobs of one package in a world like another one, with a pitfall, and tells
-// what packmill has in it after each.
+// worked does the jobs of one package in a world like another one, with a
+// pitfall, and tells what packmill has in it after each.
 func worked(t *testing.T, template *world, trap trap, devices []string, vip string) []string {
 	t.Helper()
 	inventory := template.opts.Tenants[0].Devices
@@ -91,7 +91,7 @@ func worked(t *testing.T, template *world, trap trap, devices []string, vip stri
 	}).at(template.clock.Now())
 	foreign := w.foreign()
 	var out []string
-	for i, j := range ofOnePackage() {
+	for _, j := range ofOnePackage() {
 		w.again(trap.pitfalls)
 		w.checker.lax = trap.future
 		if err := j.do(t.Context(), w, devices, vip); err != nil {
@@ -102,7 +102,7 @@ func worked(t *testing.T, template *world, trap trap, devices []string, vip stri
 		if now := today(w.foreign()); now != foreign {
 			t.Errorf("foreign objects changed: %s", differing(now, foreign))
 		}
-		if i == 0 {
+		if j.name == "first" {
 			j.then(w, vip)
 			foreign = w.foreign()
 		}

@@ -171,13 +171,7 @@ func (t *tenant) runScript(e scriptEpoch, d *device, at time.Time) scriptRun {
 
 // holding is what a device has of a package at an instant.
 func (t *tenant) holding(id fleet.PackageID, d *device, at time.Time) program {
-	var apps []*app
-	for _, a := range t.sortedApps() {
-		if slices.ContainsFunc(a.History, func(h epoch) bool { return h.Package == id }) {
-			apps = append(apps, a)
-		}
-	}
-	r := &run{t: t, d: d, id: id, apps: apps, has: program{version: d.Installed[id]}, told: map[string]status{}}
+	r := &run{t: t, d: d, id: id, apps: t.appsOf(id), has: program{version: d.Installed[id]}, told: map[string]status{}}
 	for _, c := range r.checkIns(at) {
 		r.checkIn(c)
 	}

@@ -64,7 +64,7 @@ func (s *Server) open(config Tenant) error {
 		return fmt.Errorf("graph: %q is no tenant id of its own", config.Directory)
 	}
 	t := &tenant{
-		Tenant: config, s: s, apps: map[string]*app{}, groups: map[string]*group{}, scripts: map[string]*script{}, entities: map[string]map[string]*entity{}, calls: map[string]int{},
+		Tenant: config, s: s, apps: map[string]*app{}, gone: map[string]*app{}, groups: map[string]*group{}, scripts: map[string]*script{}, entities: map[string]map[string]*entity{}, calls: map[string]int{},
 		objects: map[string]*device{}, managed: map[string]*device{}, users: map[string]string{}, rules: map[string]deviceRule{},
 	}
 	for _, d := range config.Devices {

@@ -26,6 +26,7 @@ type tenant struct {
 	journal  *journal
 	counter  int
 	apps     map[string]*app
+	gone     map[string]*app // that were deleted: devices have what these installed
 	groups   map[string]*group
 	scripts  map[string]*script
 	entities map[string]map[string]*entity // by set and id
@@ -198,6 +199,15 @@ func (a *app) record(now time.Time) {
 		return
 	}
 	a.History = append(a.History, e)
+}
+
+// end is the last epoch of an app that is deleted: it does nothing to devices any
+// more, and what it did to them stays.
+func (a *app) end(now time.Time) {
+	if n := len(a.History); n > 0 {
+		last := a.History[n-1]
+		a.History = append(a.History, epoch{At: now, Package: last.Package, Slot: last.Slot, Version: last.Version, Artifact: last.Artifact, Props: last.Props})
+	}
 }
 
 // at is the epoch in force at an instant, nil before the first one.

@@ -61,9 +61,10 @@ func (t *tenant) lived(d *device, id fleet.PackageID, family []kin, now time.Tim
 	return own
 }
 
-// appsOf are the apps that ever were of a package.
+// appsOf are the apps that ever were of a package, those that were deleted since
+// among them.
 func (t *tenant) appsOf(id fleet.PackageID) (out []*app) {
-	for _, a := range t.sortedApps() {
+	for _, a := range slices.Concat(oldestFirst(t.gone), t.sortedApps()) {
 		if slices.ContainsFunc(a.History, func(h epoch) bool { return h.Package == id }) {
 			out = append(out, a)
 		}
@@ -100,7 +101,7 @@ func (s *Server) Lives(now time.Time) (out Lives) {
 
 func (t *tenant) live(now time.Time, out *Lives) {
 	packages := map[fleet.PackageID]bool{}
-	for _, a := range t.apps {
+	for _, a := range slices.Concat(oldestFirst(t.gone), t.sortedApps()) {
 		for _, e := range a.History {
 			packages[e.Package] = true
 		}

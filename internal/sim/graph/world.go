@@ -189,6 +189,7 @@ func (r *run) wanted(e *epoch, at time.Time) (intent string, started, ok bool) {
 			required = append(required, d)
 		case d.Intent == "uninstall":
 			uninstall = append(uninstall, d)
+		case way == byDevice: // the company portal offers apps to people, not to devices
 		default:
 			available = append(available, d)
 		}

@@ -121,7 +121,7 @@ func (e *Engine) count(facts rollout.Facts, m fleet.Membership, id fleet.Package
 	pkg, tenant := facts.Repo.Packages[id], facts.Repo.Tenants[m.Tenant]
 	given, ok := s.holder(rollout.Slot{Tenant: m.Tenant, Package: id}).Candidate[m.Wave]
 	ok = ok && given.Artifact == entry.Artifact && !down
-	if rollout.Offered(facts.Repo, facts.Repo.Cycles[m.Cycle], m.Wave, id, entry.Release) {
+	if rollout.Offered(facts.Repo, tenant, facts.Repo.Cycles[m.Cycle], m.Wave, id, entry.Release) {
 		ok = false // nobody is made to take what is only offered
 	}
 	from, late := later(given.At, inZone(given.Opens, given.Local, tenant.Zone)), later(given.At, inZone(given.Deadline, given.Local, tenant.Zone))

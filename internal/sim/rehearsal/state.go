@@ -180,6 +180,10 @@ func (s *State) change(i fleet.Intent, local bool, at time.Time) fleet.Digest {
 		return i.Artifact
 	case "rollback":
 		return s.back(h, i)
+	case "restore":
+		return ""
+	case "uninstall", "remove":
+		h.Stable, h.Removed = fleet.Entry{}, i.Action == "uninstall"
 	}
 	clear(h.Candidate)
 	return ""

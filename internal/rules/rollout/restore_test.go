@@ -1,0 +1,48 @@
+package rollout_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/rules/rollout"
+)
+
+// TestStepRestores: what people changed is undone once for each time that a merge
+// asks for it.
+func TestStepRestores(t *testing.T) {
+	at := on(24, 8, 0)
+	now := at.Add(rollout.Lease + time.Minute)
+	because := fleet.Because{Reason: "agreed", Expires: now.Add(48 * time.Hour)}
+	ask := func(b fleet.Because) fact {
+		return tenant(aalt, func(t *fleet.Tenant) { t.Restore = map[fleet.PackageID]fleet.Because{tool: b} })
+	}
+	asked := all(did("promote", "everyone", aalt, tool, at), ask(because))
+	done := all(asked, did("restore", "everyone", aalt, tool, now), func(w *world) { w.rec.Intents[1].Reason = rollout.RestoreWords(because) })
+	for name, tt := range map[string]struct {
+		facts fact
+		now   time.Time
+		want  bool
+	}{
+		"asked":                   {asked, now, true},
+		"a call may be under way": {asked, at.Add(time.Minute), false},
+		"done":                    {done, now.Add(time.Hour), false},
+		"asked again":             {all(done, ask(fleet.Because{Reason: "once more", Expires: because.Expires})), now.Add(time.Hour), true},
+		"failed":                  {all(asked, intent("restore", "everyone", aalt, tool, now), receipt("failed", now)), now.Add(time.Hour), true},
+		"expired":                 {asked, because.Expires, false},
+		"never brought":           {ask(because), now, false},
+		"its connection is gone":  {all(asked, tenant(aalt, func(t *fleet.Tenant) { t.Intune = nil })), now, false},
+		"it leaves":               {all(asked, leaves(aalt, tool, rollout.LeaveUninstall)), now, false},
+		"a merge is not recorded": {all(asked, func(w *world) { w.unrecorded = []string{"c9"} }), now, false},
+	} {
+		list, _ := newWorld(tt.facts).step(t, tt.now)
+		got := false
+		for _, a := range list {
+			got = got || strings.HasPrefix(a, "restore everyone nordic/aalto tool")
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q", name, list)
+		}
+	}
+}
