@@ -47,26 +47,29 @@ func (c *Client) Held(ctx context.Context) ([]fleet.PackageID, error) {
 // Objects without the package's marker are not touched. What Removable says stops
 // it before anything at all is changed.
 func (c *Client) Remove(ctx context.Context, id fleet.PackageID) error {
-	apps, err := c.removable(ctx, id)
-	if err != nil {
-		return c.api.Fail("intune.remove", string(id), err)
-	}
-	for _, app := range apps {
-		m, _ := ParseMarker(text(app.Notes))
-		k := slotKey{id, m.Slot}
-		if err := c.remove(ctx, k, app.ID); err != nil {
-			return c.api.Fail("intune.remove", k.String(), err)
+	return c.api.Fail("intune.remove", string(id), c.api.Persist(ctx, func() error {
+		apps, err := c.removable(ctx, id)
+		if err != nil {
+			return err
 		}
-	}
-	return nil
+		for _, app := range apps {
+			m, _ := ParseMarker(text(app.Notes))
+			if err := c.remove(ctx, slotKey{id, m.Slot}, app.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 }
 
 // Removable looks whether a package's app objects can be removed, and changes
 // nothing: an error of kind Stalled while an enrolment status page waits for one
 // of them, or where the tenant's people assigned one.
 func (c *Client) Removable(ctx context.Context, id fleet.PackageID) error {
-	_, err := c.removable(ctx, id)
-	return c.api.Fail("intune.remove", string(id), err)
+	return c.api.Fail("intune.remove", string(id), c.api.Persist(ctx, func() error {
+		_, err := c.removable(ctx, id)
+		return err
+	}))
 }
 
 func (c *Client) removable(ctx context.Context, id fleet.PackageID) ([]mobileApp, error) {
@@ -136,7 +139,7 @@ func (c *Client) unshared(ctx context.Context, k slotKey, id string, m Marker) (
 // remove deletes one object, if it bears the slot's marker now.
 func (c *Client) remove(ctx context.Context, k slotKey, id string) error {
 	var app mobileApp
-	err := c.api.Call(ctx, msgraph.Final, http.MethodGet, appPath(id), nil, &app)
+	err := c.api.Call(ctx, msgraph.Fresh, http.MethodGet, appPath(id), nil, &app) // it was listed: what is not found once is not gone
 	if transport.StatusOf(err) == http.StatusNotFound {
 		c.forget(k, id)
 		return nil

@@ -39,7 +39,11 @@ func settle(w *world) {
 		if _, err := c.Publish(w.t.Context(), app, content); err != nil {
 			w.t.Fatal(err)
 		}
-		if err := c.Assign(w.t.Context(), leaver, slot, []fleet.Target{{Intent: "required", Group: "all devices"}}); err != nil {
+		group, err := c.Group(w.t.Context(), "leaving-"+slot, nil)
+		if err == nil {
+			err = c.Assign(w.t.Context(), leaver, slot, []fleet.Target{{Intent: "required", Group: group}})
+		}
+		if err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -121,7 +125,8 @@ func breakages() []breakage {
 		return !strings.HasPrefix(c.Operation, "blob.") && c.Operation != "token" && c.Operation != "batch"
 	}
 	object := func(c seenCall) bool {
-		return inGraph(c) && !slices.Contains([]string{"app.list", "app.create", "group.list", "group.create", "script.list", "script.create"}, c.Operation)
+		return inGraph(c) && !slices.Contains([]string{"app.list", "app.create", "group.list", "group.create", "script.list", "script.create",
+			"app.delete"}, c.Operation) // where it says for good that the app is gone
 	}
 	write := func(c seenCall) bool { return inGraph(c) && c.method != http.MethodGet }
 	storage := func(c seenCall) bool { return strings.HasPrefix(c.Operation, "blob.") }
