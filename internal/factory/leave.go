@@ -117,30 +117,42 @@ func (w onTenant) remove(ctx context.Context) error {
 	return r.Remove(ctx, w.e.Package)
 }
 
-// uninstallAll turns what packmill assigned of a package into removals, for exactly
-// the groups that had it, from the tenant's next window on. What people of the
-// tenant assigned stays theirs.
+// uninstallAll has devices lose what packmill brought them of a package, from the
+// tenant's next window on. Who is assigned now does not tell who has it: a wave
+// that was halted is assigned to nobody, and left out of the stable slot. So the
+// candidate removes its release from the groups of every wave that began, and the
+// stable slot from everyone. What people of the tenant assigned stays theirs.
 func (w onTenant) uninstallAll(ctx context.Context) error {
 	opens, err := rollout.Soonest(w.facts.Repo.Week, w.tenant, w.c.Clock.Now())
 	if err != nil {
 		return err
 	}
-	for _, slot := range []string{fleet.Candidate, fleet.Stable} {
-		state, err := w.console.Observe(ctx, w.e.Package, slot)
-		if err != nil {
-			return err
-		}
-		if everyone(state.Targets) < 0 || removes(state.Targets) {
-			continue // nobody has it from there, or loses it already
-		}
-		targets := make([]fleet.Target, len(state.Targets))
-		for i, t := range state.Targets {
-			targets[i] = fleet.Target{Intent: removal, Group: t.Group, Exclude: t.Exclude}
-			if !t.Exclude {
-				targets[i].Notify, targets[i].Opens, targets[i].Filter, targets[i].Unfiltered = "showReboot", opens, t.Filter, t.Unfiltered
-			}
-		}
-		if err := w.console.Assign(ctx, w.e.Package, slot, targets); err != nil {
+	a, err := w.removing(ctx)
+	if err != nil {
+		return err
+	}
+	candidate, err := w.console.Observe(ctx, w.e.Package, fleet.Candidate)
+	if err != nil {
+		return err
+	}
+	stable, err := w.console.Observe(ctx, w.e.Package, fleet.Stable)
+	if err != nil {
+		return err
+	}
+	promoted := stable.Artifact != "" && candidate.Artifact == stable.Artifact
+	switch {
+	case promoted && len(candidate.Targets) > 0:
+		err = w.empty(ctx, fleet.Candidate)
+	case !promoted && candidate.ID != "" && !removes(candidate.Targets):
+		err = w.uninstall(ctx, a, opens)
+	}
+	if err != nil {
+		return err
+	}
+	if everyone(stable.Targets) >= 0 && !removes(stable.Targets) { // else nobody has it from there, or loses it already
+		targets := a.allBut(nil)
+		targets[0].Opens = opens
+		if err := w.console.Assign(ctx, w.e.Package, fleet.Stable, targets); err != nil {
 			return err
 		}
 	}

@@ -33,7 +33,7 @@ func (p people) apps() map[string]string {
 // are in a second wave that never ended.
 func TestLeaves(t *testing.T) {
 	const cycle2 = fleet.CycleID("2026-W49")
-	for name, uninstall := range map[string]bool{"keep": false, "uninstall": true} {
+	for name, uninstall := range map[string]bool{"keep": false, "uninstall": true, "uninstall after a halt": true} {
 		t.Run(name, func(t *testing.T) {
 			s := scale{tenants: 1, packages: 1, devices: 6}
 			w := newScaleWorld(t, s)
@@ -56,6 +56,10 @@ func TestLeaves(t *testing.T) {
 			}
 			if count["24.09"] != 3 || count["24.10"] != 3 || len(p.apps()) != 3 {
 				t.Fatalf("before: %v, %d apps", count, len(p.apps()))
+			}
+			if strings.HasSuffix(name, "halt") {
+				w.must(rollout.Withdraw, cycle2)
+				w.later(4 * day)
 			}
 			if uninstall {
 				w.must(rollout.Uninstall, cycle2)

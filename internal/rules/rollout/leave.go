@@ -162,12 +162,14 @@ func tooMany(n, of int) bool {
 }
 
 // leave lists what is due where packages leave tenants. A way back there is not
-// gone: it would bring back what leaves.
+// gone: it would bring back what leaves. While the leaving waits, the way back is
+// all that stops the release, and goes on.
 func (s *stepper) leave() {
-	going := map[slot]bool{}
+	going, waiting := map[slot]bool{}, map[slot]bool{}
 	for _, l := range leavings(s.f, s.x, s.now) {
 		at := slot{l.Tenant, l.Package}
 		if l.Waits != "" {
+			waiting[at] = true
 			s.wait(Wait{Cycle: l.last.Cycle, Wave: l.last.Wave, Tenants: []fleet.TenantID{l.Tenant}, Packages: []fleet.PackageID{l.Package}, Kind: l.kind,
 				Why: string(l.Package) + " leaves " + string(l.Tenant) + ": " + l.Waits, Until: l.Until})
 			continue
@@ -184,7 +186,8 @@ func (s *stepper) leave() {
 			return false
 		}
 		return slices.ContainsFunc(a.Packages, func(id fleet.PackageID) bool {
-			return going[slot{a.Tenant, id}] || s.f.Repo.Tenants[a.Tenant].Leave[id] == LeaveUninstall
+			at := slot{a.Tenant, id}
+			return going[at] || s.f.Repo.Tenants[a.Tenant].Leave[id] == LeaveUninstall && !waiting[at]
 		})
 	})
 }

@@ -101,6 +101,9 @@ func TestStepLeaves(t *testing.T) {
 			[]string{"remove dogfood us/own tool 2.0"}, ""},
 		"nor where it is uninstalled": {all(opened, start("dogfood", dogfoodAt), did("assign", "dogfood", own, tool, dogfoodAt), did("assign", "dogfood", own, pad, dogfoodAt), revoke(tool), leaves(own, tool, rollout.LeaveUninstall),
 			did("uninstall", "dogfood", own, tool, now)), later, nil, ""},
+		"a way back goes on while the uninstall waits": {all(opened, start("dogfood", dogfoodAt), did("assign", "dogfood", own, tool, dogfoodAt), did("assign", "dogfood", own, pad, dogfoodAt), revoke(tool), leaves(own, tool, rollout.LeaveUninstall),
+			intent("uninstall", "dogfood", own, tool, now), receipt("failed", now), intent("uninstall", "dogfood", own, tool, now), receipt("failed", now),
+			intent("uninstall", "dogfood", own, tool, now), receipt("failed", now)), later, []string{"roll-back us/own tool 2.0"}, "it failed 3 times within a day"},
 	}
 	for name, tt := range tests {
 		got, waits := leavingOf(t, tt.facts, tt.now)
