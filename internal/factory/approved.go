@@ -12,12 +12,13 @@ import (
 // asApproved takes out the assignments of packages whose commands, detection or
 // release on main are not those any more that the wave's approval was given
 // for: a wave that has started goes on with what people approved, or waits for
-// them. Ways back are never kept waiting.
+// them. What is restored is what was approved then, too. Ways back are never kept
+// waiting.
 func (c *campaign) asApproved(ctx context.Context, effects []rollout.Effect) (rest []rollout.Effect, failures []error) {
 	changed := map[string][]string{} // by commit of the approval: paths that differ on main
 	told := map[fleet.PackageID]bool{}
 	for _, e := range effects {
-		if e.Action != "assign" {
+		if e.Action != "assign" && e.Action != "restore" {
 			rest = append(rest, e)
 			continue
 		}
@@ -28,7 +29,7 @@ func (c *campaign) asApproved(ctx context.Context, effects []rollout.Effect) (re
 		case err == nil && file != "" && !told[e.Package]:
 			failures = append(failures, &fleet.Error{Op: "factory.apply", Object: file, Kind: fleet.Stalled,
 				Err:  errors.New("was changed after wave " + e.Wave + " was approved"),
-				Hint: "revert the change on main to go on with this wave; the changed package travels in the next cycle"})
+				Hint: "revert the change on main to go on with " + map[bool]string{true: "this wave", false: "restoring it"}[e.Action == "assign"] + "; the changed package travels in the next cycle"})
 		case err == nil && file == "":
 			rest = append(rest, e)
 			continue
@@ -43,7 +44,7 @@ func (c *campaign) asApproved(ctx context.Context, effects []rollout.Effect) (re
 func (c *campaign) changedFile(ctx context.Context, changed map[string][]string, e rollout.Effect) (string, error) {
 	commit := ""
 	for _, m := range c.facts.Record.Merges {
-		if m.Approves == string(e.Cycle)+"/"+e.Wave && m.Plan == e.Plan {
+		if m.Approves == string(e.Cycle)+"/"+e.Wave && (m.Plan == e.Plan || e.Action == "restore") { // which keeps no plan
 			commit = m.Commit
 		}
 	}

@@ -280,6 +280,32 @@ func TestCarryOutAsApproved(t *testing.T) {
 	}
 }
 
+// What is restored is what was approved: a change of the package that has not
+// travelled yet does not come to devices with it.
+func TestRestoreAsApproved(t *testing.T) {
+	for path, want := range map[string]fleet.Kind{
+		"catalog/acme/hello/package.cue": fleet.Stalled,
+		"catalog/acme/setup/package.cue": 0,
+	} {
+		w := newEffectWorld(t, 1)
+		if made, _, err := w.run(t, rollout.Deploy); made != 1 || err != nil {
+			t.Fatalf("made %d: %v", made, err)
+		}
+		w.repo.Commit = w.merge(t, path, "x")
+		built, then := w.ledger.rec.Builds[0], *w.ledger.rec
+		told := len(w.consoles[w.tenants[0]].told)
+		made, _, err := w.CarryOut(t.Context(), rollout.Facts{Repo: w.repo, Record: &then}, []rollout.Action{{
+			Kind: rollout.Restore, Cycle: theCycle, Wave: theWave, Tenant: w.tenants[0], Packages: []fleet.PackageID{thePkg}, Version: built.Version, Artifact: built.Artifact,
+		}})
+		if stalled := want != 0; stalled != (err != nil) || stalled && (fleet.KindOf(err) != want || made > 0) || !stalled && made != 1 {
+			t.Errorf("%s: made %d, %v", path, made, err)
+		}
+		if now := len(w.consoles[w.tenants[0]].told); (now > told) == (want != 0) {
+			t.Errorf("%s: %d of %d tellings are the restoration's", path, now-told, now)
+		}
+	}
+}
+
 // Devices are told the tenant's windows, and that restarts stay in them. A
 // package that is only offered has none for installations: who asks for it has
 // chosen the time.

@@ -21,6 +21,7 @@ func (w onTenant) restore(ctx context.Context) error {
 			continue
 		}
 		w.intent.Generation = state.Generation // it is the same release, put there then
+		w.back = true                          // and takes the place of no more than it does
 		if _, err := w.publish(ctx, slot, fleet.Entry{Release: state.Version, Artifact: state.Artifact}); err != nil {
 			return err
 		}

@@ -31,6 +31,11 @@ func (s *stepper) restore() {
 			if !brought || carriedOut(traces, func(x trace) bool { return x.Action == "restore" && x.Reason == words }, time.Time{}) {
 				continue
 			}
+			if why := s.unrestorable(pkg, last); why != "" {
+				s.wait(Wait{Cycle: last.Cycle, Wave: last.Wave, Tenants: []fleet.TenantID{id}, Packages: []fleet.PackageID{pkg}, Kind: fleet.Stalled,
+					Why: string(pkg) + " is not restored on " + string(id) + ": " + why})
+				continue
+			}
 			if until := lease(traces, func(x trace) bool { return x.Action != "restore" }); !s.now.After(until) {
 				s.wait(Wait{Cycle: last.Cycle, Wave: last.Wave, Tenants: []fleet.TenantID{id}, Packages: []fleet.PackageID{pkg}, Kind: fleet.Waiting,
 					Why: string(pkg) + " is restored on " + string(id) + ": a call may still be under way there", Until: until})
@@ -39,4 +44,17 @@ func (s *stepper) restore() {
 			s.act(Action{Kind: Restore, Cycle: last.Cycle, Wave: last.Wave, Tenant: id, Packages: []fleet.PackageID{pkg}, Version: last.Release, Artifact: last.Artifact, Why: words})
 		}
 	}
+}
+
+// unrestorable says why what a slot was last brought is not written again: a
+// release that was taken back would come to devices, or what its way back changed
+// for the while, how it is found and what it takes the place of, would be undone.
+func (s *stepper) unrestorable(pkg fleet.PackageID, last trace) string {
+	if _, revoked := s.f.Repo.Revoked(pkg, fleet.Entry{Release: last.Release, Artifact: last.Artifact}); revoked {
+		return last.Release + " is revoked"
+	}
+	if last.Action == "rollback" {
+		return "it went a way back, and the next release writes it anew"
+	}
+	return ""
 }
