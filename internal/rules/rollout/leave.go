@@ -3,6 +3,7 @@ package rollout
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -114,6 +115,8 @@ func (l *Leaving) await(f Facts, x *index, at slot, now time.Time) bool {
 	switch {
 	case f.Repo.Packages[at.pkg].ID == "":
 		l.kind, l.Waits, l.Until = fleet.Stalled, "main has no package of this id: put its files back below "+at.pkg.Dir()+" until it has left every tenant", time.Time{}
+	case halted(f.Repo, at.pkg, l.last, now) != "":
+		l.kind, l.Waits, l.Until = fleet.Waiting, halted(f.Repo, at.pkg, l.last, now), time.Time{}
 	case !now.After(until):
 		l.kind, l.Waits, l.Until = fleet.Waiting, "a call may still be under way there", until
 	case failed >= maxWays:
@@ -122,6 +125,21 @@ func (l *Leaving) await(f Facts, x *index, at slot, now time.Time) bool {
 		l.Until = time.Time{}
 	}
 	return true
+}
+
+// halted is what keeps a tenant's objects of a package as they are, "" for nothing:
+// a hold of the release that was brought there, or a freeze of everything.
+func halted(repo *fleet.Repository, pkg fleet.PackageID, last trace, now time.Time) string {
+	for _, name := range slices.Sorted(maps.Keys(repo.Holds)) {
+		h := repo.Holds[name]
+		if h.Kind != revocation && h.Of(pkg, fleet.Entry{Release: last.Release, Artifact: last.Artifact}) && (h.Expires == nil || now.Before(*h.Expires)) {
+			return "the hold " + name + " is in force: " + h.Reason
+		}
+	}
+	if name := repo.Frozen(now, true); name != "" {
+		return "the freeze " + name + " is in force"
+	}
+	return ""
 }
 
 // bounded makes removals wait that are too many to be meant without a word for

@@ -36,6 +36,11 @@ func (s *stepper) restore() {
 					Why: string(pkg) + " is not restored on " + string(id) + ": " + why})
 				continue
 			}
+			if why := halted(s.f.Repo, pkg, last, s.now); why != "" {
+				s.wait(Wait{Cycle: last.Cycle, Wave: last.Wave, Tenants: []fleet.TenantID{id}, Packages: []fleet.PackageID{pkg}, Kind: fleet.Waiting,
+					Why: string(pkg) + " is restored on " + string(id) + " later: " + why})
+				continue
+			}
 			if until := lease(traces, func(x trace) bool { return x.Action != "restore" }); !s.now.After(until) {
 				s.wait(Wait{Cycle: last.Cycle, Wave: last.Wave, Tenants: []fleet.TenantID{id}, Packages: []fleet.PackageID{pkg}, Kind: fleet.Waiting,
 					Why: string(pkg) + " is restored on " + string(id) + ": a call may still be under way there", Until: until})

@@ -34,6 +34,8 @@ func TestStepRestores(t *testing.T) {
 		"never brought":           {ask(because), now, false},
 		"its connection is gone":  {all(asked, tenant(aalt, func(t *fleet.Tenant) { t.Intune = nil })), now, false},
 		"it leaves":               {all(asked, leaves(aalt, tool, rollout.LeaveUninstall)), now, false},
+		"it is held":              {all(asked, hold("wait", "hold", tool)), now, false},
+		"everything is frozen":    {all(asked, freeze("all", at, now.Add(time.Hour))), now, false},
 		"it is revoked":           {all(asked, revoke(tool)), now, false},
 		"it went a way back":      {all(asked, did("rollback", "everyone", aalt, tool, at.Add(time.Minute))), now.Add(time.Hour), false},
 		"a merge is not recorded": {all(asked, func(w *world) { w.unrecorded = []string{"c9"} }), now, false},
