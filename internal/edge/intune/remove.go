@@ -21,23 +21,6 @@ const (
 	unhooked = 2 * time.Second
 )
 
-// Held lists the packages of which the tenant holds app objects that bear
-// packmill's marker, sorted.
-func (c *Client) Held(ctx context.Context) ([]fleet.PackageID, error) {
-	apps, err := c.listMarked(ctx)
-	if err != nil {
-		return nil, c.api.Fail("intune.held", c.api.Directory(), err)
-	}
-	var out []fleet.PackageID
-	for _, app := range apps {
-		if m, ok := ParseMarker(text(app.Notes)); ok {
-			out = append(out, m.Package)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
-}
-
 // Remove deletes every app object of a package: of both slots, of all kinds, and
 // those that were left half made, after their assignments. It is for a package
 // that leaves the tenant. Devices keep what they have installed. An app that the

@@ -89,6 +89,8 @@ func TestCheckFinds(t *testing.T) {
 		"a wider permission":       {func(c *graph.Tenant) { c.Roles = append(all("Device.Read.All"), "Device.ReadWrite.All") }, fleet.ReadyYes, "note", ""},
 		"no Intune":                {func(c *graph.Tenant) { c.Plans = []string{"AAD_PREMIUM"} }, fleet.ReadyStalled, "stalled", "includes Intune"},
 		"no Enterprise":            {func(c *graph.Tenant) { c.Plans = []string{"INTUNE_A", "WINDOWSUPDATEFORBUSINESS_DEPLOYMENTSERVICE"} }, fleet.ReadyYes, "note", "no licence for remediations"},
+		"no feature updates":       {func(c *graph.Tenant) { c.Lacks = []string{"/deviceManagement/windowsFeatureUpdateProfiles"} }, fleet.ReadyYes, "note", "no windowsFeatureUpdateProfiles yet"},
+		"no expedited updates":     {func(c *graph.Tenant) { c.Lacks = []string{"/deviceManagement/windowsQualityUpdateProfiles"} }, fleet.ReadyYes, "note", "no windowsQualityUpdateProfiles yet"},
 		"no driver updates":        {func(c *graph.Tenant) { c.Lacks = []string{"/deviceManagement/windowsDriverUpdateProfiles"} }, fleet.ReadyYes, "note", "no windowsDriverUpdateProfiles yet"},
 		"co-managed": {func(c *graph.Tenant) {
 			c.Devices[0].Agent, c.Devices[0].Owned = "configurationManagerClientMdm", []string{"apps", "updates"}

@@ -265,6 +265,7 @@ func deploymentRoutes(r router) {
 	r.beta("GET", base+"/products/{id}/knownIssues", "issue.list", listIssues)
 	one := base + "/deploymentAudiences/{id}"
 	r.beta("POST", base+"/deploymentAudiences", "audience.create", audiences.create)
+	r.beta("GET", one, "audience.get", audiences.with(audiences.get))
 	r.beta("DELETE", one, "audience.delete", audiences.with(audiences.bury))
 	r.beta("POST", base+"/updatableAssets/microsoft.graph.windowsUpdates.enrollAssets", "asset.enrol", enrolAssets)
 	r.beta("GET", one+"/members", "audience.members", audiences.with(listAssets(func(s audienceState) []membership { return s.Members })))

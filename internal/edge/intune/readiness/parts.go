@@ -24,7 +24,8 @@ func features() []feature {
 		{"operationApprovalPolicies", "/beta/deviceManagement/operationApprovalPolicies"}, {"windowsUpdatesCatalog", "/beta/admin/windows/updates/catalog/entries"},
 		{fleet.FeatureCatalog, "/beta/deviceAppManagement/mobileAppCatalogPackages"},
 	}
-	for _, name := range []string{fleet.FeatureScripts, "configurationPolicies", "assignmentFilters", "windowsQualityUpdatePolicies", "windowsDriverUpdateProfiles"} {
+	for _, name := range []string{fleet.FeatureScripts, "configurationPolicies", "assignmentFilters", "windowsQualityUpdatePolicies",
+		"windowsQualityUpdateProfiles", "windowsFeatureUpdateProfiles", "windowsDriverUpdateProfiles"} {
 		out = append(out, feature{name, "/beta/deviceManagement/" + name})
 	}
 	return out

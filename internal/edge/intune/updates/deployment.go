@@ -161,7 +161,10 @@ func (c *Client) deploy(ctx context.Context, d deployment) (deploymentState, err
 	case mine.requested != statePaused && covers(mine.settings, settings):
 		return *mine, nil
 	default:
-		body := map[string]any{"@odata.type": "#" + namespace + "deployment", "settings": settings, "state": requested(stateNone)}
+		body := map[string]any{"@odata.type": "#" + namespace + "deployment", "settings": settings}
+		if mine.requested == statePaused {
+			body["state"] = requested(stateNone)
+		}
 		err = c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPatch, deploymentPath(mine.id), body, &doc)
 	}
 	if err == nil && doc.ID == "" {

@@ -34,18 +34,19 @@ const listWait = 3 * time.Second
 // few and another run may have made one. The first time that one is missing, the
 // lists are read again after a while: another run may have been killed just after
 // it made the profile, and a withdrawal must find that.
+//
+// Where a list fails, what the others have comes with the error.
 func (c *Client) own(ctx context.Context, key Key, kinds ...kind) ([]*profile, error) {
 	for {
 		var found []*profile
+		var failures []error
 		for _, k := range kinds {
 			list, err := c.list(ctx, k, key)
-			if err != nil {
-				return nil, err
-			}
+			failures = append(failures, err)
 			found = append(found, list...)
 		}
-		if len(found) > 0 || c.believe(kinds) {
-			return found, nil
+		if err := errors.Join(failures...); err != nil || len(found) > 0 || c.believe(kinds) {
+			return found, err
 		}
 		if err := c.api.Clock().Sleep(ctx, listWait); err != nil {
 			return nil, err
@@ -116,6 +117,12 @@ func text(raw json.RawMessage) string {
 // letting devices have what this one no longer does.
 func (c *Client) spare(ctx context.Context, key Key, found []*profile) error {
 	for _, spare := range found[1:] {
+		// What it deploys would go on, and nothing would lead there any more.
+		if g, used := spare.marker.Gradual, found[0].marker.Gradual; g != nil && (used == nil || g.Audience != used.Audience) {
+			if err := c.dissolve(ctx, spare); err != nil {
+				return err
+			}
+		}
 		if theirs, err := c.shared(ctx, spare); err != nil || theirs {
 			if err != nil {
 				return err

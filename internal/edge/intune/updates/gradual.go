@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
 )
@@ -22,6 +23,7 @@ type Gradual struct {
 	fleet.Deploy
 	Audience string   `json:"audience,omitempty"` // its id; nobody else has it
 	Reach    []string `json:"reach,omitempty"`    // the groups whose devices are in it, by Target's key
+	Paused   bool     `json:"paused,omitempty"`   // packmill paused it, and has not had it go on yet
 	Until    int64    `json:"until,omitempty"`    // when it reaches the last of them, seconds of Unix, where it says days
 }
 
@@ -56,8 +58,12 @@ func (m Marker) deployment() deployment {
 // in the marker before it has members, and the targets are before it reaches them:
 // a run that dies leaves nothing behind that the next one does not find.
 //
-// A deployment that the service itself stopped is an error of kind Stalled.
+// A deployment that the service or people stopped is an error of kind Stalled,
+// before anything is changed.
 func (c *Client) roll(ctx context.Context, p *profile, want []assignment) error {
+	if err := c.goesOn(ctx, p); err != nil {
+		return err
+	}
 	if err := c.replace(ctx, p, nil); err != nil { // from when it was not in parts
 		return err
 	}
@@ -70,17 +76,79 @@ func (c *Client) roll(ctx context.Context, p *profile, want []assignment) error 
 	}
 	d := p.marker.deployment()
 	if err := c.setAudience(ctx, d.audience, devices); err != nil {
-		if transport.StatusOf(err) == http.StatusNotFound { // somebody removed it: the next try makes another
-			return errors.Join(err, c.markGradual(ctx, p, func(g *Gradual) { g.Audience = "" }))
-		}
-		return err
+		return errors.Join(err, c.forgetLost(ctx, p, err))
 	}
 	state, err := c.deploy(ctx, d)
-	if why := state.stopped(); err == nil && why != "" {
-		return &fleet.Error{Op: "intune.assign", Object: p.marker.Key.String(), Kind: fleet.Stalled, Err: errors.New(why),
-			Hint: "look at what went wrong on the devices that went back; withdraw the release, or let the deployment go on in the tenant"}
+	if err != nil {
+		return err
 	}
-	return err
+	if why := state.stopped(); why != "" {
+		return halted(p, why)
+	}
+	if p.marker.Gradual.Paused {
+		return c.markGradual(ctx, p, func(g *Gradual) { g.Paused = false })
+	}
+	return nil
+}
+
+// goesOn is an error of kind Stalled where the service stopped what a slot deploys,
+// or people of the tenant paused it: packmill did so only where its marker says so.
+// Nobody joins such a deployment, and packmill does not have it go on.
+func (c *Client) goesOn(ctx context.Context, p *profile) error {
+	d := p.marker.deployment()
+	if d.audience == "" {
+		return nil
+	}
+	present, err := c.deployments(ctx, d.audience)
+	if err != nil {
+		return err
+	}
+	for _, s := range present {
+		if s.entry != d.entry {
+			continue
+		}
+		if why := s.stopped(); why != "" {
+			return halted(p, why)
+		}
+		if g := p.marker.Gradual; s.requested == statePaused && len(g.Reach) > 0 && !g.Paused {
+			return halted(p, "the tenant's people paused the deployment")
+		}
+	}
+	return nil
+}
+
+func halted(p *profile, why string) error {
+	return &fleet.Error{Op: "intune.assign", Object: p.marker.Key.String(), Kind: fleet.Stalled, Err: errors.New(why),
+		Hint: "look at what went wrong on the devices that went back; withdraw the release, or let the deployment go on in the tenant"}
+}
+
+// forgetLost has the marker name no audience any more where why says that
+// something was not found, and that is the audience: somebody removed it, and the
+// next try makes another. What was deployed to it ends first, since nothing leads
+// there afterwards.
+func (c *Client) forgetLost(ctx context.Context, p *profile, why error) error {
+	id := p.marker.Gradual.Audience
+	lost, err := c.lost(ctx, id, why)
+	if err != nil || !lost {
+		return err
+	}
+	if err := c.setState(ctx, id, stateArchived); err != nil {
+		return err
+	}
+	return c.markGradual(ctx, p, func(g *Gradual) { g.Audience = "" })
+}
+
+// lost reports whether an audience is gone, after a call that has to do with it
+// failed: its members, or a device, may be what was not found.
+func (c *Client) lost(ctx context.Context, id string, why error) (bool, error) {
+	if transport.StatusOf(why) != http.StatusNotFound {
+		return false, nil
+	}
+	err := c.api.Call(ctx, msgraph.Fresh, http.MethodGet, audiencePath(id), nil, nil)
+	if transport.StatusOf(err) == http.StatusNotFound {
+		return true, nil
+	}
+	return false, err
 }
 
 // prepared has the marker name an audience, and what the deployment will reach.
@@ -129,14 +197,14 @@ func (c *Client) unroll(ctx context.Context, p *profile) error {
 	if err != nil || len(g.Reach) == 0 {
 		return err
 	}
-	return c.markGradual(ctx, p, func(g *Gradual) { g.Reach, g.Until = nil, 0 })
+	return c.markGradual(ctx, p, func(g *Gradual) { g.Reach, g.Until, g.Paused = nil, 0, true })
 }
 
 // emptied takes all devices out of an audience. One that is gone has none.
 func (c *Client) emptied(ctx context.Context, id string) error {
 	err := c.setAudience(ctx, id, audience{})
-	if transport.StatusOf(err) == http.StatusNotFound {
-		return nil
+	if lost, look := c.lost(ctx, id, err); lost || look != nil {
+		return look
 	}
 	return err
 }
@@ -153,7 +221,7 @@ func (c *Client) dissolve(ctx context.Context, p *profile) error {
 	if err := c.drop(ctx, audiencePath(g.Audience)); err != nil {
 		return err
 	}
-	return c.markGradual(ctx, p, func(g *Gradual) { g.Audience, g.Reach, g.Until = "", nil, 0 })
+	return c.markGradual(ctx, p, func(g *Gradual) { g.Audience, g.Reach, g.Until, g.Paused = "", nil, 0, false })
 }
 
 // rolled tells what a deployment reaches, and why the service stopped it.

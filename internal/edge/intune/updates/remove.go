@@ -19,14 +19,11 @@ func (c *Client) RemoveUpdate(ctx context.Context, id fleet.PackageID) error {
 	return c.fail("intune.remove", Key{id, "both slots"}, c.api.Persist(ctx, func() error {
 		var all []*profile
 		for _, name := range []string{fleet.Candidate, fleet.Stable} {
-			lead, others, err := c.slot(ctx, Key{id, name})
+			found, err := c.own(ctx, Key{id, name}, slotKinds()...)
 			if err != nil {
 				return err
 			}
-			if lead == nil {
-				continue
-			}
-			for _, p := range append(others, lead) {
+			for _, p := range found {
 				if theirs, err := c.shared(ctx, p); err != nil || theirs {
 					return errors.Join(err, assignedByPeople(p, theirs))
 				}

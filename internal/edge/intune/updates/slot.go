@@ -24,12 +24,25 @@ func slotKinds() []kind { return []kind{qualityKind, featureKind, expediteKind, 
 
 // slot finds a slot's profile, of whichever kind. nil when there is none. others
 // are of other kinds: what the slot was about before its package was changed, and
-// a run died. The one that was written last leads.
+// a run died. The one that was written last leads. Spare ones are removed, so reads
+// and withdrawals look at all that there are instead.
 func (c *Client) slot(ctx context.Context, key Key) (lead *profile, others []*profile, err error) {
 	found, err := c.own(ctx, key, slotKinds()...)
 	if err != nil {
 		return nil, nil, err
 	}
+	lead, others, alike := choose(found)
+	for _, same := range alike {
+		if err := c.spare(ctx, key, same); err != nil {
+			return nil, nil, err
+		}
+	}
+	return lead, others, nil
+}
+
+// choose tells which of a slot's profiles leads, the first ones of the other kinds,
+// and all of each kind.
+func choose(found []*profile) (lead *profile, others []*profile, alike [][]*profile) {
 	for _, k := range slotKinds() {
 		var same []*profile
 		for _, p := range found {
@@ -40,9 +53,7 @@ func (c *Client) slot(ctx context.Context, key Key) (lead *profile, others []*pr
 		if len(same) == 0 {
 			continue
 		}
-		if err := c.spare(ctx, key, same); err != nil {
-			return nil, nil, err
-		}
+		alike = append(alike, same)
 		if p := same[0]; lead == nil {
 			lead = p
 		} else if p.marker.Generation > lead.marker.Generation {
@@ -51,7 +62,7 @@ func (c *Client) slot(ctx context.Context, key Key) (lead *profile, others []*pr
 			others = append(others, p)
 		}
 	}
-	return lead, others, nil
+	return lead, others, alike
 }
 
 // ObserveUpdate reads what a slot lets devices have. A slot without a profile is
@@ -61,11 +72,12 @@ func (c *Client) ObserveUpdate(ctx context.Context, id fleet.PackageID, slot str
 	if err != nil {
 		return fleet.AppState{}, err
 	}
-	p, others, err := c.slot(ctx, key)
-	if err != nil || p == nil {
+	found, err := c.own(ctx, key, slotKinds()...)
+	lead, _, _ := choose(found)
+	if err != nil || lead == nil {
 		return fleet.AppState{}, c.fail("intune.observe", key, err)
 	}
-	s, err := c.state(ctx, p, others...)
+	s, err := c.state(ctx, lead, slices.DeleteFunc(found, func(p *profile) bool { return p == lead })...)
 	return s, c.fail("intune.observe", key, err)
 }
 
@@ -212,21 +224,15 @@ func (c *Client) AssignUpdate(ctx context.Context, id fleet.PackageID, slot stri
 		return err
 	}
 	return c.fail("intune.assign", key, c.api.Persist(ctx, func() error {
-		p, others, err := c.slot(ctx, key)
-		switch {
-		case err != nil:
+		if len(targets) == 0 {
+			return c.halt(ctx, key)
+		}
+		p, _, err := c.slot(ctx, key)
+		if err != nil {
 			return err
-		case p == nil && len(targets) == 0:
-			return nil
-		case p == nil:
+		}
+		if p == nil {
 			return noProfile(qualityKind, key)
-		case len(targets) == 0:
-			var failures []error
-			for _, p := range append(others, p) {
-				// One must not keep the other from stopping it.
-				failures = append(failures, c.replace(ctx, p, nil), c.withdraw(ctx, p))
-			}
-			return errors.Join(failures...)
 		}
 		want, err := toAssignments(p.kind, key, targets)
 		if err != nil {
@@ -240,6 +246,18 @@ func (c *Client) AssignUpdate(ctx context.Context, id fleet.PackageID, slot stri
 		}
 		return c.release(ctx, p)
 	}))
+}
+
+// halt takes back all that a slot lets devices have, whatever of it can be found:
+// neither a list that fails nor a profile that does must keep the others from
+// stopping it.
+func (c *Client) halt(ctx context.Context, key Key) error {
+	found, err := c.own(ctx, key, slotKinds()...)
+	failures := []error{err}
+	for _, p := range found {
+		failures = append(failures, c.replace(ctx, p, nil), c.withdraw(ctx, p))
+	}
+	return errors.Join(failures...)
 }
 
 // release approves what a profile is about. Profiles that name what they are about

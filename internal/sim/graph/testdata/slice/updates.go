@@ -51,7 +51,7 @@ func deployments() area {
 			base + "/products":                          {"get"},
 			base + "/products/{product-id}/knownIssues": {"get"},
 			base + "/deploymentAudiences":               {"post"},
-			audience:                                    {"delete"},
+			audience:                                    {"get", "delete"},
 			audience + "/members":                       {"get"},
 			audience + "/exclusions":                    {"get"},
 			audience + "/microsoft.graph.windowsUpdates.updateAudience": {"post"},
