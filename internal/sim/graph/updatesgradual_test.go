@@ -217,6 +217,9 @@ func TestAudienceRemoved(t *testing.T) {
 	if again, members := w.audienceIn(); again == id || again == "" || members != 3 {
 		t.Errorf("audience %s with %d members, then %s", id, members, again)
 	}
+	if got := w.deployments(); !slices.Equal(got, []string{"archived archived", "none offering"}) {
+		t.Errorf("deployments %q", got)
+	}
 	again, _ := w.audienceIn()
 	w.do(http.MethodDelete, updatesBase+"/deploymentAudiences/"+again, nil)
 	ok(t, unrolling(t.Context(), w.updates(nordic), group))
@@ -232,11 +235,14 @@ func gradualEnd(w *world) string {
 // ends where one that nobody killed does. At no moment is a device in an audience
 // that no marker names.
 func TestRolloutKilledAtEachStep(t *testing.T) {
-	for name, work := range map[string]func(context.Context, *updates.Client, string) error{"deploy": rolling, "halt": unrolling, "end": ending} {
+	for name, work := range map[string]func(context.Context, *updates.Client, string) error{"deploy": rolling, "halt": unrolling, "again": rolling, "end": ending} {
 		run := func(t *testing.T, kill int) (end string, steps int, got map[string]int) {
 			w, group := patchedWorld(t, func(o *graph.Options) { o.ListLag = 1 })
 			if name != "deploy" {
 				ok(t, rolling(t.Context(), w.updates(nordic), group))
+			}
+			if name == "again" {
+				ok(t, unrolling(t.Context(), w.updates(nordic), group))
 			}
 			before := len(w.events)
 			ctx, cancel := context.WithCancel(t.Context())
