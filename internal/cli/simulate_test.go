@@ -77,11 +77,12 @@ func lines(events []view.Event) string {
 }
 
 // TestSimulateTellsTheDemo compares, for several seeds, what simulate tells
-// before the first wave with what the demo prints after.
+// before the first wave with what the demo prints after. TestSimulateTellsKills
+// does it for seed 1.
 func TestSimulateTellsTheDemo(t *testing.T) {
-	long(t, "runs three weeks")
+	long(t, "runs two weeks")
 	stories := map[string]bool{}
-	for _, seed := range []int64{1, 2, 3} {
+	for _, seed := range []int64{2, 3} {
 		dir := rehearsedEve(t, seed, afterCall)
 		s := simulated(t, dir, "2026-W47")
 		if !s.Closed || s.Seed != seed || len(s.Timeline) != 12 || len(s.Stops) != 1 {
@@ -96,8 +97,8 @@ func TestSimulateTellsTheDemo(t *testing.T) {
 		}
 		stories[want] = true
 	}
-	if len(stories) != 3 {
-		t.Errorf("three seeds tell %d stories: nothing depends on the seed", len(stories))
+	if len(stories) != 2 {
+		t.Errorf("two seeds tell %d story: nothing depends on the seed", len(stories))
 	}
 }
 
