@@ -21,6 +21,9 @@ import (
 // are rewritten; which branches must not be is checked after fetching.
 const fetchAll = config.RefSpec("+refs/heads/*:refs/remotes/" + remoteName + "/*")
 
+// fetchLock is the file that is locked while the remote's refs are brought.
+const fetchLock = "packmill-fetch.lock"
+
 // ErrNotFastForward says that the remote's branch holds commits the pushed one
 // does not come from: someone else pushed first. Fetch, decide anew, push.
 var ErrNotFastForward = errors.New("the remote's branch has moved on")
@@ -148,7 +151,7 @@ func (r *Repo) fetch(ctx context.Context, specs []config.RefSpec, prune bool) er
 	}
 	// Another process that fetches into this clone rewrites the refs that are
 	// compared below.
-	unlock, err := r.lockFile(ctx, "packmill-fetch.lock")
+	unlock, err := r.lockFile(ctx, fetchLock)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/testreq"
@@ -28,6 +31,56 @@ func twoClones(t *testing.T) (remote, a, b *Repo) {
 		return r
 	}
 	return remote, open(), open()
+}
+
+// TestMainWhileFetching: a branch that another process drops and puts back while
+// it fetches is there for who waits.
+func TestMainWhileFetching(t *testing.T) {
+	_, a, _ := twoClones(t)
+	const name = "refs/remotes/origin/main"
+	want, err := a.Main()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Open(a.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := b.lockFile(t.Context(), fetchLock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.store.RemoveReference(name); err != nil {
+		t.Fatal(err)
+	}
+	type answer struct {
+		id  string
+		err error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		id, err := a.Main()
+		got <- answer{id, err}
+	}()
+	select {
+	case early := <-got:
+		t.Errorf("said %q, %v while it was gone", early.id, early.err)
+		got <- early
+	case <-time.After(50 * time.Millisecond):
+	}
+	if err := b.store.SetReference(plumbing.NewHashReference(name, plumbing.NewHash(want))); err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+	if now := <-got; now.id != want || now.err != nil {
+		t.Errorf("main is %q, %v, want %q", now.id, now.err, want)
+	}
+	if err := b.store.RemoveReference(name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Main(); fleet.KindOf(err) != fleet.Invalid {
+		t.Errorf("without main: %v", err)
+	}
 }
 
 func TestPushAndFetch(t *testing.T) {

@@ -1,6 +1,7 @@
 package gitrepo
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"slices"
@@ -160,10 +161,24 @@ func (r *Repo) Main() (string, error) {
 		hint = "git fetch " + remoteName + ", or push " + mainBranch + " if the remote is empty"
 	}
 	id, err := r.Ref(name)
+	if err == nil && id == "" && r.HasRemote() {
+		id, err = r.refAtRest(name)
+	}
 	if err == nil && id == "" {
 		err = &fleet.Error{Op: "gitrepo.main", Object: name, Kind: fleet.Invalid, Err: errors.New("there is no such branch"), Hint: hint}
 	}
 	return id, err
+}
+
+// refAtRest reads a ref of the remote while nobody fetches: another process that
+// fetches into this clone drops refs and puts back what must not be gone.
+func (r *Repo) refAtRest(name string) (string, error) {
+	unlock, err := r.lockFile(context.Background(), fetchLock)
+	if err != nil {
+		return "", nil // a clone that nobody may write to rests
+	}
+	defer unlock()
+	return r.Ref(name)
 }
 
 // Ref is the commit a full ref name points at, "" when there is none.
