@@ -37,7 +37,7 @@ func TestKilledRunner(t *testing.T) {
 // step, and steps outlive it for a moment. Each time it is run again on its
 // folder, and in the end reaches what it reaches in one go.
 func TestKilledDemo(t *testing.T) {
-	long(t, "runs a whole week, and parts of it again")
+	thorough(t, "runs a whole week, and parts of it again")
 	exe := packmillProgram(t)
 	want := endOf(t, finishedWorld(t, neverKill))
 	dir := t.TempDir()

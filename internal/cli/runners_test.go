@@ -85,7 +85,7 @@ func (d *demo) atOnce(t *testing.T, at time.Time, oneClone bool, calls ...[]stri
 // finds them there, and leaves those tenants alone. In one clone they take turns.
 // Shards share no tenant.
 func TestTwoRunners(t *testing.T) {
-	long(t, "runs the end of the week four times")
+	thorough(t, "runs the end of the week four times")
 	want := endOf(t, finishedWorld(t, neverKill))
 	at := stepNamed(killStep).at
 	run := []string{"run", "--yes"}

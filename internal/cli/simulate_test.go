@@ -80,7 +80,7 @@ func lines(events []view.Event) string {
 // before the first wave with what the demo prints after. TestSimulateTellsKills
 // does it for seed 1.
 func TestSimulateTellsTheDemo(t *testing.T) {
-	long(t, "runs two weeks")
+	thorough(t, "runs two weeks")
 	stories := map[string]bool{}
 	for _, seed := range []int64{2, 3} {
 		dir := rehearsedEve(t, seed, afterCall)

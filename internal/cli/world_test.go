@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/packmill/packmill/internal/sim/event"
+	"github.com/packmill/packmill/internal/testreq"
 )
 
 // A shelf keeps demo worlds that tests share. A week takes some seconds, and
@@ -283,6 +284,13 @@ func long(t *testing.T, why string) {
 		t.Skip(why)
 	}
 	t.Parallel()
+}
+
+// thorough is for long tests that a plain run leaves out.
+func thorough(t *testing.T, why string) {
+	t.Helper()
+	testreq.Thorough(t, why)
+	long(t, why)
 }
 
 // copied is a copy of a world for one test: opening a world changes it, and

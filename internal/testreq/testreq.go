@@ -35,3 +35,13 @@ func Root(t testing.TB) {
 	t.Helper()
 	Need(t, "root", os.Geteuid() == 0, "the test changes file ownership or mounts")
 }
+
+// Thorough is for tests that take minutes: they try in more ways what others
+// try in one. They run where PACKMILL_REQUIRE=all asks for everything; a plain
+// run of a package ends within go test's ten minutes on a small machine.
+func Thorough(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("PACKMILL_REQUIRE") != "all" {
+		t.Skipf("%s; set PACKMILL_REQUIRE=all", why)
+	}
+}
