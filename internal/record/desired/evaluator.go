@@ -137,14 +137,17 @@ func died(at string, late, full bool, waitErr error, stderr string, l Limits) er
 }
 
 // outOfMemory reads what a Go program says at the wall. It may be a thread that
-// needs memory next: there is none for its stack then.
+// needs memory next: there is none for its stack then. Or it is the collector
+// that needs some for its own lists, which goes on without looking whether it got
+// any: a fault on the system's stack (goroutine 0), where no code of ours or CUE's
+// runs. A fault in theirs is a panic.
 func outOfMemory(stderr string) bool {
 	for _, words := range []string{"out of memory", "cannot allocate", "pthread_create failed", "failed to create new OS thread"} {
 		if strings.Contains(stderr, words) {
 			return true
 		}
 	}
-	return false
+	return strings.HasPrefix(stderr, "SIGSEGV: ") && strings.Contains(stderr, "\n\ngoroutine 0 ")
 }
 
 // A head keeps the first bytes that are written to it.

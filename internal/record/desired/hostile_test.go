@@ -116,6 +116,23 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestOutOfMemory tells what the runtime says for want of memory from a fault of
+// the program's own.
+func TestOutOfMemory(t *testing.T) {
+	for said, want := range map[string]bool{
+		"fatal error: runtime: out of memory\n":                              true,
+		"runtime: failed to create new OS thread (have 5 already; errno=11)": true,
+		"SIGSEGV: segmentation violation\nPC=0x438abd m=0 sigcode=1 addr=0x0\n\ngoroutine 0 gp=0x1615fe0 m=0 mp=0x1617380 [idle]:\nruntime.(*spanQueue).tryDrain(0x0)\n": true,
+		"SIGSEGV: segmentation violation\nPC=0x438abd m=0 sigcode=1 addr=0x0\nsignal arrived during cgo execution\n\ngoroutine 1 gp=0x1 m=0 [syscall]:\n":                false,
+		"panic: runtime error: invalid memory address or nil pointer dereference\n[signal SIGSEGV: segmentation violation code=0x1]\n\ngoroutine 1 [running]:\n":         false,
+		"": false,
+	} {
+		if got := outOfMemory(said); got != want {
+			t.Errorf("%q: %v, want %v", said, got, want)
+		}
+	}
+}
+
 // alternatives is a meet of n structs that each leave two choices.
 func alternatives(n int) string {
 	var b strings.Builder
