@@ -12,8 +12,8 @@ import (
 // asApproved takes out the assignments of packages whose commands, detection or
 // release on main are not those any more that the wave's approval was given
 // for: a wave that has started goes on with what people approved, or waits for
-// them. What is restored is what was approved then, too. Ways back are never kept
-// waiting.
+// them. What is restored is what was brought there, which an approval was given
+// for. Ways back are never kept waiting.
 func (c *campaign) asApproved(ctx context.Context, effects []rollout.Effect) (rest []rollout.Effect, failures []error) {
 	changed := map[string][]string{} // by commit of the approval: paths that differ on main
 	told := map[fleet.PackageID]bool{}
@@ -27,9 +27,7 @@ func (c *campaign) asApproved(ctx context.Context, effects []rollout.Effect) (re
 		case err != nil && !told[e.Package]:
 			failures = append(failures, err)
 		case err == nil && file != "" && !told[e.Package]:
-			failures = append(failures, &fleet.Error{Op: "factory.apply", Object: file, Kind: fleet.Stalled,
-				Err:  errors.New("was changed after wave " + e.Wave + " was approved"),
-				Hint: "revert the change on main to go on with " + map[bool]string{true: "this wave", false: "restoring it"}[e.Action == "assign"] + "; the changed package travels in the next cycle"})
+			failures = append(failures, stale(e, file))
 		case err == nil && file == "":
 			rest = append(rest, e)
 			continue
@@ -39,18 +37,45 @@ func (c *campaign) asApproved(ctx context.Context, effects []rollout.Effect) (re
 	return rest, failures
 }
 
-// changedFile is a file of an effect's package that differs between the merge
-// of its wave's approval and main, "" if none does.
+// stale says that a file is not any more what an effect was approved for.
+func stale(e rollout.Effect, file string) error {
+	err := &fleet.Error{Op: "factory.apply", Object: file, Kind: fleet.Stalled, Err: errors.New("was changed after wave " + e.Wave + " was approved"),
+		Hint: "revert the change on main to go on with this wave; the changed package travels in the next cycle"}
+	if e.Action == "restore" {
+		err.Err = errors.New("was changed after " + string(e.Tenant) + " was given " + string(e.Package))
+		err.Hint = "revert the change on main to restore what was given; the changed package travels in the next cycle"
+	}
+	return err
+}
+
+// changedFile is a file of an effect's package that differs between main and what
+// it was approved or made for, "" if none does: for an assignment the merge of its
+// wave's approval, for a restoration the commits that brought what the package's
+// apps hold.
 func (c *campaign) changedFile(ctx context.Context, changed map[string][]string, e rollout.Effect) (string, error) {
+	if e.Action == "restore" {
+		for _, i := range rollout.BroughtBy(c.facts.Record, e.Tenant, e.Package) {
+			if file, err := c.changedSince(ctx, changed, i.Main, e.Package, i.Release); file != "" || err != nil {
+				return file, err
+			}
+		}
+		return "", nil
+	}
 	commit := ""
 	for _, m := range c.facts.Record.Merges {
-		if m.Approves == string(e.Cycle)+"/"+e.Wave && (m.Plan == e.Plan || e.Action == "restore") { // which keeps no plan
+		if m.Approves == string(e.Cycle)+"/"+e.Wave && m.Plan == e.Plan {
 			commit = m.Commit
 		}
 	}
 	if commit == "" {
 		return "", fleet.Errorf(fleet.Refused, "factory.apply", string(e.Cycle), "no recorded merge approves the plan %s of wave %s", e.Plan.Short(), e.Wave)
 	}
+	return c.changedSince(ctx, changed, commit, e.Package, e.Entry.Release)
+}
+
+// changedSince is a file of a package's release that differs between a commit and
+// main. The paths that do are kept by commit.
+func (c *campaign) changedSince(ctx context.Context, changed map[string][]string, commit string, id fleet.PackageID, version string) (string, error) {
 	if _, known := changed[commit]; !known {
 		list, err := c.Git.Changed(ctx, commit, c.facts.Repo.Commit)
 		if err != nil {
@@ -61,7 +86,7 @@ func (c *campaign) changedFile(ctx context.Context, changed map[string][]string,
 			changed[commit] = append(changed[commit], change.Path)
 		}
 	}
-	for _, file := range delivered(c.facts.Repo.Packages[e.Package], e.Entry.Release) {
+	for _, file := range delivered(c.facts.Repo.Packages[id], version) {
 		if slices.Contains(changed[commit], file) {
 			return file, nil
 		}

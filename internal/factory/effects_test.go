@@ -280,7 +280,7 @@ func TestCarryOutAsApproved(t *testing.T) {
 	}
 }
 
-// What is restored is what was approved: a change of the package that has not
+// What is restored is what was brought there: a change of the package that has not
 // travelled yet does not come to devices with it.
 func TestRestoreAsApproved(t *testing.T) {
 	for path, want := range map[string]fleet.Kind{
@@ -292,6 +292,7 @@ func TestRestoreAsApproved(t *testing.T) {
 			t.Fatalf("made %d: %v", made, err)
 		}
 		w.repo.Commit = w.merge(t, path, "x")
+		w.ledger.rec.Merges = append(w.ledger.rec.Merges, fleet.Merge{Approves: string(theCycle) + "/" + theWave, Commit: w.repo.Commit}) // of what is not there yet
 		built, then := w.ledger.rec.Builds[0], *w.ledger.rec
 		told := len(w.consoles[w.tenants[0]].told)
 		made, _, err := w.CarryOut(t.Context(), rollout.Facts{Repo: w.repo, Record: &then}, []rollout.Action{{

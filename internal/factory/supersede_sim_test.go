@@ -165,3 +165,19 @@ func TestSuccessionGoesBackToBoth(t *testing.T) {
 	w.have("taken back", 0, "24.09", "24.09")
 	w.have("taken back", 1, "24.09", "24.09")
 }
+
+// TestRestoreSupersedesNothingNew: main may say by now that a package takes another
+// one's place. Restoring what was given of it brings nothing of that.
+func TestRestoreSupersedesNothingNew(t *testing.T) {
+	w := newSuccession(t, rollout.BackPrevious, 1)
+	w.begin()
+	w.have("in the wave", 1, "24.09", "")
+	w.supersede()
+	tenant := w.repo.Tenants[w.tenants[0]]
+	tenant.Restore = map[fleet.PackageID]fleet.Because{w.packages[1]: {Reason: "agreed", Expires: w.clock.Now().Add(30 * day)}}
+	w.repo.Tenants[tenant.ID] = tenant
+	w.does(rollout.Restore, secondCycle, 1)
+	w.later(4 * day)
+	w.have("restored", 0, "24.09", "24.09")
+	w.have("restored", 1, "24.09", "")
+}

@@ -132,6 +132,25 @@ func (x *checks) leavings(file string, t fleet.Tenant) {
 	}
 }
 
+// restorations checks what is to be written anew: a console's objects, of a package
+// that the tenant has.
+func (x *checks) restorations(file string, t fleet.Tenant) {
+	for _, id := range slices.Sorted(maps.Keys(t.Restore)) {
+		keys := k("tenant", "restore", string(id))
+		x.exception(exception{File: file, Keys: keys, Expires: t.Restore[id].Expires})
+		_, uses := t.Packages[id]
+		pkg, read := x.repo.Packages[id]
+		switch {
+		case !x.packages[string(id)]:
+			x.fault(file, keys, "there is no package %q%s", id, suggest(string(id), slices.Collect(maps.Keys(x.packages))))
+		case !uses:
+			x.fault(file, keys, "the tenant does not have %s under packages", id)
+		case read && pkg.ByWindowsUpdate():
+			x.fault(file, keys, "what Windows Update delivers is an approval, which has nothing to write anew: approve it again with its next release")
+		}
+	}
+}
+
 // acknowledged checks that a word on foreign writes says which, and that none of
 // them is still to come.
 func (x *checks) acknowledged(file string, t fleet.Tenant) {

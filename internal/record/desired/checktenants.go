@@ -152,9 +152,7 @@ func (x *checks) tenant(p place) {
 			x.fault(p.Path, k("tenant", "windows", name, "until"), "the window has no length")
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(t.Restore)) {
-		x.exception(exception{File: p.Path, Keys: k("tenant", "restore", string(id)), Expires: t.Restore[id].Expires})
-	}
+	x.restorations(p.Path, t)
 	for _, pkg := range slices.Sorted(maps.Keys(t.Packages)) {
 		keys := k("tenant", "packages", string(pkg))
 		if !x.packages[string(pkg)] {

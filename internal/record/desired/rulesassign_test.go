@@ -14,9 +14,26 @@ func TestAssignments(t *testing.T) {
 	leave := func(more string) edit {
 		return edit{tenant, `labels: role:      "customer"`, "labels: role:      \"customer\"\n\tleave: {" + more + "}"}
 	}
+	restore := func(id string) edit {
+		return edit{tenant, `labels: role:      "customer"`, "labels: role:      \"customer\"\n\trestore: \"" + id + "\": {reason: \"agreed\", expires: \"2027-02-01T00:00:00Z\"}"}
+	}
 	acknowledge := func(more string) edit {
 		return edit{tenant, `labels: role:      "customer"`, "labels: role:      \"customer\"\n\tacknowledged: portal: {reason: \"agreed\", by: \"Pia\", " + more + "}"}
 	}
+	const patch = `package catalog
+
+import "github.com/packmill/packmill/schema"
+
+pkg: schema.#Package & {
+	id:   "microsoft/kb5068861"
+	name: "A patch"
+	kind: "osPatch"
+	sources: ["packmill patches, 2026-11-11"]
+	patch: {kb: "KB5068861", builds: "11-24H2": "26100.7171", reboot: "always"}
+	tests: matrix: []
+	rollback: "forwardOnly"
+}
+`
 	const app = "0b1c2d3e-1111-4222-8333-444455556666"
 	checkRules(t, []rule{
 		{"all devices left out", []edit{with(`exclude: ["all devices"]`)}},
@@ -45,6 +62,9 @@ func TestAssignments(t *testing.T) {
 		{"an uninstallation of what is not named", []edit{leave(`"igor-pavlov/7-zip": "uninstall"`), {tenant, `"igor-pavlov/7-zip": [{}]`, ``}}},
 		{"a package that is none leaves", []edit{leave(`"mozilla/firefix": "keep"`)}},
 		{"a way to leave that is none", []edit{leave(`"igor-pavlov/7-zip": "burn"`)}},
+		{"a restoration of nothing", []edit{restore("mozilla/firefix")}},
+		{"a restoration of what it does not have", []edit{restore("igor-pavlov/7-zip"), {tenant, `"igor-pavlov/7-zip": [{}]`, ``}}},
+		{"a restoration of an approval", []edit{restore("microsoft/kb5068861"), {tenant, `"igor-pavlov/7-zip": [{}]`, "\"igor-pavlov/7-zip\": [{}]\n\t\t\"microsoft/kb5068861\": [{}]"}, {"catalog/microsoft/kb5068861/package.cue", "", patch}}},
 		{"an adoption without a console", []edit{adopt(`"igor-pavlov/7-zip": "` + app + `"`), {tenant, `intune: directory: "7f6e1c52-0000-0000-0000-000000000000"`, ``}}},
 	})
 }

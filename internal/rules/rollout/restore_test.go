@@ -19,6 +19,14 @@ func TestStepRestores(t *testing.T) {
 		return tenant(aalt, func(t *fleet.Tenant) { t.Restore = map[fleet.PackageID]fleet.Because{tool: b} })
 	}
 	asked := all(did("promote", "everyone", aalt, tool, at), ask(because))
+	wentBack := all(asked, did("rollback", "everyone", aalt, tool, at.Add(time.Minute)))
+	newer := func(action string) fact { // of the next release
+		return all(did(action, "everyone", aalt, tool, at.Add(2*time.Minute)), func(w *world) {
+			i := &w.rec.Intents[len(w.rec.Intents)-1]
+			i.Release, i.Artifact = "3.0", artifact(tool, "3.0")
+			w.rec.Receipts[len(w.rec.Receipts)-1].Artifact = i.Artifact
+		})
+	}
 	done := all(asked, did("restore", "everyone", aalt, tool, now), func(w *world) { w.rec.Intents[1].Reason = rollout.RestoreWords(because) })
 	for name, tt := range map[string]struct {
 		facts fact
@@ -37,13 +45,19 @@ func TestStepRestores(t *testing.T) {
 		"it is held":              {all(asked, hold("wait", "hold", tool)), now, false},
 		"everything is frozen":    {all(asked, freeze("all", at, now.Add(time.Hour))), now, false},
 		"it is revoked":           {all(asked, revoke(tool)), now, false},
-		"it went a way back":      {all(asked, did("rollback", "everyone", aalt, tool, at.Add(time.Minute))), now.Add(time.Hour), false},
-		"a merge is not recorded": {all(asked, func(w *world) { w.unrecorded = []string{"c9"} }), now, false},
+		"it went a way back":      {wentBack, now.Add(time.Hour), false},
+		// The stable app is still as the way back left it, whatever the other holds.
+		"it went back, and the next is assigned":   {all(wentBack, newer("assign")), now.Add(time.Hour), false},
+		"it went back, and the next is stable":     {all(wentBack, newer("assign"), newer("promote")), now.Add(time.Hour), true},
+		"the next is assigned, stable is revoked":  {all(asked, newer("assign"), revoke(tool)), now.Add(time.Hour), false},
+		"the next is assigned, stable is held":     {all(asked, newer("assign"), hold("wait", "hold", tool)), now.Add(time.Hour), false},
+		"the next is stable, the last was revoked": {all(asked, newer("assign"), newer("promote"), revoke(tool)), now.Add(time.Hour), true},
+		"a merge is not recorded":                  {all(asked, func(w *world) { w.unrecorded = []string{"c9"} }), now, false},
 	} {
 		list, _ := newWorld(tt.facts).step(t, tt.now)
 		got := false
 		for _, a := range list {
-			got = got || strings.HasPrefix(a, "restore everyone nordic/aalto tool")
+			got = got || strings.HasPrefix(a, "restore ") && strings.Contains(a, " nordic/aalto tool")
 		}
 		if got != tt.want {
 			t.Errorf("%s: %q", name, list)
