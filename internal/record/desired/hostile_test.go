@@ -90,7 +90,7 @@ func TestHostile(t *testing.T) {
 		{"long range", "_n: [for i in list.Range(0, 1000000, 1) {i * i}]\n", "CPU time|memory"},
 		{"list laughs in the output", laughs + "tenant: labels: {for i, x in list.FlattenN(_l9, -1) {\"l\\(i)\": x}}\n", "CPU time|memory"},
 		{"alternatives", "_d: (" + strings.Repeat("(1|2) & ", 1) + "(1|2))\n" + alternatives(18), "CPU time|memory"},
-		{"deep path", "_p: " + strings.Repeat("a: ", 20000) + "1\n", "CPU time|memory|nested"},
+		{"deep path", "_p: " + strings.Repeat("a:", 32000) + " 1\n", "CPU time|memory|nested"},
 		{"large result", "tenant: labels: {for i in list.Range(0, 40000, 1) {\"label-\\(i)\": \"0123456789012345678901234567890123456789\"}}\n", "CPU time|memory|result is larger"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
