@@ -9,7 +9,7 @@ import (
 	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
-// asApproved takes out the assignments of packages whose commands, detection or
+// asApproved takes out the assignments and promotions of packages whose commands, detection or
 // release on main are not those any more that the wave's approval was given
 // for: a wave that has started goes on with what people approved, or waits for
 // them. What is restored is what was brought there, which an approval was given
@@ -18,7 +18,7 @@ func (c *campaign) asApproved(ctx context.Context, effects []rollout.Effect) (re
 	changed := map[string][]string{} // by commit of the approval: paths that differ on main
 	told := map[fleet.PackageID]bool{}
 	for _, e := range effects {
-		if e.Action != "assign" && e.Action != "restore" {
+		if e.Action != "assign" && e.Action != "promote" && e.Action != "restore" {
 			rest = append(rest, e)
 			continue
 		}
@@ -51,7 +51,7 @@ func stale(e rollout.Effect, file string) error {
 // changedFile is a file of an effect's package that differs between main and what
 // it was approved or made for, "" if none does: for an assignment the merge of its
 // wave's approval, for a restoration the commits that brought what the package's
-// apps hold.
+// apps hold. A promotion is what the last wave was approved for.
 func (c *campaign) changedFile(ctx context.Context, changed map[string][]string, e rollout.Effect) (string, error) {
 	if e.Action == "restore" {
 		for _, i := range rollout.BroughtBy(c.facts.Record, e.Tenant, e.Package) {
@@ -63,7 +63,7 @@ func (c *campaign) changedFile(ctx context.Context, changed map[string][]string,
 	}
 	commit := ""
 	for _, m := range c.facts.Record.Merges {
-		if m.Approves == string(e.Cycle)+"/"+e.Wave && m.Plan == e.Plan {
+		if m.Approves == string(e.Cycle)+"/"+e.Wave && (m.Plan == e.Plan || e.Action == "promote") { // whose rows may not be of this wave
 			commit = m.Commit
 		}
 	}

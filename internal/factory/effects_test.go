@@ -280,6 +280,22 @@ func TestCarryOutAsApproved(t *testing.T) {
 	}
 }
 
+// What becomes stable is what the last wave was approved for.
+func TestPromoteAsApproved(t *testing.T) {
+	for path, want := range map[string]fleet.Kind{"catalog/acme/hello/package.cue": fleet.Stalled, "catalog/acme/setup/package.cue": 0} {
+		w := newEffectWorld(t, 1)
+		if made, _, err := w.run(t, rollout.Deploy); made != 1 || err != nil {
+			t.Fatalf("made %d: %v", made, err)
+		}
+		w.repo.Commit = w.merge(t, path, "x")
+		made, _, err := w.run(t, rollout.Promote)
+		stable := w.consoles[w.tenants[0]].slots[string(thePkg)+"/"+fleet.Stable]
+		if stalled := want != 0; stalled != (err != nil) || stalled && (fleet.KindOf(err) != want || made > 0 || stable != nil) || !stalled && made != 1 {
+			t.Errorf("%s: made %d, stable %v, %v", path, made, stable, err)
+		}
+	}
+}
+
 // What is restored is what was brought there: a change of the package that has not
 // travelled yet does not come to devices with it.
 func TestRestoreAsApproved(t *testing.T) {
