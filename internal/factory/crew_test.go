@@ -214,6 +214,7 @@ func TestMovedTenantIsRefused(t *testing.T) {
 		t.Error("the tenant was changed")
 	}
 	w.repo.Cycles["2026-W48"] = w.repo.Cycles[theCycle]
+	w.ledger.rec.Merges = append(w.ledger.rec.Merges, fleet.Merge{Approves: "2026-W48/" + theWave, Commit: w.repo.Commit})
 	if made, err := deploy("2026-W48"); made != 3 || err != nil {
 		t.Errorf("in the next cycle: made %d: %v", made, err)
 	}

@@ -272,7 +272,7 @@ func (w *effectWorld) due(kind string) []rollout.Action {
 		}
 		built := w.ledger.rec.Builds[0]
 		a := rollout.Action{Kind: kind, Cycle: theCycle, Tenant: t, Packages: []fleet.PackageID{thePkg}, Version: built.Version, Artifact: built.Artifact}
-		if kind == rollout.Deploy {
+		if kind == rollout.Deploy || kind == rollout.Promote {
 			a.Wave = theWave
 		}
 		out = append(out, a)
