@@ -235,7 +235,7 @@ func TestSupersededPackageIsRemoved(t *testing.T) {
 	w.of(oldTool, fleet.Stable)
 	w.of(oldTool, fleet.Candidate)
 	app := w.successor(newTool, fleet.Stable, replace)
-	if err := w.client(nordic).Remove(t.Context(), oldTool); err != nil {
+	if err := w.client(nordic).Remove(t.Context(), oldTool, 0); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.gaveWay(app.ID); got != "" || w.count("delete") != 2 {
@@ -245,7 +245,7 @@ func TestSupersededPackageIsRemoved(t *testing.T) {
 	if got := w.gaveWay(app.ID); got != listed("replace", stable.ID) {
 		t.Errorf("it came again, and the app supersedes %q", got)
 	}
-	if err := w.client(nordic).Remove(t.Context(), newTool); err != nil || w.count("delete") != 3 {
+	if err := w.client(nordic).Remove(t.Context(), newTool, 0); err != nil || w.count("delete") != 3 {
 		t.Errorf("%v, %d deleted", err, w.count("delete"))
 	}
 }
