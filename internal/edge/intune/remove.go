@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/packmill/packmill/internal/edge/intune/marker"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
@@ -26,7 +25,8 @@ const (
 // those that were left half made, after their assignments. It is for a package
 // that leaves the tenant. Devices keep what they have installed. An app that the
 // tenant's people made and packmill adopted is theirs again: it loses packmill's
-// line and packmill's assignments, and nothing else.
+// line, and the assignments, relations and categories that packmill gave it, and
+// nothing else.
 //
 // Objects without the package's marker are not touched. What Removable says stops
 // it before anything at all is changed. An object that is of a later generation by
@@ -91,10 +91,6 @@ func (c *Client) removable(ctx context.Context, id fleet.PackageID, generation i
 	if err := c.unawaited(ctx, string(id), ids...); err != nil {
 		return nil, err
 	}
-	ours, err := c.ownApps(ctx)
-	if err != nil {
-		return nil, err
-	}
 	for _, app := range apps {
 		m, _ := ParseMarker(text(app.Notes))
 		k := slotKey{id, m.Slot}
@@ -108,11 +104,14 @@ func (c *Client) removable(ctx context.Context, id fleet.PackageID, generation i
 		if transport.StatusOf(err) == http.StatusNotFound {
 			continue
 		}
-		if err == nil && !m.Adopted {
-			err = unrelated(k, present, ours)
-		}
 		if err != nil {
 			return nil, err
+		}
+		if m.Adopted {
+			continue // what people related to their app stays
+		}
+		if _, theirs, err := c.hooks(ctx, k, present); err != nil || theirs != nil {
+			return nil, errors.Join(err, theirs)
 		}
 	}
 	return apps, nil
@@ -169,7 +168,7 @@ func (c *Client) remove(ctx context.Context, k slotKey, id string, generation in
 	if f.marker.Adopted {
 		return c.disown(ctx, k, f, generation)
 	}
-	if err := c.unhook(ctx, k, id); err != nil {
+	if err := c.unhook(ctx, k, id, true); err != nil {
 		return err
 	}
 	if len(present) > 0 {
@@ -187,23 +186,6 @@ func (c *Client) remove(ctx context.Context, k slotKey, id string, generation in
 		return err
 	}
 	c.forget(k, id)
-	return nil
-}
-
-// disown gives an adopted app back to the tenant's people, as it is.
-func (c *Client) disown(ctx context.Context, k slotKey, f *found, generation int) error {
-	if err := c.replace(ctx, f, nil); err != nil {
-		return err
-	}
-	f, err := c.own(ctx, k, f.app.ID, generation)
-	if err != nil || f == nil {
-		return err
-	}
-	body := map[string]any{"@odata.type": f.kind.odata(), "notes": marker.Without(text(f.app.Notes))}
-	if err := c.api.Call(ctx, msgraph.Fresh, http.MethodPatch, appPath(f.app.ID), body, nil); err != nil {
-		return err
-	}
-	c.forget(k, f.app.ID)
 	return nil
 }
 

@@ -149,7 +149,7 @@ func TestSupersedes(t *testing.T) {
 	}
 	reverse()
 	check("reversed", "", needed, runtime.ID)
-	if m := w.marker(app.ID); len(m.Supersedes) != 0 || !m.Related {
+	if m := w.marker(app.ID); len(m.Supersedes) != 0 || len(m.Requires) != 1 {
 		t.Errorf("marker %+v", m)
 	}
 	if n := w.writes(reverse); n != 0 {
@@ -159,7 +159,7 @@ func TestSupersedes(t *testing.T) {
 	check("once more", listed("replace", both...), needed)
 	w.successor(newTool, fleet.Candidate, nil)
 	check("taken out of the package", "", needed)
-	if m := w.marker(app.ID); len(m.Supersedes) != 0 || m.Related {
+	if m := w.marker(app.ID); len(m.Supersedes)+len(m.Requires) != 0 {
 		t.Errorf("marker %+v", m)
 	}
 }
