@@ -10,16 +10,18 @@ import (
 // A Remover is a Console that can take a package out of its tenant.
 type Remover interface {
 	// Removable looks whether the package's objects can be removed: an error of
-	// kind Stalled where people of the tenant must act first.
-	Removable(ctx context.Context, id fleet.PackageID) error
-	// Remove deletes the package's objects, after their assignments. Devices keep
-	// what they have.
-	Remove(ctx context.Context, id fleet.PackageID) error
+	// kind Stalled where people of the tenant must act first, Refused where a
+	// change of a later generation has brought one back.
+	Removable(ctx context.Context, id fleet.PackageID, generation int) error
+	// Remove deletes the package's objects, after their assignments, as long as no
+	// change of a later generation brings them back, and the context lets anything
+	// be written (fleet.While). Devices keep what they have.
+	Remove(ctx context.Context, id fleet.PackageID, generation int) error
 }
 
 // An UpdateRemover is an Updater that can do so with what Windows Update delivers.
 type UpdateRemover interface {
-	RemoveUpdate(ctx context.Context, id fleet.PackageID) error
+	RemoveUpdate(ctx context.Context, id fleet.PackageID, generation int) error
 }
 
 func errCannotRemove(id fleet.PackageID) error {
@@ -36,7 +38,7 @@ func (c byKind) remover(id fleet.PackageID) (Remover, error) {
 
 // Removable looks whether a package of any kind can be removed. What Windows
 // Update delivers is looked at when it is.
-func (c byKind) Removable(ctx context.Context, id fleet.PackageID) error {
+func (c byKind) Removable(ctx context.Context, id fleet.PackageID, generation int) error {
 	if c.repo.Packages[id].ByWindowsUpdate() {
 		return nil
 	}
@@ -44,10 +46,10 @@ func (c byKind) Removable(ctx context.Context, id fleet.PackageID) error {
 	if err != nil {
 		return err
 	}
-	return r.Removable(ctx, id)
+	return r.Removable(ctx, id, generation)
 }
 
-func (c byKind) Remove(ctx context.Context, id fleet.PackageID) error {
+func (c byKind) Remove(ctx context.Context, id fleet.PackageID, generation int) error {
 	u, err := c.updater(id)
 	if err != nil {
 		return err
@@ -57,26 +59,26 @@ func (c byKind) Remove(ctx context.Context, id fleet.PackageID) error {
 		if !ok {
 			return errCannotRemove(id)
 		}
-		return r.RemoveUpdate(ctx, id)
+		return r.RemoveUpdate(ctx, id, generation)
 	}
 	r, err := c.remover(id)
 	if err != nil {
 		return err
 	}
-	return r.Remove(ctx, id)
+	return r.Remove(ctx, id, generation)
 }
 
 // Removable is the console's, as byKind has it.
-func (c fenced) Removable(ctx context.Context, id fleet.PackageID) error {
+func (c fenced) Removable(ctx context.Context, id fleet.PackageID, generation int) error {
 	r, ok := c.Console.(Remover)
 	if !ok {
 		return errCannotRemove(id)
 	}
-	return r.Removable(ctx, id)
+	return r.Removable(ctx, id, generation)
 }
 
 // Remove is not begun when the intent's lease has ended.
-func (c fenced) Remove(ctx context.Context, id fleet.PackageID) error {
+func (c fenced) Remove(ctx context.Context, id fleet.PackageID, generation int) error {
 	r, ok := c.Console.(Remover)
 	if !ok {
 		return errCannotRemove(id)
@@ -84,7 +86,7 @@ func (c fenced) Remove(ctx context.Context, id fleet.PackageID) error {
 	if c.clock.Now().After(c.until) {
 		return errExpired
 	}
-	if err := r.Remove(ctx, id); err != nil {
+	if err := r.Remove(ctx, id, generation); err != nil {
 		return err
 	}
 	for _, slot := range []string{fleet.Candidate, fleet.Stable} {
@@ -94,14 +96,27 @@ func (c fenced) Remove(ctx context.Context, id fleet.PackageID) error {
 	return nil
 }
 
+// leased is a context under which nothing is written any more once the intent's
+// lease has ended, however many calls what takes a package away consists of: from
+// then on another run may bring it back.
+func (w onTenant) leased(ctx context.Context) context.Context {
+	return fleet.While(ctx, func() error {
+		if w.c.Clock.Now().After(w.intent.NotAfter) {
+			return errExpired
+		}
+		return nil
+	})
+}
+
 // remove takes a package out of the tenant: where nothing stands in the way both
 // slots are withdrawn, probes too, and then the objects deleted.
 func (w onTenant) remove(ctx context.Context) error {
+	ctx = w.leased(ctx)
 	r, ok := w.console.(Remover)
 	if !ok {
 		return errCannotRemove(w.e.Package)
 	}
-	if err := r.Removable(ctx, w.e.Package); err != nil {
+	if err := r.Removable(ctx, w.e.Package, w.intent.Generation); err != nil {
 		return err
 	}
 	if !w.facts.Repo.Packages[w.e.Package].ByWindowsUpdate() { // whose console withdraws and removes at once
@@ -114,7 +129,7 @@ func (w onTenant) remove(ctx context.Context) error {
 	if err := w.console.Unprobe(ctx, w.e.Package); err != nil {
 		return err
 	}
-	return r.Remove(ctx, w.e.Package)
+	return r.Remove(ctx, w.e.Package, w.intent.Generation)
 }
 
 // uninstallAll has devices lose what packmill brought them of a package, from the
@@ -123,6 +138,7 @@ func (w onTenant) remove(ctx context.Context) error {
 // candidate removes its release from the groups of every wave that began, and the
 // stable slot from everyone. What people of the tenant assigned stays theirs.
 func (w onTenant) uninstallAll(ctx context.Context) error {
+	ctx = w.leased(ctx)
 	opens, err := rollout.Soonest(w.facts.Repo.Week, w.tenant, w.c.Clock.Now())
 	if err != nil {
 		return err

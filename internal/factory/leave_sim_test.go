@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/rollout"
@@ -174,5 +175,62 @@ func TestRestores(t *testing.T) {
 	left := w.rec.Receipts[len(w.rec.Receipts)-1].Left
 	if left[fleet.Stable] == "" || left[fleet.Stable] != w.rec.Receipts[1].Left[fleet.Stable] {
 		t.Errorf("left %q, was %q", left, w.rec.Receipts[1].Left)
+	}
+}
+
+// TestLeavingEndsWithItsLease: at whichever write the lease of the intent is over,
+// nothing is written any more, and another run takes the rest away.
+func TestLeavingEndsWithItsLease(t *testing.T) {
+	for cut := int64(1); ; cut++ {
+		w := newScaleWorld(t, scale{tenants: 1, packages: 1, devices: 2})
+		p := people{w: w, dir: w.directory(w.tenants[0]), made: map[string]bool{}}
+		w.must(rollout.Deploy, theCycle)
+		w.must(rollout.Promote, theCycle)
+		over := false
+		w.wrote = func(n int64) {
+			if n == cut {
+				over = true
+				w.later(rollout.Lease + time.Minute)
+			}
+		}
+		w.dial()
+		made, _, err := w.carry(t.Context(), w.newest(rollout.Remove, theCycle))
+		writes := w.counts[w.tenants[0]].writes.Load()
+		if !over || made == 1 { // it was done by then
+			if err != nil || cut < 4 {
+				t.Errorf("done after %d writes: %v", writes, err)
+			}
+			return
+		}
+		if r := w.rec.Receipts[len(w.rec.Receipts)-1]; err != nil || writes != cut || r.Outcome != "expired" {
+			t.Errorf("over at write %d: %d writes, %+v, %v", cut, writes, r, err)
+		}
+		w.wrote = nil
+		w.must(rollout.Remove, theCycle)
+		if left := p.apps(); len(left) != 0 {
+			t.Errorf("over at write %d: left %v", cut, left)
+		}
+	}
+}
+
+// TestLeavingOvertaken: what a later change brought back stays, untouched.
+func TestLeavingOvertaken(t *testing.T) {
+	w := newScaleWorld(t, scale{tenants: 1, packages: 1, devices: 2})
+	p := people{w: w, dir: w.directory(w.tenants[0]), made: map[string]bool{}}
+	w.must(rollout.Deploy, theCycle)
+	w.must(rollout.Promote, theCycle)
+	for id, notes := range p.apps() {
+		if strings.Contains(notes, `"slot":"stable"`) {
+			p.send(http.MethodPatch, appsAt+"/"+id, map[string]any{"@odata.type": "#microsoft.graph.win32LobApp", "notes": strings.Replace(notes, `"generation":`, `"generation":7`, 1)})
+		}
+	}
+	before := p.apps()
+	w.dial()
+	made, _, err := w.carry(t.Context(), w.newest(rollout.Remove, theCycle))
+	if made != 0 || fleet.KindOf(err) != fleet.Refused || !strings.Contains(err.Error(), "is of generation 7") {
+		t.Errorf("made %d: %v", made, err)
+	}
+	if after := p.apps(); len(before) != 2 || !maps.Equal(before, after) || w.counts[w.tenants[0]].writes.Load() != 0 {
+		t.Errorf("%d writes, %v became %v", w.counts[w.tenants[0]].writes.Load(), before, after)
 	}
 }

@@ -50,8 +50,9 @@ type scaleWorld struct {
 	tenants  []fleet.TenantID
 	packages []fleet.PackageID
 	counts   map[fleet.TenantID]*traffic
-	served   atomic.Int64 // requests that the service answered
-	slow     atomic.Int64 // nanoseconds that the service takes to answer
+	served   atomic.Int64  // requests that the service answered
+	slow     atomic.Int64  // nanoseconds that the service takes to answer
+	wrote    func(n int64) // told of each write of a tenant dialled from now on, before it is sent
 }
 
 // A freshToken never runs out, however far a test moves the clock.
@@ -65,8 +66,9 @@ func (f freshToken) Token(context.Context) (string, error) { return f.server.Tok
 // traffic is what one tenant's client sent.
 type traffic struct {
 	base               http.RoundTripper
-	reads, writes      atomic.Int64 // of Graph
-	blobs, lost, later atomic.Int64 // of the storage; without an answer; 429
+	reads, writes      atomic.Int64  // of Graph
+	blobs, lost, later atomic.Int64  // of the storage; without an answer; 429
+	wrote              func(n int64) // told of each write before it is sent
 }
 
 func (c *traffic) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -76,7 +78,10 @@ func (c *traffic) RoundTrip(r *http.Request) (*http.Response, error) {
 	case r.Method == http.MethodGet || strings.Contains(r.URL.Path, "/reports/"):
 		c.reads.Add(1)
 	default:
-		c.writes.Add(1)
+		n := c.writes.Add(1)
+		if c.wrote != nil {
+			c.wrote(n)
+		}
 	}
 	resp, err := c.base.RoundTrip(r)
 	if err != nil {
@@ -230,7 +235,7 @@ func (w *scaleWorld) dial() {
 		if w.clock != nil {
 			clock = fleet.NewManualClock(w.clock.Now()) // whoever waits here keeps nobody else waiting
 		}
-		count := &traffic{base: base}
+		count := &traffic{base: base, wrote: w.wrote}
 		api, err := msgraph.New(msgraph.Options{
 			BaseURL: w.web.URL, Directory: t.Intune.Directory, Token: freshToken{w.server, t.Intune.Directory}, Clock: clock,
 			Transport: transport.New(transport.Options{Clock: clock, AllowLoopback: true, Transport: count}),

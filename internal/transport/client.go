@@ -114,7 +114,8 @@ func (c *Client) HTTP() *http.Client { return c.http }
 // A request body is sent again through GetBody, which http.NewRequest sets for
 // readers in memory; without it the request is sent once. POST and PATCH are
 // repeated only when the server cannot have acted (429, 503) unless the context
-// is Repeatable.
+// is Repeatable. Under fleet.While, what may change something is not sent, or not
+// again, once that gives an error.
 func (c *Client) Do(ctx context.Context, req *http.Request) (*http.Response, error) {
 	resp, err := c.http.Do(req.WithContext(ctx))
 	if err != nil {

@@ -264,3 +264,41 @@ func TestHTTPKeepsStatuses(t *testing.T) {
 		t.Errorf("status %d after %d requests", resp.StatusCode, n.Load())
 	}
 }
+
+// TestWhile: what may change something is sent, and sent again, only while it may
+// be; reads are not held up.
+func TestWhile(t *testing.T) {
+	over := errors.New("it is over")
+	for _, tt := range []struct {
+		method   string
+		lasts    time.Duration
+		requests int32
+		ends     bool
+	}{
+		{"DELETE", 0, 0, true}, {"POST", 0, 0, true}, {"DELETE", 2 * time.Second, 2, true},
+		{"DELETE", time.Hour, 3, false}, {"GET", 0, 3, false},
+	} {
+		var requests atomic.Int32
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if requests.Add(1) < 3 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		}))
+		clock := fleet.NewManualClock(start)
+		ctx := fleet.While(t.Context(), func() error {
+			if clock.Now().After(start.Add(tt.lasts)) || tt.lasts == 0 {
+				return over
+			}
+			return nil
+		})
+		req, _ := http.NewRequest(tt.method, srv.URL, strings.NewReader("sent"))
+		resp, err := New(Options{Clock: clock, AllowLoopback: true}).Do(ctx, req)
+		if resp != nil {
+			resp.Body.Close()
+		}
+		if errors.Is(err, over) != tt.ends || (err != nil) != tt.ends || requests.Load() != tt.requests {
+			t.Errorf("%s for %s: %d requests, %v", tt.method, tt.lasts, requests.Load(), err)
+		}
+		srv.Close()
+	}
+}

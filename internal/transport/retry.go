@@ -38,6 +38,9 @@ func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Header.Set("User-Agent", r.agent)
 	}
 	for attempt := 0; ; attempt++ {
+		if err := allowed(req); err != nil {
+			return nil, err
+		}
 		resp, err := r.base.RoundTrip(req)
 		if err == nil {
 			resp.Body = &idleBody{ReadCloser: resp.Body, idle: r.idle}
@@ -62,6 +65,20 @@ func (r *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 			req.Body = body
 		}
 	}
+}
+
+// allowed refuses what may change something once the context's fence has fallen
+// (fleet.While): before each attempt, since waits between them may be long.
+func allowed(req *http.Request) error {
+	switch req.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions:
+		return nil
+	}
+	err := fleet.Still(req.Context())
+	if err != nil && req.Body != nil {
+		req.Body.Close() // as whoever sends it would
+	}
+	return err
 }
 
 // judge says whether another attempt follows, and after which wait.

@@ -41,9 +41,27 @@ func (c *Client) categoryIDs(ctx context.Context, names []string) ([]string, err
 	return slices.Compact(out), nil
 }
 
+// ownCategories are the ids of the categories that packmill put the app into, and of
+// those among want that it is to: where people of the tenant put it already it is
+// theirs to take it out.
+func (c *Client) ownCategories(ctx context.Context, f *found, want []string) ([]string, error) {
+	known := func(id string) bool { return slices.Contains(f.marker.Categories, id) }
+	fresh := slices.DeleteFunc(slices.Clone(want), known)
+	if len(fresh) > 0 {
+		present, err := msgraph.List[named](ctx, c.api, msgraph.Fresh, appCategoriesPath(f.app.ID))
+		if err != nil {
+			return nil, err
+		}
+		fresh = slices.DeleteFunc(fresh, func(id string) bool {
+			return slices.ContainsFunc(present, func(n named) bool { return n.ID == id })
+		})
+	}
+	return slices.Sorted(slices.Values(slices.Concat(f.marker.Categories, fresh))), nil
+}
+
 // categorize puts the app into categories, and takes it out of those that only
-// packmill put it into: the marker names them before they are set. Categories
-// that the tenant's people chose stay.
+// packmill put it into: the marker names them before they are set (ownCategories).
+// Categories that the tenant's people chose stay.
 func (c *Client) categorize(ctx context.Context, f *found, want []string) error {
 	if len(want) == 0 && len(f.marker.Categories) == 0 {
 		return nil
@@ -74,11 +92,11 @@ func (c *Client) categorize(ctx context.Context, f *found, want []string) error 
 			return err
 		}
 	}
-	if slices.Equal(f.marker.Categories, want) {
+	m := f.marker
+	m.Categories = slices.DeleteFunc(slices.Clone(m.Categories), func(id string) bool { return !slices.Contains(want, id) })
+	if len(m.Categories) == len(f.marker.Categories) {
 		return nil
 	}
-	m := f.marker
-	m.Categories = want
 	return c.writeMarker(ctx, f, m)
 }
 

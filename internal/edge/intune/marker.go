@@ -22,15 +22,40 @@ type Marker struct {
 	Targets    []string        `json:"targets,omitempty"`    // targets assigned here that are not packmill's own groups
 	Adopted    bool            `json:"adopted,omitempty"`    // the tenant's people made the app
 	Categories []string        `json:"categories,omitempty"` // ids of categories that packmill put the app into
-	Related    bool            `json:"related,omitempty"`    // packmill made the app depend on others of its own
 
-	// Supersedes are the packages whose apps packmill made this one supersede, and how.
+	// Requires are the packages whose apps packmill made this one depend on, and
+	// Supersedes those whose apps it made this one supersede, and how.
+	Requires   []fleet.PackageID          `json:"requires,omitempty"`
 	Supersedes map[fleet.PackageID]string `json:"supersedes,omitempty"`
+
+	// Related stands in lines from before Requires did: packmill made the app depend
+	// on others of its own. It is read, and gone once the app is published again.
+	Related bool `json:"related,omitempty"`
+}
+
+// relates reports whether packmill related the app to others.
+func (m Marker) relates() bool { return m.Related || len(m.Requires)+len(m.Supersedes) > 0 }
+
+// made reports whether a relation of the app to one of a package is packmill's.
+// What the marker does not name people of the tenant made, between apps of
+// packmill's too. Of a line from before packages were named, each dependency as
+// packmill makes them is its own.
+func (m Marker) made(r relation, id fleet.PackageID) bool {
+	switch {
+	case id == "":
+		return false
+	case r.ODataType == odataSupersedence:
+		return m.Supersedes[id] != ""
+	case r.ODataType == odataDependency:
+		return slices.Contains(m.Requires, id) || m.Related && r.Needs == autoInstall
+	}
+	return false
 }
 
 // line is the marker as it stands in the notes.
 func (m Marker) line() string {
 	slices.Sort(m.Targets)
+	slices.Sort(m.Requires)
 	return marker.Line(m)
 }
 

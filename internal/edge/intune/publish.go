@@ -89,8 +89,10 @@ func (p *publication) run(ctx context.Context) (fleet.AppState, error) {
 		return fleet.AppState{}, err
 	}
 	// Named before they are made, so that a crash leaves nothing nobody owns.
-	done.Categories = slices.Compact(slices.Sorted(slices.Values(slices.Concat(done.Categories, categories))))
-	done.Related = done.Related || len(p.requires()) > 0
+	if done.Categories, err = p.c.ownCategories(ctx, f, categories); err != nil {
+		return fleet.AppState{}, err
+	}
+	done.Requires = slices.Compact(slices.Sorted(slices.Values(slices.Concat(done.Requires, p.requires()))))
 	done.Supersedes = together(done.Supersedes, p.supersedes(f))
 	committed := f.app.CommittedContentVersion
 	if p.kind.uploads() && (committed == "" || f.marker.File != p.app.File.Digest) {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -17,6 +16,9 @@ import (
 const (
 	odataDependency   = "#microsoft.graph.mobileAppDependency"
 	odataSupersedence = "#microsoft.graph.mobileAppSupersedence"
+
+	// autoInstall is how packmill makes apps depend on each other.
+	autoInstall = "autoInstall"
 )
 
 // What the service takes at most: dependencies in a graph, and apps in a graph
@@ -106,26 +108,28 @@ func ofType(links []link, odata string) []link {
 // devices then install first, and supersede those of the packages whose place it
 // takes.
 func (c *Client) relate(ctx context.Context, k slotKey, f *found, requires []fleet.PackageID, supersedes map[fleet.PackageID]string) error {
-	if len(requires)+len(supersedes) == 0 && !f.marker.Related && len(f.marker.Supersedes) == 0 {
+	if len(requires)+len(supersedes) == 0 && !f.marker.relates() {
 		return nil
 	}
 	needed, err := c.required(ctx, k, requires)
 	if err != nil {
 		return err
 	}
-	if err := c.connect(ctx, k, f, supersedes, func([]link) []link { return needed }); err != nil {
+	wanted := Marker{Requires: requires, Supersedes: supersedes}
+	if err := c.connect(ctx, k, f, wanted, func([]link) []link { return needed }); err != nil {
 		return err
 	}
 	m := f.marker
-	m.Related, m.Supersedes = len(requires) > 0, supersedes
+	m.Related, m.Requires, m.Supersedes = false, slices.Compact(slices.Sorted(slices.Values(requires))), supersedes
 	return c.remark(ctx, k, f, m)
 }
 
-// connect makes packmill's links of an app those to the apps it supersedes, and
-// what needs makes of its dependencies. The call that Graph has replaces the whole
-// set, so what the tenant's people entered is read and sent back.
-func (c *Client) connect(ctx context.Context, k slotKey, f *found, supersedes map[fleet.PackageID]string, needs func(have []link) []link) error {
-	older, err := c.superseded(ctx, supersedes)
+// connect makes packmill's links of an app those to the apps that a marker wants it
+// to supersede, and what needs makes of its dependencies, which are packmill's where
+// the app's own marker or the wanted one says so. The call that Graph has replaces
+// the whole set, so what the tenant's people entered is read and sent back.
+func (c *Client) connect(ctx context.Context, k slotKey, f *found, wanted Marker, needs func(have []link) []link) error {
+	older, err := c.superseded(ctx, wanted.Supersedes)
 	if err != nil {
 		return err
 	}
@@ -140,12 +144,11 @@ func (c *Client) connect(ctx context.Context, k slotKey, f *found, supersedes ma
 	var foreign []relation
 	var have []link
 	for _, r := range present {
+		id := ours[r.TargetID]
 		switch {
 		case r.Target == "parent":
-		case r.ODataType == odataDependency && ours[r.TargetID] != "":
-			have = append(have, link{odataDependency, r.TargetID, r.Needs})
-		case r.ODataType == odataSupersedence && gaveWay(ours[r.TargetID], f.marker.Supersedes, supersedes):
-			have = append(have, link{odataSupersedence, r.TargetID, r.Supersedes})
+		case f.marker.made(r, id) || wanted.made(r, id):
+			have = append(have, link{r.ODataType, r.TargetID, cmp.Or(r.Needs, r.Supersedes)})
 		default:
 			foreign = append(foreign, r)
 		}
@@ -195,7 +198,7 @@ func (c *Client) required(ctx context.Context, k slotKey, requires []fleet.Packa
 				"tenant", c.api.Directory(), "slot", k.String(), "requires", id)
 			continue
 		}
-		out = append(out, link{odataDependency, app, "autoInstall"})
+		out = append(out, link{odataDependency, app, autoInstall})
 	}
 	return out, nil
 }
@@ -307,47 +310,4 @@ func (c *Client) reach(ctx context.Context, app, odata string, from []string, mo
 		}
 	}
 	return len(seen) - 1, nil
-}
-
-var errForeignRelation = errors.New("an app that is not packmill's depends on it or supersedes it")
-
-// unhook takes an app out of the relations of packmill's other apps, so that the
-// service lets it be deleted. One of somebody else's is not touched.
-func (c *Client) unhook(ctx context.Context, k slotKey, app string) error {
-	present, err := c.relations(ctx, app)
-	if err != nil {
-		return err
-	}
-	ours, err := c.ownApps(ctx)
-	if err != nil {
-		return err
-	}
-	if err := unrelated(k, present, ours); err != nil {
-		return err
-	}
-	for _, r := range present {
-		if r.Target != "parent" {
-			continue
-		}
-		theirs, err := c.relations(ctx, r.TargetID)
-		if err != nil {
-			return err
-		}
-		kept := slices.DeleteFunc(theirs, func(o relation) bool { return o.Target == "parent" || o.TargetID == app })
-		if err := c.updateRelations(ctx, r.TargetID, kept, nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// unrelated refuses to take an app away that one of somebody else's builds on.
-func unrelated(k slotKey, present []relation, ours map[string]fleet.PackageID) error {
-	for _, r := range present {
-		if r.Target == "parent" && ours[r.TargetID] == "" {
-			return &fleet.Error{Op: "intune.remove", Object: k.String(), Kind: fleet.Stalled, Err: fmt.Errorf("%w: %s", errForeignRelation, r.TargetID),
-				Hint: "remove the relation in the tenant; packmill changes nobody else's app"}
-		}
-	}
-	return nil
 }

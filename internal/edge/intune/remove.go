@@ -3,11 +3,11 @@ package intune
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
 
-	"github.com/packmill/packmill/internal/edge/intune/marker"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
@@ -25,19 +25,21 @@ const (
 // those that were left half made, after their assignments. It is for a package
 // that leaves the tenant. Devices keep what they have installed. An app that the
 // tenant's people made and packmill adopted is theirs again: it loses packmill's
-// line and packmill's assignments, and nothing else.
+// line, and the assignments, relations and categories that packmill gave it, and
+// nothing else.
 //
 // Objects without the package's marker are not touched. What Removable says stops
-// it before anything at all is changed.
-func (c *Client) Remove(ctx context.Context, id fleet.PackageID) error {
+// it before anything at all is changed. An object that is of a later generation by
+// the time it would be deleted or given back stays: Refused.
+func (c *Client) Remove(ctx context.Context, id fleet.PackageID, generation int) error {
 	return c.api.Fail("intune.remove", string(id), c.api.Persist(ctx, func() error {
-		apps, err := c.removable(ctx, id)
+		apps, err := c.removable(ctx, id, generation)
 		if err != nil {
 			return err
 		}
 		for _, app := range apps {
 			m, _ := ParseMarker(text(app.Notes))
-			if err := c.remove(ctx, slotKey{id, m.Slot}, app.ID); err != nil {
+			if err := c.remove(ctx, slotKey{id, m.Slot}, app.ID, generation); err != nil {
 				return err
 			}
 		}
@@ -47,15 +49,27 @@ func (c *Client) Remove(ctx context.Context, id fleet.PackageID) error {
 
 // Removable looks whether a package's app objects can be removed, and changes
 // nothing: an error of kind Stalled while an enrolment status page waits for one
-// of them, or where the tenant's people assigned one.
-func (c *Client) Removable(ctx context.Context, id fleet.PackageID) error {
+// of them, or where the tenant's people assigned one, Refused where one is of a
+// later generation than the caller's, who was overtaken. A generation of 0 is not
+// compared.
+func (c *Client) Removable(ctx context.Context, id fleet.PackageID, generation int) error {
 	return c.api.Fail("intune.remove", string(id), c.api.Persist(ctx, func() error {
-		_, err := c.removable(ctx, id)
+		_, err := c.removable(ctx, id, generation)
 		return err
 	}))
 }
 
-func (c *Client) removable(ctx context.Context, id fleet.PackageID) ([]mobileApp, error) {
+// overtaken refuses to take away what another caller has brought since.
+func overtaken(k slotKey, m Marker, generation int) error {
+	if generation <= 0 || m.Generation <= generation {
+		return nil
+	}
+	return &fleet.Error{Op: "intune.remove", Object: k.String(), Kind: fleet.Refused,
+		Err:  fmt.Errorf("the app is of generation %d, the caller knows %d", m.Generation, generation),
+		Hint: "another run has brought it since: plan again"}
+}
+
+func (c *Client) removable(ctx context.Context, id fleet.PackageID, generation int) ([]mobileApp, error) {
 	if id == "" {
 		return nil, fleet.Errorf(fleet.Invalid, "intune.remove", "", "no package is named")
 	}
@@ -77,13 +91,12 @@ func (c *Client) removable(ctx context.Context, id fleet.PackageID) ([]mobileApp
 	if err := c.unawaited(ctx, string(id), ids...); err != nil {
 		return nil, err
 	}
-	ours, err := c.ownApps(ctx)
-	if err != nil {
-		return nil, err
-	}
 	for _, app := range apps {
 		m, _ := ParseMarker(text(app.Notes))
 		k := slotKey{id, m.Slot}
+		if err := overtaken(k, m, generation); err != nil {
+			return nil, err
+		}
 		if _, err := c.unshared(ctx, k, app.ID, m); err != nil {
 			return nil, err
 		}
@@ -91,11 +104,14 @@ func (c *Client) removable(ctx context.Context, id fleet.PackageID) ([]mobileApp
 		if transport.StatusOf(err) == http.StatusNotFound {
 			continue
 		}
-		if err == nil && !m.Adopted {
-			err = unrelated(k, present, ours)
-		}
 		if err != nil {
 			return nil, err
+		}
+		if m.Adopted {
+			continue // what people related to their app stays
+		}
+		if _, theirs, err := c.hooks(ctx, k, present); err != nil || theirs != nil {
+			return nil, errors.Join(err, theirs)
 		}
 	}
 	return apps, nil
@@ -119,30 +135,40 @@ func (c *Client) unshared(ctx context.Context, k slotKey, id string, m Marker) (
 	return present, err
 }
 
-// remove deletes one object, if it bears the slot's marker now.
-func (c *Client) remove(ctx context.Context, k slotKey, id string) error {
-	var app mobileApp
-	err := c.api.Call(ctx, msgraph.Fresh, http.MethodGet, appPath(id), nil, &app) // it was listed: what is not found once is not gone
+// own reads an object that was listed, nil where it does not bear the slot's marker
+// any more: it is gone, or somebody took it over. One that another caller brought
+// since is Refused.
+func (c *Client) own(ctx context.Context, k slotKey, id string, generation int) (*found, error) {
+	app, err := c.read(ctx, id) // what is not found once is not gone
 	if transport.StatusOf(err) == http.StatusNotFound {
 		c.forget(k, id)
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	f := &found{app: app, kind: kindOf(app.ODataType)}
 	var ok bool
 	if f.marker, ok = ParseMarker(text(app.Notes)); !ok || f.marker.Package != k.pkg || f.marker.Slot != k.slot || f.kind == "" {
-		return nil // somebody took it over since it was listed
+		return nil, nil
+	}
+	return f, overtaken(k, f.marker, generation)
+}
+
+// remove deletes one object, if it bears the slot's marker when it comes to that.
+func (c *Client) remove(ctx context.Context, k slotKey, id string, generation int) error {
+	f, err := c.own(ctx, k, id, generation)
+	if err != nil || f == nil {
+		return err
 	}
 	present, err := c.unshared(ctx, k, id, f.marker)
 	if err != nil {
 		return err
 	}
 	if f.marker.Adopted {
-		return c.disown(ctx, k, f)
+		return c.disown(ctx, k, f, generation)
 	}
-	if err := c.unhook(ctx, k, id); err != nil {
+	if err := c.unhook(ctx, k, id, true); err != nil {
 		return err
 	}
 	if len(present) > 0 {
@@ -153,23 +179,13 @@ func (c *Client) remove(ctx context.Context, k slotKey, id string) error {
 	if err := c.api.Clock().Sleep(ctx, unhooked); err != nil {
 		return err
 	}
+	if f, err = c.own(ctx, k, id, generation); err != nil || f == nil {
+		return err
+	}
 	if err := c.api.Call(ctx, msgraph.Fresh, http.MethodDelete, appPath(id), nil, nil); err != nil && transport.StatusOf(err) != http.StatusNotFound {
 		return err
 	}
 	c.forget(k, id)
-	return nil
-}
-
-// disown gives an adopted app back to the tenant's people, as it is.
-func (c *Client) disown(ctx context.Context, k slotKey, f *found) error {
-	if err := c.replace(ctx, f, nil); err != nil {
-		return err
-	}
-	body := map[string]any{"@odata.type": f.kind.odata(), "notes": marker.Without(text(f.app.Notes))}
-	if err := c.api.Call(ctx, msgraph.Fresh, http.MethodPatch, appPath(f.app.ID), body, nil); err != nil {
-		return err
-	}
-	c.forget(k, f.app.ID)
 	return nil
 }
 
@@ -206,7 +222,7 @@ func (c *Client) sweep(ctx context.Context, k slotKey, lead *found) (swept bool,
 			continue
 		}
 		c.api.Log().InfoContext(ctx, "an app object that was never finished is deleted", "tenant", c.api.Directory(), "slot", k.String(), "app", id)
-		if err := c.remove(ctx, k, id); err != nil {
+		if err := c.remove(ctx, k, id, m.Generation); err != nil {
 			return swept, err
 		}
 		swept = true

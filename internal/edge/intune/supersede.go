@@ -30,13 +30,6 @@ func (c *Client) superseded(ctx context.Context, supersedes map[fleet.PackageID]
 	return out, nil
 }
 
-// gaveWay reports whether a supersedence of an app of a package is packmill's:
-// the superseding app's marker says so, or is about to. What people related to
-// other apps of packmill's is theirs.
-func gaveWay(id fleet.PackageID, marked, wanted map[fleet.PackageID]string) bool {
-	return id != "" && (marked[id] != "" || wanted[id] != "")
-}
-
 // lasting are the packages that give way to an app whose slot has a marker. Where
 // a release is taken back nothing does that did not before: what main says now
 // may have come with that release.
@@ -90,7 +83,7 @@ func (c *Client) giveWay(ctx context.Context, k slotKey) error {
 		if f == nil || f.marker.Supersedes[k.pkg] == "" {
 			continue // not any longer
 		}
-		if err := c.connect(ctx, s, f, f.marker.Supersedes, func(have []link) []link { return have }); err != nil {
+		if err := c.connect(ctx, s, f, f.marker, func(have []link) []link { return have }); err != nil {
 			return err
 		}
 	}
@@ -142,7 +135,7 @@ func (c *Client) reverse(ctx context.Context, k slotKey) error {
 	if err != nil || f == nil || len(f.marker.Supersedes) == 0 {
 		return err
 	}
-	if err := c.connect(ctx, k, f, nil, func(have []link) []link { return have }); err != nil {
+	if err := c.connect(ctx, k, f, Marker{}, func(have []link) []link { return have }); err != nil {
 		return err
 	}
 	m := f.marker

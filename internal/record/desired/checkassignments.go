@@ -110,28 +110,6 @@ func (x *checks) adoptions(file string, t fleet.Tenant) {
 	}
 }
 
-// leavings checks how packages leave a tenant: whose devices lose one is known from
-// its assignment alone, and one that stays does not leave.
-func (x *checks) leavings(file string, t fleet.Tenant) {
-	for _, id := range slices.Sorted(maps.Keys(t.Leave)) {
-		keys := k("tenant", "leave", string(id))
-		if !x.packages[string(id)] {
-			x.fault(file, keys, "there is no package %q%s", id, suggest(string(id), slices.Collect(maps.Keys(x.packages))))
-			continue
-		}
-		_, stays := t.Packages[id]
-		pkg, read := x.repo.Packages[id]
-		switch {
-		case t.Leave[id] == "keep" && stays:
-			x.fault(file, keys, "%s is under packages: take it out there", id)
-		case t.Leave[id] == "uninstall" && !stays:
-			x.fault(file, keys, "%s is not under packages: put it back until devices have lost it, or say \"keep\"", id)
-		case t.Leave[id] == "uninstall" && read && pkg.ByWindowsUpdate():
-			x.fault(file, keys, "what Windows Update delivered cannot be taken from devices: take it out of packages")
-		}
-	}
-}
-
 // restorations checks what is to be written anew: a console's objects, of a package
 // that the tenant has.
 func (x *checks) restorations(file string, t fleet.Tenant) {

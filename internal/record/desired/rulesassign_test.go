@@ -65,6 +65,25 @@ pkg: schema.#Package & {
 		{"a restoration of nothing", []edit{restore("mozilla/firefix")}},
 		{"a restoration of what it does not have", []edit{restore("igor-pavlov/7-zip"), {tenant, `"igor-pavlov/7-zip": [{}]`, ``}}},
 		{"a restoration of an approval", []edit{restore("microsoft/kb5068861"), {tenant, `"igor-pavlov/7-zip": [{}]`, "\"igor-pavlov/7-zip\": [{}]\n\t\t\"microsoft/kb5068861\": [{}]"}, {"catalog/microsoft/kb5068861/package.cue", "", patch}}},
+		{"an uninstallation of what another needs", []edit{leave(`"igor-pavlov/7-zip": "uninstall"`)}},
+		{"an end of what another needs", []edit{leave(`"igor-pavlov/7-zip": "keep"`), {tenant, `"igor-pavlov/7-zip": [{}]`, ``}}},
+		{"an uninstallation of what people installed", []edit{leave(`"igor-pavlov/7-zip": "uninstall", "acme/ledger-client": "uninstall"`), with(`intent: "updateOnly"`), {sevenZip, `detect: [{msiProduct: true}]`, `detect: [{registry: {key: "HKLM\\SOFTWARE\\7-Zip", value: "Version"}}]`}}},
 		{"an adoption without a console", []edit{adopt(`"igor-pavlov/7-zip": "` + app + `"`), {tenant, `intune: directory: "7f6e1c52-0000-0000-0000-000000000000"`, ``}}},
 	})
+}
+
+// TestLeavesTogether: what another package requires may leave with that one.
+func TestLeavesTogether(t *testing.T) {
+	leave := func(more string) edit {
+		return edit{tenant, `labels: role:      "customer"`, "labels: role:      \"customer\"\n\tleave: {" + more + "}"}
+	}
+	for _, edits := range [][]edit{
+		{leave(`"igor-pavlov/7-zip": "uninstall", "acme/ledger-client": "uninstall"`)},
+		{leave(`"acme/ledger-client": "uninstall"`)},
+		{leave(`"acme/ledger-client": "uninstall"`), {tenant, `"igor-pavlov/7-zip": [{}]`, ``}},
+	} {
+		if _, err := load(t, edited(t, edits...)); err != nil {
+			t.Errorf("%v: %v", edits, err)
+		}
+	}
 }

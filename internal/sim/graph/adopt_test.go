@@ -40,7 +40,7 @@ func TestEnrolmentPages(t *testing.T) {
 	if err := c.Stop(t.Context(), pkg, fleet.Stable); err != nil || len(w.assignments(stable.ID)) != 0 {
 		t.Errorf("a stop: %v, left %v", err, w.assignments(stable.ID))
 	}
-	if err := c.Remove(t.Context(), pkg); fleet.KindOf(err) != fleet.Stalled || !strings.Contains(err.Error(), "Autopilot") {
+	if err := c.Remove(t.Context(), pkg, 0); fleet.KindOf(err) != fleet.Stalled || !strings.Contains(err.Error(), "Autopilot") {
 		t.Errorf("removed: %v", err)
 	}
 	if status := w.status(http.MethodGet, appPath+candidate.ID, nil); status != http.StatusOK {
@@ -179,7 +179,7 @@ func TestForeignAppsUntouched(t *testing.T) {
 	if err := c.Stop(t.Context(), pkg, fleet.Stable); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Remove(t.Context(), pkg); err != nil {
+	if err := c.Remove(t.Context(), pkg, 0); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range foreign {

@@ -81,7 +81,7 @@ func jobs() []job {
 					return err
 				}
 			}
-			return c.Remove(ctx, leaver)
+			return c.Remove(ctx, leaver, 0)
 		}},
 		{name: "first", do: func(ctx context.Context, w *world, devices []string, vip string) error {
 			return dogfood(ctx, w, "24.08", devices[:2], func(group string) []fleet.Target {

@@ -198,7 +198,7 @@ func TestRemove(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := w.client(nordic).Remove(t.Context(), "acme/runtime"); err != nil {
+		if err := w.client(nordic).Remove(t.Context(), "acme/runtime", 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -234,7 +234,7 @@ func TestRemoveLeavesPeoplesWorkAlone(t *testing.T) {
 		w := newWorld(t, nil)
 		app := w.of("acme/runtime", fleet.Stable)
 		build(w, app.ID)
-		err := w.client(nordic).Remove(t.Context(), "acme/runtime")
+		err := w.client(nordic).Remove(t.Context(), "acme/runtime", 0)
 		var known *fleet.Error
 		if !errors.As(err, &known) || known.Kind != fleet.Stalled || known.Hint == "" || w.count("delete") != 0 {
 			t.Errorf("%s: %v, %d deletions", name, err, w.count("delete"))
@@ -256,11 +256,11 @@ func TestRemovalKilledAtEachStep(t *testing.T) {
 				cancel()
 			}
 		})
-		err := w.client(nordic).Remove(ctx, "acme/runtime")
+		err := w.client(nordic).Remove(ctx, "acme/runtime", 0)
 		killed := ctx.Err() != nil
 		cancel()
 		w.when(nil)
-		if err := w.client(nordic).Remove(t.Context(), "acme/runtime"); err != nil {
+		if err := w.client(nordic).Remove(t.Context(), "acme/runtime", 0); err != nil {
 			t.Fatalf("%d: %v", kill, err)
 		}
 		if apps := w.get(appsAt)["value"].([]any); len(apps) != 1 || len(w.needs(tool.ID, dependency)) != 0 {

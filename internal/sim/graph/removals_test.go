@@ -29,7 +29,7 @@ func TestAdoptedAppIsGivenBack(t *testing.T) {
 	candidate := publish(t, c, fleet.Candidate, "24.09")
 	assign(t, c, fleet.Stable, fleet.Target{Intent: "required", Group: "all devices"})
 	for range 2 {
-		ok(t, w.client(nordic).Remove(t.Context(), pkg))
+		ok(t, w.client(nordic).Remove(t.Context(), pkg, 0))
 	}
 	after := w.get(appPath + app)
 	if after["notes"] != "Owner: service desk\nticket 4711" {
@@ -81,7 +81,7 @@ func TestConfigurationLeaves(t *testing.T) {
 		t.Fatalf("configured %v", w.configurations())
 	}
 	for range 2 {
-		ok(t, w.policies(nordic).Remove(t.Context(), baseline))
+		ok(t, w.policies(nordic).Remove(t.Context(), baseline, 0))
 	}
 	if left := w.configurations(); len(left) != 0 {
 		t.Errorf("left %v", left)
@@ -106,7 +106,7 @@ func TestConfigurationOfPeopleStays(t *testing.T) {
 				map[string]any{"target": map[string]any{"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": finance}}}})
 		}
 	}
-	err := w.policies(nordic).Remove(t.Context(), baseline)
+	err := w.policies(nordic).Remove(t.Context(), baseline, 0)
 	var known *fleet.Error
 	if !errors.As(err, &known) || known.Kind != fleet.Stalled || known.Hint == "" || !reflect.DeepEqual(have, w.configurations()) {
 		t.Errorf("%v; had %v, has %v", err, have, w.configurations())
@@ -126,7 +126,7 @@ func TestUpdatesLeave(t *testing.T) {
 	w.pass(11 * time.Hour)
 	for _, id := range []fleet.PackageID{patchID, driverID} {
 		for range 2 {
-			ok(t, w.updates(nordic).RemoveUpdate(t.Context(), id))
+			ok(t, w.updates(nordic).RemoveUpdate(t.Context(), id, 0))
 		}
 	}
 	for _, set := range []string{"windowsQualityUpdatePolicies", "windowsDriverUpdateProfiles"} {
@@ -147,7 +147,7 @@ func TestUpdatesLeave(t *testing.T) {
 	id := w.get("/beta/deviceManagement/windowsQualityUpdatePolicies")["value"].([]any)[0].(map[string]any)["id"].(string)
 	w.do(http.MethodPost, "/beta/deviceManagement/windowsQualityUpdatePolicies/"+id+"/assign", map[string]any{"assignments": []any{
 		map[string]any{"target": map[string]any{"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": finance}}}})
-	if err := c.RemoveUpdate(t.Context(), patchID); fleet.KindOf(err) != fleet.Stalled || len(w.get("/beta/deviceManagement/windowsQualityUpdatePolicies")["value"].([]any)) != 1 {
+	if err := c.RemoveUpdate(t.Context(), patchID, 0); fleet.KindOf(err) != fleet.Stalled || len(w.get("/beta/deviceManagement/windowsQualityUpdatePolicies")["value"].([]any)) != 1 {
 		t.Errorf("what people assigned: %v", err)
 	}
 }
@@ -167,11 +167,11 @@ func TestLeavingKilledAtEachStep(t *testing.T) {
 				cancel()
 			}
 		})
-		_ = w.policies(nordic).Remove(ctx, baseline)
+		_ = w.policies(nordic).Remove(ctx, baseline, 0)
 		killed := ctx.Err() != nil
 		cancel()
 		w.when(nil)
-		ok(t, w.policies(nordic).Remove(t.Context(), baseline))
+		ok(t, w.policies(nordic).Remove(t.Context(), baseline, 0))
 		if left := w.configurations(); len(left) != 0 {
 			t.Errorf("%d: left %v", kill, left)
 		}

@@ -149,7 +149,7 @@ func TestSupersedes(t *testing.T) {
 	}
 	reverse()
 	check("reversed", "", needed, runtime.ID)
-	if m := w.marker(app.ID); len(m.Supersedes) != 0 || !m.Related {
+	if m := w.marker(app.ID); len(m.Supersedes) != 0 || len(m.Requires) != 1 {
 		t.Errorf("marker %+v", m)
 	}
 	if n := w.writes(reverse); n != 0 {
@@ -159,7 +159,7 @@ func TestSupersedes(t *testing.T) {
 	check("once more", listed("replace", both...), needed)
 	w.successor(newTool, fleet.Candidate, nil)
 	check("taken out of the package", "", needed)
-	if m := w.marker(app.ID); len(m.Supersedes) != 0 || m.Related {
+	if m := w.marker(app.ID); len(m.Supersedes)+len(m.Requires) != 0 {
 		t.Errorf("marker %+v", m)
 	}
 }
@@ -235,7 +235,7 @@ func TestSupersededPackageIsRemoved(t *testing.T) {
 	w.of(oldTool, fleet.Stable)
 	w.of(oldTool, fleet.Candidate)
 	app := w.successor(newTool, fleet.Stable, replace)
-	if err := w.client(nordic).Remove(t.Context(), oldTool); err != nil {
+	if err := w.client(nordic).Remove(t.Context(), oldTool, 0); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.gaveWay(app.ID); got != "" || w.count("delete") != 2 {
@@ -245,7 +245,7 @@ func TestSupersededPackageIsRemoved(t *testing.T) {
 	if got := w.gaveWay(app.ID); got != listed("replace", stable.ID) {
 		t.Errorf("it came again, and the app supersedes %q", got)
 	}
-	if err := w.client(nordic).Remove(t.Context(), newTool); err != nil || w.count("delete") != 3 {
+	if err := w.client(nordic).Remove(t.Context(), newTool, 0); err != nil || w.count("delete") != 3 {
 		t.Errorf("%v, %d deleted", err, w.count("delete"))
 	}
 }

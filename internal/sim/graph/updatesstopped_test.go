@@ -155,7 +155,7 @@ func TestVersionLeaves(t *testing.T) {
 	w, group := patchedWorld(t, nil)
 	ok(t, rolling(t.Context(), w.updates(nordic), group))
 	for range 2 {
-		ok(t, w.updates(nordic).RemoveUpdate(t.Context(), featureID))
+		ok(t, w.updates(nordic).RemoveUpdate(t.Context(), featureID, 0))
 	}
 	if got := w.deployments(); len(w.profilesLeft()) != 0 || len(got) != 1 || got[0] != "archived archived" {
 		t.Errorf("profiles %v, deployments %q", w.profilesLeft(), got)

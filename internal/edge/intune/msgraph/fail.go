@@ -75,9 +75,10 @@ func graphMessage(body []byte) string {
 }
 
 // Passing reports whether the same call may succeed when it is made again at
-// once: the answer was lost, the service stumbled or has not settled.
+// once: the answer was lost, the service stumbled or has not settled. Nothing does
+// where nothing may be written any more.
 func Passing(ctx context.Context, err error) bool {
-	if err == nil || ctx.Err() != nil {
+	if err == nil || ctx.Err() != nil || fleet.Still(ctx) != nil {
 		return false
 	}
 	var known *fleet.Error

@@ -190,9 +190,17 @@ func (c *Client) withdraw(ctx context.Context, p *profile) error {
 	return errors.Join(c.unroll(ctx, p), c.replace(ctx, p, nil))
 }
 
-// retire removes a profile of a kind that the slot is of no more. One that people
-// assigned as well stays, and is told.
+// retire removes a profile of a kind that the slot is of no more.
 func (c *Client) retire(ctx context.Context, p *profile) error {
+	if err := c.vacant(ctx, p); err != nil {
+		return err
+	}
+	return c.remove(ctx, p)
+}
+
+// vacant takes everything that packmill does through a profile back, before it is
+// deleted. One that people assigned as well stays, and is told.
+func (c *Client) vacant(ctx context.Context, p *profile) error {
 	if err := errors.Join(c.replace(ctx, p, nil), c.withdraw(ctx, p), c.dissolve(ctx, p)); err != nil {
 		return err
 	}
@@ -205,7 +213,7 @@ func (c *Client) retire(ctx context.Context, p *profile) error {
 			Err:  fmt.Errorf("the slot is no %s any more, and people of the tenant have assigned %s to others", p.kind.noun(), p.id),
 			Hint: "take their assignments off it, or packmill's line out of its description to keep it as theirs"}
 	}
-	return c.remove(ctx, p)
+	return nil
 }
 
 // AssignUpdate makes packmill's part of who a slot is for equal to targets, and
