@@ -62,7 +62,7 @@ With --shard I/N one of N jobs does the tenants of its share.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		only := factory.Only{Plan: fleet.Digest(plan), Kinds: map[string]bool{
 			rollout.RecordMerge: true, rollout.TakeInventory: true, rollout.StartWave: true, rollout.Deploy: true, rollout.Withdraw: true, rollout.RollBack: true, rollout.Promote: true,
-			rollout.Uninstall: true, rollout.Remove: true, rollout.Restore: true,
+			rollout.Uninstall: true, rollout.Reinstate: true, rollout.Remove: true, rollout.Restore: true,
 		}}
 		var err error
 		if only.Shard, err = parseShard(shard); err != nil {

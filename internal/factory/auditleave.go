@@ -11,7 +11,7 @@ import (
 	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
-// left checks the merge by which a package left a tenant, or was restored: the newest before the
+// left checks the merge by which a package left a tenant, was given back or restored: the newest before the
 // intent after which the tenant's file says so and before which it did not.
 func (a *auditor) left(ctx context.Context, i fleet.Intent, row *fleet.AuditRow) fleet.AuditCheck {
 	for _, m := range slices.Backward(a.rec.Merges) {
@@ -39,13 +39,15 @@ func (a *auditor) left(ctx context.Context, i fleet.Intent, row *fleet.AuditRow)
 }
 
 // leavesBy reports whether a commit of main takes an intent's package from its
-// tenant in the intent's way.
+// tenant in the intent's way, or says no longer that it is taken.
 func leavesBy(repo *fleet.Repository, i fleet.Intent) bool {
 	t, known := repo.Tenants[i.Tenant]
 	_, has := t.Packages[i.Package]
 	switch i.Action {
 	case "remove":
 		return known && !has
+	case "reinstate":
+		return has && t.Leave[i.Package] != rollout.LeaveUninstall
 	case "restore":
 		because, asked := t.Restore[i.Package]
 		return asked && rollout.RestoreWords(because) == i.Reason

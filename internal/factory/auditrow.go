@@ -70,7 +70,7 @@ func (a *auditor) approved(ctx context.Context, i fleet.Intent, row *fleet.Audit
 		return a.revoked(ctx, i, row)
 	case "withdraw":
 		return a.stopped(i)
-	case "uninstall", "remove", "restore":
+	case "uninstall", "reinstate", "remove", "restore":
 		return a.left(ctx, i, row)
 	}
 	gate := string(i.Cycle) + "/" + i.Wave

@@ -112,9 +112,11 @@ func (w *crew) take(results []attempted) {
 	w.waiting = append(w.waiting, results)
 }
 
-// stops reports whether an action takes a release back: that is tried whatever
-// else fails.
-func stops(action string) bool { return action == "withdraw" || action == "rollback" }
+// stops reports whether an action takes a release back, or ends a removal: that is
+// tried whatever else fails.
+func stops(action string) bool {
+	return action == "withdraw" || action == "rollback" || action == "reinstate"
+}
 
 // stoppable takes out of the queue what an outage stops: all but what takes a
 // release back.

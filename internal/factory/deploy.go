@@ -85,6 +85,8 @@ func (w onTenant) act(ctx context.Context) (fleet.Digest, error) {
 		return digest, w.unwatch(ctx)
 	case "uninstall":
 		return "", w.uninstallAll(ctx)
+	case "reinstate":
+		return "", w.reinstate(ctx)
 	case "remove":
 		return "", w.remove(ctx)
 	case "restore":

@@ -34,12 +34,12 @@ type graphConsole struct {
 func (c graphConsole) Configurations() factory.Console { return c.conf }
 
 // settingWave is a started wave of a configuration with a policy, an update
-// ring, a profile and registry values, on one simulated tenant.
-func settingWave(t *testing.T) (*effectWorld, *graph.Server) {
+// ring, a profile and registry values, on one simulated tenant; without some.
+func settingWave(t *testing.T, without ...string) (*effectWorld, *graph.Server) {
 	t.Helper()
 	b := settingsWorld(t)
 	pkg := b.repo.Packages[aBaseline]
-	for _, key := range []string{"motd", "shell", "ini"} {
+	for _, key := range append(without, "motd", "shell", "ini") {
 		delete(pkg.Settings, key)
 	}
 	pkg.Rollback = "uninstall"

@@ -67,12 +67,14 @@ type mortalLedger struct {
 // TestHaltBeforeTheInstant: 500 tenants get a release early that is to start on
 // their devices in the evening; the runner that brings it is killed, a second one
 // brings the rest, or does not come that far. Then the release is halted, and the
-// runner that withdraws it is killed too. Nobody installs it, ever.
+// runner that withdraws it is killed too, once as a process by the system. Nobody
+// installs it, ever.
 func TestHaltBeforeTheInstant(t *testing.T) {
 	if testing.Short() {
 		t.Skip("500 tenants")
 	}
 	const tenants = 500
+	t.Run("a process killed with SIGKILL", func(t *testing.T) { haltByTwoProcesses(t, tenants) })
 	for name, c := range map[string]struct {
 		first, withdrawing int64 // changes until the runner is killed
 		second             bool  // another one brings the rest before the halt

@@ -184,7 +184,7 @@ func (o Only) approved(facts rollout.Facts, actions []rollout.Action, now time.T
 			return !waves[string(a.Cycle)+"/"+a.Wave]
 		case rollout.Promote:
 			return !carrying[a.Cycle]
-		case rollout.Uninstall, rollout.Remove, rollout.Restore: // a merge of its own asked for it
+		case rollout.Uninstall, rollout.Reinstate, rollout.Remove, rollout.Restore: // a merge of its own asked for it
 			return true
 		default:
 			return false
@@ -217,7 +217,7 @@ func (f *Factory) do(ctx context.Context, facts rollout.Facts, batch []rollout.A
 		return f.openCycle(ctx, facts, a)
 	case rollout.StartWave:
 		return "membership frozen", f.StartWave(ctx, facts, a.Cycle, a.Wave)
-	case rollout.Deploy, rollout.Withdraw, rollout.RollBack, rollout.Promote, rollout.Uninstall, rollout.Remove, rollout.Restore:
+	case rollout.Deploy, rollout.Withdraw, rollout.RollBack, rollout.Promote, rollout.Uninstall, rollout.Reinstate, rollout.Remove, rollout.Restore:
 		made, err := f.carryOut(ctx, facts, rollout.Effects(facts, rollout.HistoryOf(facts.Record), batch, f.Clock.Now()))
 		note := fmt.Sprintf("%d changes on tenants", made)
 		if a.Kind == rollout.Withdraw || a.Kind == rollout.RollBack {

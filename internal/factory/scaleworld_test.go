@@ -136,15 +136,23 @@ func realLedger(t testing.TB, key *signing.Key) factory.Ledger {
 	if err != nil {
 		t.Fatal(err)
 	}
-	author := fleet.Identity{Name: "a", Email: "a@example.com"}
-	commit, err := origin.Commit(t.Context(), gitrepo.CommitSpec{Files: map[string][]byte{"x": []byte("x")}, Message: "x", Author: author, When: buildTime})
+	commit, err := origin.Commit(t.Context(), gitrepo.CommitSpec{Files: map[string][]byte{"x": []byte("x")}, Message: "x", Author: someone, When: buildTime})
 	if err == nil {
 		err = origin.SetBranch("main", "", commit)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	clone, err := gitrepo.Clone(t.Context(), filepath.Join(dir, "origin.git"), filepath.Join(dir, "clone"), gitrepo.Auth{})
+	_, ledger := clonedLedger(t, origin.Dir(), filepath.Join(dir, "clone"), key, fleet.SystemClock{})
+	return ledger
+}
+
+var someone = fleet.Identity{Name: "a", Email: "a@example.com"}
+
+// clonedLedger clones a repository into a folder, and keeps evidence there.
+func clonedLedger(t testing.TB, origin, dir string, key *signing.Key, clock fleet.Clock) (*gitrepo.Repo, *evidence.Ledger) {
+	t.Helper()
+	clone, err := gitrepo.Clone(t.Context(), origin, dir, gitrepo.Auth{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +161,7 @@ func realLedger(t testing.TB, key *signing.Key) factory.Ledger {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return evidence.Open(clone, key, verifier, fleet.SystemClock{}, author)
+	return clone, evidence.Open(clone, key, verifier, clock, someone)
 }
 
 // releases builds a package again and again under other names.
@@ -221,31 +229,45 @@ func (w *scaleWorld) serve(s scale) {
 
 // dial gives the factory a new client for each tenant, as a new process has.
 func (w *scaleWorld) dial() {
+	var now func() time.Time
+	if w.clock != nil {
+		now = w.clock.Now
+	}
+	token := func(directory string) msgraph.TokenSource { return freshToken{w.server, directory} }
+	consoles, stop := dialled(w.web.URL, now, token, func(id fleet.TenantID, c *traffic) { w.counts[id] = c })
+	w.t.Cleanup(stop)
+	w.Consoles = consoles
+}
+
+// dialled are new clients of a service, one for each tenant that is asked for. With
+// now each has a clock of its own that begins there: whoever waits there keeps
+// nobody else waiting. note is told what each client sends.
+func dialled(url string, now func() time.Time, token func(directory string) msgraph.TokenSource, note func(fleet.TenantID, *traffic)) (consoles func(context.Context, fleet.Tenant) (factory.Console, error), stop func()) {
 	base := &http.Transport{MaxIdleConns: 512, MaxIdleConnsPerHost: 512, MaxConnsPerHost: 512}
-	w.t.Cleanup(base.CloseIdleConnections)
 	var mu sync.Mutex
 	clients := map[fleet.TenantID]*intune.Client{}
-	w.Consoles = func(_ context.Context, t fleet.Tenant) (factory.Console, error) {
+	return func(_ context.Context, t fleet.Tenant) (factory.Console, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if c := clients[t.ID]; c != nil {
 			return c, nil
 		}
-		clock := w.Clock
-		if w.clock != nil {
-			clock = fleet.NewManualClock(w.clock.Now()) // whoever waits here keeps nobody else waiting
+		var clock fleet.Clock = fleet.SystemClock{}
+		if now != nil {
+			clock = fleet.NewManualClock(now())
 		}
 		count := &traffic{base: base, wrote: w.wrote}
 		api, err := msgraph.New(msgraph.Options{
-			BaseURL: w.web.URL, Directory: t.Intune.Directory, Token: freshToken{w.server, t.Intune.Directory}, Clock: clock,
+			BaseURL: url, Directory: t.Intune.Directory, Token: token(t.Intune.Directory), Clock: clock,
 			Transport: transport.New(transport.Options{Clock: clock, AllowLoopback: true, Transport: count}),
 		})
 		if err != nil {
 			return nil, err
 		}
-		w.counts[t.ID], clients[t.ID] = count, intune.New(api, intune.Options{})
+		note(t.ID, count)
+		clients[t.ID] = intune.New(api, intune.Options{})
 		return clients[t.ID], nil
-	}
+	}, base.CloseIdleConnections
 }
 
 // wave starts a wave of all packages on all devices of all tenants.

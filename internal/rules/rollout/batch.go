@@ -35,7 +35,7 @@ func Batch(actions []Action, tried map[string]bool, allowed func(Action) bool) [
 // by shard, and merges as one chain.
 func together(kind string) bool {
 	switch kind {
-	case RecordMerge, Build, Test, TakeInventory, Deploy, Withdraw, RollBack, Promote, Uninstall, Remove, Restore:
+	case RecordMerge, Build, Test, TakeInventory, Deploy, Withdraw, RollBack, Promote, Uninstall, Reinstate, Remove, Restore:
 		return true
 	}
 	return false

@@ -16,7 +16,7 @@ type Slot struct {
 
 // An Effect is one change of one package on one tenant that is to be made.
 type Effect struct {
-	Action   string // assign, withdraw, rollback, promote, uninstall, remove, restore
+	Action   string // assign, withdraw, rollback, promote, uninstall, reinstate, remove, restore
 	Cycle    fleet.CycleID
 	Wave     string
 	Tenant   fleet.TenantID
@@ -67,7 +67,7 @@ func EffectOf(kind string) string {
 		return "withdraw"
 	case RollBack:
 		return "rollback"
-	case Uninstall, Remove, Restore:
+	case Uninstall, Reinstate, Remove, Restore:
 		return kind
 	default:
 		return "promote"
@@ -90,7 +90,7 @@ func Effects(facts Facts, history *History, batch []Action, now time.Time) []Eff
 			switch {
 			case a.Kind == Deploy && !ok:
 				continue // nothing goes out that no approved plan holds
-			case a.Kind == Uninstall || a.Kind == Remove || a.Kind == Restore:
+			case a.Kind == Uninstall || a.Kind == Reinstate || a.Kind == Remove || a.Kind == Restore:
 				ok = false // no plan's: main itself says it
 			case a.Kind == Deploy:
 				e.Entry = fleet.Entry{Release: row.To, Artifact: row.Artifact}
@@ -178,14 +178,14 @@ type Written struct {
 // not doubled. fresh are those to be written, expired the receipts of those whose
 // lease is over.
 //
-// A withdrawal is nobody's alone: stopping does not wait for a runner that may be
-// dead, and taking assignments away twice does no harm.
+// A withdrawal is nobody's alone, and neither is the end of a removal: stopping does
+// not wait for a runner that may be dead, and doing either twice does no harm.
 func (h *History) Intend(effects []Effect, runner, main string, now time.Time) (all []Written, fresh []fleet.Intent, expired []fleet.Receipt) {
 	all = make([]Written, len(effects))
 	for i, e := range effects {
 		open, generation := h.Open(e)
 		if open != nil && !open.NotAfter.Before(now) {
-			theirs := open.Runner != runner && now.Before(open.At.Add(Claim)) && e.Action != "withdraw"
+			theirs := open.Runner != runner && now.Before(open.At.Add(Claim)) && e.Action != "withdraw" && e.Action != "reinstate"
 			all[i] = Written{*open, true, theirs}
 			continue
 		}

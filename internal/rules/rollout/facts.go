@@ -39,6 +39,7 @@ const (
 	Announce               = "announce"                 // tell partners what comes
 	Promote                = "promote"                  // make stable what passed every wave
 	Uninstall              = "uninstall"                // take a package that leaves a tenant from its devices
+	Reinstate              = "reinstate"                // give a package back that was to be taken from devices
 	Restore                = "restore"                  // undo what people changed of packmill's objects
 	Remove                 = "remove"                   // take packmill's objects of a package out of a tenant
 	ProposeClose           = "propose-close"            // propose to close a finished cycle

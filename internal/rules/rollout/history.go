@@ -132,6 +132,8 @@ func covers(later, i fleet.Intent) bool {
 		return true
 	case "withdraw":
 		return same || i.Action == "assign" || i.Action == "withdraw"
+	case "reinstate":
+		return same || i.Action == "uninstall"
 	case "promote":
 		return same || i.Action != "rollback" || later.Artifact != i.Artifact
 	default:

@@ -78,6 +78,7 @@ func leavings(f Facts, x *index, now time.Time) []Leaving {
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Package, b.Package))
 	})
 	bounded(f.Repo, out, held)
+	staged(f.Repo, x, out, now)
 	return out
 }
 

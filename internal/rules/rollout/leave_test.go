@@ -180,6 +180,127 @@ func TestLeavingIsBounded(t *testing.T) {
 	}
 }
 
+// hadBy is a package that many tenants have and are to lose, t000 and so on.
+func hadBy(n int, at time.Time) fact {
+	return func(w *world) {
+		for i := range n {
+			id := fleet.TenantID(fmt.Sprintf("nordic/t%03d", i))
+			t := w.repo.Tenants[aalt]
+			t.ID, t.Packages, t.Leave = id, map[fleet.PackageID][]fleet.Assignment{tool: {{Intent: "required", Group: "all devices"}}}, map[fleet.PackageID]string{tool: rollout.LeaveUninstall}
+			w.repo.Tenants[id] = t
+			did("promote", "everyone", id, tool, at)(w)
+		}
+	}
+}
+
+// TestUninstallsAreStaged: a word that was said for hundreds reaches no more in a
+// day than had lost it before, and three at first.
+func TestUninstallsAreStaged(t *testing.T) {
+	at := on(24, 8, 0)
+	now := at.Add(time.Hour)
+	w := newWorld(hadBy(100, at))
+	var days []int
+	for day := 0; len(days) == 0 || days[len(days)-1] > 0; day++ {
+		today := now.Add(time.Duration(day) * 24 * time.Hour)
+		due := leavingNow(w, t, today)
+		days = append(days, len(due))
+		for i, l := range due {
+			if i == 0 {
+				intent("uninstall", "everyone", l.Tenant, tool, today)(w) // and the runner is killed
+				continue
+			}
+			did("uninstall", "everyone", l.Tenant, tool, today)(w)
+		}
+		again := leavingNow(w, t, today.Add(rollout.Lease+time.Minute))
+		if len(due) > 0 && (len(again) != 1 || again[0].Tenant != due[0].Tenant) {
+			t.Fatalf("day %d: %d are due again, want the one that was not carried out", day, len(again))
+		}
+		if len(due) > 0 {
+			did("uninstall", "everyone", due[0].Tenant, tool, today.Add(rollout.Lease+time.Minute))(w)
+		}
+		if more := leavingNow(w, t, today.Add(23*time.Hour)); len(more) > 0 {
+			t.Fatalf("day %d: %d more are due on the same day", day, len(more))
+		}
+	}
+	if want := []int{3, 3, 6, 12, 24, 48, 4, 0}; !slices.Equal(days, want) {
+		t.Errorf("%v were due day by day, want %v", days, want)
+	}
+}
+
+func leavingNow(w *world, t *testing.T, now time.Time) []rollout.Leaving {
+	return slices.DeleteFunc(rollout.Leavings(w.facts(t), now), func(l rollout.Leaving) bool { return l.Waits != "" })
+}
+
+// TestStagesOfUninstalls is what counts, for a package and for a tenant.
+func TestStagesOfUninstalls(t *testing.T) {
+	at := on(24, 8, 0)
+	now := at.Add(48 * time.Hour)
+	said := func(id fleet.TenantID, n int) fact {
+		return func(w *world) {
+			for _, p := range numbered(n) {
+				leaves(id, p, rollout.LeaveUninstall)(w)
+			}
+		}
+	}
+	lost := func(first, n int, when time.Time) fact {
+		return func(w *world) {
+			for i := range n {
+				did("uninstall", "everyone", fleet.TenantID(fmt.Sprintf("nordic/t%03d", first+i)), tool, when)(w)
+			}
+		}
+	}
+	none := func(first, n int) fact {
+		return func(w *world) {
+			for i := range n {
+				tenant(fleet.TenantID(fmt.Sprintf("nordic/t%03d", first+i)), func(t *fleet.Tenant) { t.Leave = nil })(w)
+			}
+		}
+	}
+	yesterday, lately := now.Add(-25*time.Hour), now.Add(-time.Hour)
+	for name, tt := range map[string]struct {
+		facts fact
+		want  int
+		waits string
+	}{
+		"one tenant":                  {hadBy(1, at), 1, ""},
+		"three":                       {hadBy(3, at), 3, ""},
+		"four":                        {hadBy(4, at), 3, "3 other tenants lose it within a day"},
+		"two have begun today":        {all(hadBy(10, at), lost(0, 2, lately)), 1, "3 other tenants"},
+		"three have begun today":      {all(hadBy(10, at), lost(0, 3, lately)), 0, "3 other tenants"},
+		"five had it taken before":    {all(hadBy(20, at), lost(0, 5, yesterday)), 5, "5 other tenants"},
+		"of whom three have it again": {all(hadBy(20, at), lost(0, 5, yesterday), none(0, 3)), 3, "3 other tenants"},
+		"given back today":            {all(hadBy(10, at), lost(0, 3, lately.Add(-time.Hour)), reinstated(0, 3, lately), none(0, 3)), 3, "3 other tenants"},
+		"one without a connection takes nobody's turn": {all(hadBy(4, at), tenant("nordic/t000", func(t *fleet.Tenant) { t.Intune = nil })), 3, ""},
+		"five packages of a tenant":                    {all(many(aalt, 5, at), said(aalt, 5)), 3, "the tenant loses 3 other packages within a day"},
+		"packages of several tenants":                  {all(many(aalt, 3, at), many(berg, 3, at), said(aalt, 3), said(berg, 3)), 6, ""},
+	} {
+		w := newWorld(tt.facts)
+		list := rollout.Leavings(w.facts(t), now)
+		due, why := 0, ""
+		for _, l := range list {
+			if l.Waits == "" {
+				due++
+			} else if why == "" {
+				why = l.Waits
+			}
+			if l.Waits != "" && (l.Until.Before(now) || l.Until.After(now.Add(24*time.Hour))) {
+				t.Errorf("%s: waits until %s", name, l.Until)
+			}
+		}
+		if due != tt.want || !strings.HasPrefix(why, tt.waits) || (why == "") != (tt.waits == "") {
+			t.Errorf("%s: %d are due, want %d; waits for %q", name, due, tt.want, why)
+		}
+	}
+}
+
+func reinstated(first, n int, when time.Time) fact {
+	return func(w *world) {
+		for i := range n {
+			did("reinstate", "everyone", fleet.TenantID(fmt.Sprintf("nordic/t%03d", first+i)), tool, when)(w)
+		}
+	}
+}
+
 // TestComesBack: a package that left and is named again begins anew, as if the
 // tenant never had it.
 func TestComesBack(t *testing.T) {

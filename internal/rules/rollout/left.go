@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -53,7 +54,12 @@ func targetText(t fleet.Target) string {
 // made nothing is; what was found changed by somebody else, and told in an
 // earlier cycle than the one asked for, counts as known.
 func (h *History) Left(at Slot, cycle fleet.CycleID) map[string]string {
-	intents := slices.Clone(h.intents[at])
+	return h.leftBefore(at, cycle, math.MaxInt)
+}
+
+// leftBefore is the same as of before the change of a generation.
+func (h *History) leftBefore(at Slot, cycle fleet.CycleID, generation int) map[string]string {
+	intents := slices.DeleteFunc(slices.Clone(h.intents[at]), func(i fleet.Intent) bool { return i.Generation >= generation })
 	slices.SortStableFunc(intents, func(a, b fleet.Intent) int { return a.Generation - b.Generation })
 	left := map[string]string{}
 	for _, i := range intents {

@@ -46,7 +46,9 @@ func (s *stepper) there(t fleet.TenantID, id fleet.PackageID) bool {
 		}
 	}
 	traces := s.x.slots[slot{t, id}]
-	came := newest(traces, func(x trace) bool { return x.done && (x.Action == "assign" || x.Action == "promote") })
+	came := newest(traces, func(x trace) bool {
+		return x.done && (x.Action == "assign" || x.Action == "promote" || x.Action == "reinstate")
+	})
 	went := newest(traces, func(x trace) bool {
 		return x.done && (x.Action == "withdraw" || x.Action == "rollback" || x.Action == "uninstall")
 	})

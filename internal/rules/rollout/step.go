@@ -18,6 +18,7 @@ func Step(f Facts, now time.Time) ([]Action, []Wait, error) {
 	for _, commit := range f.Unrecorded {
 		s.act(Action{Kind: RecordMerge, Commit: commit, Why: "a merge without a record in evidence"})
 	}
+	returning := s.reinstate()
 	if len(f.Unrecorded) == 0 {
 		if err := s.mill(); err != nil {
 			s.wait(Wait{Kind: fleet.Stalled, Why: "no cycle is opened: " + err.Error()})
@@ -36,6 +37,7 @@ func Step(f Facts, now time.Time) ([]Action, []Wait, error) {
 	}
 	s.restore()
 	s.leave()
+	s.bringsNothing(returning)
 	s.onlyHarmless()
 	s.onlyStops()
 	return s.actions, s.waits, nil

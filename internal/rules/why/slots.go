@@ -46,6 +46,7 @@ func (p *pair) receiptOf(i fleet.Intent) *fleet.Receipt {
 // slots hold now. Before the first one the stable slot holds the baseline.
 func (p *pair) slots() {
 	p.out.Stable = p.baseline()
+	had := p.out.Stable // before it was to leave
 	for _, i := range p.intents() {
 		r := p.receiptOf(i)
 		if r == nil || r.Outcome != "done" {
@@ -64,7 +65,13 @@ func (p *pair) slots() {
 		case "rollback":
 			p.wentBack(i, r)
 		case "uninstall", "remove":
+			if i.Action == "uninstall" && p.out.Stable.Release != "" {
+				had = p.out.Stable
+			}
 			p.left(i, r)
+		case "reinstate":
+			had.Since, had.Why = r.At, "given back: leave says uninstall no longer"
+			p.out.Stable, p.out.Candidate = had, Holding{}
 		}
 	}
 }

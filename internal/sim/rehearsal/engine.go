@@ -170,7 +170,7 @@ func (e *Engine) do(facts rollout.Facts, batch []rollout.Action) (string, error)
 		return fmt.Sprintf("devices of %d tenants read", len(batch)), e.inventory(facts, batch)
 	case rollout.StartWave:
 		return "membership frozen", e.start(facts, a)
-	case rollout.Deploy, rollout.Withdraw, rollout.RollBack, rollout.Promote, rollout.Uninstall, rollout.Remove, rollout.Restore:
+	case rollout.Deploy, rollout.Withdraw, rollout.RollBack, rollout.Promote, rollout.Uninstall, rollout.Reinstate, rollout.Remove, rollout.Restore:
 		made, err := e.carryOut(facts, batch)
 		return fmt.Sprintf("%d changes on tenants", made), err
 	case rollout.Judge:

@@ -41,6 +41,7 @@ type Holder struct {
 	Candidate map[string]Assigned // by wave
 	Stable    fleet.Entry         // zero until a promotion or a way back
 	Removed   bool                // the way back was to uninstall
+	Left      fleet.Entry         // what was stable when devices were to lose it
 }
 
 // An Assigned is an assignment of a release to a wave's devices.
@@ -182,7 +183,17 @@ func (s *State) change(i fleet.Intent, local bool, at time.Time) fleet.Digest {
 		return s.back(h, i)
 	case "restore":
 		return ""
+	case "reinstate":
+		if h.Left.Release != "" {
+			h.Stable, h.Removed, h.Left = h.Left, false, fleet.Entry{}
+		}
+		return ""
 	case "uninstall", "remove":
+		if i.Action == "remove" {
+			h.Left = fleet.Entry{}
+		} else if h.Stable.Release != "" { // else it is done once more
+			h.Left = h.Stable
+		}
 		h.Stable, h.Removed = fleet.Entry{}, i.Action == "uninstall"
 	}
 	clear(h.Candidate)
