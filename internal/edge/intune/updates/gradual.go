@@ -23,7 +23,7 @@ type Gradual struct {
 	fleet.Deploy
 	Audience string   `json:"audience,omitempty"` // its id; nobody else has it
 	Reach    []string `json:"reach,omitempty"`    // the groups whose devices are in it, by Target's key
-	Paused   bool     `json:"paused,omitempty"`   // packmill paused it, and has not had it go on yet
+	Paused   bool     `json:"paused,omitempty"`   // packmill paused it, or was about to, and has not had it go on yet
 	Until    int64    `json:"until,omitempty"`    // when it reaches the last of them, seconds of Unix, where it says days
 }
 
@@ -110,11 +110,17 @@ func (c *Client) goesOn(ctx context.Context, p *profile) error {
 		if why := s.stopped(); why != "" {
 			return halted(p, why)
 		}
-		if g := p.marker.Gradual; s.requested == statePaused && len(g.Reach) > 0 && !g.Paused {
+		if p.marker.pausedByPeople(s) {
 			return halted(p, "the tenant's people paused the deployment")
 		}
 	}
 	return nil
+}
+
+// pausedByPeople reports whether people of the tenant paused the deployment of what
+// the slot is about: packmill names its own pauses before it makes them.
+func (m Marker) pausedByPeople(s deploymentState) bool {
+	return s.requested == statePaused && s.entry == m.deployment().entry && !m.Gradual.Paused
 }
 
 func halted(p *profile, why string) error {
@@ -187,17 +193,22 @@ func (c *Client) markGradual(ctx context.Context, p *profile, change func(*Gradu
 
 // unroll pauses a deployment and takes its devices out of the audience. One must
 // not keep the other from stopping it. Devices stay enrolled: others may have
-// enrolled them too, and without a deployment they are offered nothing.
+// enrolled them too, and without a deployment they are offered nothing. A pause of
+// people's stays theirs: whatever the slot is about next, they say when it goes on.
 func (c *Client) unroll(ctx context.Context, p *profile) error {
 	g := p.marker.Gradual
 	if g == nil || g.Audience == "" {
 		return nil
 	}
-	err := errors.Join(c.setState(ctx, g.Audience, statePaused), c.emptied(ctx, g.Audience))
+	present, err := c.deployments(ctx, g.Audience)
+	if err == nil && !g.Paused && !slices.ContainsFunc(present, p.marker.pausedByPeople) {
+		err = c.markGradual(ctx, p, func(g *Gradual) { g.Paused = true })
+	}
+	err = errors.Join(err, c.setState(ctx, g.Audience, statePaused), c.emptied(ctx, g.Audience))
 	if err != nil || len(g.Reach) == 0 {
 		return err
 	}
-	return c.markGradual(ctx, p, func(g *Gradual) { g.Reach, g.Until, g.Paused = nil, 0, true })
+	return c.markGradual(ctx, p, func(g *Gradual) { g.Reach, g.Until = nil, 0 })
 }
 
 // emptied takes all devices out of an audience. One that is gone has none.
