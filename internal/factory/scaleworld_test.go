@@ -234,7 +234,7 @@ func (w *scaleWorld) dial() {
 		now = w.clock.Now
 	}
 	token := func(directory string) msgraph.TokenSource { return freshToken{w.server, directory} }
-	consoles, stop := dialled(w.web.URL, now, token, func(id fleet.TenantID, c *traffic) { w.counts[id] = c })
+	consoles, stop := dialled(w.web.URL, now, token, func(id fleet.TenantID, c *traffic) { w.counts[id], c.wrote = c, w.wrote })
 	w.t.Cleanup(stop)
 	w.Consoles = consoles
 }
@@ -256,7 +256,7 @@ func dialled(url string, now func() time.Time, token func(directory string) msgr
 		if now != nil {
 			clock = fleet.NewManualClock(now())
 		}
-		count := &traffic{base: base, wrote: w.wrote}
+		count := &traffic{base: base}
 		api, err := msgraph.New(msgraph.Options{
 			BaseURL: url, Directory: t.Intune.Directory, Token: token(t.Intune.Directory), Clock: clock,
 			Transport: transport.New(transport.Options{Clock: clock, AllowLoopback: true, Transport: count}),
