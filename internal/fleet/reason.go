@@ -9,6 +9,11 @@ import (
 // must approve there before it is made (Intune: "Multi Admin Approval").
 var ErrAwaitsApproval = errors.New("an approval in the tenant is awaited")
 
+// ErrNotYet is within the error of a change that a tenant's service, which works
+// and answers, cannot make so far: what it looks for has not appeared there, or the
+// time has not come. It is no sign of an outage.
+var ErrNotYet = errors.New("not yet")
+
 type reasonKey struct{}
 
 // WithReason tells whoever makes changes in a tenant under the context why they

@@ -298,7 +298,7 @@ func (c *Client) admissible(key Key, targets []fleet.Target) error {
 			return fleet.Errorf(fleet.Refused, "intune.assign", key.String(), "an update is approved for devices; it cannot be %s to users", t.Intent)
 		case t.LocalTime || t.Opens.After(now):
 			return &fleet.Error{Op: "intune.assign", Object: key.String(), Kind: fleet.Waiting,
-				Err: fmt.Errorf("it is to start at %s, and an approval has no start", t.Opens.UTC().Format(time.RFC3339)), Hint: "the first run after that approves it"}
+				Err: fmt.Errorf("%w: it is to start at %s, and an approval has no start", fleet.ErrNotYet, t.Opens.UTC().Format(time.RFC3339)), Hint: "the first run after that approves it"}
 		}
 	}
 	return nil

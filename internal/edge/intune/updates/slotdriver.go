@@ -74,7 +74,7 @@ func (c *Client) approveDriver(ctx context.Context, p *profile) error {
 			return err
 		}
 		return &fleet.Error{Op: "intune.assign", Object: p.marker.Key.String(), Kind: fleet.Waiting,
-			Err:  fmt.Errorf("no %s was found for the wave's devices, %d other drivers were", name, len(all)),
+			Err:  fmt.Errorf("%w: no %s was found for the wave's devices, %d other drivers were", fleet.ErrNotYet, name, len(all)),
 			Hint: "Windows Update takes up to a day to look what devices have; run again then. If no device has such hardware, take the package from the tenant"}
 	}
 	if m.line() != p.marker.line() {

@@ -57,7 +57,7 @@ func (c *Client) entry(ctx context.Context, app fleet.App, version string) ([]st
 		}
 	}
 	return nil, &fleet.Error{Op: "intune.publish", Object: string(app.Package), Kind: fleet.Waiting,
-		Err:  fmt.Errorf("the deployment service has no %q in this tenant", version),
+		Err:  fmt.Errorf("%w: the deployment service has no %q in this tenant", fleet.ErrNotYet, version),
 		Hint: "it lists what can be deployed now; without patch: deploy the package goes out through a profile"}
 }
 
@@ -72,7 +72,7 @@ func (c *Client) patch(ctx context.Context, app fleet.App) (item, error) {
 	}
 	if len(items) == 0 {
 		return item{}, &fleet.Error{Op: "intune.publish", Object: string(app.Package), Kind: fleet.Waiting,
-			Err:  fmt.Errorf("the catalog of Windows Update has no %s in this tenant", app.Patch.KB),
+			Err:  fmt.Errorf("%w: the catalog of Windows Update has no %s in this tenant", fleet.ErrNotYet, app.Patch.KB),
 			Hint: "it lists what can be deployed now: a newer update has replaced an older one, or it has not appeared yet"}
 	}
 	known := items[0].builds(app.Patch.KB)
@@ -113,6 +113,6 @@ func (c *Client) feature(ctx context.Context, app fleet.App) (string, error) {
 	}
 	slices.Sort(known)
 	return "", &fleet.Error{Op: "intune.publish", Object: string(app.Package), Kind: fleet.Waiting,
-		Err:  fmt.Errorf("the catalog of Windows Update has no %q in this tenant; it has %s", app.Patch.Feature, strings.Join(slices.Compact(known), "; ")),
+		Err:  fmt.Errorf("%w: the catalog of Windows Update has no %q in this tenant; it has %s", fleet.ErrNotYet, app.Patch.Feature, strings.Join(slices.Compact(known), "; ")),
 		Hint: "it lists what can be deployed now: correct patch: feature in the package, or wait until the version appears"}
 }
