@@ -110,6 +110,19 @@ func TestReinstateFinds(t *testing.T) {
 			w.must(rollout.Uninstall, theCycle)
 			w.rec.Receipts = w.rec.Receipts[:len(w.rec.Receipts)-1]
 		}, ""},
+		"an uninstall that came behind the first end": {func(w *scaleWorld) {
+			w.must(rollout.Uninstall, theCycle)
+			w.rec.Receipts = w.rec.Receipts[:len(w.rec.Receipts)-1]
+			stalled := *w.rec
+			w.must(rollout.Reinstate, theCycle)
+			w.dial()
+			if made, _, err := w.CarryOut(w.t.Context(), rollout.Facts{Repo: w.repo, Record: &stalled}, w.newest(rollout.Uninstall, theCycle)); made != 1 || err != nil {
+				w.t.Fatalf("made %d: %v", made, err)
+			}
+			if got := w.slotOf(fleet.Stable); !strings.Contains(got, "; uninstall ") {
+				w.t.Fatalf("the late call did nothing: %q", got)
+			}
+		}, ""},
 		"a release that is revoked": {func(w *scaleWorld) {
 			w.must(rollout.Uninstall, theCycle)
 			w.repo.Holds = map[string]fleet.Hold{"bad": {Kind: "revocation", Package: w.packages[0], Release: "24.09", Reason: "bad"}}
