@@ -3,18 +3,19 @@ package factory
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/rollout"
 )
 
 // reinstate ends what uninstallAll began: nothing that is armed removes the package
-// any longer, and everyone whom the stable slot was for gets what it holds again,
-// from the tenant's next window on. Groups of waves stay out of it as they were. The
-// candidate slot removes nothing any more; a wave that still goes on has its
-// release assigned anew as its plan and what was approved let it. What a slot holds of a revoked release stays
-// as it is: there the way back decides.
+// any longer. Everyone whom the stable slot was for gets what it holds again, from
+// the tenant's next window on, and groups of waves stay out of it as they were. These
+// get what the candidate slot holds again, unless it was stopped. What a slot holds
+// of a revoked release stays as it is: there the way back decides.
 func (w onTenant) reinstate(ctx context.Context) error {
 	candidate, err := w.console.Observe(ctx, w.e.Package, fleet.Candidate)
 	if err != nil {
@@ -24,38 +25,59 @@ func (w onTenant) reinstate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The stable slot first: it reaches more devices.
 	before := w.c.history.BeforeUninstall(w.e.Slot())
-	removed := removes(stable.Targets) || len(stable.Targets) == 0 && before.Everyone // a configuration is removed by being nobody's
-	if stable.ID != "" && removed && !w.revoked(stable) {
-		if err := w.giveAgain(ctx, stable, before); err != nil {
+	// A configuration is removed by being nobody's.
+	lost := func(slot fleet.AppState, had bool) bool {
+		return slot.ID != "" && (removes(slot.Targets) || len(slot.Targets) == 0 && had) && !w.revoked(slot)
+	}
+	fromStable, fromWaves := lost(stable, before.Everyone), lost(candidate, len(before.Waves) > 0)
+	if !fromStable && !fromWaves {
+		return nil
+	}
+	a, unknown := w.audience(ctx)
+	opens, err := rollout.Soonest(w.facts.Repo.Week, w.tenant, w.c.Clock.Now())
+	if unknown = errors.Join(unknown, err); unknown != nil { // whom it is for is past finding out: the removal ends all the same
+		return errors.Join(unknown, w.endRemoval(ctx, fromStable, fromWaves))
+	}
+	if fromStable { // first: it reaches more devices
+		targets := a.allBut(stable.Targets, before.Without...)
+		targets[0].Opens = opens
+		if err := w.console.Assign(ctx, w.e.Package, fleet.Stable, targets); err != nil {
 			return err
 		}
 	}
-	if !removes(candidate.Targets) || w.revoked(candidate) {
+	if !fromWaves {
 		return nil
 	}
-	kept := slices.DeleteFunc(slices.Clone(candidate.Targets), func(t fleet.Target) bool { return t.Intent == removal })
-	if len(kept) == 0 {
-		return w.empty(ctx, fleet.Candidate)
-	}
-	return w.console.Assign(ctx, w.e.Package, fleet.Candidate, kept)
+	return w.giveWaves(ctx, a, before, candidate, opens)
 }
 
-// giveAgain assigns the stable slot as the package's assignment says. Whom that
-// names may be past finding out: the removal ends all the same.
-func (w onTenant) giveAgain(ctx context.Context, stable fleet.AppState, before rollout.Before) error {
-	a, lost := w.audience(ctx)
-	if lost != nil {
-		return errors.Join(lost, w.empty(ctx, fleet.Stable))
+// giveWaves assigns the candidate slot to the groups that had it.
+func (w onTenant) giveWaves(ctx context.Context, a reach, before rollout.Before, candidate fleet.AppState, opens time.Time) error {
+	var targets []fleet.Target
+	if !rollout.Stopped(w.facts, w.e.Package, fleet.Entry{Release: candidate.Version, Artifact: candidate.Artifact}, w.c.Clock.Now()) {
+		for _, group := range slices.Sorted(maps.Keys(before.Waves)) {
+			target := a.target(group)
+			target.Intent, target.Opens = before.Waves[group], opens
+			targets = append(targets, target)
+		}
 	}
-	opens, err := rollout.Soonest(w.facts.Repo.Week, w.tenant, w.c.Clock.Now())
-	if err != nil {
-		return err
+	if len(targets) == 0 {
+		return w.empty(ctx, fleet.Candidate)
 	}
-	targets := a.allBut(stable.Targets, before.Without...)
-	targets[0].Opens = opens
-	return w.console.Assign(ctx, w.e.Package, fleet.Stable, targets)
+	return w.console.Assign(ctx, w.e.Package, fleet.Candidate, append(targets, a.leftOut(targets[0].Intent)...))
+}
+
+// endRemoval leaves slots that remove the package to nobody.
+func (w onTenant) endRemoval(ctx context.Context, stable, candidate bool) error {
+	var errs []error
+	if stable {
+		errs = append(errs, w.empty(ctx, fleet.Stable))
+	}
+	if candidate {
+		errs = append(errs, w.empty(ctx, fleet.Candidate))
+	}
+	return errors.Join(errs...)
 }
 
 func (w onTenant) revoked(slot fleet.AppState) bool {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,16 +82,6 @@ func TestReinstates(t *testing.T) {
 			if got := w.slotOf(fleet.Stable); got != stable {
 				t.Errorf("the stable slot does %q, did %q", got, stable)
 			}
-			if !c.halted {
-				if w.slotOf(fleet.Candidate) == candidate {
-					t.Error("the candidate slot has its wave again without its plan")
-				}
-				tenant.Windows = nil // the plan's rows keep to none
-				w.repo.Tenants[at] = tenant
-				rows := w.rec.PlanRows[w.rec.Starts[1].Plan] // as if the wave's next time were now
-				rows[0].NotBefore, rows[0].Deadline = w.clock.Now(), w.clock.Now().Add(30*time.Hour)
-				w.must(rollout.Deploy, cycle2)
-			}
 			if got := w.slotOf(fleet.Candidate); got != candidate {
 				t.Errorf("the candidate slot does %q, did %q", got, candidate)
 			}
@@ -119,6 +110,19 @@ func TestReinstateFinds(t *testing.T) {
 			w.must(rollout.Uninstall, theCycle)
 			w.rec.Receipts = w.rec.Receipts[:len(w.rec.Receipts)-1]
 		}, ""},
+		"an uninstall that came behind the first end": {func(w *scaleWorld) {
+			w.must(rollout.Uninstall, theCycle)
+			w.rec.Receipts = w.rec.Receipts[:len(w.rec.Receipts)-1]
+			stalled := *w.rec
+			w.must(rollout.Reinstate, theCycle)
+			w.dial()
+			if made, _, err := w.CarryOut(w.t.Context(), rollout.Facts{Repo: w.repo, Record: &stalled}, w.newest(rollout.Uninstall, theCycle)); made != 1 || err != nil {
+				w.t.Fatalf("made %d: %v", made, err)
+			}
+			if got := w.slotOf(fleet.Stable); !strings.Contains(got, "; uninstall ") {
+				w.t.Fatalf("the late call did nothing: %q", got)
+			}
+		}, ""},
 		"a release that is revoked": {func(w *scaleWorld) {
 			w.must(rollout.Uninstall, theCycle)
 			w.repo.Holds = map[string]fleet.Hold{"bad": {Kind: "revocation", Package: w.packages[0], Release: "24.09", Reason: "bad"}}
@@ -144,6 +148,40 @@ func TestReinstateFinds(t *testing.T) {
 		}
 		if got := w.slotOf(fleet.Stable); got != want {
 			t.Errorf("%s: the stable slot does %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestReinstatesNoStopped: a wave's devices get nothing again that was stopped
+// meanwhile, and the removal ends all the same.
+func TestReinstatesNoStopped(t *testing.T) {
+	for name, c := range map[string]struct {
+		stop func(w *scaleWorld)
+		want string
+	}{
+		"nothing": {func(*scaleWorld) {}, "required"},
+		"held": {func(w *scaleWorld) {
+			w.repo.Holds = map[string]fleet.Hold{"wait": {Kind: "hold", Package: w.packages[0], Release: "24.09", Reason: "wait"}}
+		}, ""},
+		"failed": {func(w *scaleWorld) {
+			w.rec.Verdicts = []fleet.Verdict{{Cycle: theCycle, Wave: theWave, Package: w.packages[0], Artifact: w.rec.Builds[0].Artifact, Decision: "fail"}}
+		}, ""},
+		"withdrawn": {func(w *scaleWorld) { w.must(rollout.Withdraw, theCycle) }, ""},
+		"revoked": {func(w *scaleWorld) {
+			w.repo.Holds = map[string]fleet.Hold{"bad": {Kind: "revocation", Package: w.packages[0], Release: "24.09", Reason: "bad"}}
+		}, "uninstall"}, // the way back decides
+	} {
+		w := newScaleWorld(t, scale{tenants: 1, packages: 1, devices: 2})
+		w.must(rollout.Deploy, theCycle)
+		w.must(rollout.Uninstall, theCycle)
+		if got := w.slotOf(fleet.Candidate); !strings.Contains(got, "; uninstall ") {
+			t.Fatalf("%s: uninstalled, it does %q", name, got)
+		}
+		c.stop(w)
+		w.must(rollout.Reinstate, theCycle)
+		got := w.slotOf(fleet.Candidate)
+		if _, targets, _ := strings.Cut(got, "; "); !strings.HasPrefix(targets, c.want) || (targets == "") != (c.want == "") {
+			t.Errorf("%s: it does %q, want %q", name, got, c.want)
 		}
 	}
 }

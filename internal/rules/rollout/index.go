@@ -31,6 +31,8 @@ type trace struct {
 	*fleet.Intent
 	done bool
 	at   time.Time // of the receipt
+	left string    // what the receipt says of the candidate slot
+	over bool      // an uninstall after which the candidate slot has its waves again
 }
 
 func newIndex(rec *fleet.Record) *index {
@@ -50,7 +52,7 @@ func newIndex(rec *fleet.Record) *index {
 		t := trace{Intent: in}
 		for _, r := range done[in.ID] {
 			if tells(r, in) && !r.At.Before(t.at) {
-				t.done, t.at = true, r.At
+				t.done, t.at, t.left = true, r.At, r.Left[fleet.Candidate]
 			}
 		}
 		at := slot{in.Tenant, in.Package}
@@ -64,6 +66,7 @@ func newIndex(rec *fleet.Record) *index {
 	}
 	for at, traces := range x.slots {
 		x.slots[at] = sinceRemoved(traces)
+		endUninstalls(x.slots[at])
 	}
 	for _, h := range rec.Heartbeats {
 		if h.At.After(x.beats[h.Command]) {
@@ -149,5 +152,5 @@ func lease(traces []trace, selects func(trace) bool) time.Time {
 
 // clears reports whether an action leaves a package's candidate slot empty.
 func clears(t trace) bool {
-	return t.Action == "withdraw" || t.Action == "rollback" || t.Action == "promote" || t.Action == "uninstall" || t.Action == "remove"
+	return t.Action == "withdraw" || t.Action == "rollback" || t.Action == "promote" || t.Action == "uninstall" && !t.over || t.Action == "remove"
 }

@@ -49,6 +49,25 @@ func targetText(t fleet.Target) string {
 	return text
 }
 
+// targetsLeft are the targets in a slot's text that do not remove: what they want,
+// and of whom.
+func targetsLeft(text string) (out []fleet.Target) {
+	for _, part := range strings.Split(text, "; ")[1:] {
+		if group, excluded := strings.CutPrefix(part, "not "); excluded {
+			out = append(out, fleet.Target{Group: group, Exclude: true})
+			continue
+		}
+		intent, rest, _ := strings.Cut(part, " ")
+		for _, end := range []string{" by ", " from "} {
+			rest, _, _ = strings.Cut(rest, end)
+		}
+		if intent != LeaveUninstall {
+			out = append(out, fleet.Target{Intent: intent, Group: rest})
+		}
+	}
+	return out
+}
+
 // Left is what packmill's slots of a package held on a tenant when it last
 // changed them, by slot, as far as that is known. After a change that may be half
 // made nothing is; what was found changed by somebody else, and told in an

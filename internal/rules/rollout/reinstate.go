@@ -3,7 +3,7 @@ package rollout
 import (
 	"cmp"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
@@ -82,16 +82,25 @@ func (s *stepper) bringsNothing(slots map[slot]bool) {
 	s.actions = slices.DeleteFunc(s.actions, func(a Action) bool { return (a.Kind == Deploy || a.Kind == Promote) && len(a.Packages) == 0 })
 }
 
-// Before is whom the stable slot of a package was for before its uninstall.
-type Before struct {
-	Known    bool
-	Everyone bool     // everyone was assigned, but these
-	Without  []string // ids of groups
+// endUninstalls marks the uninstalls after which a reinstatement gave the candidate
+// slot back to its waves: they have emptied it no longer.
+func endUninstalls(traces []trace) {
+	ended := newest(traces, func(x trace) bool { return x.done && x.Action == Reinstate && len(targetsLeft(x.left)) > 0 })
+	for i := range traces {
+		traces[i].over = traces[i].Action == LeaveUninstall && traces[i].Generation < ended
+	}
 }
 
-// BeforeUninstall reads that from the newest receipt before the uninstall that a
+// Before is whom the slots of a package were for before its uninstall.
+type Before struct {
+	Everyone bool              // the stable slot was everyone's, but of these
+	Without  []string          // ids of groups
+	Waves    map[string]string // the candidate slot's groups: how they had it, required or available
+}
+
+// BeforeUninstall reads that from the newest receipts before the uninstall that a
 // reinstatement ends: what is assigned to nobody after it need not have been
-// before.
+// before. What was withdrawn since is no wave's.
 func (h *History) BeforeUninstall(at Slot) Before {
 	over := 0 // the newest change that is none of leaving
 	for _, i := range h.intents[at] {
@@ -99,23 +108,42 @@ func (h *History) BeforeUninstall(at Slot) Before {
 			over = max(over, i.Generation)
 		}
 	}
-	first := 0
+	first, withdrawn := 0, 0
 	for _, i := range h.intents[at] {
-		if i.Action == LeaveUninstall && (first == 0 || i.Generation < first) && i.Generation > over {
+		switch {
+		case i.Action == LeaveUninstall && (first == 0 || i.Generation < first) && i.Generation > over:
 			first = i.Generation
+		case i.Action == "withdraw":
+			withdrawn = max(withdrawn, i.Generation)
 		}
 	}
 	if first == 0 {
 		return Before{}
 	}
-	text, known := h.leftBefore(at, "", first)[fleet.Stable]
-	b := Before{Known: known}
-	for _, part := range strings.Split(text, "; ")[1:] {
-		if group, out := strings.CutPrefix(part, "not "); out {
-			b.Without = append(b.Without, group)
-		} else if !strings.HasPrefix(part, LeaveUninstall+" ") {
+	left := h.leftBefore(at, "", first)
+	b := Before{Waves: map[string]string{}}
+	for _, t := range targetsLeft(left[fleet.Stable]) {
+		if t.Exclude {
+			b.Without = append(b.Without, t.Group)
+		} else {
 			b.Everyone = true
 		}
 	}
+	if withdrawn > first {
+		return b
+	}
+	for _, t := range targetsLeft(left[fleet.Candidate]) {
+		if !t.Exclude {
+			b.Waves[t.Group] = t.Intent
+		}
+	}
 	return b
+}
+
+// Stopped reports whether a release is not to be given to a wave's devices again: it
+// is held, was revoked, or failed.
+func Stopped(f Facts, id fleet.PackageID, e fleet.Entry, now time.Time) bool {
+	_, held := f.Repo.Held(id, e.Release, now)
+	_, revoked := Revocation(f.Repo, f.Record, id, e)
+	return held || revoked || failedOnce(f.Record, e.Artifact)
 }

@@ -1,6 +1,7 @@
 package rollout_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -73,19 +74,30 @@ func TestStepReinstates(t *testing.T) {
 func TestReinstatesFirst(t *testing.T) {
 	at := dogfoodAt.Add(-time.Hour)
 	facts := all(opened, start("dogfood", at), did("assign", "dogfood", own, pad, at), did("assign", "dogfood", own, tool, at), did("uninstall", "dogfood", own, tool, at.Add(40*time.Minute)))
+	again := func(t time.Time) fact { // and the candidate slot has its wave again
+		return all(did("reinstate", "dogfood", own, tool, t), func(w *world) {
+			w.rec.Receipts[len(w.rec.Receipts)-1].Left = map[string]string{fleet.Candidate: "2.0 abc; required g1 from 2026-11-19T07:00:00Z"}
+		})
+	}
+	soon, behind := at.Add(42*time.Minute), at.Add(81*time.Minute)
+	held := hold("wait", "hold", tool)
 	for name, tt := range map[string]struct {
 		facts fact
 		now   time.Time
 		want  []string
 	}{
-		"at once":               {facts, at.Add(41 * time.Minute), []string{"reinstate dogfood us/own tool 2.0"}},
-		"a call may come":       {all(facts, did("reinstate", "dogfood", own, tool, at.Add(41*time.Minute))), at.Add(42 * time.Minute), nil},
-		"then its wave goes on": {all(facts, did("reinstate", "dogfood", own, tool, at.Add(80*time.Minute))), at.Add(81 * time.Minute), []string{"deploy dogfood us/own tool"}},
+		"its wave has it again":              {all(facts, again(behind)), behind.Add(time.Minute), nil},
+		"which is held":                      {all(facts, again(behind), held), behind.Add(time.Minute), []string{"withdraw us/own tool 2.0"}},
+		"which is held, and a call may come": {all(facts, again(soon), held), soon.Add(time.Minute), []string{"withdraw us/own tool 2.0"}},
+		"which was withdrawn":                {all(facts, again(soon), held, did("withdraw", "dogfood", own, tool, soon.Add(time.Minute))), soon.Add(2 * time.Minute), nil},
+		"at once":                            {facts, at.Add(41 * time.Minute), []string{"reinstate dogfood us/own tool 2.0"}},
+		"a call may come":                    {all(facts, did("reinstate", "dogfood", own, tool, at.Add(41*time.Minute))), at.Add(42 * time.Minute), nil},
+		"then its wave goes on":              {all(facts, did("reinstate", "dogfood", own, tool, at.Add(80*time.Minute))), at.Add(81 * time.Minute), []string{"deploy dogfood us/own tool"}},
 	} {
 		list, waits := newWorld(tt.facts).step(t, tt.now)
 		got := slices.DeleteFunc(slices.Clone(list), func(a string) bool {
 			kind, _, _ := strings.Cut(a, " ")
-			return kind != rollout.Reinstate && kind != rollout.Deploy && kind != rollout.Promote
+			return kind != rollout.Reinstate && kind != rollout.Deploy && kind != rollout.Promote && kind != rollout.Withdraw
 		})
 		if !slices.Equal(got, tt.want) || len(tt.want) > 0 && strings.HasPrefix(tt.want[0], rollout.Reinstate) && list[0] != tt.want[0] {
 			t.Errorf("%s: %q, want %q; waits %q", name, list, tt.want, waits)
@@ -107,7 +119,13 @@ func TestBeforeUninstall(t *testing.T) {
 	}})
 	gone := rollout.SlotText(fleet.AppState{Version: "2.0", Artifact: artifact(tool, "2.0"), Targets: []fleet.Target{{Intent: "uninstall", Group: rollout.AllDevices}}})
 	had, lost := all(did("promote", "everyone", aalt, tool, at), left(text)), all(did("uninstall", "everyone", aalt, tool, at), left(gone))
-	everyone := rollout.Before{Known: true, Everyone: true, Without: []string{"g1"}}
+	waved := all(did("assign", "dogfood", aalt, tool, at), func(w *world) {
+		w.rec.Receipts[len(w.rec.Receipts)-1].Left = map[string]string{fleet.Stable: text, fleet.Candidate: rollout.SlotText(fleet.AppState{Version: "2.0", Artifact: artifact(tool, "2.0"), Targets: []fleet.Target{
+			{Intent: "required", Group: "g1", Opens: at, Deadline: at}, {Intent: "available", Group: "g2", Opens: at}, {Intent: "required", Group: "g3", Exclude: true},
+		}})}
+	})
+	waves := rollout.Before{Everyone: true, Without: []string{"g1"}, Waves: map[string]string{"g1": "required", "g2": "available"}}
+	everyone := rollout.Before{Everyone: true, Without: []string{"g1"}}
 	for name, tt := range map[string]struct {
 		facts fact
 		want  rollout.Before
@@ -116,14 +134,17 @@ func TestBeforeUninstall(t *testing.T) {
 		"everyone but a group":     {all(had, lost), everyone},
 		"ended already":            {all(had, lost, did("reinstate", "everyone", aalt, tool, at), left("2.0")), everyone},
 		"once more":                {all(had, lost, did("reinstate", "everyone", aalt, tool, at), left(text), lost), everyone},
-		"it removed before":        {all(did("rollback", "everyone", aalt, tool, at), left(gone), lost), rollout.Before{Known: true}},
-		"nobody":                   {all(did("rollback", "everyone", aalt, tool, at), left("2.0"), lost), rollout.Before{Known: true}},
-		"nothing was there":        {all(did("assign", "dogfood", aalt, tool, at), left("nothing"), lost), rollout.Before{Known: true}},
+		"waves go on":              {all(waved, lost), waves},
+		"withdrawn before":         {all(waved, did("withdraw", "dogfood", aalt, tool, at), left(text), func(w *world) { w.rec.Receipts[len(w.rec.Receipts)-1].Left[fleet.Candidate] = "2.0" }, lost), everyone},
+		"withdrawn since":          {all(waved, lost, did("withdraw", "dogfood", aalt, tool, at)), everyone},
+		"it removed before":        {all(did("rollback", "everyone", aalt, tool, at), left(gone), lost), rollout.Before{}},
+		"nobody":                   {all(did("rollback", "everyone", aalt, tool, at), left("2.0"), lost), rollout.Before{}},
+		"nothing was there":        {all(did("assign", "dogfood", aalt, tool, at), left("nothing"), lost), rollout.Before{}},
 		"nobody knows":             {all(intent("promote", "everyone", aalt, tool, at), lost), rollout.Before{}},
 		"another release is there": {all(had, lost, did("promote", "everyone", aalt, tool, at)), rollout.Before{}},
 	} {
 		got := rollout.HistoryOf(newWorld(tt.facts).rec).BeforeUninstall(rollout.Slot{Tenant: aalt, Package: tool})
-		if got.Known != tt.want.Known || got.Everyone != tt.want.Everyone || !slices.Equal(got.Without, tt.want.Without) {
+		if got.Everyone != tt.want.Everyone || !slices.Equal(got.Without, tt.want.Without) || !maps.Equal(got.Waves, tt.want.Waves) {
 			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
 		}
 	}

@@ -76,7 +76,7 @@ func actionOn(c *CycleState, e *EntryState) Action {
 // can begin any longer: an assignment must not come back behind a halt.
 func (s *stepper) withdraw(c *CycleState, e *EntryState, t fleet.TenantID) {
 	traces := s.x.slots[slot{t, e.Package}]
-	assigns := of([]fleet.CycleID{c.ID}, e.Entry.Artifact, "assign")
+	assigns := of([]fleet.CycleID{c.ID}, e.Entry.Artifact, "assign", Reinstate)
 	last, until := newest(traces, assigns), lease(traces, assigns)
 	empty, forGood := false, false
 	for _, x := range traces {
@@ -116,7 +116,7 @@ func stopReason(e *EntryState) string {
 func (s *stepper) rollBack(c *CycleState, e *EntryState, t fleet.TenantID) {
 	traces := s.x.slots[slot{t, e.Package}]
 	until := lease(traces, func(x trace) bool {
-		return x.Artifact == e.Entry.Artifact && (x.Action == "assign" || x.Action == "promote")
+		return x.Artifact == e.Entry.Artifact && (x.Action == "assign" || x.Action == "promote" || x.Action == Reinstate)
 	})
 	replaced := func(x trace) bool {
 		return x.Action == "promote" && x.Artifact != e.Entry.Artifact && !goneBack(traces, x)

@@ -151,6 +151,10 @@ func TestSlots(t *testing.T) {
 		{"promoted", after(call(aalt, "assign", "everyone", "done", on(23, 6, 0)), call(aalt, "promote", "everyone", "done", on(24, 13, 0))), "2.0: promoted: it passed every wave of 2026-W47", ": ", "merge-everyone", ""},
 		{"taken back", after(call(aalt, "assign", "everyone", "done", on(23, 6, 0)), call(aalt, "promote", "everyone", "done", on(24, 13, 0)), call(aalt, "rollback", "everyone", "done", on(24, 14, 0))),
 			"1.0: given back when 2.0 was taken back", ": 2.0 was taken back: the rule", "", "2.0"},
+		{"to be taken from devices", after(call(aalt, "assign", "everyone", "done", on(23, 6, 0)), call(aalt, "promote", "everyone", "done", on(24, 13, 0)), call(aalt, "uninstall", "everyone", "done", on(24, 14, 0))),
+			": it leaves the tenant", ": it leaves the tenant", "", "2.0"},
+		{"and given back", after(call(aalt, "assign", "everyone", "done", on(23, 6, 0)), call(aalt, "promote", "everyone", "done", on(24, 13, 0)), call(aalt, "uninstall", "everyone", "done", on(24, 14, 0)), call(aalt, "reinstate", "everyone", "done", on(24, 14, 5))),
+			"2.0: given back: leave says uninstall no longer", ": ", "merge-everyone", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := explain(t, newWorld(c.facts...), on(24, 15, 0))
