@@ -96,11 +96,15 @@ func (c *Client) delete(ctx context.Context, o *object, generation int) (gone bo
 
 // current refuses a caller whom another one has overtaken.
 func current(o *object, generation int) error {
-	if generation <= 0 || o.marker.Generation <= generation {
+	newest := o.marker.Generation
+	for _, spare := range o.spare {
+		newest = max(newest, spare.marker.Generation)
+	}
+	if generation <= 0 || newest <= generation {
 		return nil
 	}
 	return &fleet.Error{Op: "policy.remove", Object: o.key.String(), Kind: fleet.Refused,
-		Err:  fmt.Errorf("the object is of generation %d, the caller knows %d", o.marker.Generation, generation),
+		Err:  fmt.Errorf("the object is of generation %d, the caller knows %d", newest, generation),
 		Hint: "another run has brought it since: plan again"}
 }
 
