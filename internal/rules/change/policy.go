@@ -65,7 +65,7 @@ func (c *comparison) leaves(was, is fleet.Tenant) {
 		case had && !has:
 			c.find(Decide, about, file, "packmill's objects of it are deleted in the tenant; its devices keep what they have", "")
 		case has && is.Leave[id] == "uninstall" && was.Leave[id] != "uninstall":
-			c.find(Decide, about, file, "it is removed from the devices that packmill gave it to", "")
+			c.find(Decide, about, file, "it is removed from the devices that it is assigned to", "")
 		case had && has && was.Leave[id] == "uninstall" && is.Leave[id] != "uninstall":
 			c.find(Decide, about, file, "its removal from devices ends; those that have lost it get it again", "")
 		}

@@ -66,7 +66,7 @@ func leavings(f Facts, x *index, now time.Time) []Leaving {
 		case !wanted:
 			l.Action, l.Why = "remove", "it is no longer under packages in the tenant's file: its objects go, devices keep what they have"
 		case t.Leave[at.pkg] == LeaveUninstall:
-			l.Action, l.Why = "uninstall", "leave says uninstall: devices that packmill gave it to lose it"
+			l.Action, l.Why = "uninstall", "leave says uninstall: devices that it is assigned to lose it"
 		default:
 			continue
 		}

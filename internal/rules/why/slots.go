@@ -80,7 +80,7 @@ func (p *pair) slots() {
 func (p *pair) left(i fleet.Intent, r *fleet.Receipt) {
 	gone := Holding{Since: r.At, Why: "it left the tenant: packmill's objects are gone, and devices keep what they have"}
 	if i.Action == "uninstall" {
-		gone.Why = "it leaves the tenant: devices that packmill gave it to lose it"
+		gone.Why = "it leaves the tenant: devices that it is assigned to lose it"
 	}
 	p.out.Stable, p.out.Candidate = gone, gone
 }
