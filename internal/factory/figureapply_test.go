@@ -46,12 +46,13 @@ func BenchmarkFigureApply(b *testing.B) {
 			}
 			took := time.Since(begun)
 			memory := stop()
-			var bound time.Duration
+			var bound, throttled time.Duration
 			var requests, lost, later int64
 			for _, c := range w.counts {
 				writes, all := c.writes.Load(), c.reads.Load()+c.writes.Load()
-				throttle := max((writes-1)/100, (all-1)/1000) * int64(20*time.Second)
-				bound = max(bound, time.Duration(throttle), time.Duration(all+c.blobs.Load())*latency)
+				throttle := time.Duration(max((writes-1)/100, (all-1)/1000)) * 20 * time.Second
+				throttled = max(throttled, throttle)
+				bound = max(bound, throttle, time.Duration(all+c.blobs.Load())*latency)
 				requests, lost, later = requests+all+c.blobs.Load(), lost+c.lost.Load(), later+c.later.Load()
 			}
 			if sent := w.served.Load() - served; sent != requests || lost > 0 {
@@ -59,6 +60,7 @@ func BenchmarkFigureApply(b *testing.B) {
 			}
 			report(b, 1.5*bound.Seconds(), since)
 			b.ReportMetric(bound.Seconds(), "least-s")
+			b.ReportMetric(throttled.Seconds(), "throttle-s")
 			b.ReportMetric(took.Seconds()/bound.Seconds(), "ratio")
 			b.ReportMetric(float64(requests)/1000, "k-requests")
 			b.ReportMetric(float64(later), "refused-429")
