@@ -39,7 +39,7 @@ func (c *Client) Adopt(ctx context.Context, id fleet.PackageID, app string) erro
 	case kindOf(have.ODataType) == "":
 		return refused("packmill keeps packages as apps of other kinds", "app %s is a %s", app, cmp.Or(have.ODataType, "thing without a type"))
 	}
-	m, marked := ParseMarker(text(have.Notes))
+	m, marked := ownMarker(have)
 	switch {
 	case marked && m.Package == k.pkg && m.Slot == k.slot:
 		return c.learn(ctx, k, have)

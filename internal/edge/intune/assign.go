@@ -33,8 +33,9 @@ const wallClock = "2006-01-02T15:04:05"
 // and sent back with its settings. Empty targets withdraw, and find nothing to
 // do on a slot without an app object.
 //
-// packmill's part is: its own groups, what the marker says it assigned before,
-// and what targets name now.
+// packmill's part is: its own groups, and what the marker says it assigned before.
+// What the tenant's people assigned otherwise than targets say is Stalled before
+// anything is written; what they assigned alike becomes packmill's.
 //
 // Refused to take the last assignment of a stable slot away that an enrolment
 // status page waits for; Stop does that.
@@ -108,6 +109,12 @@ func (c *Client) assign(ctx context.Context, k slotKey, want []assignment) error
 		if err := c.mayRestart(ctx, k, o, wanted[o]); err != nil {
 			return err
 		}
+		if len(f.others) == 0 {
+			continue // Replace looks itself
+		}
+		if err := c.object(ctx, o).Free(ctx, wanted[o]); err != nil {
+			return err
+		}
 	}
 	for _, o := range f.all() {
 		if err := c.replace(ctx, o, wanted[o]); err != nil {
@@ -137,7 +144,10 @@ func (c *Client) withdrawSpare(ctx context.Context, f *found) error {
 			}
 			return err
 		}
-		m, _ := ParseMarker(text(spare.Notes))
+		m, ours := ownMarker(spare)
+		if !ours {
+			continue // somebody took the line off since: it is his
+		}
 		if err := c.replace(ctx, &found{app: spare, kind: f.kind, marker: m}, nil); err != nil {
 			return err
 		}
@@ -163,26 +173,29 @@ func (c *Client) mayRestart(ctx context.Context, k slotKey, f *found, want []ass
 
 // replace makes packmill's part of an app's assignments equal to want.
 func (c *Client) replace(ctx context.Context, f *found, want []assignment) error {
-	present, err := c.settledAssignments(ctx, f.app.ID)
-	if err != nil {
-		return err
-	}
+	return c.object(ctx, f).Replace(ctx, want)
+}
+
+func (c *Client) object(ctx context.Context, f *found) assign.Object[assignment] {
 	return assign.Object[assignment]{
-		Owns: c.ownGroup, Marked: f.marker.Targets, Alike: alike,
-		Mark: func(targets []string) error {
+		Name: "app " + f.app.ID, Owns: c.ownGroup, Marked: f.marker.Targets, Alike: alike, Waits: c.api,
+		Read: func(ctx context.Context) ([]assignment, error) { return c.assignments(ctx, f.app.ID) },
+		Mark: func(ctx context.Context, targets []string) error {
 			m := f.marker
 			m.Targets = targets
 			return c.writeMarker(ctx, f, m)
 		},
-		Send: func(set []json.RawMessage) error {
+		Send: func(ctx context.Context, set []json.RawMessage) error {
 			// The whole set again has the same effect.
 			body := map[string]any{"mobileAppAssignments": set}
-			if err := c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, assignActionPath(f.app.ID), body, nil); err != nil {
-				return err
-			}
-			return c.shown(ctx, f, want)
+			return c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, assignActionPath(f.app.ID), body, nil)
 		},
-	}.Replace(ctx, present, want)
+	}
+}
+
+// settledAssignments reads the assignment set of an app that a decision rests on.
+func (c *Client) settledAssignments(ctx context.Context, app string) ([]assignment, error) {
+	return assign.Settled(ctx, c.api, "app "+app, func(ctx context.Context) ([]assignment, error) { return c.assignments(ctx, app) })
 }
 
 // assignments reads the assignment set of an app.
@@ -195,6 +208,6 @@ func (c *Client) assignments(ctx context.Context, app string) ([]assignment, err
 }
 
 // split tells packmill's assignments from those of the tenant's people.
-func (c *Client) split(ctx context.Context, m Marker, want, present []assignment) (ours, foreign []assignment, err error) {
-	return assign.Split(ctx, c.ownGroup, slices.Concat(m.Targets, assign.Keys(want)), present)
+func (c *Client) split(ctx context.Context, m Marker, present []assignment) (ours, foreign []assignment, err error) {
+	return assign.Split(ctx, c.ownGroup, m.Targets, present)
 }

@@ -98,14 +98,9 @@ func (c *Client) ownObjects(ctx context.Context) (map[string]fleet.OwnObject, er
 			}
 		}
 	}
-	scripts, err := msgraph.List[healthScript](ctx, c.api, msgraph.Final, msgraph.Query(scriptsPath, "$select", "id,description,createdDateTime"))
-	if err != nil {
-		return nil, err
+	probes, err := c.ownProbes(ctx, "")
+	for _, p := range probes {
+		out[strings.ToLower(p.id)] = fleet.OwnObject{Kind: "probe", Package: p.Package}
 	}
-	for _, s := range scripts {
-		if m, ok := ParseProbeMarker(s.Description); ok {
-			out[strings.ToLower(s.ID)] = fleet.OwnObject{Kind: "probe", Package: m.Package}
-		}
-	}
-	return out, nil
+	return out, err
 }

@@ -13,6 +13,7 @@ import (
 type Marker struct {
 	Package    fleet.PackageID `json:"package"`
 	Slot       string          `json:"slot"`
+	ID         string          `json:"id,omitempty"`         // of the app itself; a copy has another
 	Version    string          `json:"version,omitempty"`    // of the committed content
 	Artifact   fleet.Digest    `json:"artifact,omitempty"`   // OCI manifest of the committed content
 	File       fleet.Digest    `json:"file,omitempty"`       // committed .intunewin

@@ -73,6 +73,8 @@ type runState struct {
 type ProbeMarker struct {
 	Package fleet.PackageID `json:"package"`
 	Probe   string          `json:"probe"`
+	ID      string          `json:"id,omitempty"`   // of the script itself; a copy has another
+	Half    bool            `json:"half,omitempty"` // made a moment ago, and not named yet
 	Spec    string          `json:"spec"`
 }
 
@@ -82,14 +84,6 @@ func (m ProbeMarker) line() string { return marker.Line(m) }
 // without one is somebody else's script.
 func ParseProbeMarker(description string) (ProbeMarker, bool) {
 	return marker.Find(description, func(m ProbeMarker) bool { return m.Package != "" && m.Probe != "" })
-}
-
-// A foundProbe is a script of packmill's as it was listed.
-type foundProbe struct {
-	ProbeMarker
-
-	id      string
-	created time.Time
 }
 
 // Probe makes a probe run on the devices of a group, and on those of groups it
@@ -109,17 +103,18 @@ func (c *Client) Probe(ctx context.Context, p fleet.DeviceProbe) error {
 }
 
 // ensureProbe finds the probe's script, creates it, or brings it up to date.
-// Others with its marker, which a lost answer or a delayed list left behind, go.
+// Others of packmill's with its marker, which a lost answer or a delayed list left
+// behind, go.
 func (c *Client) ensureProbe(ctx context.Context, p fleet.DeviceProbe) (string, error) {
 	same, err := c.sameProbes(ctx, p)
 	if err != nil {
 		return "", err
 	}
 	off := false
+	m := ProbeMarker{Package: p.Package, Probe: p.Name, Half: true, Spec: fleet.DeriveID("intune-probe", p.Script, p.Every.String())}
 	want := healthScript{
-		ODataType: odataScript, DisplayName: "packmill probe " + p.Name + " of " + string(p.Package), Publisher: "packmill",
-		Description: ProbeMarker{p.Package, p.Name, fleet.DeriveID("intune-probe", p.Script, p.Every.String())}.line(),
-		Detection:   base64.StdEncoding.EncodeToString([]byte(p.Script)), RunAsAccount: "system", RunAs32Bit: &off, Enforce: &off,
+		ODataType: odataScript, DisplayName: "packmill probe " + p.Name + " of " + string(p.Package), Publisher: "packmill", Description: m.line(),
+		Detection: base64.StdEncoding.EncodeToString([]byte(p.Script)), RunAsAccount: "system", RunAs32Bit: &off, Enforce: &off,
 	}
 	if len(same) == 0 {
 		var made healthScript
@@ -129,17 +124,26 @@ func (c *Client) ensureProbe(ctx context.Context, p fleet.DeviceProbe) (string, 
 		if made.ID == "" {
 			return "", fmt.Errorf("the service created a script without telling its id")
 		}
-		return made.ID, nil
+		m.ID, m.Half = made.ID, false
+		return made.ID, c.describe(ctx, made.ID, m.line())
 	}
 	for _, spare := range same[1:] {
-		if err := c.deleteScript(ctx, spare.id); err != nil {
+		if err := c.dropProbe(ctx, spare); err != nil {
 			return "", err
 		}
 	}
-	if same[0].line() == want.Description {
-		return same[0].id, nil
+	used := same[0]
+	if m.ID, m.Half = used.id, false; used.ProbeMarker == m {
+		return used.id, nil
 	}
-	return same[0].id, c.api.Call(ctx, msgraph.Fresh, http.MethodPatch, scriptPath(same[0].id), want, nil)
+	want.Description = m.line()
+	return used.id, c.api.Call(ctx, msgraph.Fresh, http.MethodPatch, scriptPath(used.id), want, nil)
+}
+
+// describe changes nothing of a script but its description.
+func (c *Client) describe(ctx context.Context, id, description string) error {
+	body := map[string]any{"@odata.type": odataScript, "description": description}
+	return c.api.Call(ctx, msgraph.Fresh, http.MethodPatch, scriptPath(id), body, nil)
 }
 
 // sameProbes are the scripts of a probe. None is only believed when a second
@@ -161,48 +165,57 @@ func (c *Client) sameProbes(ctx context.Context, p fleet.DeviceProbe) ([]foundPr
 	}
 }
 
-// ownProbes are packmill's scripts of a package, oldest first. They are listed
-// anew each time: there are few, and another run may have made one.
-func (c *Client) ownProbes(ctx context.Context, id fleet.PackageID) ([]foundProbe, error) {
-	scripts, err := msgraph.List[healthScript](ctx, c.api, msgraph.Final, msgraph.Query(scriptsPath, "$select", "id,description,createdDateTime"))
+// scriptAssignments reads the groups that a script runs on.
+func (c *Client) scriptAssignments(ctx context.Context, id string) ([]scriptAssignment, error) {
+	raws, err := msgraph.List[json.RawMessage](ctx, c.api, msgraph.Fresh, scriptPath(id)+"/assignments")
 	if err != nil {
 		return nil, err
 	}
-	var out []foundProbe
-	for _, s := range scripts {
-		if m, ok := ParseProbeMarker(s.Description); ok && m.Package == id {
-			out = append(out, foundProbe{m, s.ID, when(s.CreatedDateTime)})
-		}
-	}
-	slices.SortFunc(out, func(a, b foundProbe) int { return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.id, b.id)) })
-	return out, nil
+	return assign.Parse[scriptAssignment](raws, "id", "source", "sourceId")
 }
 
-// assignProbe adds a group to those a script runs on. The call that Graph has
-// replaces the whole set.
+// settledScript is scriptAssignments for what a write or a deletion rests on.
+func (c *Client) settledScript(ctx context.Context, id string) ([]scriptAssignment, error) {
+	return assign.Settled(ctx, c.api, "script "+id, func(ctx context.Context) ([]scriptAssignment, error) { return c.scriptAssignments(ctx, id) })
+}
+
+// assignProbe adds a group to those a script runs on, and waits until it is told
+// so. The call that Graph has replaces the whole set.
 func (c *Client) assignProbe(ctx context.Context, id string, p fleet.DeviceProbe) error {
-	raws, err := msgraph.List[json.RawMessage](ctx, c.api, msgraph.Fresh, scriptPath(id)+"/assignments")
-	if err != nil {
-		return err
-	}
-	present, err := assign.Parse[scriptAssignment](raws, "id", "source", "sourceId")
+	present, err := c.settledScript(ctx, id)
 	if err != nil {
 		return err
 	}
 	schedule := scheduleOf(p.Every)
-	set := []any{} // others' as they were read
-	settled := false
-	for _, a := range present {
-		if a.Target.GroupID == p.Group && a.Target.ODataType == assign.TypeGroup {
-			settled = a.Schedule != nil && a.Schedule.Interval == schedule.Interval && a.Schedule.ODataType == schedule.ODataType
-			continue
-		}
-		set = append(set, a.Raw)
+	seat := func(a scriptAssignment) bool {
+		return a.Target.GroupID == p.Group && a.Target.ODataType == assign.TypeGroup
 	}
-	if settled {
+	runs := func(a scriptAssignment) bool {
+		return seat(a) && a.Schedule != nil && a.Schedule.Interval == schedule.Interval && a.Schedule.ODataType == schedule.ODataType
+	}
+	if slices.ContainsFunc(present, runs) {
 		return nil
 	}
-	set = append(set, scriptAssignment{assign.Entry{Target: assign.Target{ODataType: assign.TypeGroup, GroupID: p.Group}}, false, schedule})
+	ours := scriptAssignment{assign.Entry{Target: assign.Target{ODataType: assign.TypeGroup, GroupID: p.Group}}, false, schedule}
+	if err := c.assignScript(ctx, id, slices.DeleteFunc(present, seat), ours); err != nil {
+		return err
+	}
+	return c.api.Poll(ctx, "assigned", func() (bool, error) {
+		now, err := c.scriptAssignments(ctx, id)
+		return slices.ContainsFunc(now, runs), err
+	})
+}
+
+// assignScript replaces the set of groups that a script runs on: by some that
+// were read, as they were, and others.
+func (c *Client) assignScript(ctx context.Context, id string, kept []scriptAssignment, more ...scriptAssignment) error {
+	set := []any{}
+	for _, a := range kept {
+		set = append(set, a.Raw)
+	}
+	for _, a := range more {
+		set = append(set, a)
+	}
 	return c.api.Call(ctx, msgraph.Fresh, http.MethodPost, scriptPath(id)+"/assign", map[string]any{"deviceHealthScriptAssignments": set}, nil)
 }
 
@@ -217,7 +230,9 @@ func scheduleOf(every fleet.Duration) *scriptSchedule {
 	return &scriptSchedule{ODataType: odataDaily, Interval: min((hours+23)/24, mostHours), Time: "12:00:00", UseUTC: &local}
 }
 
-// Unprobe removes all probes of a package. What they told is gone with them.
+// Unprobe removes all probes of a package. What they told is gone with them. One
+// that people of the tenant run on groups of theirs becomes theirs instead: it
+// loses packmill's groups, and then packmill's line.
 func (c *Client) Unprobe(ctx context.Context, id fleet.PackageID) error {
 	return c.api.Fail("intune.unprobe", string(id), c.api.Persist(ctx, func() error {
 		all, err := c.ownProbes(ctx, id)
@@ -225,7 +240,7 @@ func (c *Client) Unprobe(ctx context.Context, id fleet.PackageID) error {
 			return err
 		}
 		for _, p := range all {
-			if err := c.deleteScript(ctx, p.id); err != nil {
+			if err := c.dropProbe(ctx, p); err != nil {
 				return err
 			}
 		}

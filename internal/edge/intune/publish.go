@@ -264,7 +264,7 @@ func (p *publication) ensure(ctx context.Context) (*found, error) {
 	if err := p.c.api.LearnGuard(ctx); err != nil {
 		return nil, err
 	}
-	m := Marker{Package: p.key.pkg, Slot: p.key.slot, Pending: p.app.File.Digest}
+	m := Marker{Package: p.key.pkg, Slot: p.key.slot, Pending: p.app.File.Digest} // which names the app with the next write
 	body := p.body(withMarker("", m))
 	var made mobileApp
 	if err := p.c.api.Call(ctx, msgraph.Final, http.MethodPost, appsPath, body, &made); err != nil {
@@ -275,7 +275,7 @@ func (p *publication) ensure(ctx context.Context) (*found, error) {
 	}
 	p.c.remember(p.key, p.kind, made.ID)
 	notes := withMarker("", m)
-	made.Notes = &notes
+	made.Notes, m.ID = &notes, made.ID
 	return &found{app: made, kind: p.kind, marker: m}, nil
 }
 
@@ -341,6 +341,7 @@ func (p *publication) discard(ctx context.Context, app, version string, file con
 
 // writeMarker changes nothing of the app but its marker.
 func (c *Client) writeMarker(ctx context.Context, f *found, m Marker) error {
+	m.ID = f.app.ID
 	notes := withMarker(text(f.app.Notes), m)
 	body := map[string]any{"@odata.type": f.kind.odata(), "notes": notes}
 	if err := c.api.Call(ctx, msgraph.Fresh, http.MethodPatch, appPath(f.app.ID), body, nil); err != nil {

@@ -233,7 +233,7 @@ func (c *Client) ownApps(ctx context.Context) (map[string]fleet.PackageID, error
 	apps, err := c.listMarked(ctx)
 	out := map[string]fleet.PackageID{}
 	for _, app := range apps {
-		if m, ok := ParseMarker(text(app.Notes)); ok {
+		if m, ok := ownMarker(app); ok {
 			out[app.ID] = m.Package
 		}
 	}

@@ -38,7 +38,7 @@ func (c *Client) Remove(ctx context.Context, id fleet.PackageID, generation int)
 			return err
 		}
 		for _, app := range apps {
-			m, _ := ParseMarker(text(app.Notes))
+			m, _ := ownMarker(app)
 			if err := c.remove(ctx, slotKey{id, m.Slot}, app.ID, generation); err != nil {
 				return err
 			}
@@ -78,7 +78,7 @@ func (c *Client) removable(ctx context.Context, id fleet.PackageID, generation i
 		return nil, err
 	}
 	apps = slices.DeleteFunc(apps, func(app mobileApp) bool {
-		m, ok := ParseMarker(text(app.Notes))
+		m, ok := ownMarker(app)
 		return !ok || m.Package != id
 	})
 	var ids []string
@@ -92,7 +92,7 @@ func (c *Client) removable(ctx context.Context, id fleet.PackageID, generation i
 		return nil, err
 	}
 	for _, app := range apps {
-		m, _ := ParseMarker(text(app.Notes))
+		m, _ := ownMarker(app)
 		k := slotKey{id, m.Slot}
 		if err := overtaken(k, m, generation); err != nil {
 			return nil, err
@@ -120,14 +120,14 @@ func (c *Client) removable(ctx context.Context, id fleet.PackageID, generation i
 // unshared gives the assignments of an app that is to be removed, which must all
 // be packmill's unless the app itself is the tenant's.
 func (c *Client) unshared(ctx context.Context, k slotKey, id string, m Marker) ([]assignment, error) {
-	present, err := c.assignments(ctx, id)
+	present, err := c.settledAssignments(ctx, id)
 	if transport.StatusOf(err) == http.StatusNotFound {
 		return nil, nil // gone since it was listed
 	}
 	if err != nil {
 		return nil, err
 	}
-	_, foreign, err := c.split(ctx, m, nil, present)
+	_, foreign, err := c.split(ctx, m, present)
 	if err == nil && len(foreign) > 0 && !m.Adopted {
 		err = &fleet.Error{Op: "intune.remove", Object: k.String(), Kind: fleet.Stalled, Err: errors.New("the tenant's people have assigned the app"),
 			Hint: "remove that assignment in the tenant, or the line of packmill in the app's notes to keep the app"}
@@ -149,7 +149,7 @@ func (c *Client) own(ctx context.Context, k slotKey, id string, generation int) 
 	}
 	f := &found{app: app, kind: kindOf(app.ODataType)}
 	var ok bool
-	if f.marker, ok = ParseMarker(text(app.Notes)); !ok || f.marker.Package != k.pkg || f.marker.Slot != k.slot || f.kind == "" {
+	if f.marker, ok = readMarker(app); !ok || f.marker.Package != k.pkg || f.marker.Slot != k.slot || f.kind == "" {
 		return nil, nil
 	}
 	return f, overtaken(k, f.marker, generation)
@@ -210,11 +210,11 @@ func (c *Client) sweep(ctx context.Context, k slotKey, lead *found) (swept bool,
 		if err != nil {
 			return swept, err
 		}
-		m, ok := ParseMarker(text(app.Notes))
+		m, ok := ownMarker(app)
 		if !ok || m.Package != k.pkg || m.Slot != k.slot || m.File != "" || m.Adopted || app.CommittedContentVersion != "" {
 			continue // one that was adopted is whole, whatever it holds
 		}
-		present, err := c.assignments(ctx, id)
+		present, err := c.settledAssignments(ctx, id)
 		if err != nil {
 			return swept, err
 		}

@@ -114,7 +114,7 @@ func (c *Client) findKind(ctx context.Context, k slotKey, kind kind) (*found, er
 		if err != nil {
 			return nil, err
 		}
-		m, ok := ParseMarker(text(app.Notes))
+		m, ok := readMarker(app)
 		if ok && m.Package == k.pkg && m.Slot == k.slot {
 			return &found{app: app, kind: kind, marker: m, spare: apps[kind].spare}, nil
 		}
@@ -162,8 +162,7 @@ func (c *Client) lookup(ctx context.Context, k slotKey, again bool) (slotApps, e
 	return c.slots[k], nil
 }
 
-// listMarked lists the tenant's apps of the kinds packmill makes whose notes
-// could bear a marker, oldest first.
+// listMarked lists the tenant's apps that bear a marker of their own, oldest first.
 func (c *Client) listMarked(ctx context.Context) ([]mobileApp, error) {
 	var ours []string
 	for _, k := range kinds() {
@@ -174,7 +173,7 @@ func (c *Client) listMarked(ctx context.Context) ([]mobileApp, error) {
 	slices.SortFunc(apps, func(a, b mobileApp) int {
 		return cmp.Or(when(a.CreatedDateTime).Compare(when(b.CreatedDateTime)), cmp.Compare(a.ID, b.ID))
 	})
-	return apps, err
+	return originals(apps), err
 }
 
 // listSlots lists the tenant's apps that bear a marker. Of several of one kind
@@ -188,7 +187,7 @@ func (c *Client) listSlots(ctx context.Context) (map[slotKey]slotApps, error) {
 	out := map[slotKey]slotApps{}
 	for _, full := range []bool{true, false} {
 		for _, app := range apps {
-			m, ok := ParseMarker(text(app.Notes))
+			m, ok := ownMarker(app)
 			kind := kindOf(app.ODataType)
 			if !ok || kind == "" || (m.File != "") != full {
 				continue
@@ -300,7 +299,7 @@ func (c *Client) state(ctx context.Context, lead *found) (fleet.AppState, error)
 		if err != nil {
 			return s, err
 		}
-		ours, foreign, err := c.split(ctx, f.marker, nil, present)
+		ours, foreign, err := c.split(ctx, f.marker, present)
 		if err != nil {
 			return s, err
 		}

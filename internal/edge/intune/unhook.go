@@ -39,7 +39,7 @@ func (c *Client) hooks(ctx context.Context, k slotKey, present []relation) (own 
 		if err != nil {
 			return nil, nil, err
 		}
-		m, ours := ParseMarker(text(app.Notes))
+		m, ours := readMarker(app)
 		switch {
 		case !ours:
 			theirs = peoples(k, errForeignRelation, r, "remove the relation in the tenant; packmill changes nobody else's app")

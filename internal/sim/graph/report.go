@@ -105,7 +105,7 @@ func row(a *app, d *device, s status, columns []string) []any {
 // Events are the names of the events the server tells, in the order in which a
 // publication first meets them.
 func Events() []string {
-	return []string{"create", "content", "file", "block", "blocklist", "commit", "patch", "group", "member", "probe", "watch", "assign", "renew", "unfile", "unprobe", "relate", "categorize", "uncategorize", "delete"}
+	return []string{"create", "content", "file", "block", "blocklist", "commit", "patch", "group", "member", "probe", "reprobe", "watch", "assign", "renew", "unfile", "unprobe", "relate", "categorize", "uncategorize", "delete"}
 }
 
 // Known reports whether an event is one this package tells.

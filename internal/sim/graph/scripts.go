@@ -176,7 +176,7 @@ func patchScript(r *request, s *script) (reply, error) {
 	if err := r.t.saveScript(s); err != nil {
 		return reply{}, err
 	}
-	return did(http.StatusOK, s.resource(false), "probe", s.ID)
+	return did(http.StatusOK, s.resource(false), "reprobe", s.ID)
 }
 
 func deleteScript(r *request, s *script) (reply, error) {

@@ -254,7 +254,8 @@ func TestWithdrawalReachesDuplicates(t *testing.T) {
 		t.Fatal(err)
 	}
 	const apps = "/beta/deviceAppManagement/mobileApps/"
-	w.do(http.MethodPatch, apps+other.ID, map[string]any{"@odata.type": "#microsoft.graph.win32LobApp", "notes": w.get(apps + first.ID)["notes"]})
+	notes := strings.ReplaceAll(w.get(apps + first.ID)["notes"].(string), first.ID, other.ID) // as two runners that overtook each other make them
+	w.do(http.MethodPatch, apps+other.ID, map[string]any{"@odata.type": "#microsoft.graph.win32LobApp", "notes": notes})
 	c = w.client(nordic)
 	if state := must[fleet.AppState](t)(c.Observe(t.Context(), pkg, fleet.Stable)); state.ID != first.ID || !slices.Equal(state.Duplicates, []string{other.ID}) {
 		t.Fatalf("state %+v", state)

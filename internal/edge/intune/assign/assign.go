@@ -20,6 +20,11 @@ import (
 	"slices"
 )
 
+// held stands in a marker before the target of an exclusion that people had made
+// when packmill came to want it too. It counts as packmill's, and stays when
+// packmill's own go: what else they assigned would reach that group.
+const held = "="
+
 // An Entry is what every assignment has, whatever it assigns. Raw is what was
 // read, ready to be sent again, so that a foreign one goes back unchanged.
 type Entry struct {
@@ -90,15 +95,13 @@ func Same[A Assignment](a, b []A, alike func(x, y A) bool) bool {
 type GroupOwner func(ctx context.Context, group string) (bool, error)
 
 // Split tells packmill's assignments from those of the tenant's people: those
-// with a name among named, and those of packmill's groups. Without owns, names
-// alone tell.
+// with a name among named, as a marker has it, and those of packmill's groups.
+// Without owns, names alone tell.
 func Split[A Assignment](ctx context.Context, owns GroupOwner, named []string, present []A) (ours, foreign []A, err error) {
 	for _, a := range present {
-		mine := slices.Contains(named, a.Key())
-		if !mine {
-			if mine, err = owns.owns(ctx, a.entry()); err != nil {
-				return nil, nil, err
-			}
+		mine, err := owns.mine(ctx, named, a)
+		if err != nil {
+			return nil, nil, err
 		}
 		if mine {
 			ours = append(ours, a)
@@ -109,73 +112,18 @@ func Split[A Assignment](ctx context.Context, owns GroupOwner, named []string, p
 	return ours, foreign, nil
 }
 
+func (owns GroupOwner) mine(ctx context.Context, named []string, a Assignment) (bool, error) {
+	if slices.Contains(named, a.Key()) || slices.Contains(named, held+a.Key()) {
+		return true, nil
+	}
+	return owns.owns(ctx, a.entry())
+}
+
 func (owns GroupOwner) owns(ctx context.Context, e Entry) (bool, error) {
 	if owns == nil || e.Target.GroupID == "" {
 		return false, nil
 	}
 	return owns(ctx, e.Target.GroupID)
-}
-
-// toName are the names that a marker must hold for a set, since nothing else
-// shows that packmill assigned them; sorted.
-func toName[A Assignment](ctx context.Context, owns GroupOwner, set []A) ([]string, error) {
-	var out []string
-	for _, a := range set {
-		own, err := owns.owns(ctx, a.entry())
-		if err != nil {
-			return nil, err
-		}
-		if !own {
-			out = append(out, a.Key())
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
-}
-
-// An Object is what Replace changes.
-type Object[A Assignment] struct {
-	Owns   GroupOwner                        // nil where a marker names all of packmill's targets
-	Marked []string                          // targets that the object's marker names
-	Mark   func(targets []string) error      // writes a marker that names these instead
-	Alike  func(x, y A) bool                 // whether two assignments of one target do the same
-	Send   func(set []json.RawMessage) error // replaces the set
-}
-
-// Replace makes packmill's part of the present set equal to want, and writes
-// nothing when it is. The marker names what will be ours before it is, and
-// forgets it only afterwards: a crash in between leaves nothing behind that
-// nobody owns.
-func (o Object[A]) Replace(ctx context.Context, present, want []A) error {
-	ours, foreign, err := Split(ctx, o.Owns, slices.Concat(o.Marked, Keys(want)), present)
-	if err != nil {
-		return err
-	}
-	named, err := toName(ctx, o.Owns, want)
-	if err != nil {
-		return err
-	}
-	marked := o.Marked
-	both := slices.Compact(slices.Sorted(slices.Values(slices.Concat(marked, named))))
-	if len(both) != len(marked) {
-		if err := o.Mark(both); err != nil {
-			return err
-		}
-		marked = both
-	}
-	if !Same(ours, want, o.Alike) {
-		set, err := merged(foreign, want)
-		if err != nil {
-			return err
-		}
-		if err := o.Send(set); err != nil {
-			return err
-		}
-	}
-	if !slices.Equal(named, marked) {
-		return o.Mark(named)
-	}
-	return nil
 }
 
 // merged is the whole set: what is foreign as it was read, then packmill's.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
@@ -107,6 +108,38 @@ type world struct {
 	set    []json.RawMessage
 	writes []string
 	dies   int // 0 for never
+
+	before []json.RawMessage // told instead of the set
+	stale  int               // so many times after each change
+	old    int               // so many times yet
+	reads  int
+}
+
+// patient waits without time passing for anybody else.
+type patient struct{ clock *fleet.ManualClock }
+
+func (p patient) Clock() fleet.Clock { return p.clock }
+
+func (p patient) Poll(_ context.Context, what string, ask func() (bool, error)) error {
+	for range 20 {
+		if done, err := ask(); err != nil || done {
+			return err
+		}
+	}
+	return fmt.Errorf("never %s", what)
+}
+
+// change sets the set as a person or packmill does; it is told as it was for a
+// while.
+func (w *world) change(set []json.RawMessage) { w.before, w.set, w.old = w.set, set, w.stale }
+
+func (w *world) read(t *testing.T) []shift {
+	w.reads++
+	if w.old > 0 {
+		w.old--
+		return told(t, w.before...)
+	}
+	return told(t, w.set...)
 }
 
 var errKilled = errors.New("killed")
@@ -122,22 +155,23 @@ func (w *world) write(what string) error {
 func (w *world) replace(t *testing.T, want []shift) error {
 	t.Helper()
 	return Object[shift]{
-		Owns: owns, Marked: w.marked, Alike: alike,
-		Mark: func(targets []string) error {
+		Name: "the object", Owns: owns, Marked: w.marked, Alike: alike, Waits: patient{fleet.NewManualClock(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))},
+		Read: func(context.Context) ([]shift, error) { return w.read(t), nil },
+		Mark: func(_ context.Context, targets []string) error {
 			if err := w.write("mark " + strings.Join(targets, ",")); err != nil {
 				return err
 			}
 			w.marked = targets
 			return nil
 		},
-		Send: func(set []json.RawMessage) error {
+		Send: func(_ context.Context, set []json.RawMessage) error {
 			if err := w.write("send"); err != nil {
 				return err
 			}
-			w.set = set
+			w.change(set)
 			return nil
 		},
-	}.Replace(t.Context(), told(t, w.set...), want)
+	}.Replace(t.Context(), want)
 }
 
 func TestReplace(t *testing.T) {
@@ -195,5 +229,120 @@ func TestReplaceAfterDeath(t *testing.T) {
 		if !errors.Is(err, errKilled) {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestStopWhereOldIsTold withdraws what a run assigned that died just afterwards,
+// while the service still tells the set as it was before: it is found, and what
+// people assigned meanwhile stays.
+func TestStopWhereOldIsTold(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		marked []string
+		ours   []json.RawMessage
+	}{
+		{"packmill's group", nil, []json.RawMessage{json.RawMessage(`{"target":{"@odata.type":"#microsoft.graph.groupAssignmentTarget","groupId":"own"}}`)}},
+		{"a named target", []string{"a"}, []json.RawMessage{json.RawMessage(`{"target":{"@odata.type":"#microsoft.graph.groupAssignmentTarget","groupId":"a"}}`)}},
+		{"named, and not sent", []string{"a"}, nil},
+	} {
+		for stale := range 10 {
+			w := &world{marked: c.marked, stale: stale}
+			w.change(append([]json.RawMessage{json.RawMessage(theirs)}, c.ours...))
+			if err := w.replace(t, nil); err != nil || len(w.marked) > 0 {
+				t.Errorf("%s, told %d times: %v, marker %v", c.name, stale, err, w.marked)
+			}
+			if stale >= agreeing { // who assigns meanwhile cannot be told from who took his away
+				w.set = slices.DeleteFunc(w.set, func(raw json.RawMessage) bool { return string(raw) == theirs })
+			} else if len(w.set) == 0 || string(w.set[0]) != theirs {
+				t.Errorf("%s, told %d times: theirs is lost, left %s", c.name, stale, w.set)
+			} else {
+				w.set = w.set[1:]
+			}
+			if len(w.set) > 0 {
+				t.Errorf("%s, told %d times: left %s", c.name, stale, w.set)
+			}
+			if w.old > 0 && c.ours != nil {
+				t.Errorf("%s: done while the service still tells the set before, %d times", c.name, w.old)
+			}
+		}
+	}
+}
+
+// TestUnseenTargetIsWithdrawn: what the marker names is withdrawn, although it is
+// never seen before it would be given up.
+func TestUnseenTargetIsWithdrawn(t *testing.T) {
+	w := &world{marked: []string{"a"}, stale: 1000}
+	w.change([]json.RawMessage{json.RawMessage(`{"target":{"@odata.type":"#microsoft.graph.groupAssignmentTarget","groupId":"a"}}`)})
+	w.stale = 0
+	if err := w.replace(t, nil); err != nil || len(w.set) > 0 || len(w.marked) > 0 {
+		t.Errorf("left %s, marker %v, %v", w.set, w.marked, err)
+	}
+}
+
+// TestMovingSet gives up on a set that somebody keeps changing.
+func TestMovingSet(t *testing.T) {
+	n := 0
+	_, err := Settled(t.Context(), patient{fleet.NewManualClock(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))}, "app x", func(context.Context) ([]shift, error) {
+		n++
+		return told(t, json.RawMessage(fmt.Sprintf(`{"n":%d}`, n))), nil
+	})
+	if fleet.KindOf(err) != fleet.Waiting || n != mostReads+1 {
+		t.Errorf("after %d reads: %v", n, err)
+	}
+}
+
+// TestPeoplesTargets: what people assigned otherwise than is wanted is refused
+// before any write, and is nobody's obstacle to a stop; what they assigned alike
+// becomes packmill's; their exclusions stay.
+func TestPeoplesTargets(t *testing.T) {
+	group := func(id string, hours int) json.RawMessage {
+		return json.RawMessage(fmt.Sprintf(`{"hours":%d,"target":{"@odata.type":"#microsoft.graph.groupAssignmentTarget","groupId":"%s"}}`, hours, id))
+	}
+	not := func(id string) json.RawMessage {
+		return json.RawMessage(`{"target":{"@odata.type":"#microsoft.graph.exclusionGroupAssignmentTarget","groupId":"` + id + `"}}`)
+	}
+	out := func(id string) shift {
+		return shift{Entry{Target: TargetOf(fleet.Target{Group: id, Exclude: true})}, 0}
+	}
+	w := &world{set: []json.RawMessage{group("a", 1), group("own", 1), not("vip")}}
+	if err := w.replace(t, []shift{to("a", 2), to("b", 1)}); fleet.KindOf(err) != fleet.Stalled || !strings.Contains(err.Error(), "group a") || len(w.writes) > 0 {
+		t.Errorf("%v after writes %v", err, w.writes)
+	}
+	if err := w.replace(t, []shift{to("own", 2), out("vip")}); err != nil || strings.Join(w.writes, "; ") != "mark =-vip; send" {
+		t.Errorf("writes %v, %v", w.writes, err)
+	}
+	ours, foreign, err := Split(t.Context(), owns, w.marked, told(t, w.set...))
+	if err != nil || !slices.Equal(Keys(ours), []string{"own", "-vip"}) || !slices.Equal(Keys(foreign), []string{"a"}) {
+		t.Errorf("ours %v, foreign %v, %v", Keys(ours), Keys(foreign), err)
+	}
+	for range 2 {
+		if err := w.replace(t, nil); err != nil || len(w.marked) > 0 || !slices.Equal(Keys(told(t, w.set...)), []string{"a", "-vip"}) {
+			t.Errorf("stopped: %v, left %s, marker %v", err, w.set, w.marked)
+		}
+	}
+	// What packmill leaves out itself goes with packmill's part, and what people
+	// take off meanwhile is packmill's from then on.
+	for _, set := range [][]json.RawMessage{nil, {not("vip")}} {
+		w = &world{set: set}
+		for i, want := range [][]shift{{to("a", 1), out("vip")}, {to("a", 2), out("vip")}, nil} {
+			if err := w.replace(t, want); err != nil {
+				t.Fatal(err)
+			}
+			if i == 0 && set != nil {
+				w.set = w.set[:1]
+			}
+		}
+		if len(w.set) > 0 {
+			t.Errorf("of %s left %s", set, w.set)
+		}
+	}
+	w = &world{set: []json.RawMessage{group("a", 1)}}
+	for _, want := range [][]shift{{to("a", 1)}, nil} {
+		if err := w.replace(t, want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(w.set) > 0 {
+		t.Errorf("what was assigned alike is packmill's: left %s", w.set)
 	}
 }

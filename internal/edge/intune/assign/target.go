@@ -68,6 +68,17 @@ func (t Target) Key() string {
 	return t.GroupID
 }
 
+// called is how errors call the target.
+func (t Target) called() string {
+	switch t.ODataType {
+	case TypeAllDevices, TypeAllUsers:
+		return t.Key()
+	case TypeExclusion:
+		return "all but group " + t.GroupID
+	}
+	return "group " + t.GroupID
+}
+
 // Told is whom the target is for, in the vocabulary. Its filter is left out: not
 // every kind of object has one.
 func (t Target) Told() fleet.Target {

@@ -111,16 +111,24 @@ func (c *Client) Assign(ctx context.Context, id fleet.PackageID, name string, ta
 		if len(want) == 0 {
 			return c.withdraw(ctx, objects)
 		}
-		for _, o := range objects {
+		sets := make([][]assignment, len(objects))
+		for i, o := range objects { // all are looked at before any is changed
+			if sets[i] = want; o.key.kind == fleet.PartHealthScript {
+				sets[i] = timed(o, begun)
+			}
+			if len(objects) == 1 {
+				break // Replace looks itself
+			}
+			if err := c.set(o).Free(ctx, sets[i]); err != nil {
+				return err
+			}
+		}
+		for i, o := range objects {
 			// A second object with our marker must not go on deploying.
 			if err := c.clear(ctx, o); err != nil {
 				return err
 			}
-			set := want
-			if o.key.kind == fleet.PartHealthScript {
-				set = timed(o, begun)
-			}
-			if err := c.replaceSet(ctx, o, set); err != nil {
+			if err := c.replaceSet(ctx, o, sets[i]); err != nil {
 				return err
 			}
 		}
@@ -195,22 +203,23 @@ func scheduleOf(every fleet.Duration, at time.Time) *schedule {
 
 // replaceSet makes packmill's part of an object's assignments equal to want.
 func (c *Client) replaceSet(ctx context.Context, o *object, want []assignment) error {
-	present, err := c.assignments(ctx, o)
-	if err != nil {
-		return err
-	}
+	return c.set(o).Replace(ctx, want)
+}
+
+func (c *Client) set(o *object) assign.Object[assignment] {
 	return assign.Object[assignment]{
-		Owns: c.dir.OwnsGroup, Marked: o.marker.Targets, Alike: alike,
-		Mark: func(targets []string) error {
+		Name: o.key.String(), Owns: c.dir.OwnsGroup, Marked: o.marker.Targets, Alike: alike, Waits: c.api,
+		Read: func(ctx context.Context) ([]assignment, error) { return c.assignments(ctx, o) },
+		Mark: func(ctx context.Context, targets []string) error {
 			m := o.marker
 			m.Targets = targets
 			return c.mark(ctx, o, m)
 		},
-		Send: func(set []json.RawMessage) error {
+		Send: func(ctx context.Context, set []json.RawMessage) error {
 			// The whole set again has the same effect.
 			return c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, o.assignTo(o.id), map[string]any{o.assign: set}, nil)
 		},
-	}.Replace(ctx, present, want)
+	}
 }
 
 // assignments reads the assignment set of an object.
@@ -220,6 +229,11 @@ func (c *Client) assignments(ctx context.Context, o *object) ([]assignment, erro
 		return nil, err
 	}
 	return assign.Parse[assignment](raws, "id", "source", "sourceId")
+}
+
+// settled reads the assignment set of an object that a deletion rests on.
+func (c *Client) settled(ctx context.Context, o *object) ([]assignment, error) {
+	return assign.Settled(ctx, c.api, o.key.String(), func(ctx context.Context) ([]assignment, error) { return c.assignments(ctx, o) })
 }
 
 // split tells packmill's assignments, which the marker names or whose group is

@@ -299,7 +299,7 @@ func (p *publication) replace(ctx context.Context, o *object, doc map[string]any
 
 // unshared refuses to remove an object that the tenant's people assigned as well.
 func (c *Client) unshared(ctx context.Context, o *object) error {
-	present, err := c.assignments(ctx, o)
+	present, err := c.settled(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (c *Client) removable(ctx context.Context, id fleet.PackageID, generation i
 		if err := current(o, generation); err != nil {
 			return nil, err
 		}
-		present, err := c.assignments(ctx, o)
+		present, err := c.settled(ctx, o)
 		if err != nil {
 			return nil, err
 		}

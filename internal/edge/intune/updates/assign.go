@@ -58,23 +58,20 @@ func noProfile(k kind, key Key) error {
 
 // replace makes packmill's part of a profile's assignments equal to want.
 func (c *Client) replace(ctx context.Context, p *profile, want []assignment) error {
-	present, err := c.assignments(ctx, p)
-	if err != nil {
-		return err
-	}
 	return assign.Object[assignment]{
-		Marked: p.marker.Targets,
-		Alike:  func(_, _ assignment) bool { return true }, // all that it says is its target
-		Mark: func(targets []string) error {
+		Name: p.marker.Key.String(), Marked: p.marker.Targets, Waits: c.api,
+		Read:  func(ctx context.Context) ([]assignment, error) { return c.assignments(ctx, p) },
+		Alike: func(_, _ assignment) bool { return true }, // all that it says is its target
+		Mark: func(ctx context.Context, targets []string) error {
 			m := p.marker
 			m.Targets = targets
 			return c.mark(ctx, p, m)
 		},
-		Send: func(set []json.RawMessage) error {
+		Send: func(ctx context.Context, set []json.RawMessage) error {
 			// The whole set again has the same effect.
 			return c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, assignPath(p.kind, p.id), map[string]any{"assignments": set}, nil)
 		},
-	}.Replace(ctx, present, want)
+	}.Replace(ctx, want)
 }
 
 // assignments reads who a profile is for.

@@ -140,7 +140,7 @@ func (c *Client) spare(ctx context.Context, key Key, found []*profile) error {
 
 // shared reports whether people of the tenant have assigned a profile.
 func (c *Client) shared(ctx context.Context, p *profile) (bool, error) {
-	present, err := c.assignments(ctx, p)
+	present, err := assign.Settled(ctx, c.api, p.marker.Key.String(), func(ctx context.Context) ([]assignment, error) { return c.assignments(ctx, p) })
 	if err != nil {
 		return false, err
 	}

@@ -201,7 +201,7 @@ func (c *Client) retire(ctx context.Context, p *profile) error {
 // vacant takes everything that packmill does through a profile back, before it is
 // deleted. One that people assigned as well stays, and is told.
 func (c *Client) vacant(ctx context.Context, p *profile) error {
-	if err := errors.Join(c.replace(ctx, p, nil), c.withdraw(ctx, p), c.dissolve(ctx, p)); err != nil {
+	if err := errors.Join(c.cease(ctx, p), c.dissolve(ctx, p)); err != nil {
 		return err
 	}
 	theirs, err := c.shared(ctx, p)
@@ -263,9 +263,17 @@ func (c *Client) halt(ctx context.Context, key Key) error {
 	found, err := c.own(ctx, key, slotKinds()...)
 	failures := []error{err}
 	for _, p := range found {
-		failures = append(failures, c.replace(ctx, p, nil), c.withdraw(ctx, p))
+		failures = append(failures, c.cease(ctx, p))
 	}
 	return errors.Join(failures...)
+}
+
+// cease stops what a profile is about, and assigns it to nobody.
+func (c *Client) cease(ctx context.Context, p *profile) error {
+	if p.kind == driverKind || p.kind == qualityKind {
+		return errors.Join(c.replace(ctx, p, nil), c.withdraw(ctx, p))
+	}
+	return c.withdraw(ctx, p)
 }
 
 // release approves what a profile is about. Profiles that name what they are about
