@@ -51,7 +51,20 @@ func (c *campaign) make(ctx context.Context, v *visit, e rollout.Effect, i fleet
 	return digest, console.states.left(console.blind), err
 }
 
+// leased is a context under which nothing is written any more once the intent's
+// lease has ended, however many calls the change consists of and however often one
+// of them is tried: from then on another run may do the opposite.
+func (w onTenant) leased(ctx context.Context) context.Context {
+	return fleet.While(ctx, func() error {
+		if w.c.Clock.Now().After(w.intent.NotAfter) {
+			return errExpired
+		}
+		return nil
+	})
+}
+
 func (w onTenant) act(ctx context.Context) (fleet.Digest, error) {
+	ctx = w.leased(ctx)
 	if w.e.Adopts != "" && (w.e.Action == "assign" || w.e.Action == "promote") {
 		if err := w.adopt(ctx); err != nil {
 			return "", err
