@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/rollout"
@@ -51,7 +52,20 @@ func (c *campaign) make(ctx context.Context, v *visit, e rollout.Effect, i fleet
 	return digest, console.states.left(console.blind), err
 }
 
+// leased is a context under which nothing is written any more once the intent's
+// lease has ended, however many calls the change consists of and however often one
+// of them is tried: from then on another run may do the opposite.
+func (w onTenant) leased(ctx context.Context) context.Context {
+	return fleet.While(ctx, func() error {
+		if w.c.Clock.Now().After(w.intent.NotAfter) {
+			return errExpired
+		}
+		return nil
+	})
+}
+
 func (w onTenant) act(ctx context.Context) (fleet.Digest, error) {
+	ctx = w.leased(ctx)
 	if w.e.Adopts != "" && (w.e.Action == "assign" || w.e.Action == "promote") {
 		if err := w.adopt(ctx); err != nil {
 			return "", err
@@ -181,7 +195,8 @@ func (w onTenant) promote(ctx context.Context) (fleet.Digest, error) {
 // fill makes the stable slot hold a release for all devices but those that
 // keep leaves out, from the tenant's next window on: those that were in no wave
 // have agreed to no other time. A slot that removes what it holds is emptied
-// before its content changes, or it would remove this one.
+// before its content changes, or it would remove this one; one that installs it is
+// shut until that window.
 func (w onTenant) fill(ctx context.Context, stable fleet.AppState, entry fleet.Entry, keep []fleet.Target) (fleet.Digest, error) {
 	a, err := w.audience(ctx)
 	if err != nil {
@@ -191,6 +206,8 @@ func (w onTenant) fill(ctx context.Context, stable fleet.AppState, entry fleet.E
 		if err := w.empty(ctx, fleet.Stable); err != nil {
 			return "", err
 		}
+	} else if err := w.shut(ctx, stable, entry); err != nil {
+		return "", err
 	}
 	state, err := w.publish(ctx, fleet.Stable, entry)
 	if err != nil {
@@ -203,6 +220,39 @@ func (w onTenant) fill(ctx context.Context, stable fleet.AppState, entry fleet.E
 	targets := a.allBut(keep)
 	targets[0].Opens = opens
 	return state.Artifact, w.console.Assign(ctx, w.e.Package, fleet.Stable, targets)
+}
+
+// shut has the stable slot begin no earlier than in the tenant's next window, before
+// it holds another release: nothing happens between its content and its assignment
+// if the run is killed there, and devices would take the release at their next
+// check-in. The content goes live some time before the lease ends, perhaps when the
+// window that is open now has ended. Whom the slot is for does not change yet, and
+// what has no start stays as it is: a console would take it from devices until then.
+func (w onTenant) shut(ctx context.Context, stable fleet.AppState, entry fleet.Entry) error {
+	pkg := w.facts.Repo.Packages[w.e.Package]
+	if stable.Artifact == entry.Artifact || everyone(stable.Targets) < 0 || pkg.ByWindowsUpdate() || setAtOnce(pkg) {
+		return nil
+	}
+	var opens time.Time
+	for _, at := range []time.Time{w.c.Clock.Now(), w.intent.NotAfter} {
+		soonest, err := rollout.Soonest(w.facts.Repo.Week, w.tenant, at)
+		if err != nil {
+			return err
+		}
+		if soonest.After(opens) {
+			opens = soonest
+		}
+	}
+	targets, later := slices.Clone(stable.Targets), false
+	for i, t := range targets {
+		if !t.Exclude && (t.LocalTime || t.Opens.Before(opens)) {
+			targets[i].Opens, targets[i].Deadline, targets[i].LocalTime, later = opens, time.Time{}, false, true
+		}
+	}
+	if opens.IsZero() || !later {
+		return nil
+	}
+	return w.console.Assign(ctx, w.e.Package, fleet.Stable, targets)
 }
 
 // group makes the console's group of the effect's wave hold the frozen

@@ -228,9 +228,10 @@ type attempted struct {
 // errExpired says that the lease of an intent ended before its call began.
 var errExpired = errors.New("the lease has ended")
 
-// fenced is a console on which nothing is assigned after an instant: an upload
-// may take long, and a way back waits no longer than the lease. It notes what
-// the slots of the effect's package hold.
+// fenced is a console on which nothing is begun after an instant: an upload may
+// take long, and a way back waits no longer than the lease. What is under way then
+// the effect's context ends (leased). It notes what the slots of the effect's
+// package hold.
 type fenced struct {
 	Console
 	clock  fleet.Clock
@@ -251,6 +252,9 @@ func (c fenced) Observe(ctx context.Context, id fleet.PackageID, slot string) (f
 }
 
 func (c fenced) Publish(ctx context.Context, app fleet.App, content fleet.Content) (fleet.AppState, error) {
+	if c.clock.Now().After(c.until) {
+		return fleet.AppState{}, errExpired
+	}
 	s, err := c.Console.Publish(ctx, app, content)
 	if err == nil {
 		c.states[app.Slot] = s

@@ -96,22 +96,9 @@ func (c fenced) Remove(ctx context.Context, id fleet.PackageID, generation int) 
 	return nil
 }
 
-// leased is a context under which nothing is written any more once the intent's
-// lease has ended, however many calls what takes a package away consists of: from
-// then on another run may bring it back.
-func (w onTenant) leased(ctx context.Context) context.Context {
-	return fleet.While(ctx, func() error {
-		if w.c.Clock.Now().After(w.intent.NotAfter) {
-			return errExpired
-		}
-		return nil
-	})
-}
-
 // remove takes a package out of the tenant: where nothing stands in the way both
 // slots are withdrawn, probes too, and then the objects deleted.
 func (w onTenant) remove(ctx context.Context) error {
-	ctx = w.leased(ctx)
 	r, ok := w.console.(Remover)
 	if !ok {
 		return errCannotRemove(w.e.Package)
@@ -138,7 +125,6 @@ func (w onTenant) remove(ctx context.Context) error {
 // candidate removes its release from the groups of every wave that began, and the
 // stable slot from everyone. What people of the tenant assigned stays theirs.
 func (w onTenant) uninstallAll(ctx context.Context) error {
-	ctx = w.leased(ctx)
 	opens, err := rollout.Soonest(w.facts.Repo.Week, w.tenant, w.c.Clock.Now())
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package intune
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -19,9 +18,16 @@ import (
 // leads nowhere; when nothing differs nothing is written. An app.Generation below the slot's own is refused: somebody else has
 // moved the slot since the caller looked. A Generation of 0 is not compared.
 //
+// An upload takes long. The object is looked at again before each attempt to change
+// it: nothing is once somebody else has brought the slot further, has taken
+// packmill's line off it, or the context lets nothing be written any more
+// (fleet.While). Content that is on its way then is still brought, and lies ready
+// for whoever goes on.
+//
 // Kinds: Invalid when the app cannot be expressed, Refused when the content is
-// not the artifact's or the slot has moved on, Waiting when the service takes
-// longer than it should, Stalled when it rejects the content again and again.
+// not the artifact's, the slot has moved on or the app is not packmill's any more,
+// Waiting when the service takes longer than it should or somebody keeps changing
+// the app, Stalled when it rejects the content again and again.
 func (c *Client) Publish(ctx context.Context, app fleet.App, source fleet.Content) (fleet.AppState, error) {
 	k := slotKey{app.Package, app.Slot}
 	if err := checkSlot("intune.publish", k); err != nil {
@@ -49,7 +55,7 @@ func (c *Client) Publish(ctx context.Context, app fleet.App, source fleet.Conten
 	for try := 1; ; try++ {
 		state, err := p.run(ctx)
 		if err == nil || try == msgraph.Tries || !msgraph.Passing(ctx, err) {
-			return state, c.api.Fail("intune.publish", k.String(), err)
+			return state, c.api.Fail("intune.publish", k.String(), k.unsteady(err))
 		}
 		c.api.Log().InfoContext(ctx, "publication goes on after an error", "tenant", c.api.Directory(), "slot", k.String(), "error", err)
 		if err := c.api.Clock().Sleep(ctx, wait); err != nil {
@@ -116,7 +122,7 @@ func (p *publication) run(ctx context.Context) (fleet.AppState, error) {
 		if err != nil {
 			return fleet.AppState{}, err
 		}
-		if err := p.c.api.Call(ctx, msgraph.Fresh, http.MethodPatch, appPath(f.app.ID), body, nil); err != nil {
+		if err := p.c.api.Call(p.standing(ctx, f), msgraph.Fresh, http.MethodPatch, appPath(f.app.ID), body, nil); err != nil {
 			return fleet.AppState{}, err
 		}
 	}
@@ -150,26 +156,6 @@ func (p *publication) supersedes(f *found) map[fleet.PackageID]string {
 		return nil
 	}
 	return lasting(p.app, f.marker)
-}
-
-// current refuses a caller whom another one has overtaken, in whichever of the
-// slot's objects that shows.
-func (p *publication) current(ctx context.Context, known *found) error {
-	if p.app.Generation <= 0 {
-		return nil
-	}
-	lead, err := p.c.findBeside(ctx, p.key, known)
-	if err != nil || lead == nil {
-		return err
-	}
-	for _, f := range lead.all() {
-		if f.marker.Generation > p.app.Generation {
-			return &fleet.Error{Op: "intune.publish", Object: p.key.String(), Kind: fleet.Refused,
-				Err:  fmt.Errorf("the slot is at generation %d, the caller knows %d", f.marker.Generation, p.app.Generation),
-				Hint: "another run has changed the slot: plan again"}
-		}
-	}
-	return nil
 }
 
 // body is the app's properties with notes.
@@ -301,7 +287,7 @@ func (p *publication) upload(ctx context.Context, f *found) (string, error) {
 		files = nil
 		m := f.marker
 		m.Pending = p.app.File.Digest
-		if err := p.c.writeMarker(ctx, f, m); err != nil {
+		if err := p.c.writeMarker(p.standing(ctx, f), f, m); err != nil {
 			return "", err
 		}
 	}

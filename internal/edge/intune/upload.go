@@ -121,12 +121,18 @@ func (p *publication) newFile(ctx context.Context, app, version string) (*conten
 }
 
 // transfer uploads and commits one file, unless that has been done. Old says
-// that an earlier run may have uploaded a part.
+// that an earlier run may have uploaded a part. Once begun it goes to its end,
+// whether or not anything may be changed by then: devices get nothing by it, and
+// what needs longer than anybody may write would never arrive.
 func (p *publication) transfer(ctx context.Context, app, version string, f contentFile, old bool) error {
 	at := filePath(p.kind, app, version, f.ID)
 	if f.IsCommitted || f.UploadState == committed {
 		return nil
 	}
+	if err := fleet.Still(ctx); err != nil {
+		return err
+	}
+	ctx = fleet.While(ctx, nil)
 	if f.UploadState != "commitFilePending" {
 		if err := p.c.api.Lasting(ctx, tokenLeft); err != nil {
 			return err

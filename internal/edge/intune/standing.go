@@ -1,0 +1,84 @@
+package intune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/transport"
+)
+
+// current refuses a caller whom another one has overtaken, in whichever of the
+// slot's objects that shows.
+func (p *publication) current(ctx context.Context, known *found) error {
+	if p.app.Generation <= 0 {
+		return nil
+	}
+	lead, err := p.c.findBeside(ctx, p.key, known)
+	if err != nil || lead == nil {
+		return err
+	}
+	for _, f := range lead.all() {
+		if f.marker.Generation > p.app.Generation {
+			return &fleet.Error{Op: "intune.publish", Object: p.key.String(), Kind: fleet.Refused,
+				Err:  fmt.Errorf("the slot is at generation %d, the caller knows %d", f.marker.Generation, p.app.Generation),
+				Hint: "another run has changed the slot: plan again"}
+		}
+	}
+	return nil
+}
+
+var (
+	errChanged = errors.New("somebody has changed the app's notes meanwhile")
+	errTaken   = errors.New("somebody has taken packmill's line off the app's notes")
+)
+
+// standing is a context under which an app object is changed only while it is what
+// was read of it: packmill's, of no later generation, and with the same notes, since
+// a change sends them back. Graph has no condition to give along, and between the
+// first look and the change lies an upload; so the object is read before each
+// attempt, which leaves the time of one request.
+func (p *publication) standing(ctx context.Context, f *found) context.Context {
+	return fleet.While(ctx, func() error {
+		if err := fleet.Still(ctx); err != nil {
+			return err
+		}
+		app, err := p.c.read(ctx, f.app.ID)
+		if transport.StatusOf(err) == http.StatusNotFound {
+			return fmt.Errorf("%w: it is gone", errChanged)
+		}
+		if err != nil {
+			return err
+		}
+		m, ok := ParseMarker(text(app.Notes))
+		if !ok || m.Package != p.key.pkg || m.Slot != p.key.slot {
+			return &fleet.Error{Op: "intune.publish", Object: p.key.String(), Kind: fleet.Refused, Err: errTaken,
+				Hint: "the app is theirs now: the next run makes another one beside it"}
+		}
+		if err := p.current(ctx, &found{app: app, kind: f.kind, marker: m}); err != nil {
+			return err
+		}
+		if !sameNotes(text(app.Notes), text(f.app.Notes)) {
+			return errChanged
+		}
+		return nil
+	})
+}
+
+// sameNotes compares notes as people read them: the service may keep spaces and
+// ends of lines in its own way.
+func sameNotes(a, b string) bool {
+	return strings.Join(strings.Fields(a), " ") == strings.Join(strings.Fields(b), " ")
+}
+
+// unsteady is what is said of an app that changed at each look.
+func (k slotKey) unsteady(err error) error {
+	if !errors.Is(err, errChanged) {
+		return err
+	}
+	return &fleet.Error{Op: "intune.publish", Object: k.String(), Kind: fleet.Waiting, Err: err,
+		Hint: "somebody is editing the app: run again when he is done"}
+}
