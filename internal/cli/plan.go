@@ -40,7 +40,8 @@ Without CYCLE it is the newest open one, without --gate its next wave.
 
 With --drift it reads the tenants instead, and compares three versions of every
 object of packmill's there: what main wants, what was last applied, and what the
-tenant has. It changes nothing there. --adopt writes what the tenant has into
+tenant has. Whom an object is assigned to is compared with whom packmill left it
+for. It changes nothing there. --adopt writes what the tenant has into
 the work tree, for review; what it says of the other way, to restore, is a merge
 too. It exits with 1 when a tenant could not be read, and with --exit-code with
 5 when something differs.`,

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/rules/drift"
@@ -62,12 +63,15 @@ func ways(r drift.Report) []string {
 			continue
 		}
 		line := fmt.Sprintf("%s on %s: ", o.Package, o.Tenant)
-		if o.Adopt != nil {
+		if o.Adopt != nil && !onlyAssigned(o) {
 			line += fmt.Sprintf("adopt it (packmill plan --drift --tenant %s --adopt %s), or ", o.Tenant, o.Package)
 		}
-		if o.Setting == "" {
-			line += "restore it: the next release writes the app's properties again"
-		} else {
+		switch {
+		case onlyAssigned(o):
+			line += "put the assignments back, or let the next cycle take them as they are: packmill brings it no further in this one"
+		case o.Setting == "":
+			line += "restore it: the next release writes the " + o.Kind + "'s properties again"
+		default:
 			line += fmt.Sprintf("restore it: add restore: %q to %s/tenant.cue, with a reason and when it expires; the next release writes over it", o.Package, o.Tenant.Dir())
 		}
 		if !slices.Contains(out, line) {
@@ -77,13 +81,21 @@ func ways(r drift.Report) []string {
 	return out
 }
 
+// onlyAssigned reports whether nothing of an object was changed but whom it is
+// for, which no file says and no release restores.
+func onlyAssigned(o drift.Object) bool {
+	moved := drift.Moved(o.Changes)
+	properties := o.Setting == "" && o.Note != "" // of an app or an update
+	return len(moved) > 0 && !properties && !slices.ContainsFunc(moved, func(c drift.Change) bool { return !strings.HasPrefix(c.Path, "assignments/") })
+}
+
 // adoptDrift writes files that say what the tenant has of a package. What two
 // tenants have differently, or both slots of one, is nobody's to choose but a
 // person's.
 func (a *app) adoptDrift(r drift.Report, id fleet.PackageID) error {
 	files := map[string][]byte{}
 	for _, o := range r.Objects {
-		if o.Package != id || o.State != drift.Drift && o.State != drift.Conflict {
+		if o.Package != id || o.State != drift.Drift && o.State != drift.Conflict || onlyAssigned(o) {
 			continue
 		}
 		if o.Adopt == nil {

@@ -46,7 +46,12 @@ var (
 	_ factory.PatchCatalog = tenantConsole{}
 	_ factory.Configurer   = tenantConsole{}
 	_ factory.ObjectReader = tenantConsole{}
+	_ factory.UpdateLister = tenantConsole{}
 	_ factory.Reverser     = tenantConsole{}
+
+	_ factory.AuditReader      = tenantConsole{}
+	_ factory.UpdateMarkReader = tenantConsole{}
+	_ factory.MarkReader       = &policy.Console{}
 )
 
 // wireTenants connects tenants through Microsoft Graph. One process serves

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/packmill/packmill/internal/edge/intune/policy"
 	"github.com/packmill/packmill/internal/fleet"
@@ -22,10 +23,16 @@ type ObjectReader interface {
 	Objects(ctx context.Context) (ours, foreign []fleet.PartState, err error)
 }
 
+// An UpdateLister is a Console that tells the same of what Windows Update is told
+// through.
+type UpdateLister interface {
+	UpdateObjects(ctx context.Context) (ours, foreign []fleet.PartState, err error)
+}
+
 // Drift compares what tenants hold with main and with what was last applied, on
 // one tenant or, for "", on all that are managed through a console. It changes
-// nothing. A tenant that cannot be read is named in the report, and the others
-// are read.
+// nothing. Tenants are read side by side, as many as Parallel says, and told in
+// the order of their ids. One that cannot be read is named in the report.
 func (f *Factory) Drift(ctx context.Context, facts rollout.Facts, only fleet.TenantID) (drift.Report, error) {
 	if f.Store == nil {
 		return drift.Report{}, fleet.Errorf(fleet.Invalid, "factory.drift", "", "what was last applied is in an artifact store, and none is configured")
@@ -33,59 +40,106 @@ func (f *Factory) Drift(ctx context.Context, facts rollout.Facts, only fleet.Ten
 	if _, ok := facts.Repo.Tenants[only]; only != "" && !ok {
 		return drift.Report{}, fleet.Errorf(fleet.Invalid, "factory.drift", string(only), "there is no such tenant")
 	}
-	r := drift.Report{Foreign: map[fleet.TenantID]int{}, Unread: map[fleet.TenantID]string{}}
+	var tenants []fleet.Tenant
 	for _, id := range facts.Repo.TenantIDs() {
-		tenant := facts.Repo.Tenants[id]
-		if tenant.Intune == nil || only != "" && only != id {
-			continue
+		if t := facts.Repo.Tenants[id]; t.Intune != nil && (only == "" || only == id) {
+			tenants = append(tenants, t)
 		}
-		f.progress(len(r.Objects), len(r.Objects), "read "+string(id))
-		err := f.tenantDrift(ctx, facts, tenant, &r)
+	}
+	r := drift.Report{Foreign: map[fleet.TenantID]int{}, Unread: map[fleet.TenantID]string{}}
+	readings := f.readObjects(ctx, tenants)
+	history := rollout.HistoryOf(facts.Record)
+	for i, t := range tenants {
 		if ctx.Err() != nil {
 			return r, ctx.Err()
 		}
+		err := readings[i].err
+		if err == nil {
+			err = f.tenantDrift(ctx, facts, history, t, readings[i], &r)
+		}
 		if err != nil {
-			r.Unread[id] = err.Error()
+			r.Unread[t.ID] = err.Error()
 		}
 	}
-	return r, nil
+	return r, ctx.Err()
 }
 
-func (f *Factory) tenantDrift(ctx context.Context, facts rollout.Facts, t fleet.Tenant, r *drift.Report) error {
+// A reading is what one tenant's console told of its objects.
+type reading struct {
+	ours, foreign []fleet.PartState
+	err           error
+}
+
+// readObjects reads tenants side by side: a slow one holds one place, and delays
+// none that another place is free for.
+func (f *Factory) readObjects(ctx context.Context, tenants []fleet.Tenant) []reading {
+	out := make([]reading, len(tenants))
+	var group sync.WaitGroup
+	turn := make(chan struct{}, max(f.Parallel, 1))
+	for i, t := range tenants {
+		turn <- struct{}{}
+		f.progress(i, len(tenants), "read "+string(t.ID))
+		group.Go(func() {
+			defer func() { <-turn }()
+			out[i] = f.readTenant(ctx, t)
+		})
+	}
+	group.Wait()
+	f.progress(len(tenants), len(tenants), "tenants read")
+	return out
+}
+
+func (f *Factory) readTenant(ctx context.Context, t fleet.Tenant) (r reading) {
 	console, err := f.Consoles(ctx, t)
 	if err != nil {
-		return err
+		return reading{err: err}
 	}
-	readers := []any{console}
+	var readers []func(context.Context) (ours, foreign []fleet.PartState, err error)
+	if o, ok := console.(ObjectReader); ok {
+		readers = append(readers, o.Objects)
+	}
 	if c, ok := console.(Configurer); ok {
-		readers = append(readers, c.Configurations())
-	}
-	var found []fleet.PartState
-	for _, reader := range readers {
-		objects, ok := reader.(ObjectReader)
-		if !ok {
-			continue
+		if o, ok := c.Configurations().(ObjectReader); ok {
+			readers = append(readers, o.Objects)
 		}
-		ours, foreign, err := objects.Objects(ctx)
+	}
+	if u, ok := console.(UpdateLister); ok {
+		readers = append(readers, u.UpdateObjects)
+	}
+	for _, read := range readers {
+		ours, foreign, err := read(ctx)
 		if err != nil {
-			return err
+			return reading{err: err}
 		}
-		found = append(found, ours...)
-		r.Foreign[t.ID] += len(foreign)
-		for _, other := range foreign {
-			if slices.ContainsFunc(ours, func(p fleet.PartState) bool { return p.Name == other.Name }) {
-				r.Objects = append(r.Objects, drift.Object{Tenant: t.ID, Kind: other.Kind, Name: other.Name, ID: other.ID, State: drift.Foreign, Note: "bears the name of one of packmill's, and is left alone"})
-			}
+		r.ours, r.foreign = append(r.ours, ours...), append(r.foreign, foreign...)
+	}
+	return r
+}
+
+func (f *Factory) tenantDrift(ctx context.Context, facts rollout.Facts, h *rollout.History, t fleet.Tenant, found reading, r *drift.Report) error {
+	var objects []drift.Object
+	for _, other := range found.foreign {
+		if slices.ContainsFunc(found.ours, func(p fleet.PartState) bool { return p.Name == other.Name }) {
+			objects = append(objects, drift.Object{Tenant: t.ID, Kind: other.Kind, Name: other.Name, ID: other.ID, State: drift.Foreign, Note: "bears the name of one of packmill's, and is left alone"})
 		}
 	}
-	for _, p := range found {
+	for _, p := range found.ours {
 		o, err := f.compared(ctx, facts.Repo, t, p)
 		if err != nil {
 			return err
 		}
-		r.Objects = append(r.Objects, o)
+		if text, known := h.LastLeft(rollout.Slot{Tenant: t.ID, Package: p.Package})[p.Slot]; known {
+			moved := drift.Assigned(rollout.SlotLeft(text), p)
+			if o.Changes = append(o.Changes, moved...); len(moved) > 0 && (o.State == drift.Same || o.State == drift.Apply) {
+				o.State = drift.Drift
+			}
+		}
+		objects = append(objects, o)
 	}
-	r.Objects = append(r.Objects, f.missing(ctx, facts.Repo, t, found)...)
+	objects = append(objects, f.missing(ctx, facts.Repo, t, found.ours)...)
+	objects = append(objects, gone(facts, h, t, found.ours)...)
+	r.Objects = append(r.Objects, objects...)
+	r.Foreign[t.ID] = len(found.foreign)
 	return nil
 }
 
@@ -97,15 +151,18 @@ func (f *Factory) compared(ctx context.Context, repo *fleet.Repository, t fleet.
 		Tenant: t.ID, Package: p.Package, Slot: p.Slot, Setting: p.Setting, Kind: p.Kind, Name: p.Name, ID: p.ID, State: drift.Same, Applied: p.Version, Wanted: wanted,
 	}
 	behind := wanted != "" && wanted != p.Version
-	switch {
-	case p.Kind == fleet.PartApp && p.Moved && behind:
-		o.State, o.Note = drift.Conflict, "properties of the app were changed in the tenant"
-	case p.Kind == fleet.PartApp && p.Moved:
-		o.State, o.Note = drift.Drift, "properties of the app were changed in the tenant"
-	case p.Kind == fleet.PartApp && behind:
-		o.State = drift.Apply
-	}
-	if p.Kind == fleet.PartApp {
+	if p.Kind == fleet.PartApp || p.Kind == fleet.PartUpdate {
+		switch {
+		case p.Moved && behind:
+			o.State = drift.Conflict
+		case p.Moved:
+			o.State = drift.Drift
+		case behind:
+			o.State = drift.Apply
+		}
+		if p.Moved {
+			o.Note = "properties of the " + p.Kind + " were changed in the tenant"
+		}
 		return o, nil
 	}
 	have, err := drift.Parse(p.Content)
@@ -212,8 +269,7 @@ func adopted(pkg fleet.Package, p fleet.PartState, want, have map[string]any) ma
 }
 
 // missing are the settings that a slot's release has and the tenant has not: a
-// person removed them. A slot of which nothing is left is one that packmill has
-// emptied, or nobody can tell from it.
+// person removed them. Of a slot of which nothing is left gone tells.
 func (f *Factory) missing(ctx context.Context, repo *fleet.Repository, t fleet.Tenant, found []fleet.PartState) []drift.Object {
 	type slot struct {
 		pkg      fleet.PackageID
@@ -222,7 +278,7 @@ func (f *Factory) missing(ctx context.Context, repo *fleet.Repository, t fleet.T
 	}
 	have := map[slot][]fleet.PartState{}
 	for _, p := range found {
-		if p.Kind != fleet.PartApp && p.Artifact != "" {
+		if p.Kind != fleet.PartApp && p.Kind != fleet.PartUpdate && p.Artifact != "" {
 			at := slot{p.Package, p.Slot, p.Artifact}
 			have[at] = append(have[at], p)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -19,6 +20,17 @@ type AuditReader interface {
 	// AuditEvents tells the events of a period, both ends included, and what bears
 	// packmill's marker now.
 	AuditEvents(ctx context.Context, from, until time.Time) (fleet.ConsoleAudit, error)
+}
+
+// A MarkReader is a console for configurations that tells which of a tenant's bear
+// packmill's marker, and the ids of the others.
+type MarkReader interface {
+	Marked(ctx context.Context) (own map[string]fleet.OwnObject, others []string, err error)
+}
+
+// An UpdateMarkReader tells the same of what Windows Update is told through.
+type UpdateMarkReader interface {
+	MarkedUpdates(ctx context.Context) (own map[string]fleet.OwnObject, others []string, err error)
 }
 
 // Reconcile reads the tenants' own audits since they were last read and holds
@@ -83,7 +95,43 @@ func (f *Factory) consoleAudit(ctx context.Context, t fleet.Tenant, from, until 
 	if !ok {
 		return fleet.ConsoleAudit{}, fleet.Errorf(fleet.Invalid, "factory.reconcile", string(t.ID), "its console has no audit of its own that could be read")
 	}
-	return reader.AuditEvents(ctx, from, until)
+	audit, err := reader.AuditEvents(ctx, from, until)
+	if err != nil {
+		return audit, err
+	}
+	if c, ok := console.(Configurer); ok {
+		if m, ok := c.Configurations().(MarkReader); ok {
+			err = marked(ctx, &audit, m.Marked)
+		}
+	}
+	if m, ok := console.(UpdateMarkReader); ok && err == nil {
+		err = marked(ctx, &audit, m.MarkedUpdates)
+	}
+	return audit, err
+}
+
+// marked adds what a part of a console tells of packmill's objects. Health scripts
+// are told by two parts, each of which knows its own: what one of them owns is
+// nobody else's.
+func marked(ctx context.Context, audit *fleet.ConsoleAudit, read func(context.Context) (map[string]fleet.OwnObject, []string, error)) error {
+	own, others, err := read(ctx)
+	if err != nil {
+		return err
+	}
+	if audit.Objects == nil {
+		audit.Objects = map[string]fleet.OwnObject{}
+	}
+	if audit.Others == nil {
+		audit.Others = map[string]bool{}
+	}
+	maps.Copy(audit.Objects, own)
+	for _, id := range others {
+		audit.Others[id] = true
+	}
+	for id := range audit.Objects {
+		delete(audit.Others, id)
+	}
+	return nil
 }
 
 // RecordReconciled writes what was read to evidence, so that a clone alone can be

@@ -89,7 +89,8 @@ const (
 	PartCompliancePolicy    = "compliancePolicy"
 	PartProfile             = "profile" // of macOS
 	PartHealthScript        = "healthScript"
-	PartApp                 = "app" // what PartState tells of apps
+	PartApp                 = "app"    // what PartState tells of apps
+	PartUpdate              = "update" // and of what Windows Update is told through
 )
 
 // A Part is one setting of a configuration as a console takes it.
@@ -101,8 +102,8 @@ type Part struct {
 	Open    Content
 }
 
-// A PartState is one object on a tenant's console: of a configuration, or an
-// app.
+// A PartState is one object on a tenant's console: of a configuration, an app, or
+// what Windows Update is told through.
 type PartState struct {
 	ID       string
 	Package  PackageID
@@ -115,7 +116,14 @@ type PartState struct {
 	File     Digest // payload that was last applied
 	Parts    int    // objects the release has in all
 	Content  []byte // JSON as the console tells it, without what packmill adds
-	Moved    bool   // of an app, which has no Content: it is not as it was last written
+	Moved    bool   // of an app or an update, which have no Content: it is not as it was last written
+	// Targets are packmill's own in the object's assignment set now, and Timed says
+	// that they have a start and a deadline. Named are those that its marker says
+	// packmill assigned, as sets name them: "all devices", a group's id, "-" and a
+	// group's id.
+	Targets []Target
+	Timed   bool
+	Named   []string
 }
 
 // Content opens the bytes of an App's file; it may be opened more than once.

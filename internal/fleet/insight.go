@@ -57,11 +57,12 @@ type ConsoleAudit struct {
 	Application string               // id of the application that packmill itself is there
 	Events      []ConsoleEvent       // oldest first
 	Objects     map[string]OwnObject // those that bear packmill's marker now, by id
+	Others      map[string]bool      // ids of those of the same kinds that are there now without it
 }
 
 // An OwnObject is an object in a tenant that bears packmill's marker.
 type OwnObject struct {
-	Kind    string    `json:"kind"` // app, probe
+	Kind    string    `json:"kind"` // app, probe, configuration, update
 	Package PackageID `json:"package"`
 }
 

@@ -31,7 +31,7 @@ func DriftTables(r drift.Report) []Table {
 		others += n
 	}
 	if others > 0 {
-		objects.Title += fmt.Sprintf(" (and %d configurations of other people, left alone)", others)
+		objects.Title += fmt.Sprintf(" (and %d configurations and update profiles of other people, left alone)", others)
 	}
 	return []Table{objects, changes, unread}
 }

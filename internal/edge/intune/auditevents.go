@@ -3,12 +3,14 @@ package intune
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
+	"github.com/packmill/packmill/internal/transport"
 )
 
 const (
@@ -33,8 +35,8 @@ type auditEvent struct {
 	} `json:"resources"`
 }
 
-// AuditEvents reads Intune's own audit of a period, both ends included, and what
-// in the tenant bears packmill's marker. Of a person it tells that there was one,
+// AuditEvents reads Intune's own audit of a period, both ends included, and which
+// of the tenant's apps and health scripts bear packmill's marker. Of a person it tells that there was one,
 // and no name. Groups are not in it: the directory has an audit of its own.
 //
 // The service shows an event some time after it happened, and an event's time is
@@ -65,7 +67,7 @@ func (c *Client) auditEvents(ctx context.Context, from, until time.Time) (fleet.
 		out.Events = append(out.Events, e.told())
 	}
 	slices.SortFunc(out.Events, func(a, b fleet.ConsoleEvent) int { return cmp.Or(a.At.Compare(b.At), strings.Compare(a.ID, b.ID)) })
-	out.Objects, err = c.ownObjects(ctx)
+	out.Objects, out.Others, err = c.ownObjects(ctx)
 	return out, err
 }
 
@@ -83,24 +85,34 @@ func (e auditEvent) told() fleet.ConsoleEvent {
 	return out
 }
 
-// ownObjects are the objects in the tenant that bear packmill's marker, spare
-// ones included.
-func (c *Client) ownObjects(ctx context.Context) (map[string]fleet.OwnObject, error) {
-	slots, err := c.listSlots(ctx)
+// ownObjects are the tenant's apps and health scripts: those that bear packmill's
+// marker, spare ones included, and the others. A copy that a person made bears it
+// with another's id, and is the person's.
+func (c *Client) ownObjects(ctx context.Context) (own map[string]fleet.OwnObject, others map[string]bool, err error) {
+	apps, err := msgraph.List[mobileApp](ctx, c.api, msgraph.Final, msgraph.Query(appsPath, "$select", "id,notes,createdDateTime"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	out := map[string]fleet.OwnObject{}
-	for k, apps := range slots {
-		for _, objects := range apps {
-			for _, id := range append([]string{objects.id}, objects.spare...) {
-				out[strings.ToLower(id)] = fleet.OwnObject{Kind: "app", Package: k.pkg}
-			}
+	scripts, err := msgraph.List[healthScript](ctx, c.api, msgraph.Final, msgraph.Query(scriptsPath, "$select", "id,description,createdDateTime"))
+	if err != nil && transport.StatusOf(err) != http.StatusForbidden { // a tenant without probes need not allow them
+		return nil, nil, err
+	}
+	own, others = map[string]fleet.OwnObject{}, map[string]bool{}
+	for _, app := range apps {
+		id := strings.ToLower(app.ID)
+		if m, ok := ownMarker(app); ok && kindOf(app.ODataType) != "" {
+			own[id] = fleet.OwnObject{Kind: "app", Package: m.Package}
+		} else {
+			others[id] = true
 		}
 	}
-	probes, err := c.ownProbes(ctx, "")
-	for _, p := range probes {
-		out[strings.ToLower(p.id)] = fleet.OwnObject{Kind: "probe", Package: p.Package}
+	for _, s := range scripts {
+		id := strings.ToLower(s.ID)
+		if m, ok := ParseProbeMarker(s.Description); ok && (m.ID == "" || strings.EqualFold(m.ID, s.ID)) {
+			own[id] = fleet.OwnObject{Kind: "probe", Package: m.Package}
+		} else {
+			others[id] = true
+		}
 	}
-	return out, err
+	return own, others, nil
 }

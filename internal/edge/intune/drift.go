@@ -10,8 +10,8 @@ import (
 	"github.com/packmill/packmill/internal/fleet"
 )
 
-// Objects tells of packmill's app objects, and whether their properties are as
-// they were last written. The marker keeps what those were as a digest alone: that
+// Objects tells of packmill's app objects, whom each is assigned to, and whether
+// their properties are as they were last written. The marker keeps what those were as a digest alone: that
 // a person changed one can be told, and not what. One whose publication is not
 // finished is not judged, nor one of a kind that the slot's release no longer
 // comes as.
@@ -37,9 +37,15 @@ func (c *Client) Objects(ctx context.Context) (ours, foreign []fleet.PartState, 
 			if err != nil {
 				return nil, nil, c.api.Fail("intune.list", k.String(), err)
 			}
+			alone := *f
+			alone.others = nil
+			state, err := c.state(ctx, &alone)
+			if err != nil {
+				return nil, nil, c.api.Fail("intune.list", k.String(), err)
+			}
 			ours = append(ours, fleet.PartState{
 				ID: f.app.ID, Package: k.pkg, Kind: fleet.PartApp, Name: f.app.DisplayName, Slot: k.slot, Version: f.marker.Version, Artifact: f.marker.Artifact,
-				File: f.marker.File, Moved: moved,
+				File: f.marker.File, Moved: moved, Targets: state.Targets, Timed: f.kind.timed(), Named: f.marker.Targets,
 			})
 		}
 	}

@@ -26,7 +26,7 @@ type Object struct {
 // A Report is what the tenants hold, compared.
 type Report struct {
 	Objects []Object                  `json:"objects"`
-	Foreign map[fleet.TenantID]int    `json:"foreign"` // configurations of other people, left alone
+	Foreign map[fleet.TenantID]int    `json:"foreign"` // configurations and update profiles of other people, left alone
 	Unread  map[fleet.TenantID]string `json:"unread"`  // tenants that could not be read, and why
 }
 

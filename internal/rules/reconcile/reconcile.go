@@ -6,7 +6,9 @@
 // first call, until its receipt; without one until its lease has ended and the
 // call that was begun last is over. It explains writes to its own package's
 // objects, and to objects of which nobody knows any more what they were, such as a
-// spare that was removed. Clocks differ a little, so both ends are stretched.
+// spare that was removed. It explains none to what is there and not packmill's:
+// whoever has stolen the credential would else only wait for a rollout. Clocks differ
+// a little, so both ends are stretched.
 package reconcile
 
 import (
@@ -71,7 +73,8 @@ type effect struct {
 // after it: the intent of a write may else not be there yet.
 func Judge(rec *fleet.Record, tenant fleet.TenantID, audit fleet.ConsoleAudit, from, until, now time.Time) fleet.Reconciliation {
 	out := fleet.Reconciliation{Tenant: tenant, From: from, Until: until, Application: audit.Application, Events: len(audit.Events), At: now}
-	j := judge{effects: effectsOf(rec, tenant), known: map[string]fleet.OwnObject{}, began: map[fleet.PackageID]time.Time{}, told: map[string]bool{}}
+	j := judge{effects: effectsOf(rec, tenant), known: map[string]fleet.OwnObject{}, lent: lentOf(rec, tenant), others: audit.Others,
+		began: map[fleet.PackageID]time.Time{}, told: map[string]bool{}}
 	for i := range rec.Reconciled {
 		if r := &rec.Reconciled[i]; r.Tenant == tenant {
 			maps.Copy(j.known, r.Objects)
@@ -139,22 +142,46 @@ func effectsOf(rec *fleet.Record, tenant fleet.TenantID) []effect {
 	return out
 }
 
+// lentOf are the apps of a tenant's people that became packmill's slots, whether
+// they have become the people's again or not.
+func lentOf(rec *fleet.Record, tenant fleet.TenantID) map[string]fleet.PackageID {
+	out := map[string]fleet.PackageID{}
+	for i := range rec.Receipts {
+		if r := &rec.Receipts[i]; r.Tenant == tenant && r.Adopted != "" {
+			out[strings.ToLower(r.Adopted)] = r.Package
+		}
+	}
+	return out
+}
+
 type judge struct {
 	effects []effect
 	known   map[string]fleet.OwnObject    // packmill's objects, now and before
+	lent    map[string]fleet.PackageID    // the tenant's own, which were packmill's once
+	others  map[string]bool               // what is there and not packmill's
 	began   map[fleet.PackageID]time.Time // of a package's first effect
 	told    map[string]bool               // events that were findings before
 }
 
 // unexplained is the finding about a write by packmill's application that no
-// effect covers.
+// effect covers, or that changed what is the tenant's own.
 func (j judge) unexplained(e fleet.ConsoleEvent) (fleet.ConsoleFinding, bool) {
 	f := finding(fleet.WriteUnexplained, e)
 	packages := map[fleet.PackageID]bool{}
 	for _, id := range e.Objects {
+		of := j.lent[id]
 		if o, ok := j.known[id]; ok {
-			packages[o.Package] = true
-			f.Object, f.Package = id, o.Package
+			of = o.Package
+		}
+		if of != "" {
+			packages[of] = true
+			f.Object, f.Package = id, of
+		}
+	}
+	for _, id := range e.Objects {
+		if _, ours := j.known[id]; !ours && j.lent[id] == "" && j.others[id] {
+			f.Object, f.Package = id, ""
+			return f, true
 		}
 	}
 	for _, x := range j.effects {

@@ -52,17 +52,31 @@ func TestJudge(t *testing.T) {
 		change func(*fleet.Record)
 		want   string // own/explained/foreign, then findings
 	}{
-		"in its effect":                 {events: []fleet.ConsoleEvent{own("a", hour(0.5), "zip-app")}, want: "1/1/0"},
-		"clocks differ":                 {events: []fleet.ConsoleEvent{own("a", at.Add(-4*time.Minute), "zip-app"), own("b", hour(1).Add(4*time.Minute), "zip-app")}, want: "2/2/0"},
-		"after its receipt":             {events: []fleet.ConsoleEvent{own("a", hour(1.5), "zip-app")}, want: "1/0/0 unexplained:a:igor/zip"},
-		"before its intent":             {events: []fleet.ConsoleEvent{own("a", hour(-1), "zip-app")}, want: "1/0/0 unexplained:a:igor/zip"},
-		"another package's effect":      {events: []fleet.ConsoleEvent{own("a", hour(0.5), "editor-app")}, want: "1/0/0 unexplained:a:litware/editor"},
-		"another tenant's effect":       {events: []fleet.ConsoleEvent{own("a", hour(12), "zip-app")}, want: "1/0/0 unexplained:a:igor/zip"},
-		"no receipt, a long call":       {events: []fleet.ConsoleEvent{own("a", hour(7.5), "editor-app")}, want: "1/1/0"},
-		"no receipt, much later":        {events: []fleet.ConsoleEvent{own("a", hour(8.5), "editor-app")}, want: "1/0/0 unexplained:a:litware/editor"},
-		"what is gone, in an effect":    {events: []fleet.ConsoleEvent{own("a", hour(0.5), "spare")}, want: "1/1/0"},
-		"what is gone, outside":         {events: []fleet.ConsoleEvent{own("a", hour(3), "spare")}, want: "1/0/0 unexplained:a:"},
-		"no object":                     {events: []fleet.ConsoleEvent{own("a", hour(3))}, want: "1/0/0 unexplained:a:"},
+		"in its effect":                  {events: []fleet.ConsoleEvent{own("a", hour(0.5), "zip-app")}, want: "1/1/0"},
+		"clocks differ":                  {events: []fleet.ConsoleEvent{own("a", at.Add(-4*time.Minute), "zip-app"), own("b", hour(1).Add(4*time.Minute), "zip-app")}, want: "2/2/0"},
+		"after its receipt":              {events: []fleet.ConsoleEvent{own("a", hour(1.5), "zip-app")}, want: "1/0/0 unexplained:a:igor/zip"},
+		"before its intent":              {events: []fleet.ConsoleEvent{own("a", hour(-1), "zip-app")}, want: "1/0/0 unexplained:a:igor/zip"},
+		"another package's effect":       {events: []fleet.ConsoleEvent{own("a", hour(0.5), "editor-app")}, want: "1/0/0 unexplained:a:litware/editor"},
+		"another tenant's effect":        {events: []fleet.ConsoleEvent{own("a", hour(12), "zip-app")}, want: "1/0/0 unexplained:a:igor/zip"},
+		"no receipt, a long call":        {events: []fleet.ConsoleEvent{own("a", hour(7.5), "editor-app")}, want: "1/1/0"},
+		"no receipt, much later":         {events: []fleet.ConsoleEvent{own("a", hour(8.5), "editor-app")}, want: "1/0/0 unexplained:a:litware/editor"},
+		"what is gone, in an effect":     {events: []fleet.ConsoleEvent{own("a", hour(0.5), "spare")}, want: "1/1/0"},
+		"what is gone, outside":          {events: []fleet.ConsoleEvent{own("a", hour(3), "spare")}, want: "1/0/0 unexplained:a:"},
+		"no object":                      {events: []fleet.ConsoleEvent{own("a", hour(3))}, want: "1/0/0 unexplained:a:"},
+		"the tenant's own, in an effect": {events: []fleet.ConsoleEvent{own("a", hour(0.5), "their-app")}, want: "1/0/0 unexplained:a:"},
+		"theirs beside ours, in one":     {events: []fleet.ConsoleEvent{own("a", hour(0.5), "zip-app", "their-app")}, want: "1/0/0 unexplained:a:"},
+		"theirs, which was ours": {events: []fleet.ConsoleEvent{own("a", hour(0.5), "their-app")}, want: "1/1/0", change: func(r *fleet.Record) {
+			r.Receipts[0].Adopted = "Their-App"
+		}},
+		"theirs, which was another's": {events: []fleet.ConsoleEvent{own("a", hour(0.5), "their-app")}, want: "1/0/0 unexplained:a:litware/editor", change: func(r *fleet.Record) {
+			r.Receipts = append(r.Receipts, fleet.Receipt{Intent: "i0", Tenant: tenant, Package: editor, At: hour(-9), Adopted: "their-app"})
+		}},
+		"theirs, which they changed since": {events: []fleet.ConsoleEvent{others("a", hour(3), "their-app")}, want: "0/0/1", change: func(r *fleet.Record) {
+			r.Receipts[0].Adopted = "their-app"
+		}},
+		"theirs, known as ours before": {events: []fleet.ConsoleEvent{own("a", hour(0.5), "their-app")}, want: "1/1/0", change: func(r *fleet.Record) {
+			r.Reconciled = []fleet.Reconciliation{{Tenant: tenant, Objects: map[string]fleet.OwnObject{"their-app": {Kind: "app", Package: zip}}, Until: hour(-3)}}
+		}},
 		"somebody's own":                {events: []fleet.ConsoleEvent{others("a", hour(3), "their-app")}, want: "0/0/1"},
 		"somebody on ours":              {events: []fleet.ConsoleEvent{others("a", hour(3), "their-app", "zip-app")}, want: "0/0/0 foreign:a:igor/zip"},
 		"somebody was refused":          {events: []fleet.ConsoleEvent{refused}, want: "0/0/1"},
@@ -83,7 +97,7 @@ func TestJudge(t *testing.T) {
 		if tt.change != nil {
 			tt.change(rec)
 		}
-		r := Judge(rec, tenant, fleet.ConsoleAudit{Application: "packmill", Events: tt.events, Objects: objects}, hour(-24), hour(24), hour(24))
+		r := Judge(rec, tenant, fleet.ConsoleAudit{Application: "packmill", Events: tt.events, Objects: objects, Others: map[string]bool{"their-app": true}}, hour(-24), hour(24), hour(24))
 		got := fmt.Sprintf("%d/%d/%d", r.Own, r.Explained, r.Foreign)
 		for _, f := range r.Findings {
 			got += fmt.Sprintf(" %s:%s:%s", f.Kind, f.Event, f.Package)

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -33,6 +34,12 @@ func targetText(t fleet.Target) string {
 		return "not " + t.Group
 	}
 	text := t.Intent + " " + t.Group
+	switch {
+	case t.Filter != "" && t.Unfiltered:
+		text += " but filter " + t.Filter
+	case t.Filter != "":
+		text += " through filter " + t.Filter
+	}
 	const reading = "2006-01-02T15:04:05"
 	zone := "Z"
 	if t.LocalTime {
@@ -45,6 +52,9 @@ func targetText(t fleet.Target) string {
 	}
 	if !t.Deadline.IsZero() && t.Intent != "available" {
 		text += " by " + t.Deadline.Format(reading) + zone
+	}
+	if r := t.Restart; r != (fleet.Restart{}) {
+		text += fmt.Sprintf(" restart %d/%d/%d", r.Grace, r.Countdown, r.Snooze)
 	}
 	return text
 }

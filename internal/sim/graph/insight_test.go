@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -112,5 +113,60 @@ func TestAuditEvents(t *testing.T) {
 	w.start() // the service's audit outlives a process
 	if again := must[fleet.ConsoleAudit](t)(w.client(nordic).AuditEvents(t.Context(), changed, w.clock.Now())); len(again.Events) != 120 {
 		t.Errorf("%d events after a restart", len(again.Events))
+	}
+}
+
+// TestMarked tells packmill's objects of every kind from the tenant's own, and from
+// the copies that people made of packmill's.
+func TestMarked(t *testing.T) {
+	w := patchWorld(t, nil)
+	apps, patches := w.client(nordic), w.updates(nordic)
+	app := publish(t, apps, fleet.Stable, "24.09").ID
+	probe := "/beta/deviceManagement/deviceHealthScripts"
+	group := must[string](t)(apps.Group(t.Context(), "pilot", nil))
+	ok(t, apps.Probe(t.Context(), fleet.DeviceProbe{Package: pkg, Name: "starts", Script: "exit 0", Every: fleet.Duration(time.Hour), Group: group}))
+	patch := must[fleet.AppState](t)(patches.PublishUpdate(t.Context(), patchApp(fleet.Candidate))).ID
+	configure(t, w.policies(nordic), configuration(t, fleet.Stable, "1.0"))
+	copyOf := func(collection string, body map[string]any) string {
+		t.Helper()
+		body["description"] = w.get(collection)["value"].([]any)[0].(map[string]any)["description"]
+		return w.do(http.MethodPost, collection, body)["id"].(string)
+	}
+	const at = "/beta/deviceManagement/"
+	theirs := []string{
+		w.do(http.MethodPost, appsAt, map[string]any{"@odata.type": "#microsoft.graph.winGetApp", "displayName": "Theirs", "publisher": "IT", "packageIdentifier": "9NBLGGH4NNS1", "repositoryType": "microsoftStore"})["id"].(string),
+		w.do(http.MethodPost, probe, map[string]any{"displayName": "Theirs", "publisher": "IT", "detectionScriptContent": "ZXhpdCAw", "runAsAccount": "system"})["id"].(string),
+		w.do(http.MethodPost, at+"windowsFeatureUpdateProfiles", map[string]any{"displayName": "Theirs", "featureUpdateVersion": "Windows 11, version 24H2"})["id"].(string),
+		copyOf(at+"deviceCompliancePolicies", map[string]any{"@odata.type": "#microsoft.graph.windows10CompliancePolicy", "displayName": "Copy", "scheduledActionsForRule": []any{
+			map[string]any{"ruleName": "PasswordRequired", "scheduledActionConfigurations": []any{map[string]any{"actionType": "block", "gracePeriodHours": 3}}}}}),
+		copyOf(at+"windowsQualityUpdatePolicies", map[string]any{"displayName": "Copy"}),
+	}
+	w.clock.Set(w.clock.Now().Add(time.Minute))
+	audit := must[fleet.ConsoleAudit](t)(w.client(nordic).AuditEvents(t.Context(), monday, monday))
+	own, others := maps.Clone(audit.Objects), maps.Clone(audit.Others)
+	for _, read := range []func(context.Context) (map[string]fleet.OwnObject, []string, error){w.policies(nordic).Marked, w.updates(nordic).MarkedUpdates} {
+		o, rest, err := read(t.Context())
+		ok(t, err)
+		maps.Copy(own, o)
+		for _, id := range rest {
+			others[id] = true
+		}
+	}
+	kinds := map[string]int{}
+	for _, o := range own {
+		kinds[o.Kind+" "+string(o.Package)]++
+	}
+	if own[app].Kind != "app" || own[patch] != (fleet.OwnObject{Kind: "update", Package: patchID}) || kinds["configuration "+string(baseline)] != 5 || kinds["probe "+string(pkg)] != 1 {
+		t.Errorf("own %v", own)
+	}
+	for i, id := range theirs {
+		if _, ours := own[id]; ours || !others[id] {
+			t.Errorf("object %d is taken for packmill's", i)
+		}
+	}
+	for id, o := range own {
+		if others[id] && o.Kind != "probe" && o.Kind != "configuration" { // those share health scripts
+			t.Errorf("%s %s is told as both", o.Kind, id)
+		}
 	}
 }

@@ -282,3 +282,58 @@ func TestDriver(t *testing.T) {
 		t.Errorf("declined %d times", n)
 	}
 }
+
+// TestUpdateObjects tells whom each of packmill's update profiles is for, and which
+// a person changed; of others that they are there.
+func TestUpdateObjects(t *testing.T) {
+	w := patchWorld(t, nil)
+	c := w.updates(nordic)
+	group := must[string](t)(w.client(nordic).Group(t.Context(), "pilot", nil))
+	must[fleet.AppState](t)(c.PublishUpdate(t.Context(), patchApp(fleet.Candidate)))
+	ok(t, c.AssignUpdate(t.Context(), patchID, fleet.Candidate, to(group)))
+	must[fleet.AppState](t)(c.PublishUpdate(t.Context(), driverApp(fleet.Candidate)))
+	must[fleet.AppState](t)(c.PublishUpdate(t.Context(), featureApp(fleet.Stable)))
+	hurry := expediteApp(fleet.Candidate)
+	hurry.Package = "microsoft/hurry"
+	must[fleet.AppState](t)(c.PublishUpdate(t.Context(), hurry))
+	w.do(http.MethodPost, "/beta/deviceManagement/windowsDriverUpdateProfiles", map[string]any{"displayName": "Theirs", "approvalType": "manual"})
+	w.pass(time.Minute)
+	read := func() map[fleet.PackageID]fleet.PartState {
+		t.Helper()
+		ours, theirs, err := w.updates(nordic).UpdateObjects(t.Context())
+		if err != nil || len(theirs) != 1 || theirs[0].Name != "Theirs" {
+			t.Fatal(theirs, err)
+		}
+		out := map[fleet.PackageID]fleet.PartState{}
+		for _, p := range ours {
+			out[p.Package] = p
+		}
+		return out
+	}
+	objects := read()
+	if p := objects[patchID]; p.Kind != fleet.PartUpdate || p.Slot != fleet.Candidate || p.Version != "2026.11" || fmt.Sprint(p.Targets) != fmt.Sprint(to(group)) {
+		t.Errorf("%+v", p)
+	}
+	for id, p := range objects {
+		if p.Moved || id != patchID && len(p.Targets) > 0 {
+			t.Errorf("left alone: %+v", p)
+		}
+	}
+	if len(objects) != 4 {
+		t.Errorf("%d objects", len(objects))
+	}
+	for id, change := range map[fleet.PackageID][]any{
+		patchID:       {"windowsQualityUpdatePolicies", map[string]any{"hotpatchEnabled": true}},
+		driverID:      {"windowsDriverUpdateProfiles", map[string]any{"displayName": "Drivers"}},
+		featureID:     {"windowsFeatureUpdateProfiles", map[string]any{"featureUpdateVersion": "Windows 11, version 23H2"}},
+		hurry.Package: {"windowsQualityUpdateProfiles", map[string]any{"expeditedUpdateSettings": map[string]any{"qualityUpdateRelease": "2026-11-10T00:00:00Z", "daysUntilForcedReboot": 2}}},
+	} {
+		ok(t, w.server.Edit(nordic, change[0].(string), objects[id].ID, change[1].(map[string]any)))
+	}
+	w.pass(time.Minute)
+	for _, p := range read() {
+		if !p.Moved {
+			t.Errorf("changed by a person: %+v", p)
+		}
+	}
+}

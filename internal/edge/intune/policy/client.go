@@ -146,8 +146,8 @@ func (c *Client) list(ctx context.Context) error {
 			if i.Created != nil {
 				l.created = *i.Created
 			}
-			m, ok := ParseMarker(i.Description)
-			if at, known := collectionOf(m.Kind); !ok || !known || at.path != col.path || m.ID != "" && m.ID != i.ID {
+			m, ok := col.owned(i.ID, i.Description)
+			if !ok {
 				foreign = append(foreign, l)
 				continue
 			}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/packmill/packmill/internal/edge/intune/assign"
 	"github.com/packmill/packmill/internal/fleet"
 )
 
@@ -41,26 +42,39 @@ func (c *Client) state(ctx context.Context, s slot) (fleet.AppState, error) {
 		for _, spare := range o.spare {
 			out.Duplicates = append(out.Duplicates, spare.id)
 		}
-		present, err := c.assignments(ctx, o)
+		targets, err := c.targets(ctx, o)
 		if err != nil {
 			return out, err
 		}
-		ours, _, err := c.split(ctx, o.marker, present)
-		if err != nil {
-			return out, err
-		}
-		for _, a := range ours {
-			if !seen[a.Key()] {
-				seen[a.Key()] = true
-				out.Targets = append(out.Targets, a.asTarget())
+		for _, t := range targets {
+			if key := assign.TargetOf(t).Key(); !seen[key] {
+				seen[key] = true
+				out.Targets = append(out.Targets, t)
 			}
 		}
 	}
 	return out, nil
 }
 
-// All reads the objects that are packmill's, with their content, and tells of
-// the others what they are called.
+// targets are packmill's own in an object's assignment set.
+func (c *Client) targets(ctx context.Context, o *object) ([]fleet.Target, error) {
+	present, err := c.assignments(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	ours, _, err := c.split(ctx, o.marker, present)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]fleet.Target, len(ours))
+	for i, a := range ours {
+		out[i] = a.asTarget()
+	}
+	return out, nil
+}
+
+// All reads the objects that are packmill's, with their content and whom each is
+// assigned to, and tells of the others what they are called.
 func (c *Client) All(ctx context.Context) (ours, foreign []fleet.PartState, err error) {
 	fail := func(err error) ([]fleet.PartState, []fleet.PartState, error) {
 		return nil, nil, c.api.Fail("policy.list", c.api.Directory(), err)
@@ -89,10 +103,15 @@ func (c *Client) All(ctx context.Context) (ours, foreign []fleet.PartState, err 
 			if err != nil {
 				return fail(err)
 			}
+			targets, err := c.targets(ctx, o)
+			if err != nil {
+				return fail(err)
+			}
 			name, _ := o.raw[o.title].(string)
 			ours = append(ours, fleet.PartState{
 				ID: o.id, Package: s.pkg, Parts: o.marker.Parts, Setting: o.key.setting, Kind: o.key.kind, Name: name, Slot: s.name,
 				Version: o.marker.Version, Artifact: o.marker.Artifact, File: o.marker.File, Content: content,
+				Targets: targets, Named: o.marker.Targets,
 			})
 		}
 	}

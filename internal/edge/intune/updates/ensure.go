@@ -1,7 +1,6 @@
 package updates
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -70,16 +69,11 @@ func (c *Client) believe(kinds []kind) bool {
 // list are the profiles of a kind that bear a key, those that this client made
 // among them, whether the service lists them yet or not.
 func (c *Client) list(ctx context.Context, k kind, key Key) ([]*profile, error) {
-	all, err := msgraph.List[map[string]json.RawMessage](ctx, c.api, msgraph.Final, string(k))
+	all, err := c.listed(ctx, k)
 	if err != nil {
 		return nil, err
 	}
-	var out []*profile
-	for _, props := range all {
-		if p := read(k, props); p.marker.Key == key && p.id != "" {
-			out = append(out, p)
-		}
-	}
+	out := slices.DeleteFunc(all, func(p *profile) bool { return p.marker.Key != key })
 	c.mu.Lock()
 	for id, p := range c.made {
 		if p.kind == k && p.marker.Key == key && !slices.ContainsFunc(out, func(o *profile) bool { return o.id == id }) {
@@ -88,7 +82,7 @@ func (c *Client) list(ctx context.Context, k kind, key Key) ([]*profile, error) 
 		}
 	}
 	c.mu.Unlock()
-	slices.SortFunc(out, func(a, b *profile) int { return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.id, b.id)) })
+	slices.SortFunc(out, byAge)
 	return out, nil
 }
 
