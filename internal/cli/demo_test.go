@@ -69,9 +69,55 @@ func TestDemoTwice(t *testing.T) {
 	if got, want := asText(t, got), asText(t, want); got != want {
 		t.Errorf("the summaries differ:\n%s", differing(got, want))
 	}
+	devicesLived(t, one, want.Devices)
 	sameMain(t, one, two)
 	samePages(t, filepath.Join(one, "page"), filepath.Join(two, "page"))
 	sameArtifacts(t, one, two)
+}
+
+// devicesLived has a finished week told to people, and checks that what is said of
+// its devices is what they did, and that they did all of it: they decrypted,
+// detected, installed, failed, fell silent and went back to what they had had. No
+// package of the week is taken from devices without another release in its place.
+func devicesLived(t *testing.T, dir string, devices int) {
+	t.Helper()
+	code, printed, told := demoProcess(t, "--dir", dir)
+	if code != 0 {
+		t.Fatalf("exit %d: %s", code, told)
+	}
+	d, err := openDemo(t.Context(), packmillProgram(t), dir, 1, afterCall)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	if err := d.run(t.Context()); err != nil { // every step is done: it goes to the week's end
+		t.Fatal(err)
+	}
+	l := d.world.Lives()
+	for what, c := range map[string]struct {
+		sentence string
+		did      int
+	}{
+		"decrypted": {`decrypted and unpacked (\d+) contents`, l.Decrypted}, "detected": {`evaluated detection rules (\d+) times`, l.Detected}, "installed": {`, installed (\d+) times`, l.Installed},
+		"failed": {`and failed (\d+) times`, l.Failed}, "removed": {`removed a release (\d+) times`, l.Removed}, "went back": {`went back to what they had had (\d+) times`, l.Back},
+		"silent": {`; (\d+) of them are switched off`, l.Silent},
+	} {
+		said := regexp.MustCompile(c.sentence).FindStringSubmatch(printed)
+		if said == nil || said[1] != fmt.Sprint(c.did) || c.did <= 0 && what != "removed" {
+			t.Errorf("%s: %d devices, and people are told %q", what, c.did, said)
+		}
+	}
+	if l.Back > l.Installed || l.Installed+l.Failed > l.Detected || l.Silent >= devices {
+		t.Errorf("of %d devices %+v", devices, l)
+	}
+	// Waves were judged by what the service told of that.
+	var seen fleet.Counts
+	for _, v := range recordOf(t, dir).Verdicts {
+		seen.Succeeded, seen.Failed, seen.Silent = seen.Succeeded+v.Counts.Succeeded, seen.Failed+v.Counts.Failed, seen.Silent+v.Counts.Silent
+	}
+	if seen.Succeeded == 0 || seen.Failed == 0 || seen.Silent == 0 {
+		t.Errorf("verdicts count %+v", seen)
+	}
 }
 
 func summaryOf(t *testing.T, printed string) demoSummary {

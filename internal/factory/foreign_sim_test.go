@@ -3,19 +3,15 @@ package factory_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
-	"testing"
 
 	"github.com/packmill/packmill/internal/edge/intune"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/rules/rollout"
-	"github.com/packmill/packmill/internal/sim/graph"
 	"github.com/packmill/packmill/internal/transport"
 )
 
@@ -88,6 +84,21 @@ func (p people) assign(app string, targets ...map[string]any) {
 	p.post(appsAt+"/"+app+"/assign", map[string]any{"mobileAppAssignments": set})
 }
 
+// list is a whole collection as the service tells it.
+func (p people) list(path string) (out []map[string]any) {
+	p.w.t.Helper()
+	var answer struct{ Value []map[string]any }
+	if err := json.Unmarshal(p.send(http.MethodGet, path+"?$top=999", nil), &answer); err != nil {
+		p.w.t.Fatal(err)
+	}
+	return answer.Value
+}
+
+// appNotes are what an app's notes say.
+func appNotes(n int) string {
+	return []string{"", "packmill: {not a marker", "packaged by hand\nask Ines"}[n%3]
+}
+
 // app is an app with content that no line of packmill's is in: made with
 // packmill's client, since uploads are long, and then made theirs.
 func (p people) app(n int) string {
@@ -108,49 +119,10 @@ func (p people) app(n int) string {
 	if err != nil {
 		p.w.t.Fatal(err)
 	}
-	notes := []string{"", "packmill: {not a marker", "packaged by hand\nask Ines"}[n%3]
+	notes := appNotes(n)
 	p.send(http.MethodPatch, appsAt+"/"+state.ID, map[string]any{"@odata.type": "#microsoft.graph.win32LobApp", "notes": notes})
 	p.made[state.ID] = true
 	return state.ID
-}
-
-// furnish makes 40 groups with members, 100 apps and 60 scripts, assigned in
-// several ways. Some are called like packmill's own, or speak of it.
-func (p people) furnish() (apps, groups []string) {
-	for n := range 40 {
-		name := fmt.Sprintf("Staff %d", n)
-		if n == 0 {
-			name = "packmill wave " + theWave
-		}
-		id := p.post(groupsAt, map[string]any{"displayName": name, "description": "packmill: not ours", "mailEnabled": false, "mailNickname": fmt.Sprintf("packmill-%d", n), "securityEnabled": true})
-		groups = append(groups, id)
-		for _, object := range p.objects[:1+n%len(p.objects)] {
-			p.post(groupsAt+"/"+id+"/members/$ref", map[string]any{"@odata.id": p.w.web.URL + "/v1.0/directoryObjects/" + object})
-		}
-	}
-	for n := range 100 {
-		id := p.app(n)
-		apps = append(apps, id)
-		switch n % 4 {
-		case 0:
-			p.assign(id, target("allDevices", ""))
-		case 1:
-			p.assign(id, target("group", groups[n%40]), target("exclusionGroup", groups[(n+1)%40]))
-		case 2:
-			p.assign(id, target("group", groups[0]))
-		}
-	}
-	for n := range 60 {
-		id := p.post(scriptsAt, map[string]any{
-			"@odata.type": "#microsoft.graph.deviceHealthScript", "displayName": []string{"Hello: boot", "Disk"}[n%2], "publisher": "packmill", "description": "packmill: by hand",
-			"detectionScriptContent": "ZXhpdCAw", "runAsAccount": "system", "enforceSignatureCheck": false, "runAs32Bit": false, "roleScopeTagIds": []string{"0"},
-		})
-		p.post(scriptsAt+"/"+id+"/assign", map[string]any{"deviceHealthScriptAssignments": []any{map[string]any{
-			"@odata.type": "#microsoft.graph.deviceHealthScriptAssignment", "target": target("group", groups[n%40]), "runRemediationScript": false,
-			"runSchedule": map[string]any{"@odata.type": "#microsoft.graph.deviceHealthScriptDailySchedule", "interval": 1, "time": "1:0", "useUtc": false},
-		}}})
-	}
-	return apps, groups
 }
 
 // stored are all changes that the service ever stored of what people made, as it
@@ -171,106 +143,4 @@ func (p people) stored() (out [][]byte) {
 		}
 	}
 	return out
-}
-
-// ours finds packmill's own objects of a slot and a wave.
-func (w *scaleWorld) ours() (app, group string) {
-	w.t.Helper()
-	console, err := w.Consoles(w.t.Context(), w.repo.Tenants[w.tenants[0]])
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	state, err := console.Observe(w.t.Context(), w.packages[0], fleet.Candidate)
-	if err != nil || len(state.Targets) == 0 {
-		w.t.Fatalf("%+v, %v", state, err)
-	}
-	return state.ID, state.Targets[0].Group
-}
-
-// assignedTo is an app's assignment set, whoever assigned it.
-func (p people) assignedTo(app string) (set []map[string]any) {
-	p.w.t.Helper()
-	var answer struct{ Value []map[string]any }
-	if err := json.Unmarshal(p.send(http.MethodGet, appsAt+"/"+app+"/assignments", nil), &answer); err != nil {
-		p.w.t.Fatal(err)
-	}
-	return answer.Value
-}
-
-// TestMonthLeavesForeignObjectsAlone: four weekly cycles with waves, promotions, a
-// withdrawal and a way back in a tenant that has 200 objects of its own. The
-// service has not stored one change of them; also not of an app that people gave
-// to packmill's own group, and what people assigned to packmill's own app stays.
-func TestMonthLeavesForeignObjectsAlone(t *testing.T) {
-	s := scale{tenants: 1, packages: 1, devices: 5}
-	dir := ""
-	s.change = func(o *graph.Options) { dir = o.Dir }
-	w := newScaleWorld(t, s)
-	w.repo.Waves = []fleet.Wave{{Name: theWave, Gate: fleet.Gate{Signals: []string{fleet.SignalInstall, fleet.SignalBoot}}}}
-	p := people{w: w, dir: dir, made: map[string]bool{}}
-	for object := range w.server.Installed(w.directory(w.tenants[0]), w.packages[0], w.clock.Now()) {
-		p.objects = append(p.objects, object)
-	}
-	slices.Sort(p.objects)
-	apps, groups := p.furnish()
-	before := p.stored()
-	if len(p.made) != 200 || len(before) < 300 {
-		t.Fatalf("%d objects, %d changes", len(p.made), len(before))
-	}
-	for week, kinds := range [][]string{{rollout.Promote}, {rollout.Withdraw}, {rollout.Promote, rollout.RollBack}, {rollout.Promote}} {
-		cycle := theCycle
-		if week > 0 {
-			cycle = fleet.CycleID(fmt.Sprintf("2026-W%d", 47+week))
-			w.release(fmt.Sprintf("24.%d", 10+week))
-			w.wave(cycle, theWave, s)
-		}
-		w.must(rollout.Deploy, cycle)
-		if week == 0 {
-			// People give an app of theirs to packmill's group, and one of theirs groups
-			// packmill's app.
-			app, group := w.ours()
-			p.assign(apps[3], target("group", group))
-			before = p.stored()
-			set := append(p.assignedTo(app), map[string]any{"@odata.type": "#microsoft.graph.mobileAppAssignment", "intent": "available", "target": target("group", groups[7])})
-			p.post(appsAt+"/"+app+"/assign", map[string]any{"mobileAppAssignments": set})
-		}
-		w.later(2 * day)
-		for _, kind := range kinds {
-			w.must(kind, cycle)
-			w.later(2 * day)
-		}
-		console, err := w.Consoles(t.Context(), w.repo.Tenants[w.tenants[0]])
-		if err == nil {
-			_, err = console.Health(t.Context(), w.packages[0])
-		}
-		if err == nil {
-			_, err = console.Statuses(t.Context(), w.packages[0], fleet.Stable)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.later(day)
-	}
-	after := p.stored()
-	if len(after) != len(before) {
-		t.Errorf("the service stored %d changes of foreign objects", len(after)-len(before))
-	}
-	for i := range min(len(before), len(after)) {
-		if !bytes.Equal(before[i], after[i]) {
-			t.Errorf("%s\nis now\n%s", before[i], after[i])
-		}
-	}
-	has := w.server.Installed(w.directory(w.tenants[0]), w.packages[0], w.clock.Now())
-	for device, version := range has {
-		if version != "24.13" {
-			t.Errorf("%s has %q after the month", device, version)
-		}
-	}
-	w.release("24.14")
-	w.wave("2026-W51", theWave, s)
-	w.must(rollout.Deploy, "2026-W51")
-	app, _ := w.ours()
-	if set := p.assignedTo(app); !slices.ContainsFunc(set, func(a map[string]any) bool { return fmt.Sprint(a["target"]) == fmt.Sprint(target("group", groups[7])) }) {
-		t.Errorf("what people assigned to packmill's app is gone: %v", set)
-	}
 }

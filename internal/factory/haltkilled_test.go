@@ -26,18 +26,18 @@ import (
 // orders names the file of what a child of TestHaltBeforeTheInstant is to do.
 const orders = "PACKMILL_TEST_HALT_ORDERS"
 
-// An order is all that a runner in a process of its own is told. Intents and
-// receipts are not in it: they are in evidence, of which it has a clone.
+// An order is all that a runner in a process of its own is told: what main says,
+// and not what to do about it. Intents and receipts are not in it: they are in
+// evidence, of which it has a clone.
 type order struct {
-	Repo     *fleet.Repository
-	Record   fleet.Record
-	Withdraw []rollout.Action
-	Now      time.Time         // the clock is virtual: both processes have the same
-	Service  string            // where the simulated service is
-	Tokens   map[string]string // by directory
-	Origin   string            // the repository that both push evidence to
-	Clone    string
-	Key      []byte
+	Repo    *fleet.Repository
+	Record  fleet.Record
+	Now     time.Time         // the clock is virtual: both processes have the same
+	Service string            // where the simulated service is
+	Tokens  map[string]string // by directory
+	Origin  string            // the repository that both push evidence to
+	Clone   string
+	Key     []byte
 }
 
 type fixedToken string
@@ -76,11 +76,16 @@ func TestHaltInAnotherProcess(t *testing.T) {
 		HashKey: func(fleet.TenantID) ([]byte, error) { return []byte("key"), nil },
 	}
 	f.Consoles, _ = dialled(o.Service, clock.Now, func(directory string) msgraph.TokenSource { return fixedToken(o.Tokens[directory]) }, func(fleet.TenantID, *traffic) {})
-	made, _, err := f.CarryOut(t.Context(), rollout.Facts{Repo: o.Repo, Record: &o.Record}, o.Withdraw)
-	t.Fatalf("nobody killed it: made %d of %d: %v", made, len(o.Withdraw), err)
+	facts := rollout.Facts{Repo: o.Repo, Record: &o.Record}
+	withdraw, err := withdrawals(facts, clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, _, err := f.CarryOut(t.Context(), facts, withdraw)
+	t.Fatalf("nobody killed it: made %d of %d: %v", made, len(withdraw), err)
 }
 
-// haltByTwoProcesses has a release armed in all tenants and halted. The runner
+// haltByTwoProcesses has a release armed in all tenants and held on main. The runner
 // that withdraws it is another process, of which the system leaves nothing when a
 // third of its withdrawals are made: no deferred call, no half of a push is tidied
 // up by anyone. A second runner, which knows what evidence tells and no more, has
@@ -95,6 +100,7 @@ func haltByTwoProcesses(t *testing.T, tenants int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	instant := w.inCourse()
 	dir, origin := t.TempDir(), w.Git.Dir()
 	git, ledger := clonedLedger(t, origin, filepath.Join(dir, "one"), key, w.clock)
 	w.Git, w.Ledger, w.Runner = git, ledger, "one"
@@ -102,14 +108,13 @@ func haltByTwoProcesses(t *testing.T, tenants int) {
 	if made, again, err := w.carry(t.Context(), w.actions(rollout.Deploy, theCycle, theWave)); made != tenants || len(again) > 0 || err != nil {
 		t.Fatalf("made %d, %d again: %v", made, len(again), err)
 	}
-	instant := w.rec.PlanRows[w.rec.Starts[0].Plan][0].NotBefore
 	w.clock.Set(instant.Add(-30 * time.Minute))
 	if armed, have := w.armed(t), w.onDevices(); armed != tenants || have != 0 {
 		t.Fatalf("%d tenants are armed, %d devices have it", armed, have)
 	}
 
-	withdraw := w.actions(rollout.Withdraw, theCycle, theWave)
-	w.killInTheMiddle(order{Repo: w.repo, Record: *w.rec, Withdraw: withdraw, Now: w.clock.Now(), Origin: origin, Clone: filepath.Join(dir, "three"), Key: private}, int64(tenants/3))
+	w.halts(t, func() { w.hold("hold") })
+	w.killInTheMiddle(order{Repo: w.repo, Record: *w.rec, Now: w.clock.Now(), Origin: origin, Clone: filepath.Join(dir, "three"), Key: private}, int64(tenants/3))
 	left := w.armed(t)
 	if left == 0 || left > tenants-tenants/3 {
 		t.Fatalf("when it was killed %d tenants were still armed", left)
@@ -124,14 +129,17 @@ func haltByTwoProcesses(t *testing.T, tenants int) {
 	w.clock.Set(w.clock.Now().Add(10 * time.Minute))
 	w.dial()
 	w.Runner = "four"
-	rest := w.open(withdraw)
+	rest := w.due(t)
+	if len(rest) != tenants-outcomes.done {
+		t.Errorf("%d withdrawals are due, %d of %d are done", len(rest), outcomes.done, tenants)
+	}
 	if made, again, err := w.carry(t.Context(), rest); made != len(rest) || len(again) > 0 || err != nil {
 		t.Fatalf("made %d of %d, %d again: %v", made, len(rest), len(again), err)
 	}
-	if armed := w.armed(t); armed > 0 || !w.clock.Now().Before(instant) {
-		t.Errorf("%d tenants are still armed at %s", armed, w.clock.Now())
-	}
 	w.recall(ledger)
+	if armed, due := w.armed(t), w.due(t); armed > 0 || len(due) > 0 || !w.clock.Now().Before(instant) {
+		t.Errorf("%d tenants are still armed at %s, and %d withdrawals are due", armed, w.clock.Now(), len(due))
+	}
 	if outcomes := w.withdrawn(); outcomes.done != tenants || outcomes.open+outcomes.other > 0 {
 		t.Errorf("evidence: %+v", outcomes)
 	}

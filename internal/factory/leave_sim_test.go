@@ -16,15 +16,10 @@ import (
 // apps are the app objects of the first tenant, by id: their notes.
 func (p people) apps() map[string]string {
 	p.w.t.Helper()
-	var list struct {
-		Value []struct{ ID, Notes string }
-	}
-	if err := json.Unmarshal(p.send(http.MethodGet, appsAt, nil), &list); err != nil {
-		p.w.t.Fatal(err)
-	}
 	out := map[string]string{}
-	for _, app := range list.Value {
-		out[app.ID] = app.Notes
+	for _, app := range p.list(appsAt) {
+		notes, _ := app["notes"].(string)
+		out[app["id"].(string)] = notes
 	}
 	return out
 }

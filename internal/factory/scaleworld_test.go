@@ -16,6 +16,8 @@ import (
 
 	"github.com/packmill/packmill/internal/edge/intune"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
+	"github.com/packmill/packmill/internal/edge/intune/policy"
+	"github.com/packmill/packmill/internal/edge/intune/updates"
 	"github.com/packmill/packmill/internal/edge/signing"
 	"github.com/packmill/packmill/internal/factory"
 	"github.com/packmill/packmill/internal/fleet"
@@ -245,11 +247,11 @@ func (w *scaleWorld) dial() {
 func dialled(url string, now func() time.Time, token func(directory string) msgraph.TokenSource, note func(fleet.TenantID, *traffic)) (consoles func(context.Context, fleet.Tenant) (factory.Console, error), stop func()) {
 	base := &http.Transport{MaxIdleConns: 512, MaxIdleConnsPerHost: 512, MaxConnsPerHost: 512}
 	var mu sync.Mutex
-	clients := map[fleet.TenantID]*intune.Client{}
+	clients := map[fleet.TenantID]tenantConsole{}
 	return func(_ context.Context, t fleet.Tenant) (factory.Console, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		if c := clients[t.ID]; c != nil {
+		if c, known := clients[t.ID]; known {
 			return c, nil
 		}
 		var clock fleet.Clock = fleet.SystemClock{}
@@ -265,10 +267,23 @@ func dialled(url string, now func() time.Time, token func(directory string) msgr
 			return nil, err
 		}
 		note(t.ID, count)
-		clients[t.ID] = intune.New(api, intune.Options{})
+		apps := intune.New(api, intune.Options{})
+		clients[t.ID] = tenantConsole{apps, updates.New(api), &policy.Console{Client: apps, Policies: policy.New(api, apps)}}
 		return clients[t.ID], nil
 	}, base.CloseIdleConnections
 }
+
+// A tenantConsole is all that works in a tenant, over one connection, as a run has
+// it.
+type tenantConsole struct {
+	*intune.Client
+	*windowsUpdates
+	configurations *policy.Console
+}
+
+type windowsUpdates = updates.Client
+
+func (c tenantConsole) Configurations() factory.Console { return c.configurations }
 
 // wave starts a wave of all packages on all devices of all tenants.
 func (w *scaleWorld) wave(cycle fleet.CycleID, wave string, s scale) {

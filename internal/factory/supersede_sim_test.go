@@ -49,17 +49,7 @@ func (w *succession) supersede() {
 // does makes one change of the newest build of a package on the tenant.
 func (w *succession) does(kind string, cycle fleet.CycleID, pkg int) {
 	w.t.Helper()
-	var built fleet.Built
-	for _, b := range w.rec.Builds {
-		if b.Package == w.packages[pkg] {
-			built = b
-		}
-	}
-	action := rollout.Action{Kind: kind, Cycle: cycle, Wave: theWave, Tenant: w.tenants[0], Packages: []fleet.PackageID{built.Package}, Version: built.Version, Artifact: built.Artifact}
-	w.dial()
-	if made, again, err := w.carry(w.t.Context(), []rollout.Action{action}); made != 1 || len(again) > 0 || err != nil {
-		w.t.Fatalf("%s of %s: made %d, %d again: %v", kind, built.Package, made, len(again), err)
-	}
+	w.makes(kind, cycle, w.packages[pkg])
 }
 
 // begin starts a wave of the first three devices, and deploys the second package

@@ -56,6 +56,22 @@ func (w *scaleWorld) must(kind string, cycle fleet.CycleID) {
 	}
 }
 
+// makes makes one change of the newest build of a package on the first tenant.
+func (w *scaleWorld) makes(kind string, cycle fleet.CycleID, id fleet.PackageID) {
+	w.t.Helper()
+	var built fleet.Built
+	for _, b := range w.rec.Builds {
+		if b.Package == id {
+			built = b
+		}
+	}
+	action := rollout.Action{Kind: kind, Cycle: cycle, Wave: theWave, Tenant: w.tenants[0], Packages: []fleet.PackageID{id}, Version: built.Version, Artifact: built.Artifact}
+	w.dial()
+	if made, again, err := w.carry(w.t.Context(), []rollout.Action{action}); made != 1 || len(again) > 0 || err != nil {
+		w.t.Fatalf("%s of %s: made %d, %d again: %v", kind, id, made, len(again), err)
+	}
+}
+
 func (w *scaleWorld) later(d time.Duration) { w.clock.Set(w.clock.Now().Add(d)) }
 
 // expect compares what devices of the first tenant really have: those of the
