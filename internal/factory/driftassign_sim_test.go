@@ -64,7 +64,7 @@ func TestDriftOfAssignments(t *testing.T) {
 	if got := w.differing(); len(got) > 0 {
 		t.Errorf("left alone it differs: %v", got)
 	}
-	were := map[string][]map[string]any{candidate: p.assignedTo(candidate), stable: p.assignedTo(stable)}
+	were := map[string][]map[string]any{candidate: p.list(appsAt + "/" + candidate + "/assignments"), stable: p.list(appsAt + "/" + stable + "/assignments")}
 	send := func(app string, set []map[string]any) {
 		t.Helper()
 		p.post(appsAt+"/"+app+"/assign", map[string]any{"mobileAppAssignments": set})
@@ -100,7 +100,7 @@ func TestDriftOfAssignments(t *testing.T) {
 		{"everyone removed", fleet.Stable, `drift; assignments/all devices: "required all devices`, func([]map[string]any) []map[string]any { return []map[string]any{} }},
 	} {
 		app := map[string]string{fleet.Candidate: candidate, fleet.Stable: stable}[tt.slot]
-		send(app, tt.change(p.assignedTo(app)))
+		send(app, tt.change(p.list(appsAt+"/"+app+"/assignments")))
 		got := w.differing()
 		if tt.words == "" && len(got) > 0 || tt.words != "" && (len(got) != 1 || !strings.Contains(got[tt.slot], tt.words)) {
 			t.Errorf("%s: %v", tt.what, got)
@@ -119,4 +119,18 @@ func TestDriftOfAssignments(t *testing.T) {
 	if got := w.differing(); len(got) > 0 {
 		t.Errorf("packmill removed it: %v", got)
 	}
+}
+
+// ours finds packmill's own objects of a slot and a wave.
+func (w *scaleWorld) ours() (app, group string) {
+	w.t.Helper()
+	console, err := w.Consoles(w.t.Context(), w.repo.Tenants[w.tenants[0]])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	state, err := console.Observe(w.t.Context(), w.packages[0], fleet.Candidate)
+	if err != nil || len(state.Targets) == 0 {
+		w.t.Fatalf("%+v, %v", state, err)
+	}
+	return state.ID, state.Targets[0].Group
 }
