@@ -97,20 +97,29 @@ func (c *Client) ownObjects(ctx context.Context) (own map[string]fleet.OwnObject
 	if err != nil && transport.StatusOf(err) != http.StatusForbidden { // a tenant without probes need not allow them
 		return nil, nil, err
 	}
+	probes, err := c.ownProbes(ctx, "")
+	if err != nil && transport.StatusOf(err) != http.StatusForbidden {
+		return nil, nil, err
+	}
 	own, others = map[string]fleet.OwnObject{}, map[string]bool{}
-	for _, app := range apps {
-		id := strings.ToLower(app.ID)
+	for _, p := range probes {
+		own[strings.ToLower(p.id)] = fleet.OwnObject{Kind: "probe", Package: p.Package}
+	}
+	slices.SortFunc(apps, func(a, b mobileApp) int {
+		return cmp.Or(when(a.CreatedDateTime).Compare(when(b.CreatedDateTime)), cmp.Compare(a.ID, b.ID))
+	})
+	for _, app := range originals(apps) {
 		if m, ok := ownMarker(app); ok && kindOf(app.ODataType) != "" {
-			own[id] = fleet.OwnObject{Kind: "app", Package: m.Package}
-		} else {
+			own[strings.ToLower(app.ID)] = fleet.OwnObject{Kind: "app", Package: m.Package}
+		}
+	}
+	for _, app := range apps {
+		if id := strings.ToLower(app.ID); own[id].Kind == "" {
 			others[id] = true
 		}
 	}
 	for _, s := range scripts {
-		id := strings.ToLower(s.ID)
-		if m, ok := ParseProbeMarker(s.Description); ok && (m.ID == "" || strings.EqualFold(m.ID, s.ID)) {
-			own[id] = fleet.OwnObject{Kind: "probe", Package: m.Package}
-		} else {
+		if id := strings.ToLower(s.ID); own[id].Kind == "" {
 			others[id] = true
 		}
 	}
