@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -13,9 +14,10 @@ import (
 // somebody else had changed packmill's own objects on the tenant.
 const Moved = "moved"
 
-// SlotText is what a slot holds and does, in one line of evidence: what an
-// instant is in, which fields the service keeps and in which order it tells
-// targets makes no difference.
+// SlotText is what a slot holds and does, in one line of evidence: for whom, through
+// which filter, when, and how long restarts can be put off. What an instant is in,
+// which other fields the service keeps and in which order it tells targets makes no
+// difference.
 func SlotText(s fleet.AppState) string {
 	if s.Artifact == "" && len(s.Targets) == 0 {
 		return "nothing"
@@ -45,6 +47,15 @@ func targetText(t fleet.Target) string {
 	}
 	if !t.Deadline.IsZero() && t.Intent != "available" {
 		text += " by " + t.Deadline.Format(reading) + zone
+	}
+	switch {
+	case t.Filter != "" && t.Unfiltered:
+		text += " but filter " + t.Filter
+	case t.Filter != "":
+		text += " through filter " + t.Filter
+	}
+	if r := t.Restart; r != (fleet.Restart{}) {
+		text += fmt.Sprintf(" restart within %d, shown %d, put off %d", r.Grace, r.Countdown, r.Snooze)
 	}
 	return text
 }
