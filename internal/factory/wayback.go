@@ -74,9 +74,19 @@ func (w onTenant) rollBack(ctx context.Context) (fleet.Digest, error) {
 		return "", w.console.Assign(ctx, w.e.Package, fleet.Stable, targets)
 	case rollout.SlotFilled:
 		w.back, w.exact = true, !removed && stable.Artifact == w.e.Entry.Artifact
-		return w.fill(ctx, stable, way.To, newer)
+		return w.fillBack(ctx, stable, way.To, newer)
 	}
 	return "", nil
+}
+
+// fillBack is fill for a way back. Where what comes in its place waits for a person,
+// who has changed the app perhaps, the revoked release ends all the same.
+func (w onTenant) fillBack(ctx context.Context, stable fleet.AppState, to fleet.Entry, keep []fleet.Target) (fleet.Digest, error) {
+	digest, err := w.fill(ctx, stable, to, keep)
+	if err != nil && fleet.KindOf(err) == fleet.Stalled && w.held(stable) == w.e.Entry.Artifact {
+		err = errors.Join(err, w.empty(ctx, fleet.Stable))
+	}
+	return digest, err
 }
 
 // giveBack lets devices have again what the revoked release took the place of: the

@@ -2,6 +2,8 @@ package intune
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -33,7 +35,10 @@ func (c *Client) Objects(ctx context.Context) (ours, foreign []fleet.PartState, 
 			if f.marker.Artifact != lead.marker.Artifact {
 				continue
 			}
-			moved, err := c.moved(ctx, f)
+			moved, err := false, error(nil)
+			if f.marker.Pending == "" {
+				moved, err = c.moved(ctx, f)
+			}
 			if err != nil {
 				return nil, nil, c.api.Fail("intune.list", k.String(), err)
 			}
@@ -54,14 +59,24 @@ func (c *Client) Objects(ctx context.Context) (ours, foreign []fleet.PartState, 
 
 // moved reports whether an app's properties are not as they were last written.
 func (c *Client) moved(ctx context.Context, f *found) (bool, error) {
-	if f.marker.Spec == "" || f.marker.Pending != "" {
-		return false, nil
+	if f.marker.Spec == "" {
+		return false, nil // nothing was, of one that was just made or taken over
 	}
-	have := blank(f.kind)
-	if err := c.api.Call(ctx, msgraph.Fresh, http.MethodGet, appPath(f.app.ID), nil, have); err != nil {
+	_, have, err := c.readWhole(ctx, f.app.ID, f.kind)
+	if err != nil {
 		return false, err
 	}
 	return !asWritten(have, f.marker.Spec), nil
+}
+
+// readWhole reads an app object with the properties of its kind.
+func (c *Client) readWhole(ctx context.Context, id string, k kind) (app mobileApp, have appBody, err error) {
+	var raw json.RawMessage
+	if err := c.api.Call(ctx, msgraph.Fresh, http.MethodGet, appPath(id), nil, &raw); err != nil {
+		return app, nil, err
+	}
+	have = blank(k)
+	return app, have, errors.Join(json.Unmarshal(raw, &app), json.Unmarshal(raw, have))
 }
 
 // blank is a body of a kind to read an object into.

@@ -27,7 +27,8 @@ import (
 // Kinds: Invalid when the app cannot be expressed, Refused when the content is
 // not the artifact's, the slot has moved on or the app is not packmill's any more,
 // Waiting when the service takes longer than it should or somebody keeps changing
-// the app, Stalled when it rejects the content again and again.
+// the app, Stalled when it rejects the content again and again, or people have
+// changed the app's properties and app.Restore does not say that this is undone.
 func (c *Client) Publish(ctx context.Context, app fleet.App, source fleet.Content) (fleet.AppState, error) {
 	k := slotKey{app.Package, app.Slot}
 	if err := checkSlot("intune.publish", k); err != nil {
@@ -87,6 +88,10 @@ func (p *publication) run(ctx context.Context) (fleet.AppState, error) {
 	if err := p.current(ctx, f); err != nil {
 		return fleet.AppState{}, err
 	}
+	moved, err := p.moved(ctx, f)
+	if err != nil {
+		return fleet.AppState{}, err
+	}
 	done := f.marker
 	done.Version, done.Artifact, done.File = p.app.Version, p.app.Artifact, p.app.File.Digest
 	done.Generation, done.Spec, done.Pending = p.app.Generation, p.spec, ""
@@ -103,12 +108,6 @@ func (p *publication) run(ctx context.Context) (fleet.AppState, error) {
 	committed := f.app.CommittedContentVersion
 	if p.kind.uploads() && (committed == "" || f.marker.File != p.app.File.Digest) {
 		if committed, err = p.upload(ctx, f); err != nil {
-			return fleet.AppState{}, err
-		}
-	}
-	moved := false // by people, which is undone where that was asked for
-	if p.app.Restore {
-		if moved, err = p.c.moved(ctx, f); err != nil {
 			return fleet.AppState{}, err
 		}
 	}

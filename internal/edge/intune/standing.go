@@ -33,12 +33,14 @@ func (p *publication) current(ctx context.Context, known *found) error {
 
 var (
 	errChanged = errors.New("somebody has changed the app's notes meanwhile")
+	errEdited  = errors.New("the tenant has changed the app's properties since they were last written")
 	errTaken   = errors.New("somebody has taken packmill's line off the app's notes")
 )
 
 // standing is a context under which an app object is changed only while it is what
-// was read of it: packmill's, of no later generation, and with the same notes, since
-// a change sends them back. Graph has no condition to give along, and between the
+// was read of it: packmill's, of no later generation, with the properties that
+// packmill gave it (unless those are to be restored) and with the same notes, since a
+// change sends them back. Graph has no condition to give along, and between the
 // first look and the change lies an upload; so the object is read before each
 // attempt, which leaves the time of one request.
 func (p *publication) standing(ctx context.Context, f *found) context.Context {
@@ -46,7 +48,7 @@ func (p *publication) standing(ctx context.Context, f *found) context.Context {
 		if err := fleet.Still(ctx); err != nil {
 			return err
 		}
-		app, err := p.c.read(ctx, f.app.ID)
+		app, have, err := p.c.readWhole(ctx, f.app.ID, f.kind)
 		if transport.StatusOf(err) == http.StatusNotFound {
 			return fmt.Errorf("%w: it is gone", errChanged)
 		}
@@ -61,11 +63,30 @@ func (p *publication) standing(ctx context.Context, f *found) context.Context {
 		if err := p.current(ctx, &found{app: app, kind: f.kind, marker: m}); err != nil {
 			return err
 		}
+		if m.Spec != "" && !p.app.Restore && !asWritten(have, m.Spec) {
+			return p.stalled()
+		}
 		if !sameNotes(text(app.Notes), text(f.app.Notes)) {
 			return errChanged
 		}
 		return nil
 	})
+}
+
+// moved reports whether people have changed the app's properties. That is Stalled
+// unless main says that it is undone: a release is never brought over it in silence,
+// not even one that takes another back.
+func (p *publication) moved(ctx context.Context, f *found) (bool, error) {
+	moved, err := p.c.moved(ctx, f)
+	if err == nil && moved && !p.app.Restore {
+		err = p.stalled()
+	}
+	return moved, err
+}
+
+func (p *publication) stalled() error {
+	return &fleet.Error{Op: "intune.publish", Object: p.key.String(), Kind: fleet.Stalled, Err: errEdited,
+		Hint: "put back what was changed, or have it overwritten by an entry in the tenant's restore; packmill plan --drift shows which apps it is"}
 }
 
 // sameNotes compares notes as people read them: the service may keep spaces and

@@ -14,9 +14,10 @@ import (
 // somebody else had changed packmill's own objects on the tenant.
 const Moved = "moved"
 
-// SlotText is what a slot holds and does, in one line of evidence: what an
-// instant is in, which fields the service keeps and in which order it tells
-// targets makes no difference.
+// SlotText is what a slot holds and does, in one line of evidence: for whom, through
+// which filter, when, and how long restarts can be put off. What an instant is in,
+// which other fields the service keeps and in which order it tells targets makes no
+// difference.
 func SlotText(s fleet.AppState) string {
 	if s.Artifact == "" && len(s.Targets) == 0 {
 		return "nothing"

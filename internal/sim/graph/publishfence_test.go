@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -146,5 +147,47 @@ func TestPublicationFenced(t *testing.T) {
 	}
 	if n := w.changes(func() { publish(t, w.client(nordic), fleet.Stable, "24.09") }); n != 1 || w.count("commit") != 2 {
 		t.Errorf("the next one made %d changes; %d contents were committed", n, w.count("commit"))
+	}
+}
+
+// TestEditedAppIsNotOverwritten: what a person changed of packmill's app, before a
+// publication or while it uploads, stops it before a property or the content of the
+// app changes, until main says that it is undone.
+func TestEditedAppIsNotOverwritten(t *testing.T) {
+	for name, when := range map[string]func(w *world, edit func()){
+		"before":               func(_ *world, edit func()) { edit() },
+		"during the upload":    func(w *world, edit func()) { w.before(uploads, 0, edit) },
+		"between two attempts": func(w *world, edit func()) { w.before(goesLive, http.StatusServiceUnavailable, edit) },
+		"while one that was killed lies there": func(w *world, edit func()) {
+			ctx, kill := context.WithCancel(w.t.Context())
+			w.before(uploads, 0, kill)
+			app, content := release(w.t, fleet.Stable, "24.10", 5000)
+			if _, err := w.client(nordic).Publish(ctx, app, content); !errors.Is(err, context.Canceled) {
+				w.t.Fatal(err)
+			}
+			edit()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			app := publish(t, w.client(nordic), fleet.Stable, "24.08").ID
+			const theirs = "msiexec /i 7zip.msi /qb THEIRS=1"
+			when(w, func() {
+				w.do(http.MethodPatch, appsAt+"/"+app, map[string]any{"@odata.type": "#microsoft.graph.win32LobApp", "installCommandLine": theirs})
+			})
+			next, content := release(t, fleet.Stable, "24.09", 5000)
+			if _, err := w.client(nordic).Publish(t.Context(), next, content); fleet.KindOf(err) != fleet.Stalled || !strings.Contains(err.Error(), "changed the app's properties") {
+				t.Errorf("%v", err)
+			}
+			if got := w.get(appsAt + "/" + app); got["installCommandLine"] != theirs || got["displayVersion"] != "24.08" || got["committedContentVersion"] != "1" {
+				t.Errorf("%v, %v of content %v", got["installCommandLine"], got["displayVersion"], got["committedContentVersion"])
+			}
+			next.Restore = true
+			must[fleet.AppState](t)(w.client(nordic).Publish(t.Context(), next, content))
+			if got := w.get(appsAt + "/" + app); got["installCommandLine"] == theirs || got["displayVersion"] != "24.09" {
+				t.Errorf("restored: %v, %v", got["installCommandLine"], got["displayVersion"])
+			}
+			publish(t, w.client(nordic), fleet.Stable, "24.10")
+		})
 	}
 }
