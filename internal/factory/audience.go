@@ -181,7 +181,8 @@ func (w onTenant) present(ctx context.Context, m fleet.Membership) (ids []string
 
 // usersOf makes the console's group of the users of a wave's devices.
 func (w onTenant) usersOf(ctx context.Context, m fleet.Membership) (string, error) {
-	if id, ok := w.users[m.Wave]; ok {
+	at := string(m.Cycle) + " " + m.Wave
+	if id, ok := w.users[at]; ok {
 		return id, nil
 	}
 	finder, err := w.finder()
@@ -192,9 +193,9 @@ func (w onTenant) usersOf(ctx context.Context, m fleet.Membership) (string, erro
 	if err != nil {
 		return "", err
 	}
-	id, err := finder.UserGroup(ctx, m.Wave, ids)
+	id, err := finder.UserGroup(ctx, rollout.GroupName(w.facts.Repo, w.facts.Record, m), ids)
 	if err == nil {
-		w.users[m.Wave] = id
+		w.users[at] = id
 	}
 	return id, err
 }

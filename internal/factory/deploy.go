@@ -17,8 +17,8 @@ import (
 type visit struct {
 	console Console
 	devices map[string]fleet.Device // by keyed hash
-	groups  map[string]string       // wave → id
-	users   map[string]string       // wave → id of the group of its devices' users
+	groups  map[string]string       // cycle and wave → id
+	users   map[string]string       // the same → id of the group of its devices' users
 }
 
 // open opens a tenant's console and reads its devices, once a visit.
@@ -271,16 +271,17 @@ func (w onTenant) group(ctx context.Context) (devices, group string, err error) 
 }
 
 func (w onTenant) groupOf(ctx context.Context, m fleet.Membership) (string, error) {
-	if id, ok := w.groups[m.Wave]; ok {
+	at := string(m.Cycle) + " " + m.Wave
+	if id, ok := w.groups[at]; ok {
 		return id, nil
 	}
 	ids, err := w.present(ctx, m)
 	if err != nil {
 		return "", err
 	}
-	id, err := w.console.Group(ctx, m.Wave, ids)
+	id, err := w.console.Group(ctx, rollout.GroupName(w.facts.Repo, w.facts.Record, m), ids)
 	if err == nil {
-		w.groups[m.Wave] = id
+		w.groups[at] = id
 	}
 	return id, err
 }
