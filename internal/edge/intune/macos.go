@@ -18,6 +18,10 @@ func bundleProperties(app fleet.App, base mobileApp) (*bundleApp, error) {
 	if err != nil {
 		return nil, err
 	}
+	if id := unversioned(app, bundles); id != "" && !ignore {
+		return nil, invalid(app, "the package states no CFBundleShortVersionString of %s: devices report 0 of it, and none would ever be found to have this release; "+
+			"detect an application that states one, or with \">=\" this one in any version", id)
+	}
 	system, err := minimumMacOS(app)
 	if err != nil {
 		return nil, err
@@ -93,6 +97,20 @@ func bundlesOf(app fleet.App) (bundles []fleet.BundleFacts, ignore bool, err err
 		bundles[i].Version = cmp.Or(bundles[i].Version, app.Version)
 	}
 	return bundles[:min(len(bundles), maxIncluded)], ignore, nil
+}
+
+// unversioned is the first of some applications of which the package itself states
+// no version for people, "" for none.
+func unversioned(app fleet.App, bundles []fleet.BundleFacts) string {
+	if app.Download.Pkg == nil {
+		return ""
+	}
+	for _, b := range bundles {
+		if slices.ContainsFunc(app.Download.Pkg.Bundles, func(f fleet.BundleFacts) bool { return f.ID == b.ID && f.Version == "" }) {
+			return b.ID
+		}
+	}
+	return ""
 }
 
 // macOSReleases are the releases that minimumSupportedOperatingSystem has a

@@ -16,8 +16,8 @@ import (
 	"github.com/packmill/packmill/internal/sim/graph"
 )
 
-// The fault campaign lets every call of an upload and of an assignment fail in
-// every way that it can, once and for good, and kills the client before and
+// The fault campaign lets every call of an upload, of a publication and of an
+// assignment, of apps, configurations and update profiles, fail in every way that it can, once and for good, and kills the client before and
 // after it. However it went, the tenant ends up as if nothing had happened: the
 // same apps, contents, assignments, groups and markers, no object twice, no file
 // left over, and everything that is not packmill's unchanged to the byte.
@@ -124,9 +124,14 @@ func breakages() []breakage {
 	inGraph := func(c seenCall) bool {
 		return !strings.HasPrefix(c.Operation, "blob.") && c.Operation != "token" && c.Operation != "batch"
 	}
+	operation := func(suffixes ...string) func(seenCall) bool {
+		return func(c seenCall) bool {
+			return slices.ContainsFunc(suffixes, func(s string) bool { return strings.HasSuffix(c.Operation, s) })
+		}
+	}
+	wholly := operation(".list", ".create", ".delete") // where it says for good that the object is gone
 	object := func(c seenCall) bool {
-		return inGraph(c) && !slices.Contains([]string{"app.list", "app.create", "group.list", "group.create", "script.list", "script.create",
-			"app.delete"}, c.Operation) // where it says for good that the app is gone
+		return inGraph(c) && (!wholly(c) || slices.Contains([]string{"assignment.list", "content.list", "content.create", "file.list", "file.create", "file.delete", "member.list"}, c.Operation))
 	}
 	write := func(c seenCall) bool { return inGraph(c) && c.method != http.MethodGet }
 	storage := func(c seenCall) bool { return strings.HasPrefix(c.Operation, "blob.") }
@@ -144,7 +149,7 @@ func breakages() []breakage {
 		{name: "reset in the answer", fault: graph.Fault{Cut: true}, at: func(c seenCall) bool { return !c.part && c.answer > 0 }},
 		{name: "reset in the request", fault: graph.Fault{Reset: true}, at: storage},
 		{name: "404", fault: status(404), at: object},
-		{name: "404 after it was made", fault: graph.Fault{Hide: 3}, at: operations("app.create", "content.create", "file.create", "group.create", "script.create"), once: true},
+		{name: "404 after it was made", fault: graph.Fault{Hide: 3}, at: operation(".create"), once: true},
 		{name: "409", fault: status(409), at: write},
 		{name: "423", fault: status(423), at: write},
 		{name: "SAS expired", fault: graph.Fault{Expire: true}, at: storage},
@@ -165,8 +170,30 @@ type seenCall struct {
 	part   bool // of a batch
 }
 
+// A book is a row of jobs on a tenant of its own, and how to look at what came of
+// them.
+type book struct {
+	page    int                         // objects on a page of a list
+	furnish func(w *world) (vip string) // what the tenant has before the first job
+	jobs    []job
+	look    func(w *world) (ours picture, foreign string)
+	reads   bool // every read fails in every way; else after the first of its kind in those that differ
+}
+
+func books() []*book {
+	return []*book{
+		{5, func(w *world) string {
+			vip := populate(w)
+			settle(w)
+			return vip
+		}, jobs(), func(w *world) (picture, string) { return w.picture(), w.foreign() }, true},
+		{100, populatePolicies, policyJobs(), (*world).policyLook, false},
+	}
+}
+
 // A stand is a tenant before a job, and what it looks like after it.
 type stand struct {
+	book    *book
 	job     job
 	folder  string // of the world before
 	clock   time.Time
@@ -178,10 +205,10 @@ type stand struct {
 }
 
 // campaignWorld opens a world over a copy of a folder.
-func campaignWorld(t testing.TB, folder string, now time.Time) *world {
+func campaignWorld(t testing.TB, page int, folder string, now time.Time) *world {
 	t.Helper()
 	w := newWorld(t, func(o *graph.Options) {
-		o.Lag, o.ListLag, o.PageSize = 1, 1, 5
+		o.Lag, o.ListLag, o.PageSize, o.Updates = 1, 1, page, offers()
 		o.Tenants = []graph.Tenant{{Directory: nordic, Devices: devices(4)}}
 		if folder == "" {
 			return
@@ -204,28 +231,27 @@ func (w *world) at(now time.Time) *world {
 
 // stands lets each job be done once without a fault, by people who have other
 // things in the tenant as well.
-func stands(t *testing.T) []*stand {
-	w := campaignWorld(t, "", time.Time{})
-	vip := populate(w)
-	settle(w)
+func (b *book) stands(t *testing.T) []*stand {
+	w := campaignWorld(t, b.page, "", time.Time{})
+	vip := b.furnish(w)
 	devices := ids(must[[]fleet.Device](t)(w.client(nordic).Inventory(t.Context())))
 	var out []*stand
-	for _, j := range jobs() {
-		s := &stand{job: j, folder: t.TempDir(), clock: w.clock.Now(), devices: devices, vip: vip}
+	for _, j := range b.jobs {
+		s := &stand{book: b, job: j, folder: t.TempDir(), clock: w.clock.Now(), devices: devices, vip: vip}
 		if err := os.CopyFS(s.folder, os.DirFS(w.opts.Dir)); err != nil {
 			t.Fatal(err)
 		}
 		// A server that is opened again counts calls anew.
-		again := campaignWorld(t, s.folder, s.clock)
-		s.foreign = again.foreign()
+		again := campaignWorld(t, b.page, s.folder, s.clock)
+		_, s.foreign = b.look(again)
 		s.calls = again.calls(func() {
 			if err := j.do(t.Context(), again, devices, vip); err != nil {
 				t.Fatalf("%s: %v", j.name, err)
 			}
 		})
-		s.after = again.picture()
-		if now := again.foreign(); now != s.foreign {
-			t.Fatalf("%s changes what is foreign: %s", j.name, differing(now, s.foreign))
+		after, foreign := b.look(again)
+		if s.after = after; foreign != s.foreign {
+			t.Fatalf("%s changes what is foreign: %s", j.name, differing(foreign, s.foreign))
 		}
 		out = append(out, s)
 		w = again
@@ -292,17 +318,29 @@ func (c combination) String() string {
 	return fmt.Sprintf("%s %s %d %s %s", c.stand.job.name, c.call.Operation, c.call.N, c.how.name, times)
 }
 
+// worth reports whether a call is to fail in some way. A read has no effect after
+// which its answer could get lost, and what the client does about an answer that
+// comes later does not depend on which read of a kind it is; that it dies there, or
+// finds nothing, may. What a list shows and the service denies for good when it is
+// read is not tried: another object takes its place.
+func (b *book) worth(c seenCall, how breakage, again bool) bool {
+	if b.reads || c.method != http.MethodGet {
+		return true
+	}
+	return !how.fault.Lose && (!again || how.kill != "" || slices.Contains([]int{http.StatusServiceUnavailable, http.StatusNotFound}, how.fault.Status))
+}
+
 func combinations(all []*stand) []combination {
 	var out []combination
 	for _, s := range all {
 		first := map[string]bool{}
 		for _, call := range s.calls {
 			for _, how := range breakages() {
-				if how.at != nil && !how.at(call) {
+				if how.at != nil && !how.at(call) || !s.book.worth(call, how, first[call.Operation]) {
 					continue
 				}
 				out = append(out, combination{s, call, how, false})
-				if !first[call.Operation] && !how.once {
+				if !first[call.Operation] && !how.once && (s.book.reads || call.method != http.MethodGet) {
 					out = append(out, combination{s, call, how, true})
 				}
 			}
@@ -313,7 +351,10 @@ func combinations(all []*stand) []combination {
 }
 
 func TestFaultCampaign(t *testing.T) {
-	all := stands(t)
+	var all []*stand
+	for _, b := range books() {
+		all = append(all, b.stands(t)...)
+	}
 	trials := combinations(all)
 	began, differing := fleet.SystemClock{}.Now(), map[string]bool{}
 	var tried, gaveUp, commits int
@@ -330,8 +371,12 @@ func TestFaultCampaign(t *testing.T) {
 			})
 		}
 	})
+	of := map[string]int{}
+	for _, c := range trials {
+		of[c.stand.job.name]++
+	}
 	for _, s := range all {
-		t.Logf("%s: %d calls", s.job.name, len(s.calls))
+		t.Logf("%s: %d calls, %d combinations", s.job.name, len(s.calls), of[s.job.name])
 	}
 	tellFigure(t, "fault campaign: %d of %d combinations in %.1f s; %d took a second run; at most %d commits of one content",
 		tried, len(differing), fleet.SystemClock{}.Now().Sub(began).Seconds(), gaveUp, commits)
@@ -344,7 +389,7 @@ func TestFaultCampaign(t *testing.T) {
 // compares. It tells whether there was a second run, and how often content was
 // committed.
 func (c combination) try(t *testing.T) (again, commits int) {
-	w := campaignWorld(t, c.stand.folder, c.stand.clock)
+	w := campaignWorld(t, c.stand.book.page, c.stand.folder, c.stand.clock)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	w.breaks(c, cancel)
@@ -366,11 +411,12 @@ func (c combination) try(t *testing.T) (again, commits int) {
 			t.Fatalf("the second run: %v (the first: %v)", second, err)
 		}
 	}
-	if now := w.picture(); now.text != c.stand.after.text {
+	now, foreign := c.stand.book.look(w)
+	if now.text != c.stand.after.text {
 		t.Errorf("it ends otherwise than without a fault: %s", differing(now.text, c.stand.after.text))
 	}
-	if now := w.foreign(); now != c.stand.foreign {
-		t.Errorf("foreign objects changed: %s", differing(now, c.stand.foreign))
+	if foreign != c.stand.foreign {
+		t.Errorf("foreign objects changed: %s", differing(foreign, c.stand.foreign))
 	}
 	return again, c.count(t, w)
 }

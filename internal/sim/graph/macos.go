@@ -50,9 +50,10 @@ func (p payload) unable(kind string) string {
 	return ""
 }
 
-// installs are the applications that a device has afterwards. What is in a disk
+// installs are the applications that a device has afterwards, and what it reports
+// of one that states no version: "0" where bare, else the app's. What is in a disk
 // image is believed.
-func (e *epoch) installs() map[string]string {
+func (e *epoch) installs(bare bool) map[string]string {
 	out := map[string]string{}
 	if e.Payload.Image {
 		for _, b := range bundlesOf(e.Props) {
@@ -62,7 +63,10 @@ func (e *epoch) installs() map[string]string {
 	}
 	for _, b := range e.Payload.Bundles {
 		out[b.ID] = b.Version
-		if b.Version == "" {
+		switch {
+		case b.Version == "" && bare:
+			out[b.ID] = "0"
+		case b.Version == "":
 			out[b.ID] = e.Version
 		}
 	}

@@ -56,6 +56,13 @@ type Pitfalls struct {
 	// LostCreates is how many answers to creations of each kind get lost though
 	// the object was made.
 	LostCreates int
+	// BareBundles has devices report version "0" of an application whose package
+	// states no CFBundleShortVersionString: a rule that asks for the release's never
+	// finds it, and the app is installed again and again.
+	BareBundles bool
+	// SupersededStays is how many times an app and its contents cannot be deleted yet
+	// after the last relation that named it was taken away.
+	SupersededStays int
 }
 
 // habits are what is left to go wrong in a tenant by the world's pitfalls, since
@@ -69,6 +76,7 @@ type habits struct {
 	ended     map[string]int   // addresses that ended before their time, by file
 	committed map[string]bool  // files whose commit was asked for
 	lost      map[string]int   // answers to creations, by operation
+	stays     map[string]int   // deletions refused yet, by app
 }
 
 // stale is an earlier state of a list.
@@ -98,6 +106,10 @@ func (s *Server) pitfalls(r *request, operation string, h handler) (reply, error
 		t.habits.stale[path] = old
 		return ok(old.body)
 	}
+	if err := t.staying(r, operation); err != nil {
+		return reply{}, err
+	}
+	hooked := t.hooked(operation)
 	var before any
 	set, isSet := strings.CutSuffix(path, "/assign")
 	if isSet && p.StaleAssignments > 0 {
@@ -106,6 +118,11 @@ func (s *Server) pitfalls(r *request, operation string, h handler) (reply, error
 	rep, err := h(r)
 	if err != nil {
 		return rep, err
+	}
+	for _, a := range hooked {
+		if !t.named(a) {
+			put(&t.habits.stays, a.ID, p.SupersededStays)
+		}
 	}
 	if before != nil {
 		put(&t.habits.stale, set+"/assignments", stale{before, p.StaleAssignments})
@@ -159,6 +176,30 @@ func (t *tenant) notSettled(path string) error {
 		return fail(http.StatusLocked, "ResourceLocked", "The object is locked.")
 	}
 	return nil
+}
+
+// hooked are the apps that relations name before some of them may be taken away.
+func (t *tenant) hooked(operation string) (out []*app) {
+	if t.s.o.Pitfalls.SupersededStays == 0 || operation != "app.relate" {
+		return nil
+	}
+	for _, a := range t.apps {
+		if t.named(a) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// staying refuses to delete an app, or content of one, whose relations are not
+// forgotten yet.
+func (t *tenant) staying(r *request, operation string) error {
+	id := r.PathValue("app")
+	if operation != "app.delete" && operation != "file.delete" || t.habits.stays[id] <= 0 {
+		return nil
+	}
+	t.habits.stays[id]--
+	return badRequest("the app is superseded by another one, or another one depends on it")
 }
 
 // created notes what the pitfalls and the request's fault have in store for a

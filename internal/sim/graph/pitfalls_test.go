@@ -46,7 +46,7 @@ func traps() map[string]trap {
 // TestPitfalls lets packmill work in tenants whose service has each habit: they
 // end up like one whose service has none, and what is foreign is as it was.
 func TestPitfalls(t *testing.T) {
-	template := campaignWorld(t, "", time.Time{})
+	template := campaignWorld(t, 5, "", time.Time{})
 	vip := populate(template)
 	devices := ids(must[[]fleet.Device](t)(template.client(nordic).Inventory(t.Context())))
 	without := worked(t, template, trap{}, devices, vip)

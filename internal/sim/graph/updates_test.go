@@ -27,25 +27,30 @@ var november = graph.Patch{
 	Builds: map[string]string{"23H2": "22631.6199", "24H2": "26100.7171"},
 }
 
+// offers are what Windows Update has.
+func offers() graph.Updates {
+	return graph.Updates{
+		Patches: []graph.Patch{
+			november,
+			{KB: "KB5065789", Name: "2026.10 D Preview", Short: "2026.10 D", Released: monday.AddDate(0, 0, -27), Category: "nonSecurity", Cadence: "monthly",
+				Builds: map[string]string{"23H2": "22631.6000"}},
+			{KB: "", Name: "Windows 11, version 24H2", Released: monday.AddDate(-1, 0, 0), Feature: "Windows 11, version 24H2", Builds: map[string]string{"24H2": "26100.1742"}},
+		},
+		Drivers: []graph.DriverUpdate{
+			{Name: "Intel Display", Version: "32.0.101.6000", Class: "Display", Manufacturer: "Intel", Released: monday.AddDate(0, 0, -20), Models: []string{"L14"}},
+			{Name: "Intel Net", Version: "23.1.0", Class: "Net", Manufacturer: "Intel", Released: monday.AddDate(0, 0, -20), Models: []string{"L14"}},
+		},
+		Issues: []graph.KnownIssue{
+			{Product: "Windows 11, version 24H2", ID: "WI1", Title: "A mouse may stop", Status: "confirmed", Since: monday.AddDate(0, 0, -9), KB: "KB5068861"},
+			{Product: "Windows 11, version 24H2", ID: "WI0", Title: "Old", Status: "resolved", Since: monday.AddDate(0, 0, -90), Resolved: monday.AddDate(0, 0, -60), KB: "KB1", FixedBy: "KB2"},
+		},
+	}
+}
+
 // patchWorld is a world in which Windows Update has something.
 func patchWorld(t *testing.T, change func(*graph.Options)) *world {
 	return newWorld(t, func(o *graph.Options) {
-		o.Updates = graph.Updates{
-			Patches: []graph.Patch{
-				november,
-				{KB: "KB5065789", Name: "2026.10 D Preview", Short: "2026.10 D", Released: monday.AddDate(0, 0, -27), Category: "nonSecurity", Cadence: "monthly",
-					Builds: map[string]string{"23H2": "22631.6000"}},
-				{KB: "", Name: "Windows 11, version 24H2", Released: monday.AddDate(-1, 0, 0), Feature: "Windows 11, version 24H2", Builds: map[string]string{"24H2": "26100.1742"}},
-			},
-			Drivers: []graph.DriverUpdate{
-				{Name: "Intel Display", Version: "32.0.101.6000", Class: "Display", Manufacturer: "Intel", Released: monday.AddDate(0, 0, -20), Models: []string{"L14"}},
-				{Name: "Intel Net", Version: "23.1.0", Class: "Net", Manufacturer: "Intel", Released: monday.AddDate(0, 0, -20), Models: []string{"L14"}},
-			},
-			Issues: []graph.KnownIssue{
-				{Product: "Windows 11, version 24H2", ID: "WI1", Title: "A mouse may stop", Status: "confirmed", Since: monday.AddDate(0, 0, -9), KB: "KB5068861"},
-				{Product: "Windows 11, version 24H2", ID: "WI0", Title: "Old", Status: "resolved", Since: monday.AddDate(0, 0, -90), Resolved: monday.AddDate(0, 0, -60), KB: "KB1", FixedBy: "KB2"},
-			},
-		}
+		o.Updates = offers()
 		if change != nil {
 			change(o)
 		}

@@ -273,7 +273,7 @@ func (r *run) install(e *epoch) (int, uint32) {
 	r.has.product, r.has.msi = e.product()
 	r.has.stored = text(e.Props, "packageIdentifier")
 	if e.kind().os == "macOS" {
-		r.has.bundles = e.installs()
+		r.has.bundles = e.installs(r.t.s.o.Pitfalls.BareBundles)
 	}
 	if !r.detects(e) {
 		r.has = before
