@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-
-	"github.com/packmill/packmill/internal/edge/intune"
 )
 
 // Where people keep what packmill has things of as well.
@@ -157,16 +155,14 @@ func (p people) furnish() (apps, groups []string) {
 }
 
 // copyOurs has people copy every policy of packmill's, description and all, and
-// assign the copies: a copy is theirs, whatever it says. Scripts that watch a
-// package's health are not among what they copy.
+// assign the copies: a copy is theirs, whatever it says.
 func (p people) copyOurs(groups []string) (n int) {
 	p.w.t.Helper()
 	done := map[string]bool{}
 	for _, k := range policyKinds() {
 		for _, o := range p.list(managedAt + k.set) {
 			id := fmt.Sprint(o["id"])
-			_, probe := intune.ParseProbeMarker(fmt.Sprint(o["description"]))
-			if p.made[id] || done[id] || probe {
+			if p.made[id] || done[id] {
 				continue
 			}
 			done[id] = true

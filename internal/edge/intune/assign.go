@@ -177,8 +177,11 @@ func (c *Client) replace(ctx context.Context, f *found, want []assignment) error
 }
 
 func (c *Client) object(ctx context.Context, f *found) assign.Object[assignment] {
+	c.mu.Lock()
+	unassigned := c.unassigned[f.app.ID]
+	c.mu.Unlock()
 	return assign.Object[assignment]{
-		Name: "app " + f.app.ID, Owns: c.ownGroup, Marked: f.marker.Targets, Alike: alike, Waits: c.api,
+		Name: "app " + f.app.ID, Owns: c.ownGroup, Marked: f.marker.Targets, Alike: alike, Waits: c.api, New: unassigned,
 		Read: func(ctx context.Context) ([]assignment, error) { return c.assignments(ctx, f.app.ID) },
 		Mark: func(ctx context.Context, targets []string) error {
 			m := f.marker
@@ -186,6 +189,9 @@ func (c *Client) object(ctx context.Context, f *found) assign.Object[assignment]
 			return c.writeMarker(ctx, f, m)
 		},
 		Send: func(ctx context.Context, set []json.RawMessage) error {
+			c.mu.Lock()
+			delete(c.unassigned, f.app.ID)
+			c.mu.Unlock()
 			// The whole set again has the same effect.
 			body := map[string]any{"mobileAppAssignments": set}
 			return c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, assignActionPath(f.app.ID), body, nil)

@@ -259,6 +259,9 @@ func (p *publication) ensure(ctx context.Context) (*found, error) {
 		return nil, errors.New("the service created an app without telling its id")
 	}
 	p.c.remember(p.key, p.kind, made.ID)
+	p.c.mu.Lock()
+	p.c.unassigned[made.ID] = true
+	p.c.mu.Unlock()
 	notes := withMarker("", m)
 	made.Notes, m.ID = &notes, made.ID
 	return &found{app: made, kind: p.kind, marker: m}, nil

@@ -55,7 +55,7 @@ func (p *publication) standing(ctx context.Context, f *found) context.Context {
 		if err != nil {
 			return err
 		}
-		m, ok := ParseMarker(text(app.Notes))
+		m, ok := readMarker(app)
 		if !ok || m.Package != p.key.pkg || m.Slot != p.key.slot {
 			return &fleet.Error{Op: "intune.publish", Object: p.key.String(), Kind: fleet.Refused, Err: errTaken,
 				Hint: "the app is theirs now: the next run makes another one beside it"}

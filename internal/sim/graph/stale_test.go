@@ -202,8 +202,8 @@ func TestFreshProbeStays(t *testing.T) {
 	}
 }
 
-// applied is the instant that configurations keep.
-var applied = regexp.MustCompile(`,\\"at\\":[0-9]+`)
+// appliedAt is the instant that configurations keep.
+var appliedAt = regexp.MustCompile(`,\\"at\\":[0-9]+`)
 
 // in does steps one after the other, before the service has come to rest.
 func in(steps ...func(context.Context, *world) error) func(context.Context, *world) error {
@@ -232,7 +232,7 @@ func TestPitfallsOfAllKinds(t *testing.T) {
 			}
 		}
 		slices.Sort(out)
-		return applied.ReplaceAllString(today(strings.ReplaceAll(strings.Join(out, "\n"), group, "<group>")), "")
+		return appliedAt.ReplaceAllString(today(strings.ReplaceAll(strings.Join(out, "\n"), group, "<group>")), "")
 	}
 	for name, s := range stoppables(t) {
 		t.Run(name, func(t *testing.T) {

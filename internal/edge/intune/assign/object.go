@@ -20,6 +20,7 @@ type Object[A Assignment] struct {
 	Alike  func(x, y A) bool                                      // whether two assignments of one target do the same
 	Send   func(ctx context.Context, set []json.RawMessage) error // replaces the set
 	Waits  Patience
+	New    bool // this run made it, and has not assigned it: one answer is enough
 }
 
 // Replace makes packmill's part of the present set equal to want, waits until the
@@ -77,18 +78,26 @@ func (o Object[A]) Replace(ctx context.Context, want []A) error {
 // assigned one of the wanted targets otherwise. It is for who changes several
 // objects, and changes none unless all can be.
 func (o Object[A]) Free(ctx context.Context, want []A) error {
-	present, err := Settled(ctx, o.Waits, o.Name, o.Read)
+	present, err := o.settled(ctx)
 	if err != nil {
 		return err
 	}
 	return o.free(ctx, present, want)
 }
 
+// settled is the set that a decision rests on.
+func (o Object[A]) settled(ctx context.Context) ([]A, error) {
+	if o.New {
+		return o.Read(ctx)
+	}
+	return Settled(ctx, o.Waits, o.Name, o.Read)
+}
+
 // present is the set as it stands. That nothing of packmill's is in it a
 // withdrawal believes only after a while: it would stop nothing and say it had,
 // when a run that assigned the object died a moment ago.
 func (o Object[A]) present(ctx context.Context, want []A) ([]A, error) {
-	present, err := Settled(ctx, o.Waits, o.Name, o.Read)
+	present, err := o.settled(ctx)
 	if err != nil || len(want) > 0 || o.Owns == nil && !o.names() {
 		return present, err
 	}
