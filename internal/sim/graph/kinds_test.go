@@ -184,6 +184,7 @@ func TestScriptsAround(t *testing.T) {
 	if unmoved() {
 		t.Error("a script that people changed is not told")
 	}
+	app.Restore = true
 	if object = publish(before, ""); told(object, "preInstallScript") != before || object["postInstallScript"] != nil || !unmoved() {
 		t.Errorf("%v, %v", object["preInstallScript"], object["postInstallScript"])
 	}
