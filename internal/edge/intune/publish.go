@@ -264,12 +264,19 @@ func (p *publication) ensure(ctx context.Context) (*found, error) {
 	p.c.mu.Unlock()
 	notes := withMarker("", m)
 	made.Notes, m.ID = &notes, made.ID
-	return &found{app: made, kind: p.kind, marker: m}, nil
+	return &found{app: made, kind: p.kind, marker: m, made: true}, nil
 }
 
 // upload brings the content into a content version and commits it there, and
 // returns the version's id.
 func (p *publication) upload(ctx context.Context, f *found) (string, error) {
+	if f.made { // nothing can lie in it
+		version, err := p.newVersion(ctx, f.app.ID)
+		if err != nil {
+			return "", err
+		}
+		return version, p.bring(ctx, f.app.ID, version, nil)
+	}
 	version, err := p.version(ctx, f.app)
 	if err != nil {
 		return "", err
@@ -312,8 +319,12 @@ func (p *publication) version(ctx context.Context, app mobileApp) (string, error
 			return newest.ID, nil
 		}
 	}
+	return p.newVersion(ctx, app.ID)
+}
+
+func (p *publication) newVersion(ctx context.Context, app string) (string, error) {
 	var made mobileAppContent
-	if err := p.c.api.Call(ctx, msgraph.Fresh, http.MethodPost, contentsPath(p.kind, app.ID), struct{}{}, &made); err != nil {
+	if err := p.c.api.Call(ctx, msgraph.Fresh, http.MethodPost, contentsPath(p.kind, app), struct{}{}, &made); err != nil {
 		return "", err
 	}
 	if made.ID == "" {

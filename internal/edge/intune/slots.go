@@ -38,6 +38,7 @@ type found struct {
 	app    mobileApp
 	kind   kind
 	marker Marker
+	made   bool     // by the publication itself
 	spare  []string // other objects of the same kind
 	others []*found // the slot's objects of other kinds; of the leading one alone
 }
