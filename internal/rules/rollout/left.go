@@ -68,12 +68,8 @@ func targetsLeft(text string) (out []fleet.Target) {
 			out = append(out, fleet.Target{Group: group, Exclude: true})
 			continue
 		}
-		intent, rest, _ := strings.Cut(part, " ")
-		for _, end := range []string{" by ", " from "} {
-			rest, _, _ = strings.Cut(rest, end)
-		}
-		if intent != LeaveUninstall {
-			out = append(out, fleet.Target{Intent: intent, Group: rest})
+		if intent, _, _ := strings.Cut(part, " "); intent != LeaveUninstall {
+			out = append(out, fleet.Target{Intent: intent, Group: leftTargetOf(part).Key})
 		}
 	}
 	return out

@@ -121,7 +121,7 @@ func TestBeforeUninstall(t *testing.T) {
 	had, lost := all(did("promote", "everyone", aalt, tool, at), left(text)), all(did("uninstall", "everyone", aalt, tool, at), left(gone))
 	waved := all(did("assign", "dogfood", aalt, tool, at), func(w *world) {
 		w.rec.Receipts[len(w.rec.Receipts)-1].Left = map[string]string{fleet.Stable: text, fleet.Candidate: rollout.SlotText(fleet.AppState{Version: "2.0", Artifact: artifact(tool, "2.0"), Targets: []fleet.Target{
-			{Intent: "required", Group: "g1", Opens: at, Deadline: at}, {Intent: "available", Group: "g2", Opens: at}, {Intent: "required", Group: "g3", Exclude: true},
+			{Intent: "required", Group: "g1", Opens: at, Deadline: at, Filter: "f1", Restart: fleet.Restart{Grace: 60, Countdown: 15}}, {Intent: "available", Group: "g2", Filter: "f1", Unfiltered: true}, {Intent: "required", Group: "g3", Exclude: true},
 		}})}
 	})
 	waves := rollout.Before{Everyone: true, Without: []string{"g1"}, Waves: map[string]string{"g1": "required", "g2": "available"}}
