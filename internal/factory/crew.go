@@ -214,6 +214,10 @@ func (w *crew) serveTenant(ctx context.Context, effects []rollout.Effect, intent
 			results[i] = attempted{Effect: e, theirs: intents[i].At.Add(rollout.Claim)}
 			continue
 		}
+		ctx := ctx
+		if intents[i].First() {
+			ctx = fleet.WithFirst(ctx, e.Package)
+		}
 		results[i] = w.attempt(ctx, visit, e, intents[i].Intent)
 		results[i].Recovered = intents[i].Left
 	}

@@ -171,17 +171,21 @@ func (c *Client) mayRestart(ctx context.Context, k slotKey, f *found, want []ass
 	return nil
 }
 
+// neverAssigned reports whether this client made the app and has not assigned it yet.
+func (c *Client) neverAssigned(app string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unassigned[app]
+}
+
 // replace makes packmill's part of an app's assignments equal to want.
 func (c *Client) replace(ctx context.Context, f *found, want []assignment) error {
 	return c.object(ctx, f).Replace(ctx, want)
 }
 
 func (c *Client) object(ctx context.Context, f *found) assign.Object[assignment] {
-	c.mu.Lock()
-	unassigned := c.unassigned[f.app.ID]
-	c.mu.Unlock()
 	return assign.Object[assignment]{
-		Name: "app " + f.app.ID, Owns: c.ownGroup, Marked: f.marker.Targets, Alike: alike, Waits: c.api, New: unassigned,
+		Name: "app " + f.app.ID, Owns: c.ownGroup, Marked: f.marker.Targets, Alike: alike, Waits: c.api, New: c.neverAssigned(f.app.ID),
 		Read: func(ctx context.Context) ([]assignment, error) { return c.assignments(ctx, f.app.ID) },
 		Mark: func(ctx context.Context, targets []string) error {
 			m := f.marker

@@ -137,7 +137,8 @@ const listWait = 3 * time.Second
 // lookup finds the slot's objects in the list of packmill's apps, which is read
 // once, or again if the caller asks. The first time that something is missing
 // from it, the list is read again after a while: another run may have been
-// killed just after it made the object, and a withdrawal must find that.
+// killed just after it made the object, and a withdrawal must find that. Where no
+// run has ever tried (fleet.First) there is nothing to find.
 func (c *Client) lookup(ctx context.Context, k slotKey, again bool) (slotApps, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -149,7 +150,7 @@ func (c *Client) lookup(ctx context.Context, k slotKey, again bool) (slotApps, e
 		c.slots = slots
 	}
 	apps, ok := c.slots[k]
-	if ok || c.believed {
+	if ok || c.believed || fleet.First(ctx, k.pkg) {
 		return apps, nil
 	}
 	if err := c.api.Clock().Sleep(ctx, listWait); err != nil {
@@ -287,8 +288,8 @@ func (c *Client) Observe(ctx context.Context, id fleet.PackageID, slot string) (
 
 // state is the slot as the vocabulary tells it, assignments included: what the
 // leading object says of a target is told.
-func (c *Client) state(ctx context.Context, lead *found) (fleet.AppState, error) {
-	s := fleet.AppState{ID: lead.app.ID, Generation: lead.marker.Generation}
+func (c *Client) state(ctx context.Context, lead *found) (s fleet.AppState, err error) {
+	s = fleet.AppState{ID: lead.app.ID, Generation: lead.marker.Generation}
 	if lead.holds() {
 		s.Version, s.Artifact = lead.marker.Version, lead.marker.Artifact
 	}
@@ -296,9 +297,11 @@ func (c *Client) state(ctx context.Context, lead *found) (fleet.AppState, error)
 	for _, f := range lead.all() {
 		s.Duplicates = append(s.Duplicates, f.spare...)
 		s.Supersedes = s.Supersedes || len(f.marker.Supersedes) > 0
-		present, err := c.assignments(ctx, f.app.ID)
-		if err != nil {
-			return s, err
+		var present []assignment
+		if !c.neverAssigned(f.app.ID) {
+			if present, err = c.assignments(ctx, f.app.ID); err != nil {
+				return s, err
+			}
 		}
 		ours, foreign, err := c.split(ctx, f.marker, present)
 		if err != nil {

@@ -173,6 +173,10 @@ type Written struct {
 	Theirs bool
 }
 
+// First reports whether evidence knows of no earlier change to the package on its
+// tenant, finished or not.
+func (w Written) First() bool { return w.Generation == 1 && !w.Left }
+
 // Intend gives the intents of effects as a runner has them, in their order: one
 // that an earlier run left behind is taken up again while its lease lasts, and
 // not doubled. fresh are those to be written, expired the receipts of those whose

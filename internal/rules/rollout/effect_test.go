@@ -29,14 +29,17 @@ func TestIntendClaims(t *testing.T) {
 			e := rollout.Effect{Action: c.action, Cycle: "2026-W47", Wave: "everyone", Tenant: "p/t", Package: "acme/hello",
 				Entry: fleet.Entry{Release: "1", Artifact: "sha256:00"}}
 			none := rollout.HistoryOf(&fleet.Record{})
-			_, fresh, _ := none.Intend([]rollout.Effect{e}, "a", "main", begun)
-			if len(fresh) != 1 || fresh[0].Runner != "a" {
-				t.Fatalf("written: %+v", fresh)
+			written, fresh, _ := none.Intend([]rollout.Effect{e}, "a", "main", begun)
+			if len(fresh) != 1 || fresh[0].Runner != "a" || !written[0].First() {
+				t.Fatalf("written: %+v", written)
 			}
 			h := rollout.HistoryOf(&fleet.Record{Intents: fresh})
 			all, _, _ := h.Intend([]rollout.Effect{e}, c.runner, "main", begun.Add(c.after))
 			if got := all[0]; got.Left != c.left || got.Theirs != c.theirs || (got.ID == fresh[0].ID) != c.left {
 				t.Errorf("left %t, theirs %t, generation %d; want %t, %t", got.Left, got.Theirs, got.Generation, c.left, c.theirs)
+			}
+			if all[0].First() {
+				t.Error("what was tried before is the first")
 			}
 		})
 	}

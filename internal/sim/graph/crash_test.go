@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/packmill/packmill/internal/edge/intune"
 	"github.com/packmill/packmill/internal/fleet"
@@ -237,4 +238,39 @@ func TestGivenUpRelease(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFirst: where evidence knows of no earlier try, a list is not given time to
+// show what one left; what it shows is used all the same.
+func TestFirst(t *testing.T) {
+	took := func(w *world, ctx context.Context) time.Duration {
+		app, content := release(t, fleet.Candidate, "24.09", 2000)
+		begun := w.clock.Now()
+		if _, err := w.client(nordic).Publish(ctx, app, content); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(w.get("/beta/deviceAppManagement/mobileApps")["value"].([]any)); n != 1 {
+			t.Errorf("%d apps", n)
+		}
+		return w.clock.Now().Sub(begun)
+	}
+	first := fleet.WithFirst(t.Context(), pkg)
+	for name, c := range map[string]struct {
+		ctx   context.Context
+		waits time.Duration
+	}{
+		"nothing said":        {t.Context(), 3 * time.Second},
+		"of another":          {fleet.WithFirst(t.Context(), "acme/other"), 3 * time.Second},
+		"said":                {first, 0},
+		"said and then tried": {fleet.WithFirst(first, ""), 3 * time.Second},
+	} {
+		w := newWorld(t, func(o *graph.Options) { o.Lag = 0 })
+		base := newWorld(t, func(o *graph.Options) { o.Lag = 0 })
+		if got := took(w, c.ctx) - took(base, first); got != c.waits {
+			t.Errorf("%s: waited %v, want %v", name, got, c.waits)
+		}
+	}
+	w := newWorld(t, nil)
+	took(w, t.Context())
+	took(w, first)
 }

@@ -78,7 +78,8 @@ const listWait = 3 * time.Second
 // lookup are the listed objects of a slot. The first time that one is missing
 // which should be there the lists are read again after a while: another run may
 // have been killed just after it made it, and a withdrawal must find that. What
-// should be there is one object, as many as the markers say, and those wanted.
+// should be there is one object, as many as the markers say, and those wanted. Where
+// no run has ever tried (fleet.First) there is nothing to find.
 func (c *Client) lookup(ctx context.Context, s slot, again bool, wanted ...key) (map[key][]listing, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,7 +89,7 @@ func (c *Client) lookup(ctx context.Context, s slot, again bool, wanted ...key) 
 			return nil, err
 		}
 	}
-	if found := c.ofSlot(s); whole(found, wanted) || c.believed {
+	if found := c.ofSlot(s); whole(found, wanted) || c.believed || fleet.First(ctx, s.pkg) {
 		return found, nil
 	}
 	if err := c.api.Clock().Sleep(ctx, listWait); err != nil {
