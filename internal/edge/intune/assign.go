@@ -171,11 +171,16 @@ func (c *Client) mayRestart(ctx context.Context, k slotKey, f *found, want []ass
 	return nil
 }
 
-// neverAssigned reports whether this client made the app and has not assigned it yet.
+// before is how soon after an app was made nobody else can have found and assigned it.
+const before = 30 * time.Second
+
+// neverAssigned reports whether nobody has assigned the app yet: this client has made
+// it a moment ago. An upload may have taken long enough for people to have.
 func (c *Client) neverAssigned(app string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.unassigned[app]
+	made, known := c.unassigned[app]
+	return known && c.api.Clock().Now().Before(made.Add(before))
 }
 
 // replace makes packmill's part of an app's assignments equal to want.

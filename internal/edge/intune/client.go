@@ -2,6 +2,7 @@ package intune
 
 import (
 	"sync"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -39,7 +40,7 @@ type Client struct {
 	single     bool                                   // the tenant takes no list of architectures
 	believed   bool                                   // what slots lacks is not there
 	successors map[slotKey]map[fleet.PackageID]string // slots whose apps supersede others, as markers told
-	unassigned map[string]bool                        // ids of apps that were made here and have not been assigned
+	unassigned map[string]time.Time                   // ids of apps that were made here and have not been assigned, and when
 	groups     map[groupMarker]string                 // packmill's groups' ids; nil until listed
 	judged     map[string]judged                      // other groups, by id
 	named      map[string]namedGroup                  // the tenant's own, by name
@@ -52,7 +53,7 @@ type Client struct {
 func New(api *msgraph.Client, o Options) *Client {
 	c := &Client{
 		api: api, tempDir: o.TempDir, blockSize: o.BlockSize, exportAbove: o.ExportAbove, uploads: o.Uploads,
-		judged: map[string]judged{}, named: map[string]namedGroup{}, successors: map[slotKey]map[fleet.PackageID]string{}, unassigned: map[string]bool{},
+		judged: map[string]judged{}, named: map[string]namedGroup{}, successors: map[slotKey]map[fleet.PackageID]string{}, unassigned: map[string]time.Time{},
 	}
 	if c.blockSize <= 0 {
 		c.blockSize = defaultBlockSize

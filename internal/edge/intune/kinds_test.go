@@ -60,8 +60,16 @@ func TestMacBodies(t *testing.T) {
 	}{
 		"the rule's bundle, in its own version": {func(*fleet.App) {}, kindPkg,
 			`"primaryBundleId":"com.acme.tool","primaryBundleVersion":"2.10","includedApps":[{"bundleId":"com.acme.tool","bundleVersion":"2.10"}],"ignoreVersionDetection":false,"minimumSupportedOperatingSystem":{"v10_13":true}`},
-		"all bundles": {func(a *fleet.App) { a.Installer.Detect = []fleet.Detect{{Operator: "=", Package: "com.acme.tool.pkg"}} }, kindPkg,
-			`"primaryBundleId":"com.acme.updater","primaryBundleVersion":"7","includedApps":[{"bundleId":"com.acme.updater","bundleVersion":"7"},{"bundleId":"com.acme.tool","bundleVersion":"2.10"},{"bundleId":"com.acme.bare","bundleVersion":"2.10.1"}]`},
+		"all bundles": {func(a *fleet.App) {
+			a.Installer.Detect = []fleet.Detect{{Operator: "=", Package: "com.acme.tool.pkg"}}
+			a.Download.Pkg.Bundles[2].Version = "3"
+		}, kindPkg,
+			`"primaryBundleId":"com.acme.updater","primaryBundleVersion":"7","includedApps":[{"bundleId":"com.acme.updater","bundleVersion":"7"},{"bundleId":"com.acme.tool","bundleVersion":"2.10"},{"bundleId":"com.acme.bare","bundleVersion":"3"}]`},
+		"all bundles, one without a version": {func(a *fleet.App) { a.Installer.Detect = []fleet.Detect{{Operator: "=", Package: "com.acme.tool.pkg"}} }, kindPkg, ""},
+		"all bundles, in any version": {func(a *fleet.App) {
+			a.Installer.Detect = []fleet.Detect{{Operator: ">=", Package: "com.acme.tool.pkg"}}
+		}, kindPkg,
+			`{"bundleId":"com.acme.bare","bundleVersion":"2.10.1"}],"ignoreVersionDetection":true`},
 		"no scripts, which is said": {func(*fleet.App) {}, kindPkg, `"preInstallScript":null,"postInstallScript":null`},
 		"scripts": {func(a *fleet.App) { a.BeforeText, a.AfterText = "#!/bin/sh\n", "#!/bin/zsh\n" }, kindPkg,
 			`"preInstallScript":{"scriptContent":"IyEvYmluL3NoCg=="},"postInstallScript":{"scriptContent":"IyEvYmluL3pzaAo="}`},

@@ -251,6 +251,7 @@ func (p *publication) ensure(ctx context.Context) (*found, error) {
 	}
 	m := Marker{Package: p.key.pkg, Slot: p.key.slot, Pending: p.app.File.Digest} // which names the app with the next write
 	body := p.body(withMarker("", m))
+	begun := p.c.api.Clock().Now()
 	var made mobileApp
 	if err := p.c.api.Call(ctx, msgraph.Final, http.MethodPost, appsPath, body, &made); err != nil {
 		return nil, err
@@ -260,7 +261,7 @@ func (p *publication) ensure(ctx context.Context) (*found, error) {
 	}
 	p.c.remember(p.key, p.kind, made.ID)
 	p.c.mu.Lock()
-	p.c.unassigned[made.ID] = true
+	p.c.unassigned[made.ID] = begun
 	p.c.mu.Unlock()
 	notes := withMarker("", m)
 	made.Notes, m.ID = &notes, made.ID

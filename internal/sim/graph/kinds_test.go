@@ -68,8 +68,8 @@ func macRelease(t testing.TB, slot, version, kind string, plain []byte) (fleet.A
 }
 
 // diskImage ends as Apple's disk images do.
-func diskImage() []byte {
-	return append(bytes.Repeat([]byte("image "), 500), append([]byte("koly"), make([]byte, 508)...)...)
+func diskImage(version string) []byte {
+	return append(bytes.Repeat([]byte("image "+version), 500), append([]byte("koly"), make([]byte, 508)...)...)
 }
 
 // storeRelease is an app of the Microsoft Store.
@@ -102,7 +102,7 @@ func TestKinds(t *testing.T) {
 			return app, content
 		}, map[string]any{"bundleId": "org.seven.app", "buildNumber": "24.09", "versionNumber": "24.09.1", "installAsManaged": true}, map[string]int{"installed 24.09": 4}},
 		"macOSDmgApp": {func(v string) (fleet.App, fleet.Content) {
-			app, content := macRelease(t, fleet.Stable, v, "dmg", diskImage())
+			app, content := macRelease(t, fleet.Stable, v, "dmg", diskImage(v))
 			app.Installer.Needs = &fleet.Needs{OS: ">=13.3"}
 			return app, content
 		}, map[string]any{"primaryBundleId": "org.seven.app", "primaryBundleVersion": "24.09"}, map[string]int{"installed 24.09": 3, "exempt 24.09": 1}},
@@ -289,7 +289,7 @@ func TestNothingStartsEarly(t *testing.T) {
 // service takes it, as it does, and devices fail.
 func TestNoPackageInside(t *testing.T) {
 	w := mixedWorld(t)
-	for i, plain := range [][]byte{bytes.Repeat([]byte("no package "), 300), diskImage()} {
+	for i, plain := range [][]byte{bytes.Repeat([]byte("no package "), 300), diskImage("24.09")} {
 		app, content := macRelease(t, fleet.Stable, fmt.Sprintf("24.0%d", i), "pkg", plain)
 		c := w.client(nordic)
 		must[fleet.AppState](t)(c.Publish(t.Context(), app, content))

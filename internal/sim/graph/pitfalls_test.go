@@ -321,11 +321,13 @@ func readMergeWrite(t *testing.T, c raw) string {
 }
 
 // TestStaleAssignments lets somebody assign packmill's app just before packmill
-// does: what he did stays.
+// does: what he did stays. He took a minute to find it.
 func TestStaleAssignments(t *testing.T) {
 	w := newWorld(t, func(o *graph.Options) { o.Lag, o.Pitfalls.StaleAssignments = 0, 1 })
 	c := w.client(nordic)
+	begun := w.clock.Now()
 	state := publish(t, c, fleet.Stable, "24.09")
+	w.clock.Set(begun.Add(time.Minute))
 	w.do(http.MethodPost, appsURL+"/"+state.ID+"/assign", map[string]any{"mobileAppAssignments": []any{w.theirs(finance, "available")}})
 	assign(t, c, fleet.Stable, fleet.Target{Intent: "required", Group: "all devices"})
 	if got := must[fleet.AppState](t)(c.Observe(t.Context(), pkg, fleet.Stable)); len(got.Targets) != 1 {
