@@ -47,7 +47,8 @@ func Find[M any](text string, valid func(M) bool) (M, bool) {
 	return none, false
 }
 
-// Put puts a marker's line behind a text, in place of all earlier ones.
+// Put puts a marker's line behind a text, in place of all earlier ones, of whatever
+// kind of object. A line that is no JSON object is somebody's text and stays.
 func Put(text, line string) string {
 	return strings.Join(append(others(text), line), "\n")
 }
@@ -61,7 +62,8 @@ func Without(text string) string {
 func others(text string) []string {
 	var kept []string
 	for line := range strings.Lines(text) {
-		if !strings.HasPrefix(strings.TrimSpace(line), Prefix) {
+		rest, ok := strings.CutPrefix(strings.TrimSpace(line), Prefix)
+		if !ok || !strings.HasPrefix(rest, "{") || !json.Valid([]byte(rest)) {
 			kept = append(kept, strings.TrimRight(line, "\r\n"))
 		}
 	}

@@ -38,11 +38,12 @@ func TestPut(t *testing.T) {
 		t.Errorf("line %q", line)
 	}
 	for text, want := range map[string]string{
-		"":                                   line,
-		"kept":                               "kept\n" + line,
-		"kept\r\n\r\nkept too\n":             "kept\n\nkept too\n" + line,
-		"packmill: {}\nkept\n packmill: old": "kept\n" + line,
-		"see packmill: kept":                 "see packmill: kept\n" + line,
+		"":                       line,
+		"kept":                   "kept\n" + line,
+		"kept\r\n\r\nkept too\n": "kept\n\nkept too\n" + line,
+		"packmill: {}\nkept\n packmill: {\"old\":1}": "kept\n" + line,
+		"packmill: {see the wiki}\npackmill: old":    "packmill: {see the wiki}\npackmill: old\n" + line,
+		"see packmill: kept":                         "see packmill: kept\n" + line,
 	} {
 		got := Put(text, line)
 		if got != want {
