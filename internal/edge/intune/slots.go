@@ -278,11 +278,15 @@ func (c *Client) Observe(ctx context.Context, id fleet.PackageID, slot string) (
 	if err := checkSlot("intune.observe", k); err != nil {
 		return fleet.AppState{}, err
 	}
-	f, err := c.find(ctx, k)
-	if err != nil || f == nil {
-		return fleet.AppState{}, c.api.Fail("intune.observe", k.String(), err)
-	}
-	state, err := c.state(ctx, f)
+	var state fleet.AppState
+	err := c.api.Persist(ctx, func() error {
+		f, err := c.find(ctx, k)
+		if err != nil || f == nil {
+			return err
+		}
+		state, err = c.state(ctx, f)
+		return err
+	})
 	return state, c.api.Fail("intune.observe", k.String(), err)
 }
 

@@ -147,3 +147,35 @@ func TestConfigurationStumbles(t *testing.T) {
 		}
 	}
 }
+
+// TestWithdrawalStumbles lets each look of a withdrawal fail once: it is one that
+// stops devices, and gets through.
+func TestWithdrawalStumbles(t *testing.T) {
+	for _, operation := range []string{"app.list", "app.get", "assignment.list", "configurationPolicy.list"} {
+		t.Run(operation, func(t *testing.T) {
+			w := newWorld(t, nil)
+			if err := rollout(t.Context(), t, w.client(nordic), "24.09", nil); err != nil {
+				t.Fatal(err)
+			}
+			failed := false
+			w.mu.Lock()
+			w.fault = func(c graph.Call) graph.Fault {
+				if c.Operation != operation || failed {
+					return graph.Fault{}
+				}
+				failed = true
+				return graph.Fault{Status: 500}
+			}
+			w.mu.Unlock()
+			if err := w.policies(nordic).Assign(t.Context(), pkg, fleet.Candidate, nil); err != nil {
+				t.Fatal(err)
+			}
+			if state := must[fleet.AppState](t)(w.policies(nordic).Observe(t.Context(), pkg, fleet.Candidate)); len(state.Targets) > 0 {
+				t.Errorf("left %+v", state.Targets)
+			}
+			if !failed {
+				t.Error("nothing failed")
+			}
+		})
+	}
+}
