@@ -321,8 +321,7 @@ func (c combination) String() string {
 // worth reports whether a call is to fail in some way. A read has no effect after
 // which its answer could get lost, and what the client does about an answer that
 // comes later does not depend on which read of a kind it is; that it dies there, or
-// finds nothing, may. What a list shows and the service denies for good when it is
-// read is not tried: another object takes its place.
+// finds nothing, may.
 func (b *book) worth(c seenCall, how breakage, again bool) bool {
 	if b.reads || c.method != http.MethodGet {
 		return true
@@ -340,7 +339,7 @@ func combinations(all []*stand) []combination {
 					continue
 				}
 				out = append(out, combination{s, call, how, false})
-				if !first[call.Operation] && !how.once && (s.book.reads || call.method != http.MethodGet) {
+				if !first[call.Operation] && !how.once {
 					out = append(out, combination{s, call, how, true})
 				}
 			}

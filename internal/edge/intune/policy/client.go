@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -228,7 +229,8 @@ type object struct {
 }
 
 // find reads the slot's objects, those that are there, in the order of their
-// settings.
+// settings. What a new list shows and the service denies is waited for: another one
+// made beside it would be a second.
 func (c *Client) find(ctx context.Context, s slot, again bool, wanted ...key) ([]*object, error) {
 	for second := false; ; second, again = true, true {
 		listed, err := c.lookup(ctx, s, again, wanted...)
@@ -242,6 +244,11 @@ func (c *Client) find(ctx context.Context, s slot, again bool, wanted ...key) ([
 		}) {
 			o := &object{listing: listed[k][0], key: k, spare: listed[k][1:]}
 			err := c.read(ctx, o, second)
+			if transport.StatusOf(err) == http.StatusNotFound && second {
+				return nil, &fleet.Error{Op: "policy.find", Object: k.String(), Kind: fleet.Waiting,
+					Err:  fmt.Errorf("the service lists %s, and says that it is not there", o.id),
+					Hint: "it was removed a moment ago, or the service has not settled: run again later"}
+			}
 			if transport.StatusOf(err) == http.StatusNotFound {
 				gone = true // removed by somebody since it was listed
 				c.forget(k)
@@ -254,7 +261,7 @@ func (c *Client) find(ctx context.Context, s slot, again bool, wanted ...key) ([
 				out = append(out, o)
 			}
 		}
-		if !gone || second {
+		if !gone {
 			return out, nil
 		}
 	}
