@@ -87,7 +87,7 @@ func newToll() *toll {
 // heard notes how one change went, while others are under way.
 func (t *toll) heard(e rollout.Effect, err error) {
 	var ours *movedSlotError
-	if errors.Is(err, errExpired) || errors.Is(err, context.Canceled) || errors.Is(err, fleet.ErrAwaitsApproval) || errors.Is(err, fleet.ErrNotYet) || errors.As(err, &ours) {
+	if errors.Is(err, errExpired) || errors.Is(err, context.Canceled) || errors.Is(err, fleet.ErrAwaitsApproval) || errors.Is(err, fleet.ErrNotYet) || errors.Is(err, fleet.ErrTheirs) || errors.As(err, &ours) {
 		return // says nothing about the service, nor about us
 	}
 	t.mu.Lock()

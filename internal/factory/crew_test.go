@@ -157,7 +157,9 @@ func TestOutage(t *testing.T) {
 		"from then":   {func(n int) bool { return n >= 60 }, rollout.Deploy, 99, 60, true, nil},
 		// A driver that Windows Update has found for nobody so far.
 		"not yet": {func(int) bool { return true }, rollout.Deploy, 100, 100, false, &fleet.Error{Op: "x", Kind: fleet.Waiting, Err: fleet.ErrNotYet}},
-		"a few":   {func(n int) bool { return n%20 == 0 }, rollout.Deploy, 100, 100, false, nil},
+		// Customers who assign an app themselves that packmill has taken over.
+		"theirs": {func(int) bool { return true }, rollout.Deploy, 100, 100, false, &fleet.Error{Op: "x", Kind: fleet.Refused, Err: fleet.Theirs(errors.New("assigned"))}},
+		"a few":  {func(n int) bool { return n%20 == 0 }, rollout.Deploy, 100, 100, false, nil},
 	} {
 		for _, parallel := range []int{0, 16} {
 			w := newEffectWorld(t, 100)

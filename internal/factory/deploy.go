@@ -179,7 +179,7 @@ func (w onTenant) vacate(ctx context.Context) error {
 // the candidate slot.
 func (w onTenant) promote(ctx context.Context) (fleet.Digest, error) {
 	if app := rollout.Unadopted(w.facts.Record, w.tenant.ID, w.e.Package, w.tenant.Adopt[w.e.Package]); app != "" && w.e.Adopts == "" {
-		return "", fleet.Errorf(fleet.Stalled, "factory.adopt", string(w.e.Package), "app %s is to become its stable slot, which no approved plan shows yet: the next cycle's does", app)
+		return "", fleet.Errorf(fleet.Stalled, "factory.adopt", string(w.e.Package), "%w: app %s is to become its stable slot, which no approved plan shows: the next cycle's does", fleet.ErrNotYet, app)
 	}
 	stable, err := w.console.Observe(ctx, w.e.Package, fleet.Stable)
 	if err != nil {

@@ -14,6 +14,18 @@ var ErrAwaitsApproval = errors.New("an approval in the tenant is awaited")
 // time has not come. It is no sign of an outage.
 var ErrNotYet = errors.New("not yet")
 
+// ErrTheirs is within the error of a change that what the tenant's people did stands
+// against: an assignment, an edit, a page of theirs. Nothing was written, and nothing
+// is broken.
+var ErrTheirs = errors.New("the tenant's people")
+
+// Theirs is an error with ErrTheirs in it, which says what it said before.
+func Theirs(err error) error { return theirs{err} }
+
+type theirs struct{ error }
+
+func (t theirs) Unwrap() []error { return []error{t.error, ErrTheirs} }
+
 type reasonKey struct{}
 
 // WithReason tells whoever makes changes in a tenant under the context why they

@@ -69,7 +69,7 @@ func (c *Client) learn(ctx context.Context, k slotKey, app mobileApp) error {
 	return c.api.Fail("intune.adopt", k.String(), err)
 }
 
-var errAwaited = errors.New("an enrolment status page waits for it")
+var errAwaited = fleet.Theirs(errors.New("an enrolment status page waits for it"))
 
 // Awaited are the enrolment status pages of the tenant that wait for packmill's
 // slots, in the order of pages and slots. Slots keep their ids, so that nothing

@@ -129,7 +129,7 @@ func (c *Client) unshared(ctx context.Context, k slotKey, id string, m Marker) (
 	}
 	_, foreign, err := c.split(ctx, m, present)
 	if err == nil && len(foreign) > 0 && !m.Adopted {
-		err = &fleet.Error{Op: "intune.remove", Object: k.String(), Kind: fleet.Stalled, Err: errors.New("the tenant's people have assigned the app"),
+		err = &fleet.Error{Op: "intune.remove", Object: k.String(), Kind: fleet.Stalled, Err: fleet.Theirs(errors.New("the tenant's people have assigned the app")),
 			Hint: "remove that assignment in the tenant, or the line of packmill in the app's notes to keep the app"}
 	}
 	return present, err

@@ -150,7 +150,7 @@ func (c *Client) lookup(ctx context.Context, k slotKey, again bool) (slotApps, e
 		c.slots = slots
 	}
 	apps, ok := c.slots[k]
-	if ok || c.believed || fleet.First(ctx, k.pkg) {
+	if ok || c.believed || !again && fleet.First(ctx, k.pkg) {
 		return apps, nil
 	}
 	if err := c.api.Clock().Sleep(ctx, listWait); err != nil {

@@ -32,9 +32,9 @@ func (p *publication) current(ctx context.Context, known *found) error {
 }
 
 var (
-	errChanged = errors.New("somebody has changed the app's notes meanwhile")
-	errEdited  = errors.New("the tenant has changed the app's properties since they were last written")
-	errTaken   = errors.New("somebody has taken packmill's line off the app's notes")
+	errChanged = fleet.Theirs(errors.New("somebody has changed the app's notes meanwhile"))
+	errEdited  = fleet.Theirs(errors.New("the tenant has changed the app's properties since they were last written"))
+	errTaken   = fleet.Theirs(errors.New("somebody has taken packmill's line off the app's notes"))
 )
 
 // standing is a context under which an app object is changed only while it is what

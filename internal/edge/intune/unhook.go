@@ -53,7 +53,7 @@ func (c *Client) hooks(ctx context.Context, k slotKey, present []relation) (own 
 }
 
 func peoples(k slotKey, what error, r relation, hint string) error {
-	return &fleet.Error{Op: "intune.remove", Object: k.String(), Kind: fleet.Stalled, Err: fmt.Errorf("%w: %s", what, r.TargetID), Hint: hint}
+	return &fleet.Error{Op: "intune.remove", Object: k.String(), Kind: fleet.Stalled, Err: fleet.Theirs(fmt.Errorf("%w: %s", what, r.TargetID)), Hint: hint}
 }
 
 // unhook takes an app out of the relations that packmill made of its other apps, so

@@ -160,7 +160,7 @@ func (o Object[A]) free(ctx context.Context, present, want []A) error {
 		}
 		if !mine {
 			return &fleet.Error{Op: "intune.assign", Object: o.Name, Kind: fleet.Stalled,
-				Err:  fmt.Errorf("the tenant's people have assigned it to %s, otherwise than the repository says", a.entry().Target.called()),
+				Err:  fleet.Theirs(fmt.Errorf("the tenant's people have assigned it to %s, otherwise than the repository says", a.entry().Target.called())),
 				Hint: "remove that assignment in the tenant, and the next run makes packmill's; or have tenant.cue assign others"}
 		}
 	}

@@ -90,7 +90,7 @@ func (c *Client) lookup(ctx context.Context, s slot, again bool, wanted ...key) 
 			return nil, err
 		}
 	}
-	if found := c.ofSlot(s); whole(found, wanted) || c.believed || fleet.First(ctx, s.pkg) {
+	if found := c.ofSlot(s); whole(found, wanted) || c.believed || !again && fleet.First(ctx, s.pkg) {
 		return found, nil
 	}
 	if err := c.api.Clock().Sleep(ctx, listWait); err != nil {

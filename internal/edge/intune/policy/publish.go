@@ -151,7 +151,7 @@ func (p *publication) unmoved(ctx context.Context, have []*object) error {
 		}
 		if len(changes) > 0 {
 			return &fleet.Error{Op: "policy.publish", Object: o.key.String(), Kind: fleet.Stalled,
-				Err:  fmt.Errorf("the tenant has changed it since %s was applied: %s", o.marker.Version, sketch(changes)),
+				Err:  fleet.Theirs(fmt.Errorf("the tenant has changed it since %s was applied: %s", o.marker.Version, sketch(changes))),
 				Hint: "packmill plan --drift shows what, and how to adopt or restore it"}
 		}
 	}
@@ -308,7 +308,7 @@ func (c *Client) unshared(ctx context.Context, o *object) error {
 		return err
 	}
 	return &fleet.Error{Op: "policy.publish", Object: o.key.String(), Kind: fleet.Stalled,
-		Err:  fmt.Errorf("the release no longer has %s, and people of the tenant have assigned it to others", o.id),
+		Err:  fleet.Theirs(fmt.Errorf("the release no longer has %s, and people of the tenant have assigned it to others", o.id)),
 		Hint: "take their assignments off it, or packmill's line out of its description to keep it as theirs"}
 }
 

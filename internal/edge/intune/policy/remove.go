@@ -43,7 +43,7 @@ func (c *Client) removable(ctx context.Context, id fleet.PackageID, generation i
 			return nil, err
 		}
 		if len(foreign) > 0 {
-			return nil, &fleet.Error{Op: "policy.remove", Object: o.key.String(), Kind: fleet.Stalled, Err: errors.New("the tenant's people have assigned it"),
+			return nil, &fleet.Error{Op: "policy.remove", Object: o.key.String(), Kind: fleet.Stalled, Err: fleet.Theirs(errors.New("the tenant's people have assigned it")),
 				Hint: "remove that assignment in the tenant, or the line of packmill in the description to keep the object"}
 		}
 	}

@@ -89,6 +89,6 @@ func assignedByPeople(p *profile, theirs bool) error {
 	if !theirs {
 		return nil
 	}
-	return &fleet.Error{Op: "intune.remove", Object: p.marker.Key.String(), Kind: fleet.Stalled, Err: errors.New("the tenant's people have assigned the profile"),
+	return &fleet.Error{Op: "intune.remove", Object: p.marker.Key.String(), Kind: fleet.Stalled, Err: fleet.Theirs(errors.New("the tenant's people have assigned the profile")),
 		Hint: "remove that assignment in the tenant, or the line of packmill in the profile's description to keep the profile"}
 }
