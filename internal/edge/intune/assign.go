@@ -69,7 +69,7 @@ func (c *Client) assignSlot(ctx context.Context, k slotKey, targets []fleet.Targ
 	for try := 1; ; try++ {
 		err := c.assign(ctx, k, want)
 		if err == nil || try == msgraph.Tries || !msgraph.Passing(ctx, err) {
-			return c.api.Fail("intune.assign", k.String(), err)
+			return c.api.Fail("intune.assign", k.String(), k.unsteady(err))
 		}
 		if err := c.api.Clock().Sleep(ctx, wait); err != nil {
 			return err

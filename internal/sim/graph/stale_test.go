@@ -274,3 +274,39 @@ func TestPitfallsOfAllKinds(t *testing.T) {
 		})
 	}
 }
+
+// TestChangedBetweenAttempts: what people assign or note while the service refuses a
+// change for a moment stays, although both are sent whole.
+func TestChangedBetweenAttempts(t *testing.T) {
+	everyone := fleet.Target{Intent: "required", Group: "all devices"}
+	for _, status := range []int{http.StatusServiceUnavailable, http.StatusConflict, http.StatusBadGateway} {
+		w := newWorld(t, nil)
+		c := w.client(nordic)
+		state := publish(t, c, fleet.Stable, "24.09")
+		at := appsURL + "/" + state.ID
+		w.before(func(r *http.Request, _ string) bool {
+			return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/assign")
+		}, status, func() {
+			set := []any{w.theirs(finance, "available")}
+			w.do(http.MethodPost, at+"/assign", map[string]any{"mobileAppAssignments": set})
+		})
+		assign(t, c, fleet.Stable, everyone)
+		if set := w.list(at + "/assignments"); len(set) != 2 {
+			t.Errorf("%d: assignments %v", status, set)
+		}
+
+		w = newWorld(t, nil)
+		c = w.client(nordic)
+		at = appsURL + "/" + publish(t, c, fleet.Stable, "24.09").ID
+		notes := func() string { text, _ := w.get(at)["notes"].(string); return text }
+		w.before(func(r *http.Request, body string) bool {
+			return r.Method == http.MethodPatch && strings.Contains(body, "all devices")
+		}, status, func() {
+			w.do(http.MethodPatch, at, map[string]any{"@odata.type": "#microsoft.graph.win32LobApp", "notes": "ask the help desk\n" + notes()})
+		})
+		assign(t, c, fleet.Stable, everyone)
+		if got := notes(); !strings.HasPrefix(got, "ask the help desk\n") || !strings.Contains(got, "all devices") {
+			t.Errorf("%d: notes %q", status, got)
+		}
+	}
+}

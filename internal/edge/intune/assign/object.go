@@ -3,9 +3,11 @@ package assign
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/packmill/packmill/internal/fleet"
 )
@@ -30,12 +32,25 @@ type Object[A Assignment] struct {
 //
 // Stalled, before anything is written, where the tenant's people have assigned one
 // of the wanted targets otherwise. What they assigned just as it is wanted becomes
-// packmill's; an exclusion of theirs stays when packmill's go.
+// packmill's; an exclusion of theirs stays when packmill's go. Before each attempt to
+// send a set, one that is not of this moment is compared with what is there now.
 func (o Object[A]) Replace(ctx context.Context, want []A) error {
+	for range mostReplaces {
+		err := o.replace(ctx, want)
+		if !errors.Is(err, errOvertaken) {
+			return err
+		}
+		o.New = false
+	}
+	return moving(o.Name)
+}
+
+func (o *Object[A]) replace(ctx context.Context, want []A) error {
 	present, err := o.present(ctx, want)
 	if err != nil {
 		return err
 	}
+	looked := o.Waits.Clock().Now()
 	if err := o.free(ctx, present, want); err != nil {
 		return err
 	}
@@ -61,7 +76,7 @@ func (o Object[A]) Replace(ctx context.Context, want []A) error {
 		if err != nil {
 			return err
 		}
-		if err := o.Send(ctx, set); err != nil {
+		if err := o.Send(o.unchanged(ctx, looked, present, want, foreign), set); err != nil {
 			return err
 		}
 		if err := o.shown(ctx, want); err != nil {
@@ -72,6 +87,29 @@ func (o Object[A]) Replace(ctx context.Context, want []A) error {
 		return o.Mark(ctx, named)
 	}
 	return nil
+}
+
+// unchanged is a context under which a set is sent only while the one is there that
+// it was made from: waiting for the service, and attempts again, take minutes. What
+// an attempt whose answer was lost has sent is sent again.
+func (o Object[A]) unchanged(ctx context.Context, looked time.Time, present, want, foreign []A) context.Context {
+	first := true
+	return fleet.While(ctx, func() error {
+		fresh := first && o.Waits.Clock().Now().Sub(looked) < pause
+		first = false
+		if err := fleet.Still(ctx); err != nil || fresh {
+			return err
+		}
+		now, err := o.Read(ctx)
+		if err != nil || agree(now, present) {
+			return err
+		}
+		ours, others, err := o.split(ctx, now, want)
+		if err == nil && !(Same(ours, want, o.Alike) && agree(others, foreign)) {
+			err = errOvertaken
+		}
+		return err
+	})
 }
 
 // Free is the first part of Replace alone: Stalled where the tenant's people have

@@ -20,9 +20,15 @@ const (
 	// doubts is how often a set without anything of packmill's is read again
 	// before a withdrawal believes it: for about half a minute in all.
 	doubts = 12
+	// mostReplaces bounds how often a set is made anew that somebody changed before
+	// it was sent.
+	mostReplaces = 4
 )
 
-var errMoving = errors.New("the assignments keep changing")
+var (
+	errMoving    = fleet.Theirs(errors.New("the assignments keep changing"))
+	errOvertaken = errors.New("somebody has changed the assignments meanwhile")
+)
 
 // Patience is how a client of the service waits.
 type Patience interface {
@@ -58,7 +64,12 @@ func Settled[A Assignment](ctx context.Context, p Patience, object string, read 
 		}
 		before = now
 	}
-	return nil, &fleet.Error{Op: "intune.assign", Object: object, Kind: fleet.Waiting, Err: errMoving,
+	return nil, moving(object)
+}
+
+// moving is said of a set that changes at each look.
+func moving(object string) error {
+	return &fleet.Error{Op: "intune.assign", Object: object, Kind: fleet.Waiting, Err: errMoving,
 		Hint: "somebody is changing who the object is assigned to: run again when he is done"}
 }
 
