@@ -3,7 +3,6 @@ package intune
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/transport"
 )
 
 // Publish makes the slot hold the app's content, and returns its state. The
@@ -341,27 +339,11 @@ func (p *publication) discard(ctx context.Context, app, version string, file con
 	return p.c.api.Call(ctx, msgraph.Final, http.MethodDelete, filePath(p.kind, app, version, file.ID), nil, nil)
 }
 
-// writeMarker changes nothing of the app but its marker. The notes are sent whole, so
-// they are looked at before each attempt: errChanged where they are not what was read,
-// nor what an attempt without an answer has written.
+// writeMarker changes nothing of the app but its marker.
 func (c *Client) writeMarker(ctx context.Context, f *found, m Marker) error {
 	m.ID = f.app.ID
 	notes := withMarker(text(f.app.Notes), m)
-	body := map[string]any{"@odata.type": f.kind.odata(), "notes": notes}
-	noted := fleet.While(ctx, func() error {
-		if err := fleet.Still(ctx); err != nil {
-			return err
-		}
-		app, err := c.read(ctx, f.app.ID)
-		if transport.StatusOf(err) == http.StatusNotFound {
-			return fmt.Errorf("%w: it is gone", errChanged)
-		}
-		if err == nil && !sameNotes(text(app.Notes), text(f.app.Notes)) && !sameNotes(text(app.Notes), notes) {
-			err = errChanged
-		}
-		return err
-	})
-	if err := c.api.Call(noted, msgraph.Fresh, http.MethodPatch, appPath(f.app.ID), body, nil); err != nil {
+	if err := c.writeNotes(ctx, f, notes); err != nil {
 		return err
 	}
 	f.app.Notes, f.marker = &notes, m

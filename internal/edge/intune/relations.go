@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -160,11 +161,13 @@ func (c *Client) connect(ctx context.Context, k slotKey, f *found, wanted Marker
 	if err := c.within(ctx, k, f.app.ID, foreign, present, want); err != nil {
 		return err
 	}
-	return c.updateRelations(ctx, f.app.ID, foreign, want)
+	return c.updateRelations(ctx, f.app.ID, present, foreign, want)
 }
 
-// updateRelations replaces an app's own relations: what is kept, and links.
-func (c *Client) updateRelations(ctx context.Context, app string, kept []relation, links []link) error {
+// updateRelations replaces an app's own relations: what is kept, and links. Before
+// each attempt they are looked at: errRelated where they are not what was read, nor
+// what an attempt without an answer has made of them.
+func (c *Client) updateRelations(ctx context.Context, app string, read, kept []relation, links []link) error {
 	all := []json.RawMessage{}
 	for _, r := range kept {
 		all = append(all, r.Raw)
@@ -176,8 +179,39 @@ func (c *Client) updateRelations(ctx context.Context, app string, kept []relatio
 		}
 		all = append(all, data)
 	}
+	unchanged := fleet.While(ctx, func() error {
+		if err := fleet.Still(ctx); err != nil {
+			return err
+		}
+		now, err := c.relations(ctx, app)
+		if err != nil {
+			return err
+		}
+		before, after := told(read, nil), told(kept, links)
+		if is := told(now, nil); !slices.Equal(is, before) && !slices.Equal(is, after) {
+			return errRelated
+		}
+		return nil
+	})
 	// The whole set again has the same effect.
-	return c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPost, updateRelationsPath(app), map[string]any{"relationships": all}, nil)
+	return c.api.Call(transport.Repeatable(unchanged), msgraph.Fresh, http.MethodPost, updateRelationsPath(app), map[string]any{"relationships": all}, nil)
+}
+
+var errRelated = fleet.Theirs(errors.New("somebody has changed the app's relations meanwhile"))
+
+// told are an app's own relations in a form that two looks are compared by, in order.
+func told(all []relation, links []link) []string {
+	var out []string
+	for _, r := range all {
+		if r.Target != "parent" {
+			out = append(out, r.ODataType+" "+r.TargetID+" "+r.Needs+r.Supersedes)
+		}
+	}
+	for _, l := range links {
+		out = append(out, l.odata+" "+l.target+" "+l.how)
+	}
+	slices.Sort(out)
+	return out
 }
 
 // required are links to the Win32 apps of packages: of the slot that devices of

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/packmill/packmill/internal/edge/intune/marker"
-	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
 )
@@ -79,7 +78,7 @@ func (c *Client) unhook(ctx context.Context, k slotKey, app string, forGood bool
 		kept := slices.DeleteFunc(all, func(o relation) bool {
 			return o.Target == "parent" || o.TargetID == app && h.m.made(o, k.pkg)
 		})
-		if err := c.updateRelations(ctx, h.app, kept, nil); err != nil {
+		if err := c.updateRelations(ctx, h.app, all, kept, nil); err != nil {
 			return err
 		}
 	}
@@ -113,8 +112,7 @@ func (c *Client) disown(ctx context.Context, k slotKey, f *found, generation int
 	if err != nil || f == nil {
 		return err
 	}
-	body := map[string]any{"@odata.type": f.kind.odata(), "notes": marker.Without(text(f.app.Notes))}
-	if err := c.api.Call(ctx, msgraph.Fresh, http.MethodPatch, appPath(f.app.ID), body, nil); err != nil {
+	if err := c.writeNotes(ctx, f, marker.Without(text(f.app.Notes))); err != nil {
 		return err
 	}
 	c.forget(k, f.app.ID)

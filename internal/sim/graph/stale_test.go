@@ -310,3 +310,19 @@ func TestChangedBetweenAttempts(t *testing.T) {
 		}
 	}
 }
+
+// TestRelatedBetweenAttempts: so does what people relate to an app.
+func TestRelatedBetweenAttempts(t *testing.T) {
+	for _, status := range []int{http.StatusServiceUnavailable, http.StatusConflict, http.StatusGatewayTimeout} {
+		w := newWorld(t, nil)
+		runtime, app, theirs := w.of("acme/runtime", fleet.Stable), w.of("acme/tool", fleet.Stable), foreignApp(w)
+		at := appsAt + "/" + app.ID + "/updateRelationships"
+		w.before(func(r *http.Request, _ string) bool { return r.URL.Path == at }, status, func() {
+			w.do(http.MethodPost, at, map[string]any{"relationships": []any{map[string]any{"@odata.type": dependency, "targetId": theirs, "dependencyType": "detect"}}})
+		})
+		w.of("acme/tool", fleet.Stable, "acme/runtime")
+		if got, want := w.needs(app.ID, dependency), slices.Sorted(slices.Values([]string{runtime.ID, theirs})); !slices.Equal(got, want) {
+			t.Errorf("%d: needs %v, want %v", status, got, want)
+		}
+	}
+}
