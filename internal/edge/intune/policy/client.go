@@ -316,7 +316,7 @@ func (c *Client) mark(ctx context.Context, o *object, m Marker) error {
 	if kind, ok := o.raw["@odata.type"].(string); ok && o.path != catalogPath {
 		body["@odata.type"] = kind
 	}
-	if err := c.api.Call(ctx, msgraph.Fresh, http.MethodPatch, o.one(o.id), body, nil); err != nil {
+	if err := c.api.Call(c.standing(ctx, o, text, nil), msgraph.Fresh, http.MethodPatch, o.one(o.id), body, nil); err != nil {
 		return err
 	}
 	o.raw["description"], o.marker = text, m

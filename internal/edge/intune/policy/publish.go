@@ -271,9 +271,13 @@ func (p *publication) create(ctx context.Context, k key, col collection, doc map
 	return p.c.mark(ctx, &object{listing: l, key: k, raw: body}, m)
 }
 
-// replace writes content and marker in one call.
+// replace writes content and marker in one call, while nobody else has changed the
+// object.
 func (p *publication) replace(ctx context.Context, o *object, doc map[string]any, m Marker) error {
 	body := o.dressed(doc, m)
+	written, _ := body["description"].(string)
+	asked := ctx
+	ctx = p.c.standing(ctx, o, written, func(now *object) error { return p.unmoved(asked, []*object{now}) })
 	if o.path == catalogPath {
 		for _, name := range []string{"roleScopeTagIds", "templateReference"} {
 			if have := o.raw[name]; body[name] == nil && have != nil {
