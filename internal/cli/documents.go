@@ -55,6 +55,7 @@ func documents() []document {
 		{"verification", 1, "What verify proved of an artifact or file.", verified{}},
 		{"container", 1, "What a .intunewin says of itself, after its format was found right.", factory.Container{}},
 		{"key", 1, "A signing key that keys generate made, its private half left out.", newKey{}},
+		{"tenantkeys", 1, "For which tenants keys tenants made the key that their device ids are hashed with.", tenantKeys{}},
 		{"test", 1, "What test found in every cell, with the signed result of each.", tested{}},
 		{"matrix", 1, "Which installer of each newest release is tested where.", matrix{}},
 		{"schemas", 1, "The list that schema prints: every machine-readable output.", schemaList{}},

@@ -75,6 +75,70 @@ func TestIntuneClouds(t *testing.T) {
 	}
 }
 
+var fromForge = regexp.MustCompile(`(?:vars|secrets)\.([A-Z_]+)`)
+
+// TestIntuneJob looks on the page for all that the week's workflow takes from the
+// forge, and in the workflow for every cloud's application.
+func TestIntuneJob(t *testing.T) {
+	t.Parallel()
+	root := os.DirFS(filepath.Join("..", ".."))
+	page, week := read(t, root, intunePage), read(t, root, ".github/workflows/week.yml")
+	names := fromForge.FindAllStringSubmatch(week, -1)
+	if len(names) == 0 {
+		t.Fatal("the workflow takes nothing from the forge")
+	}
+	for _, m := range names {
+		if whole, suffix := "`"+m[1]+"`", "`"+strings.TrimPrefix(m[1], "AZURE_CLIENT_ID")+"`"; !strings.Contains(page, whole) && !strings.Contains(page, suffix) {
+			t.Errorf("the page does not name %s", m[1])
+		}
+	}
+	for _, name := range []string{"usGov", "usGovDoD", "china"} {
+		setting := "AZURE_CLIENT_ID_" + strings.ToUpper(name)
+		if !strings.Contains(week, setting+": ${{ vars."+setting+" }}") {
+			t.Errorf("the workflow hands the job no %s", setting)
+		}
+	}
+}
+
+var shFence = regexp.MustCompile("(?ms)^```sh\n(.*?)^```")
+
+// TestIntuneListing runs the page's reads of what is left in a tenant against a
+// client that has each collection in two pages.
+func TestIntuneListing(t *testing.T) {
+	t.Parallel()
+	testreq.Program(t, "sh")
+	testreq.Program(t, "jq")
+	script := ""
+	for _, m := range shFence.FindAllStringSubmatch(read(t, os.DirFS(filepath.Join("..", "..")), intunePage), -1) {
+		if strings.Contains(m[1], "az rest") {
+			script = m[1]
+		}
+	}
+	if script == "" {
+		t.Fatal("the page reads nothing")
+	}
+	bin := t.TempDir()
+	const az = `#!/bin/sh
+[ "$1 $2" = "rest --url" ] || exit 2
+case "$3" in
+*page2) echo '{"value":[{"id":"second","description":"packmill: {}"}]}' ;;
+*) printf '{"value":[{"id":"first"}],"@odata.nextLink":"%s-page2"}\n' "$3" ;;
+esac
+`
+	if err := os.WriteFile(filepath.Join(bin, "az"), []byte(az), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", script)
+	cmd.Env = []string{"PATH=" + bin + string(filepath.ListSeparator) + os.Getenv("PATH")}
+	output, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	if first, second := strings.Count(string(output), `"first"`), strings.Count(string(output), `"second"`); first != 2 || second != 10 {
+		t.Errorf("%d first pages and %d second ones, want 2 and 10:\n%s", first, second, output)
+	}
+}
+
 var cueFence = regexp.MustCompile("(?ms)^```cue\n(.*?)^```")
 
 // TestIntunePage checks the tenant's file that the page shows in a new

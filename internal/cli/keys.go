@@ -22,10 +22,10 @@ type newKey struct {
 func newKeysCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Make the keys packmill signs with",
+		Short: "Make the keys packmill signs and hashes with",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(newKeysGenerateCmd(a))
+	cmd.AddCommand(newKeysGenerateCmd(a), newKeysTenantsCmd(a))
 	return cmd
 }
 

@@ -3,13 +3,9 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 
@@ -163,34 +159,4 @@ func (a *app) graphToken(in msgraph.SignIn, clock fleet.Clock) (msgraph.TokenSou
 // setting without a cloud's name holds.
 func (a *app) inCloud(name string, cloud msgraph.Cloud) string {
 	return cmp.Or(a.getenv(name+"_"+strings.ToUpper(cloud.Name)), a.getenv(name))
-}
-
-// hashKey is the key that a tenant's device ids are hashed with in evidence:
-// a file of its own, made when it is first needed, so that removing it makes
-// the tenant's rows nobody's.
-func (a *app) hashKey(t fleet.TenantID) ([]byte, error) {
-	dir := a.getenv("PACKMILL_TENANT_KEYS")
-	if dir == "" {
-		return nil, &fleet.Error{Op: "cli.hashKey", Object: string(t), Kind: fleet.Invalid, Err: errors.New("no folder for the tenants' keys"),
-			Hint: "set PACKMILL_TENANT_KEYS to a folder that is kept and backed up, outside the repository"}
-	}
-	path := filepath.Join(dir, t.Slug()+".key")
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if a.getenv("CI") != "" {
-			// A key that dies with the runner would name every device anew in
-			// the next run, and every wave would look silent.
-			return nil, &fleet.Error{Op: "cli.hashKey", Object: string(t), Kind: fleet.Stalled, Err: fmt.Errorf("%s has no key of this tenant", dir),
-				Hint: "run `packmill run` once outside of CI with the same PACKMILL_TENANT_KEYS, and keep that folder for the jobs"}
-		}
-		return newHashKey(path)
-	}
-	if err != nil {
-		return nil, err
-	}
-	key, err := hex.DecodeString(strings.TrimSpace(string(data)))
-	if err != nil || len(key) != hashKeySize {
-		return nil, fleet.Errorf(fleet.Invalid, "cli.hashKey", path, "is no key: want %d hex digits", 2*hashKeySize)
-	}
-	return key, nil
 }

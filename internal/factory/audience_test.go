@@ -210,3 +210,35 @@ func TestAdoption(t *testing.T) {
 		t.Errorf("a promotion before its adoption: %v", err)
 	}
 }
+
+// TestAdoptedFirst: a package's first release is stopped, and not removed, on a
+// tenant whose devices had the program from its own app; elsewhere it is removed.
+func TestAdoptedFirst(t *testing.T) {
+	for app, want := range map[string]string{"0b1c2d3e-1111-4222-8333-444455556666": "", "": "uninstall group everyone"} {
+		w, c := finding(t, fleet.Assignment{Intent: "required", Group: "all devices"})
+		pkg := w.repo.Packages[thePkg]
+		for version, r := range pkg.Releases {
+			if version != w.ledger.rec.Builds[0].Version {
+				delete(pkg.Releases, version)
+				continue
+			}
+			r.Change = "new"
+			pkg.Releases[version] = r
+		}
+		pkg.Rollback = rollout.BackPrevious
+		w.repo.Packages[thePkg] = pkg
+		tenant := w.repo.Tenants[w.tenants[0]]
+		if app != "" {
+			tenant.Adopt = map[fleet.PackageID]string{thePkg: app}
+		}
+		w.repo.Tenants[w.tenants[0]] = tenant
+		for _, rows := range w.ledger.rec.PlanRows {
+			rows[0].Adopts = app
+		}
+		w.carry(t, rollout.Deploy)
+		w.carry(t, rollout.RollBack)
+		if got := said(c.targets(fleet.Candidate)); got != want {
+			t.Errorf("app %q: the candidate does %q, want %q", app, got, want)
+		}
+	}
+}

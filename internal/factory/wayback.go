@@ -93,7 +93,7 @@ func (w onTenant) fillBack(ctx context.Context, stable fleet.AppState, to fleet.
 // apps of slots that still hold it, none of which installs it any longer, supersede
 // nothing. Without a way back devices keep it, and nothing comes back beside it.
 func (w onTenant) giveBack(ctx context.Context) error {
-	if w.facts.Repo.Packages[w.e.Package].Rollback == rollout.BackNone {
+	if rollout.WayBackOf(w.facts.Repo, w.facts.Record, w.tenant.ID, w.e.Package, w.e.Entry).Mode == rollout.BackNone {
 		return nil
 	}
 	r, ok := w.visit.console.(Reverser)

@@ -245,6 +245,29 @@ func TestGatePulls(t *testing.T) {
 	checkTrailers(t, closing, "Risk", "Impact", "Back-out", "Change-Class", "Plan-Digest")
 }
 
+// TestRevocationOfFirst: who merges the revocation of a first release reads that it
+// is removed, and on how many tenants it is not.
+func TestRevocationOfFirst(t *testing.T) {
+	repo, rec := testRepo(), testRecord()
+	pkg := repo.Packages[notepad]
+	pkg.Rollback, pkg.Releases = "previous", map[string]fleet.Release{"8.7.1": pkg.Releases["8.7.1"]}
+	repo.Packages[notepad] = pkg
+	hold := fleet.Hold{Kind: "revocation", Package: notepad, Release: "8.7.1", Artifact: digit(902), Reason: "it breaks"}
+	const removed, spared = "uninstall: there is no release before", "; stopped only on 1 tenant that handed over an app of their own"
+	if text := RevocationPull(repo, rec, hold, week).Text; !strings.Contains(text, removed) || strings.Contains(text, spared) {
+		t.Error(text)
+	}
+	for _, i := range rec.Intents {
+		if i.Package == notepad && i.Artifact == hold.Artifact && i.Action == "assign" {
+			rec.Receipts = append(rec.Receipts, fleet.Receipt{Tenant: i.Tenant, Package: notepad, Action: "assign", Outcome: "done", Adopted: "their app", At: day(18, 12)})
+			break
+		}
+	}
+	if text := RevocationPull(repo, rec, hold, week).Text; !strings.Contains(text, removed+spared) {
+		t.Error(text)
+	}
+}
+
 // TestHostileNotes puts everything a vendor could write into a body.
 func TestHostileNotes(t *testing.T) {
 	c := bumped(t, func(_, _ *fleet.Repository) {})

@@ -218,6 +218,9 @@ func RevocationPull(repo *fleet.Repository, rec *fleet.Record, h fleet.Hold, cyc
 		fmt.Fprintf(&head, "\nDevices reported: %s\n", Neutral(some(errorWords(errors), 10)))
 	}
 	way := wayBack(pkg.Rollback, h.RollbackTo)
+	if n := stoppedOnly(repo, rec, h, reached.Tenants); n > 0 {
+		way += "; stopped only on " + plural(n, "tenant") + " that handed over an app of their own"
+	}
 	fmt.Fprintf(&head, "\n**Approving and merging this** revokes artifact %s for good, on %s. The way back: %s. Other packages of the cycle go on.\n",
 		Code(string(h.Artifact)), reach(reached), Neutral(way))
 	return Pull{
@@ -228,6 +231,19 @@ func RevocationPull(repo *fleet.Repository, rec *fleet.Record, h fleet.Hold, cyc
 			ChangeClass: "emergency",
 		}),
 	}
+}
+
+// stoppedOnly counts the tenants on which a package that can be taken back is not.
+func stoppedOnly(repo *fleet.Repository, rec *fleet.Record, h fleet.Hold, tenants []fleet.TenantID) (n int) {
+	if repo.Packages[h.Package].Rollback == rollout.BackNone {
+		return 0
+	}
+	for _, t := range tenants {
+		if rollout.WayBackOf(repo, rec, t, h.Package, fleet.Entry{Release: h.Release, Artifact: h.Artifact}).Mode == rollout.BackNone {
+			n++
+		}
+	}
+	return n
 }
 
 func cmpName(p fleet.Package, id fleet.PackageID) string {

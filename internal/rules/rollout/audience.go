@@ -36,24 +36,33 @@ func ForUsers(t fleet.Tenant, id fleet.PackageID) bool {
 // Unadopted is the id of an app that a tenant hands over, "" where evidence has
 // the receipt of that.
 func Unadopted(rec *fleet.Record, t fleet.TenantID, id fleet.PackageID, app string) string {
-	if app == "" {
+	if app == "" || adopted(rec, t, id, func(a string) bool { return a == app }) {
 		return ""
 	}
+	return app
+}
+
+// handedOver reports whether a tenant gave an app of its own as the package's
+// stable slot, and did not get it back.
+func handedOver(rec *fleet.Record, t fleet.TenantID, id fleet.PackageID) bool {
+	return adopted(rec, t, id, func(a string) bool { return a != "" })
+}
+
+// adopted reports whether an app of those that are asked for became the stable
+// slot, and no removal of the package gave it back since.
+func adopted(rec *fleet.Record, t fleet.TenantID, id fleet.PackageID, asked func(app string) bool) bool {
 	var adopted, left time.Time
 	for i := range rec.Receipts {
 		r := &rec.Receipts[i]
 		switch {
 		case r.Tenant != t || r.Package != id || r.Outcome != "done":
-		case r.Adopted == app:
+		case asked(r.Adopted):
 			adopted = later(adopted, r.At)
 		case r.Action == "remove": // which gave it back
 			left = later(left, r.At)
 		}
 	}
-	if adopted.IsZero() || left.After(adopted) {
-		return app
-	}
-	return ""
+	return !adopted.IsZero() && !left.After(adopted)
 }
 
 // awaited are the enrolment status pages that wait for slots, as each tenant's

@@ -21,7 +21,9 @@ type WayBack struct {
 }
 
 // WayBackOf is how a tenant goes back from an entry that is revoked. What a
-// package had first cannot be replaced by anything older: it is removed.
+// package had first cannot be replaced by anything older: it is removed, but not
+// where the tenant handed over its own app and the package does not say that
+// removal is the way: devices had the program from that, and keep what they have.
 // Otherwise the target is the release that this tenant had last and that passed
 // there; where evidence knows none, what the revocation names, or the release
 // before: what the fleet had when the repository began. A release that was
@@ -31,6 +33,8 @@ func WayBackOf(repo *fleet.Repository, rec *fleet.Record, t fleet.TenantID, id f
 	before := older(pkg, e.Release)
 	switch {
 	case pkg.Rollback == BackNone:
+		return WayBack{Mode: BackNone}
+	case pkg.Rollback != BackUninstall && len(before) == 0 && handedOver(rec, t, id):
 		return WayBack{Mode: BackNone}
 	case pkg.Rollback == BackUninstall || len(before) == 0:
 		return WayBack{Mode: BackUninstall}

@@ -353,6 +353,12 @@ func TestWayBackOf(t *testing.T) {
 			w.repo.Holds["r"+version] = fleet.Hold{Kind: "revocation", Package: tool, Release: version, RollbackTo: to}
 		}
 	}
+	first := edit(tool, func(p *fleet.Package) { p.Releases = map[string]fleet.Release{"2.0": {Counter: 1, Change: "new"}} })
+	handed := func(action, app string, day int) fact {
+		return func(w *world) {
+			w.rec.Receipts = append(w.rec.Receipts, fleet.Receipt{Cycle: "2026-W40", Tenant: own, Package: tool, Action: action, Adopted: app, Outcome: "done", At: on(day, 0, 0)})
+		}
+	}
 	way := func(mode string) fact { return edit(tool, func(p *fleet.Package) { p.Rollback = mode }) }
 	for _, c := range []struct {
 		name     string
@@ -370,7 +376,11 @@ func TestWayBackOf(t *testing.T) {
 		{"nothing good is left", all(versions, revoked("1.5", ""), revoked("1.0", "")), "previous", ""},
 		{"there is none", all(versions, way("forwardOnly")), "forwardOnly", ""},
 		{"removal is the way", all(versions, way("uninstall")), "uninstall", ""},
-		{"it is the first", all(versions, edit(tool, func(p *fleet.Package) { p.Releases = map[string]fleet.Release{"2.0": {Counter: 1, Change: "new"}} })), "uninstall", ""},
+		{"it is the first", all(versions, first), "uninstall", ""},
+		{"it is the first, in an app that the tenant had before", all(versions, first, handed("assign", "their app", 1)), "forwardOnly", ""},
+		{"the same, and removal is the way", all(versions, first, way("uninstall"), handed("assign", "their app", 1)), "uninstall", ""},
+		{"the app was given back since", all(versions, first, handed("assign", "their app", 1), handed("remove", "", 2)), "uninstall", ""},
+		{"an app that the tenant had, and a release before", all(versions, handed("assign", "their app", 1)), "previous", "1.5"},
 	} {
 		w := newWorld(c.facts)
 		got := rollout.WayBackOf(w.repo, w.rec, own, tool, fleet.Entry{Release: "2.0", Artifact: artifact(tool, "2.0")})

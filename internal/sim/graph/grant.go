@@ -50,8 +50,21 @@ func (t *tenant) admit(r *request) error {
 			}
 		}
 	}
-	if longest > 0 && !best.In(t.Roles) {
+	granted := best.In
+	if r.Method == http.MethodGet {
+		granted = best.Reads
+	}
+	if longest > 0 && !granted(t.Roles) {
 		return fail(http.StatusForbidden, "Forbidden", "Application is not authorized to perform this operation.")
+	}
+	return nil
+}
+
+// mayAdd refuses an application that may change groups and not devices to put a
+// device into one (Microsoft: "Add members", column of applications).
+func (t *tenant) mayAdd(object string) error {
+	if t.objects[object] != nil && t.Roles != nil && !slices.Contains(t.Roles, "Device.ReadWrite.All") {
+		return fail(http.StatusForbidden, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
 	}
 	return nil
 }

@@ -177,6 +177,9 @@ func addMember(r *request, g *group) (reply, error) {
 	if !strings.Contains(body.Ref, "/directoryObjects/") || r.t.directoryObject(id) == nil {
 		return reply{}, fail(http.StatusNotFound, "Request_ResourceNotFound", "Resource '"+id+"' does not exist or one of its queried reference-property objects are not present.")
 	}
+	if err := r.t.mayAdd(id); err != nil {
+		return reply{}, err
+	}
 	now := r.t.s.o.Now()
 	if slices.Contains(g.members(), id) {
 		return reply{}, fail(http.StatusBadRequest, "Request_BadRequest", "One or more added object references already exist for the following modified properties: 'members'.")

@@ -84,9 +84,11 @@ func TestCheckFinds(t *testing.T) {
 		"not consented": {func(c *graph.Tenant) { c.SignIn = 700016 }, fleet.ReadyRefused, "refused", "adminconsent?client_id=packmill"},
 		"no permission": {func(c *graph.Tenant) { c.Roles = all("Group.ReadWrite.All") }, fleet.ReadyRefused, "refused",
 			"permission Group.ReadWrite.All is missing: keep one group of devices for each wave → add Group.ReadWrite.All"},
+		"no permission for members": {func(c *graph.Tenant) { c.Roles = append(all("Device.ReadWrite.All"), "Device.Read.All") }, fleet.ReadyRefused, "refused",
+			"permission Device.ReadWrite.All is missing: know devices by the ids that groups take, and put them into groups → add Device.ReadWrite.All"},
 		"no permission for probes": {func(c *graph.Tenant) { c.Roles = all("DeviceManagementScripts.ReadWrite.All") }, fleet.ReadyYes, "note", "DeviceManagementScripts.ReadWrite.All is missing"},
 		"another permission":       {func(c *graph.Tenant) { c.Roles = append(all(), "Mail.Send") }, fleet.ReadyYes, "note", "Mail.Send is granted and not needed"},
-		"a wider permission":       {func(c *graph.Tenant) { c.Roles = append(all("Device.Read.All"), "Device.ReadWrite.All") }, fleet.ReadyYes, "note", ""},
+		"a wider permission":       {func(c *graph.Tenant) { c.Roles = append(all("DeviceManagementManagedDevices.Read.All"), "DeviceManagementManagedDevices.ReadWrite.All") }, fleet.ReadyYes, "note", ""},
 		"no Intune":                {func(c *graph.Tenant) { c.Plans = []string{"AAD_PREMIUM"} }, fleet.ReadyStalled, "stalled", "includes Intune"},
 		"no Enterprise":            {func(c *graph.Tenant) { c.Plans = []string{"INTUNE_A", "WINDOWSUPDATEFORBUSINESS_DEPLOYMENTSERVICE"} }, fleet.ReadyYes, "note", "no licence for remediations"},
 		"no feature updates":       {func(c *graph.Tenant) { c.Lacks = []string{"/deviceManagement/windowsFeatureUpdateProfiles"} }, fleet.ReadyYes, "note", "no windowsFeatureUpdateProfiles yet"},
@@ -105,6 +107,31 @@ func TestCheckFinds(t *testing.T) {
 			}
 			if other := w.check(baltic); other.State != fleet.ReadyYes {
 				t.Errorf("the other tenant: %+v", other)
+			}
+		})
+	}
+}
+
+// TestMemberWants lets nobody put devices into a group who may only read them: the
+// group is made, stays empty, and the error names what is missing.
+func TestMemberWants(t *testing.T) {
+	for role, may := range map[string]bool{"Device.Read.All": false, "Device.ReadWrite.All": true} {
+		t.Run(role, func(t *testing.T) {
+			w := newWorld(t, func(o *graph.Options) {
+				o.Tenants[0].Roles = []string{role, "Group.ReadWrite.All", "DeviceManagementManagedDevices.Read.All"}
+			})
+			c := w.client(nordic)
+			devices := must[[]fleet.Device](t)(c.Inventory(t.Context()))
+			group, err := c.Group(t.Context(), "pilot", ids(devices[:2]))
+			if may {
+				if err != nil || len(w.members(group)) != 2 {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			var refused *fleet.Error
+			if !errors.As(err, &refused) || refused.Kind != fleet.Refused || !strings.Contains(refused.Hint, "Group.ReadWrite.All, Device.ReadWrite.All") {
+				t.Errorf("%+v", refused)
 			}
 		})
 	}

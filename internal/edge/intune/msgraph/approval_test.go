@@ -95,7 +95,8 @@ func TestPermissionOfPath(t *testing.T) {
 		"/beta/deviceManagement/deviceHealthScripts":                        "DeviceManagementScripts.ReadWrite.All",
 		"/beta/deviceManagement/configurationPolicies('1')":                 "DeviceManagementConfiguration.ReadWrite.All",
 		"/v1.0/deviceManagement/managedDevices?$top=1":                      "DeviceManagementManagedDevices.Read.All",
-		"/v1.0/devices":                               "Device.Read.All",
+		"/v1.0/devices":                               "Device.ReadWrite.All",
+		"/beta/deviceManagement/auditEvents":          "DeviceManagementApps.ReadWrite.All",
 		"/v1.0/groups/1/members/$ref":                 "Group.ReadWrite.All",
 		"/beta/admin/windows/updates/catalog/entries": "WindowsUpdates.ReadWrite.All",
 		"/v1.0/users":                                 "",
@@ -111,5 +112,9 @@ func TestPermissionOfPath(t *testing.T) {
 	p := Permissions()[1]
 	if !p.In([]string{p.Wider[0]}) || p.In([]string{"Mail.Send"}) {
 		t.Error("a wider permission does not count, or any does")
+	}
+	whole := Permissions()[2]
+	if reading := []string{"Device.Read.All"}; whole.In(reading) || !whole.Reads(reading) || whole.Reads([]string{"Mail.Read.All"}) {
+		t.Error("the reading half of a permission counts for all of it, or for nothing")
 	}
 }

@@ -97,7 +97,7 @@ func (c *Client) batchOnce(ctx context.Context, version string, calls []BatchCal
 		if !ok {
 			return nil, 0, fmt.Errorf("the service left request %d of a batch unanswered", i+1)
 		}
-		done, err := call.judge(c, a)
+		done, err := call.judge(version, a)
 		switch {
 		case done:
 		case last || !call.repeat(a.Status):
@@ -110,8 +110,9 @@ func (c *Client) batchOnce(ctx context.Context, version string, calls []BatchCal
 	return again, asked, nil
 }
 
-// judge reports whether a call is done, else the error its answer amounts to.
-func (b BatchCall) judge(c *Client, a batchAnswer) (bool, error) {
+// judge reports whether a call is done, else the error its answer amounts to,
+// which has the address that the call would have had by itself.
+func (b BatchCall) judge(version string, a batchAnswer) (bool, error) {
 	if a.Status >= 200 && a.Status < 300 {
 		return true, nil
 	}
@@ -122,7 +123,7 @@ func (b BatchCall) judge(c *Client, a batchAnswer) (bool, error) {
 	if b.Settled != nil && b.Settled(a.Status, doc.Error.Code, doc.Error.Message) {
 		return true, nil
 	}
-	return false, &transport.StatusError{Method: b.Method, URL: b.URL, Status: a.Status, Header: http.Header{}, Body: a.Body}
+	return false, &transport.StatusError{Method: b.Method, URL: "/" + version + b.URL, Status: a.Status, Header: http.Header{}, Body: a.Body}
 }
 
 // repeat reports whether a status of this call may pass.

@@ -34,7 +34,7 @@ func (c *Client) Fail(op string, object string, err error) error {
 	case http.StatusUnauthorized:
 		e.Kind, e.Hint = fleet.Refused, "the tenant does not accept the credential: check secret, certificate or federation"
 	case http.StatusForbidden:
-		e.Kind, e.Hint = fleet.Refused, grantHint(status.URL)
+		e.Kind, e.Hint = fleet.Refused, grantHint(status.Method, status.URL)
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 		e.Kind = fleet.Invalid
 	case http.StatusNotFound, http.StatusConflict, http.StatusLocked, http.StatusPreconditionFailed:
@@ -45,16 +45,15 @@ func (c *Client) Fail(op string, object string, err error) error {
 	return e
 }
 
-// grantHint names the permission that a refused address wants, all that every
+// grantHint names the permissions that a refused call wants, all that every
 // tenant needs where the table does not know it.
-func grantHint(address string) string {
-	if p := permissionFor(address); p != nil {
-		return "grant the application " + p.Role + " in the tenant and consent again; `packmill tenants check` lists what is missing"
-	}
-	var roles []string
-	for _, p := range Permissions() {
-		if p.Always {
-			roles = append(roles, p.Role)
+func grantHint(method, address string) string {
+	roles := rolesFor(method, address)
+	if len(roles) == 0 {
+		for _, p := range Permissions() {
+			if p.Always {
+				roles = append(roles, p.Role)
+			}
 		}
 	}
 	return "grant the application " + strings.Join(roles, ", ") + " in the tenant and consent again; `packmill tenants check` lists what is missing"
