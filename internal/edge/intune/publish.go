@@ -297,7 +297,7 @@ func (p *publication) upload(ctx context.Context, f *found) (string, error) {
 		files = nil
 		m := f.marker
 		m.Pending = p.app.File.Digest
-		if err := p.c.writeMarker(p.standing(ctx, f), f, m); err != nil {
+		if err := p.c.putMarker(p.standing(ctx, f), f, m); err != nil {
 			return "", err
 		}
 	}
@@ -339,11 +339,18 @@ func (p *publication) discard(ctx context.Context, app, version string, file con
 	return p.c.api.Call(ctx, msgraph.Final, http.MethodDelete, filePath(p.kind, app, version, file.ID), nil, nil)
 }
 
-// writeMarker changes nothing of the app but its marker.
+// writeMarker changes nothing of the app but its marker, while its notes are what was
+// read.
 func (c *Client) writeMarker(ctx context.Context, f *found, m Marker) error {
 	m.ID = f.app.ID
+	return c.putMarker(c.noted(ctx, f, withMarker(text(f.app.Notes), m)), f, m)
+}
+
+// putMarker is writeMarker for a context that looks at the app itself.
+func (c *Client) putMarker(ctx context.Context, f *found, m Marker) error {
+	m.ID = f.app.ID
 	notes := withMarker(text(f.app.Notes), m)
-	if err := c.writeNotes(ctx, f, notes); err != nil {
+	if err := c.putNotes(ctx, f, notes); err != nil {
 		return err
 	}
 	f.app.Notes, f.marker = &notes, m

@@ -75,7 +75,7 @@ func (c *Client) unhook(ctx context.Context, k slotKey, app string, forGood bool
 		if err != nil {
 			return err
 		}
-		kept := slices.DeleteFunc(all, func(o relation) bool {
+		kept := slices.DeleteFunc(slices.Clone(all), func(o relation) bool {
 			return o.Target == "parent" || o.TargetID == app && h.m.made(o, k.pkg)
 		})
 		if err := c.updateRelations(ctx, h.app, all, kept, nil); err != nil {
@@ -112,7 +112,8 @@ func (c *Client) disown(ctx context.Context, k slotKey, f *found, generation int
 	if err != nil || f == nil {
 		return err
 	}
-	if err := c.writeNotes(ctx, f, marker.Without(text(f.app.Notes))); err != nil {
+	notes := marker.Without(text(f.app.Notes))
+	if err := c.putNotes(c.noted(ctx, f, notes), f, notes); err != nil {
 		return err
 	}
 	c.forget(k, f.app.ID)

@@ -88,12 +88,14 @@ func TestCheckFinds(t *testing.T) {
 			"permission Device.ReadWrite.All is missing: know devices by the ids that groups take, and put them into groups → add Device.ReadWrite.All"},
 		"no permission for probes": {func(c *graph.Tenant) { c.Roles = all("DeviceManagementScripts.ReadWrite.All") }, fleet.ReadyYes, "note", "DeviceManagementScripts.ReadWrite.All is missing"},
 		"another permission":       {func(c *graph.Tenant) { c.Roles = append(all(), "Mail.Send") }, fleet.ReadyYes, "note", "Mail.Send is granted and not needed"},
-		"a wider permission":       {func(c *graph.Tenant) { c.Roles = append(all("DeviceManagementManagedDevices.Read.All"), "DeviceManagementManagedDevices.ReadWrite.All") }, fleet.ReadyYes, "note", ""},
-		"no Intune":                {func(c *graph.Tenant) { c.Plans = []string{"AAD_PREMIUM"} }, fleet.ReadyStalled, "stalled", "includes Intune"},
-		"no Enterprise":            {func(c *graph.Tenant) { c.Plans = []string{"INTUNE_A", "WINDOWSUPDATEFORBUSINESS_DEPLOYMENTSERVICE"} }, fleet.ReadyYes, "note", "no licence for remediations"},
-		"no feature updates":       {func(c *graph.Tenant) { c.Lacks = []string{"/deviceManagement/windowsFeatureUpdateProfiles"} }, fleet.ReadyYes, "note", "no windowsFeatureUpdateProfiles yet"},
-		"no expedited updates":     {func(c *graph.Tenant) { c.Lacks = []string{"/deviceManagement/windowsQualityUpdateProfiles"} }, fleet.ReadyYes, "note", "no windowsQualityUpdateProfiles yet"},
-		"no driver updates":        {func(c *graph.Tenant) { c.Lacks = []string{"/deviceManagement/windowsDriverUpdateProfiles"} }, fleet.ReadyYes, "note", "no windowsDriverUpdateProfiles yet"},
+		"a wider permission": {func(c *graph.Tenant) {
+			c.Roles = append(all("DeviceManagementManagedDevices.Read.All"), "DeviceManagementManagedDevices.ReadWrite.All")
+		}, fleet.ReadyYes, "note", ""},
+		"no Intune":            {func(c *graph.Tenant) { c.Plans = []string{"AAD_PREMIUM"} }, fleet.ReadyStalled, "stalled", "includes Intune"},
+		"no Enterprise":        {func(c *graph.Tenant) { c.Plans = []string{"INTUNE_A", "WINDOWSUPDATEFORBUSINESS_DEPLOYMENTSERVICE"} }, fleet.ReadyYes, "note", "no licence for remediations"},
+		"no feature updates":   {func(c *graph.Tenant) { c.Lacks = []string{"/deviceManagement/windowsFeatureUpdateProfiles"} }, fleet.ReadyYes, "note", "no windowsFeatureUpdateProfiles yet"},
+		"no expedited updates": {func(c *graph.Tenant) { c.Lacks = []string{"/deviceManagement/windowsQualityUpdateProfiles"} }, fleet.ReadyYes, "note", "no windowsQualityUpdateProfiles yet"},
+		"no driver updates":    {func(c *graph.Tenant) { c.Lacks = []string{"/deviceManagement/windowsDriverUpdateProfiles"} }, fleet.ReadyYes, "note", "no windowsDriverUpdateProfiles yet"},
 		"co-managed": {func(c *graph.Tenant) {
 			c.Devices[0].Agent, c.Devices[0].Owned = "configurationManagerClientMdm", []string{"apps", "updates"}
 		}, fleet.ReadyYes, "note", "1 of 10 devices get their apps from Configuration Manager: they are in no wave"},
