@@ -69,7 +69,7 @@ func (c *Client) assignSlot(ctx context.Context, k slotKey, targets []fleet.Targ
 	for try := 1; ; try++ {
 		err := c.assign(ctx, k, want)
 		if err == nil || try == msgraph.Tries || !msgraph.Passing(ctx, err) {
-			return c.api.Fail("intune.assign", k.String(), k.unsteady(err))
+			return c.api.Fail("intune.assign", k.String(), err)
 		}
 		if err := c.api.Clock().Sleep(ctx, wait); err != nil {
 			return err
@@ -171,8 +171,8 @@ func (c *Client) mayRestart(ctx context.Context, k slotKey, f *found, want []ass
 	return nil
 }
 
-// before is how soon after an app was made nobody else can have found and assigned it.
-const before = 30 * time.Second
+// unnoticed is how long after an app was made nobody else can have found and assigned it.
+const unnoticed = 30 * time.Second
 
 // neverAssigned reports whether nobody has assigned the app yet: this client has made
 // it a moment ago. An upload may have taken long enough for people to have.
@@ -180,7 +180,7 @@ func (c *Client) neverAssigned(app string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	made, known := c.unassigned[app]
-	return known && c.api.Clock().Now().Before(made.Add(before))
+	return known && c.api.Clock().Now().Before(made.Add(unnoticed))
 }
 
 // replace makes packmill's part of an app's assignments equal to want.

@@ -2,30 +2,18 @@ package intune
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 
+	"github.com/packmill/packmill/internal/edge/intune/marker"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
-	"github.com/packmill/packmill/internal/fleet"
-	"github.com/packmill/packmill/internal/transport"
 )
 
 // noted is a context under which an app's notes are written only while they are what
-// was read: they are sent whole, so they are looked at before each attempt. errChanged
-// where they are neither that nor what an attempt without an answer has written.
+// was read.
 func (c *Client) noted(ctx context.Context, f *found, written string) context.Context {
-	return fleet.While(ctx, func() error {
-		if err := fleet.Still(ctx); err != nil {
-			return err
-		}
+	return marker.Fenced(ctx, text(f.app.Notes), written, func(ctx context.Context) (string, error) {
 		app, err := c.read(ctx, f.app.ID)
-		if transport.StatusOf(err) == http.StatusNotFound {
-			return fmt.Errorf("%w: it is gone", errChanged)
-		}
-		if err == nil && !sameNotes(text(app.Notes), text(f.app.Notes)) && !sameNotes(text(app.Notes), written) {
-			err = errChanged
-		}
-		return err
+		return text(app.Notes), err
 	})
 }
 

@@ -56,7 +56,7 @@ func (c *Client) Publish(ctx context.Context, app fleet.App, source fleet.Conten
 	for try := 1; ; try++ {
 		state, err := p.run(ctx)
 		if err == nil || try == msgraph.Tries || !msgraph.Passing(ctx, err) {
-			return state, c.api.Fail("intune.publish", k.String(), k.unsteady(err))
+			return state, c.api.Fail("intune.publish", k.String(), err)
 		}
 		c.api.Log().InfoContext(ctx, "publication goes on after an error", "tenant", c.api.Directory(), "slot", k.String(), "error", err)
 		if err := c.api.Clock().Sleep(ctx, wait); err != nil {

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
+	"github.com/packmill/packmill/internal/edge/intune/marker"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
 )
@@ -32,9 +32,8 @@ func (p *publication) current(ctx context.Context, known *found) error {
 }
 
 var (
-	errChanged = fleet.Theirs(errors.New("somebody has changed the app's notes meanwhile"))
-	errEdited  = fleet.Theirs(errors.New("the tenant has changed the app's properties since they were last written"))
-	errTaken   = fleet.Theirs(errors.New("somebody has taken packmill's line off the app's notes"))
+	errEdited = fleet.Theirs(errors.New("the tenant has changed the app's properties since they were last written"))
+	errTaken  = fleet.Theirs(errors.New("somebody has taken packmill's line off the app's notes"))
 )
 
 // standing is a context under which an app object is changed only while it is what
@@ -50,7 +49,7 @@ func (p *publication) standing(ctx context.Context, f *found) context.Context {
 		}
 		app, have, err := p.c.readWhole(ctx, f.app.ID, f.kind)
 		if transport.StatusOf(err) == http.StatusNotFound {
-			return fmt.Errorf("%w: it is gone", errChanged)
+			return fmt.Errorf("%w: it is gone", marker.ErrChanged)
 		}
 		if err != nil {
 			return err
@@ -66,8 +65,8 @@ func (p *publication) standing(ctx context.Context, f *found) context.Context {
 		if m.Spec != "" && !p.app.Restore && !asWritten(have, m.Spec) {
 			return p.stalled()
 		}
-		if !sameNotes(text(app.Notes), text(f.app.Notes)) {
-			return errChanged
+		if !marker.Same(text(app.Notes), text(f.app.Notes)) {
+			return marker.ErrChanged
 		}
 		return nil
 	})
@@ -87,19 +86,4 @@ func (p *publication) moved(ctx context.Context, f *found) (bool, error) {
 func (p *publication) stalled() error {
 	return &fleet.Error{Op: "intune.publish", Object: p.key.String(), Kind: fleet.Stalled, Err: errEdited,
 		Hint: "put back what was changed, or have it overwritten by an entry in the tenant's restore; packmill plan --drift shows which apps it is"}
-}
-
-// sameNotes compares notes as people read them: the service may keep spaces and
-// ends of lines in its own way.
-func sameNotes(a, b string) bool {
-	return strings.Join(strings.Fields(a), " ") == strings.Join(strings.Fields(b), " ")
-}
-
-// unsteady is what is said of an app that changed at each look.
-func (k slotKey) unsteady(err error) error {
-	if !errors.Is(err, errChanged) {
-		return err
-	}
-	return &fleet.Error{Op: "intune.publish", Object: k.String(), Kind: fleet.Waiting, Err: err,
-		Hint: "somebody is editing the app: run again when he is done"}
 }

@@ -326,3 +326,36 @@ func TestRelatedBetweenAttempts(t *testing.T) {
 		}
 	}
 }
+
+// TestEditedBetweenAttempts: a configuration that a person changes while the service
+// refuses the next release for a moment stays as he made it, and the slot waits for a
+// word; what he writes into an update profile's description stays beside packmill's line.
+func TestEditedBetweenAttempts(t *testing.T) {
+	for _, status := range []int{http.StatusServiceUnavailable, http.StatusConflict, http.StatusGatewayTimeout} {
+		w := newWorld(t, nil)
+		configure(t, w.policies(nordic), configuration(t, fleet.Stable, "1.0"))
+		ring := "/beta/deviceManagement/deviceConfigurations/" + w.edited("deviceConfigurations", "the-deviceconfiguration", nil)
+		w.before(func(r *http.Request, _ string) bool { return r.Method == http.MethodPatch && r.URL.Path == ring }, status, func() {
+			w.edited("deviceConfigurations", "the-deviceconfiguration", map[string]any{"qualityUpdatesDeferralPeriodInDays": 21})
+		})
+		_, err := w.policies(nordic).Publish(t.Context(), configuration(t, fleet.Stable, "1.1"), nil)
+		if fleet.KindOf(err) != fleet.Stalled || w.get(ring)["qualityUpdatesDeferralPeriodInDays"] != 21.0 {
+			t.Errorf("%d: %v, and the ring says %v", status, err, w.get(ring)["qualityUpdatesDeferralPeriodInDays"])
+		}
+
+		w = patchWorld(t, nil)
+		app := patchApp(fleet.Candidate)
+		at := "/beta/deviceManagement/windowsQualityUpdatePolicies/" + must[fleet.AppState](t)(w.updates(nordic).PublishUpdate(t.Context(), app)).ID
+		described := func() string { text, _ := w.listedAt(at)["description"].(string); return text }
+		w.before(func(r *http.Request, _ string) bool { return r.Method == http.MethodPatch && r.URL.Path == at }, status, func() {
+			w.do(http.MethodPatch, at, map[string]any{"description": "ask the help desk\n" + described()})
+		})
+		app.Version, app.Artifact, app.Generation = "2026.11.1", fleet.DigestOf([]byte("november, again")), 2
+		if _, err := w.updates(nordic).PublishUpdate(t.Context(), app); err != nil {
+			t.Fatal(err)
+		}
+		if got := described(); !strings.HasPrefix(got, "ask the help desk\n") || !strings.Contains(got, "2026.11.1") {
+			t.Errorf("%d: described as %q", status, got)
+		}
+	}
+}

@@ -23,6 +23,10 @@ func (c *Client) Fail(op string, object string, err error) error {
 		return err
 	}
 	e := &fleet.Error{Op: op, Object: object, Kind: fleet.Internal, Err: err}
+	if errors.Is(err, fleet.ErrTheirs) {
+		e.Kind, e.Hint = fleet.Waiting, "somebody in the tenant is changing it: run again when he is done"
+		return e
+	}
 	var status *transport.StatusError
 	if !errors.As(err, &status) {
 		return e

@@ -299,8 +299,7 @@ func (c *Client) read(ctx context.Context, o *object, final bool) error {
 		raw["settings"] = settings
 	}
 	o.raw = raw
-	description, _ := raw["description"].(string)
-	m, ok := ParseMarker(description)
+	m, ok := ParseMarker(o.description())
 	if !ok || m.ID != "" && m.ID != o.id {
 		m = Marker{}
 	}
@@ -310,8 +309,7 @@ func (c *Client) read(ctx context.Context, o *object, final bool) error {
 
 // mark changes nothing of an object but its marker.
 func (c *Client) mark(ctx context.Context, o *object, m Marker) error {
-	description, _ := o.raw["description"].(string)
-	text := withMarker(description, m)
+	text := withMarker(o.description(), m)
 	body := map[string]any{"description": text}
 	if kind, ok := o.raw["@odata.type"].(string); ok && o.path != catalogPath {
 		body["@odata.type"] = kind

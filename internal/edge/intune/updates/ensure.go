@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/packmill/packmill/internal/edge/intune/assign"
+	"github.com/packmill/packmill/internal/edge/intune/marker"
 	"github.com/packmill/packmill/internal/edge/intune/msgraph"
 	"github.com/packmill/packmill/internal/fleet"
 	"github.com/packmill/packmill/internal/transport"
@@ -224,7 +225,8 @@ func (c *Client) remember(p *profile) {
 	c.made[p.id] = &known
 }
 
-// write changes properties of a profile, and its marker with them.
+// write changes properties of a profile, and its marker with them, while its
+// description is what was read.
 func (c *Client) write(ctx context.Context, p *profile, want Marker, body map[string]any) error {
 	want.ID = p.id
 	description, err := withMarker(p.description, want)
@@ -232,8 +234,15 @@ func (c *Client) write(ctx context.Context, p *profile, want Marker, body map[st
 		return err
 	}
 	body["description"] = description
+	unchanged := marker.Fenced(ctx, p.description, description, func(ctx context.Context) (string, error) {
+		all, err := c.listed(ctx, p.kind)
+		if i := slices.IndexFunc(all, func(o *profile) bool { return o.id == p.id }); i >= 0 {
+			return all[i].description, err
+		}
+		return p.description, err // lists may not show it yet, and a change finds out whether it is there
+	})
 	// Properties again have the same effect.
-	if err := c.api.Call(transport.Repeatable(ctx), msgraph.Fresh, http.MethodPatch, profilePath(p.kind, p.id), body, nil); err != nil {
+	if err := c.api.Call(transport.Repeatable(unchanged), msgraph.Fresh, http.MethodPatch, profilePath(p.kind, p.id), body, nil); err != nil {
 		return err
 	}
 	p.description, p.marker = description, want
